@@ -1,0 +1,224 @@
+//! The one task that touches the socket.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use rustls::Connection as Tls;
+use seacat_proto::ConnectionError;
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep_until, timeout};
+
+use crate::Closed;
+use crate::records::{Received, Records};
+use crate::shared::{STALL_LIMIT, Shared};
+
+/// Plaintext taken in one turn before the streams' tasks get theirs. On a single-threaded
+/// runtime they could not empty their inboxes otherwise.
+const RECEIVE_BUDGET: usize = 256 * 1024;
+
+/// How long our goodbye may take (wire spec 1.3: the reference client waits 2 s too).
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Moves bytes between the socket and the streams until the connection is over, and
+/// says how it ended. Spawn it or await it; dropping it cuts the connection.
+#[must_use = "a connection stands still until its driver is polled"]
+pub struct Driver {
+    inner: Pin<Box<dyn Future<Output = Closed> + Send>>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Shared,
+        tcp: TcpStream,
+        tls: Tls,
+        http_answer: &'static [u8],
+    ) -> Self {
+        let pump = Pump {
+            _end: End(shared.clone()),
+            shared,
+            records: Records::new(tcp, tls),
+            timer: None,
+            stalled_since: None,
+        };
+        Self {
+            inner: Box::pin(pump.run(http_answer)),
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = Closed;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed> {
+        self.inner.as_mut().poll(cx)
+    }
+}
+
+/// Tells every stream when the driver ends, even by being dropped.
+struct End(Shared);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.close(Closed::Local);
+    }
+}
+
+struct Pump {
+    shared: Shared,
+    records: Records,
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// Since when the inboxes have been full.
+    stalled_since: Option<Instant>,
+    _end: End,
+}
+
+impl Pump {
+    async fn run(mut self, http_answer: &'static [u8]) -> Closed {
+        let closed = std::future::poll_fn(|cx| self.poll_closed(cx)).await;
+        self.shared.close(closed.clone());
+        self.say_goodbye(&closed, http_answer).await;
+        closed
+    }
+
+    /// One turn: take what came, let time pass, write what is due.
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        self.shared.lock().register_driver(cx);
+        let outcome = self
+            .receive(cx)
+            .and_then(|()| self.pass_time(cx))
+            .and_then(|()| self.transmit(cx));
+        self.count();
+        match outcome {
+            Err(closed) => Poll::Ready(closed),
+            Ok(()) if self.is_done() => Poll::Ready(Closed::Local),
+            Ok(()) => Poll::Pending,
+        }
+    }
+
+    fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+        let mut taken = 0;
+        while taken < RECEIVE_BUDGET {
+            if self.shared.lock().is_full() {
+                return Ok(());
+            }
+            match self.records.poll_receive(cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(closed)) => return Err(closed),
+                Poll::Ready(Ok(Received::End { clean: true })) => return Err(Closed::Peer),
+                Poll::Ready(Ok(Received::End { clean: false })) => return Err(Closed::Truncated),
+                Poll::Ready(Ok(Received::Some)) => {}
+            }
+            let now = Instant::now();
+            let shared = &self.shared;
+            self.records.with_plaintext(|bytes| {
+                taken += bytes.len();
+                shared.handle_input(bytes, now)
+            })?;
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    fn pass_time(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+        let mut state = self.shared.lock();
+        match self.stalled_since {
+            _ if !state.is_full() => self.stalled_since = None,
+            None => self.stalled_since = Some(Instant::now()),
+            Some(_) => {}
+        }
+        loop {
+            let keepalive = state.connection.poll_timeout();
+            let stall = self.stalled_since.map(|since| since + STALL_LIMIT);
+            let Some(due) = keepalive.into_iter().chain(stall).min() else {
+                self.timer = None;
+                return Ok(());
+            };
+            if self.timer.as_ref().is_none_or(|(at, _)| *at != due) {
+                self.timer = Some((due, Box::pin(sleep_until(due.into()))));
+            }
+            let Some((_, sleep)) = &mut self.timer else {
+                return Ok(());
+            };
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Ok(());
+            }
+            self.timer = None;
+            let now = Instant::now();
+            state.connection.handle_timeout(now)?;
+            if self
+                .stalled_since
+                .is_some_and(|since| now >= since + STALL_LIMIT)
+            {
+                state.drop_stalled(now);
+                self.stalled_since = Some(now);
+                cx.waker().wake_by_ref();
+            }
+        }
+    }
+
+    fn transmit(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+        loop {
+            let more = self.fill()?;
+            match self.records.poll_flush(cx) {
+                Poll::Ready(Ok(())) if more => {}
+                Poll::Ready(outcome) => return Ok(outcome?),
+                Poll::Pending => return Ok(()),
+            }
+        }
+    }
+
+    /// Seals frames while there is room, and tells the streams that theirs has gone.
+    /// Says whether there may be more.
+    fn fill(&mut self) -> Result<bool, Closed> {
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        while self.records.has_room() {
+            let Some(frame) = state.connection.poll_transmit() else {
+                return Ok(false);
+            };
+            self.records.seal(frame.parts())?;
+            let Some(slot) = frame.stream.and_then(|id| state.slots.get_mut(&id)) else {
+                continue;
+            };
+            slot.started = true;
+            slot.writer.take().into_iter().for_each(Waker::wake);
+        }
+        Ok(true)
+    }
+
+    fn is_done(&self) -> bool {
+        let state = self.shared.lock();
+        state.closing || (state.connection.is_drained() && self.records.is_idle())
+    }
+
+    fn count(&self) {
+        let mut state = self.shared.lock();
+        (state.bytes_in, state.bytes_out) = (self.records.bytes_in, self.records.bytes_out);
+    }
+
+    /// Ends TLS and TCP in order, as far as the peer lets us.
+    async fn say_goodbye(&mut self, closed: &Closed, http_answer: &'static [u8]) {
+        let stranger = matches!(closed, Closed::Protocol(ConnectionError::HttpClient));
+        if stranger && self.records.seal([http_answer, b""]).is_err() {
+            return;
+        }
+        match closed {
+            Closed::Truncated | Closed::Io(_) | Closed::Protocol(ConnectionError::Dead) => return,
+            // After a TLS error rustls has queued the alert that belongs to it.
+            Closed::Tls(_) => {}
+            _ => self.records.close_notify(),
+        }
+        let goodbye = async {
+            if std::future::poll_fn(|cx| self.records.poll_flush(cx))
+                .await
+                .is_ok()
+            {
+                self.records.linger().await;
+            }
+        };
+        // Too late is as good as done.
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
+}

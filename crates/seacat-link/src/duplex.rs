@@ -1,0 +1,81 @@
+//! A stream as a socket: for tunnels.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use seacat_proto::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::{RecvHalf, SendHalf, StreamError};
+
+/// Both halves of a stream as one [`AsyncRead`] and [`AsyncWrite`].
+///
+/// Shutting it down is FIN; dropping it before both ends is RST_STREAM.
+pub struct Duplex {
+    send: SendHalf,
+    recv: RecvHalf,
+    /// What the last frame held beyond the reader's buffer.
+    rest: Bytes,
+    finished: bool,
+}
+
+impl Duplex {
+    /// Joins the halves of one stream, after its head has been answered.
+    #[must_use]
+    pub fn new(send: SendHalf, recv: RecvHalf) -> Self {
+        Self {
+            send,
+            recv,
+            rest: Bytes::new(),
+            finished: false,
+        }
+    }
+}
+
+impl From<StreamError> for io::Error {
+    fn from(error: StreamError) -> Self {
+        Self::new(io::ErrorKind::ConnectionReset, error)
+    }
+}
+
+impl AsyncRead for Duplex {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.rest.is_empty() {
+            match ready!(self.recv.poll_data(cx)) {
+                None => return Poll::Ready(Ok(())),
+                Some(bytes) => self.rest = bytes?,
+            }
+        }
+        let count = buf.remaining().min(self.rest.len());
+        buf.put_slice(&self.rest.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Duplex {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.send.poll_ready(cx))?;
+        self.send.send(Bytes::copy_from_slice(buf))?;
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !std::mem::replace(&mut self.finished, true) {
+            self.send.finish()?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}

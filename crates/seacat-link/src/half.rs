@@ -1,0 +1,243 @@
+//! The two halves of a stream, as a program holds them.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use seacat_proto::{Bytes, Reason, ReplyHead, Role, StreamId};
+
+use crate::StreamError;
+use crate::shared::{Shared, register};
+
+/// The sending half. Dropped before [`SendHalf::finish`], it resets the stream.
+pub struct SendHalf {
+    shared: Shared,
+    id: StreamId,
+    finished: bool,
+}
+
+impl SendHalf {
+    pub(crate) fn new(shared: Shared, id: StreamId, finished: bool) -> Self {
+        Self {
+            shared,
+            id,
+            finished,
+        }
+    }
+
+    /// The stream's number.
+    #[must_use]
+    pub fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// Whether the stream's first frame has been handed to the socket. Until then the
+    /// peer cannot know of it.
+    #[must_use]
+    pub fn started(&self) -> bool {
+        is_started(&self.shared, self.id)
+    }
+
+    /// Answers the stream, once; `end` when no body follows (gateway only).
+    ///
+    /// # Errors
+    /// [`StreamError`] when the stream is over or already answered.
+    pub fn reply(&mut self, head: ReplyHead, end: bool) -> Result<(), StreamError> {
+        self.wish(|connection, id| connection.reply(id, head, end))?;
+        self.finished = end;
+        Ok(())
+    }
+
+    /// Ready when the stream's queue has room.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the stream is over; nothing sent will arrive.
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
+        let mut state = self.shared.lock();
+        state.check(self.id)?;
+        if state.connection.room(self.id) > 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(slot) = state.slots.get_mut(&self.id) {
+            register(&mut slot.writer, cx);
+        }
+        Poll::Pending
+    }
+
+    /// Waits until the stream's queue has room.
+    ///
+    /// # Errors
+    /// As [`SendHalf::poll_ready`].
+    pub async fn ready(&mut self) -> Result<(), StreamError> {
+        poll_fn(|cx| self.poll_ready(cx)).await
+    }
+
+    /// Queues a piece of the body, of any length. It never waits: call it after
+    /// [`SendHalf::ready`].
+    ///
+    /// # Errors
+    /// [`StreamError`] when the stream is over.
+    pub fn send(&mut self, bytes: Bytes) -> Result<(), StreamError> {
+        self.wish(|connection, id| connection.send(id, bytes))
+    }
+
+    /// Ends the body. The end rides on the last piece when that is still queued.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the stream is over.
+    pub fn finish(&mut self) -> Result<(), StreamError> {
+        self.wish(|connection, id| connection.finish(id))?;
+        self.finished = true;
+        Ok(())
+    }
+
+    /// Gives the stream up, saying why.
+    pub fn reset(mut self, reason: Reason) {
+        self.give_up(reason);
+    }
+
+    fn give_up(&mut self, reason: Reason) {
+        self.finished = true;
+        let mut state = self.shared.lock();
+        state.give_up(self.id, reason);
+        state.wake_driver();
+    }
+
+    fn wish(
+        &self,
+        wish: impl FnOnce(
+            &mut seacat_proto::Connection,
+            StreamId,
+        ) -> Result<(), seacat_proto::StreamClosed>,
+    ) -> Result<(), StreamError> {
+        let mut state = self.shared.lock();
+        state.check(self.id)?;
+        wish(&mut state.connection, self.id)?;
+        state.wake_driver();
+        Ok(())
+    }
+}
+
+impl Drop for SendHalf {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.give_up(Reason::CANCEL);
+        }
+        self.shared.lock().drop_half(self.id);
+    }
+}
+
+/// The receiving half.
+///
+/// Dropped before its end, a client's half resets the stream at once; a gateway's lets
+/// the answer go on, drops what still comes, and tells the client to stop when the answer
+/// has ended.
+pub struct RecvHalf {
+    shared: Shared,
+    id: StreamId,
+}
+
+impl RecvHalf {
+    pub(crate) fn new(shared: Shared, id: StreamId) -> Self {
+        Self { shared, id }
+    }
+
+    /// The stream's number.
+    #[must_use]
+    pub fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// As [`SendHalf::started`].
+    #[must_use]
+    pub fn started(&self) -> bool {
+        is_started(&self.shared, self.id)
+    }
+
+    /// Ready with the answer's head, once (client only).
+    ///
+    /// # Errors
+    /// [`StreamError`] when the stream ended without one.
+    pub fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<ReplyHead, StreamError>> {
+        let mut state = self.shared.lock();
+        let Some(slot) = state.slots.get_mut(&self.id) else {
+            return Poll::Ready(Err(StreamError::Closed));
+        };
+        match (slot.reply.take(), &slot.error) {
+            (Some(head), _) => Poll::Ready(Ok(head)),
+            (None, Some(error)) => Poll::Ready(Err(error.clone())),
+            (None, None) => {
+                register(&mut slot.reader, cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Waits for the answer's head.
+    ///
+    /// # Errors
+    /// As [`RecvHalf::poll_reply`].
+    pub async fn reply(&mut self) -> Result<ReplyHead, StreamError> {
+        poll_fn(|cx| self.poll_reply(cx)).await
+    }
+
+    /// Ready with the next piece of the body, `None` at its end. What was received
+    /// before an error comes before the error.
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamError>>> {
+        let mut state = self.shared.lock();
+        if let Some(bytes) = state.take_data(self.id) {
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        let Some(slot) = state.slots.get_mut(&self.id) else {
+            return Poll::Ready(Some(Err(StreamError::Closed)));
+        };
+        match &slot.error {
+            _ if slot.ended => Poll::Ready(None),
+            Some(error) => Poll::Ready(Some(Err(error.clone()))),
+            None => {
+                register(&mut slot.reader, cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Waits for the next piece of the body.
+    pub async fn data(&mut self) -> Option<Result<Bytes, StreamError>> {
+        poll_fn(|cx| self.poll_data(cx)).await
+    }
+
+    /// The end has come and everything before it has been taken.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        let state = self.shared.lock();
+        state
+            .slots
+            .get(&self.id)
+            .is_some_and(|slot| slot.ended && slot.inbox.is_empty())
+    }
+}
+
+impl Drop for RecvHalf {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        let unfinished = state
+            .slots
+            .get(&self.id)
+            .is_some_and(|s| !s.ended && s.error.is_none());
+        if unfinished {
+            match self.shared.role() {
+                Role::Client => state.give_up(self.id, Reason::CANCEL),
+                Role::Gateway => state.connection.stop_receiving(self.id),
+            }
+            state.wake_driver();
+        }
+        state.drop_reader(self.id);
+    }
+}
+
+fn is_started(shared: &Shared, id: StreamId) -> bool {
+    shared
+        .lock()
+        .slots
+        .get(&id)
+        .is_some_and(|slot| slot.started)
+}

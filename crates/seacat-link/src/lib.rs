@@ -1,0 +1,31 @@
+//! One live SeaCat connection over TLS.
+//!
+//! [`seacat_proto::Connection`] knows the protocol, rustls knows TLS, tokio knows the
+//! socket; this crate makes them one thing that a program can hold, for both ends of the
+//! wire. It does for SeaCat what `quinn` does for `quinn-proto`.
+//!
+//! ```text
+//!   SendHalf / RecvHalf ──wishes──► Shared { Connection, slots } ◄──bytes── Driver ◄─► Records
+//!           ▲                              │ events                           (rustls + TCP)
+//!           └────────── wake ──────────────┘
+//! ```
+//!
+//! * One frame is one TLS record; many records go out in one socket write.
+//! * Dropping a half-finished half resets its stream: cancellation is ownership.
+//! * When the connection ends, for whatever reason, every stream is told at once.
+
+mod closed;
+mod driver;
+mod duplex;
+mod half;
+mod handshake;
+mod link;
+mod records;
+mod shared;
+
+pub use closed::{Closed, StreamError};
+pub use driver::Driver;
+pub use duplex::Duplex;
+pub use half::{RecvHalf, SendHalf};
+pub use handshake::{handshake_client, handshake_server};
+pub use link::{Health, Incoming, Link, LinkConfig, News, Request};

@@ -1,0 +1,216 @@
+//! The handle of a connection.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use seacat_proto::{Config, Connection, Control, HeadTooLarge, RequestHead, Role};
+use tokio::net::TcpStream;
+
+use crate::shared::{Shared, register};
+use crate::{Closed, Driver, RecvHalf, SendHalf, StreamError};
+
+/// What a connection needs to know.
+#[derive(Clone, Debug)]
+pub struct LinkConfig {
+    /// Which end we are.
+    pub role: Role,
+    /// Limits and keep-alive.
+    pub proto: Config,
+    /// What an HTTPS client that knocks at a gateway gets: a whole HTTP/1.1 response.
+    pub http_answer: &'static [u8],
+}
+
+impl LinkConfig {
+    /// The client's end with a PING rhythm.
+    #[must_use]
+    pub fn client() -> Self {
+        let proto = Config {
+            keepalive: Some(Default::default()),
+            ..Config::default()
+        };
+        Self {
+            role: Role::Client,
+            proto,
+            http_answer: b"",
+        }
+    }
+
+    /// The gateway's end: no PINGs of its own, because not every client answers
+    /// (wire spec 3.5).
+    #[must_use]
+    pub fn gateway(http_answer: &'static [u8]) -> Self {
+        Self {
+            role: Role::Gateway,
+            proto: Config::default(),
+            http_answer,
+        }
+    }
+}
+
+/// How a connection is doing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Health {
+    /// The last measured round trip.
+    pub rtt: Option<Duration>,
+    /// When the last PONG came.
+    pub last_pong: Option<Instant>,
+    /// Streams open now.
+    pub streams: usize,
+    /// Ciphertext received, in bytes.
+    pub bytes_in: u64,
+    /// Ciphertext sent, in bytes.
+    pub bytes_out: u64,
+}
+
+/// News that belongs to no stream we opened.
+pub enum News {
+    /// A request (gateway).
+    Request(Request),
+    /// A control frame for the program.
+    Control(Control),
+    /// The peer answered a PING.
+    Pong {
+        /// From our PING to its echo.
+        rtt: Duration,
+    },
+}
+
+/// A request that came in, with the halves to answer it.
+pub struct Request {
+    /// Host, method, path and fields.
+    pub head: RequestHead,
+    /// Whether it has no body.
+    pub end: bool,
+    /// For the answer.
+    pub reply: SendHalf,
+    /// The body.
+    pub body: RecvHalf,
+}
+
+/// A handle to a live connection. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Link {
+    shared: Shared,
+}
+
+impl Link {
+    /// Takes over an established TLS session and its socket.
+    ///
+    /// Nothing moves until the [`Driver`] is polled; when it is dropped, the connection
+    /// is gone.
+    #[must_use]
+    pub fn start(
+        tcp: TcpStream,
+        session: rustls::Connection,
+        config: &LinkConfig,
+    ) -> (Self, Incoming, Driver) {
+        let connection = Connection::new(config.role, &config.proto, Instant::now());
+        let shared = Shared::new(config.role, connection);
+        let driver = Driver::new(shared.clone(), tcp, session, config.http_answer);
+        (
+            Self {
+                shared: shared.clone(),
+            },
+            Incoming { shared },
+            driver,
+        )
+    }
+
+    /// Opens a stream with a request; `end` when it has no body (client only).
+    ///
+    /// # Errors
+    /// [`StreamError`]; nothing of the request has been sent.
+    pub fn open(&self, head: RequestHead, end: bool) -> Result<(SendHalf, RecvHalf), StreamError> {
+        self.shared.open(head, end)
+    }
+
+    /// Sends a frame that belongs to no stream.
+    ///
+    /// # Errors
+    /// [`HeadTooLarge`] when it does not fit into a frame.
+    pub fn control(&self, control: &Control) -> Result<(), HeadTooLarge> {
+        let mut state = self.shared.lock();
+        state.connection.control(control)?;
+        state.wake_driver();
+        Ok(())
+    }
+
+    /// Asks the peer for a sign of life now.
+    pub fn ping(&self) {
+        let mut state = self.shared.lock();
+        state.connection.ping(Instant::now());
+        state.wake_driver();
+    }
+
+    /// Takes no new streams. When the last has ended, the connection says goodbye.
+    pub fn drain(&self) {
+        let mut state = self.shared.lock();
+        state.connection.drain();
+        state.wake_driver();
+    }
+
+    /// Says goodbye now; every open stream is lost.
+    pub fn close(&self) {
+        let mut state = self.shared.lock();
+        state.closing = true;
+        state.wake_driver();
+    }
+
+    /// How the connection ended, once it has.
+    #[must_use]
+    pub fn closed(&self) -> Option<Closed> {
+        self.shared.lock().closed.clone()
+    }
+
+    /// How the connection is doing.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let state = self.shared.lock();
+        Health {
+            rtt: state.rtt,
+            last_pong: state.last_pong,
+            streams: state.connection.stream_count(),
+            bytes_in: state.bytes_in,
+            bytes_out: state.bytes_out,
+        }
+    }
+}
+
+/// Receives requests and control frames.
+///
+/// Dropped, it refuses further requests and drops other news.
+pub struct Incoming {
+    shared: Shared,
+}
+
+impl Incoming {
+    /// Ready with the next piece of news; `None` when the connection is over.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<News>> {
+        let mut state = self.shared.lock();
+        if let Some(news) = state.news.pop_front() {
+            return Poll::Ready(Some(news));
+        }
+        if state.closed.is_some() {
+            return Poll::Ready(None);
+        }
+        register(&mut state.news_reader, cx);
+        Poll::Pending
+    }
+
+    /// Waits for the next piece of news.
+    pub async fn next(&mut self) -> Option<News> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.news_wanted = false;
+        let untaken = std::mem::take(&mut state.news);
+        drop(state);
+        // Requests among them lock again to reset their streams.
+        drop(untaken);
+    }
+}

@@ -1,0 +1,177 @@
+//! Frames to TLS records, records to the socket.
+
+use std::io::{self, BufRead, IoSlice, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use rustls::Connection as Tls;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::Closed;
+
+/// Ciphertext taken from the socket at once: four full records. rustls itself would read
+/// 4 KiB at a time.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// Ciphertext that may wait for the socket. More would only make a small frame wait
+/// behind it; less would cost more writes.
+const WRITE_BATCH: usize = 64 * 1024;
+
+/// A TLS session and its socket, neither of which ever blocks.
+pub(crate) struct Records {
+    tcp: TcpStream,
+    tls: Tls,
+    /// Ciphertext from the socket that TLS has not taken: `input[start..end]`.
+    input: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// Plaintext sealed since the socket last took everything.
+    sealed: usize,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+/// What came from the socket.
+pub(crate) enum Received {
+    /// Plaintext may be ready: take it with [`Records::with_plaintext`].
+    Some,
+    /// The peer has ended its half; `clean` with close_notify.
+    End { clean: bool },
+}
+
+impl Records {
+    pub(crate) fn new(tcp: TcpStream, mut tls: Tls) -> Self {
+        // Our own WRITE_BATCH is the bound; rustls' would cut a frame in two records.
+        tls.set_buffer_limit(None);
+        let input = vec![0; READ_BUFFER].into_boxed_slice();
+        Self {
+            tcp,
+            tls,
+            input,
+            start: 0,
+            end: 0,
+            sealed: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    /// Decrypts what is there, reading from the socket once if nothing is.
+    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, Closed>> {
+        if self.start == self.end {
+            match ready!(self.poll_fill(cx))? {
+                0 => return Poll::Ready(Ok(Received::End { clean: false })),
+                count => self.bytes_in += count as u64,
+            }
+        }
+        let mut pending = &self.input[self.start..self.end];
+        self.tls.read_tls(&mut pending)?;
+        self.start = self.end - pending.len();
+        let state = self.tls.process_new_packets().map_err(Closed::Tls)?;
+        if state.plaintext_bytes_to_read() == 0 && state.peer_has_closed() {
+            return Poll::Ready(Ok(Received::End { clean: true }));
+        }
+        Poll::Ready(Ok(Received::Some))
+    }
+
+    /// Reads once. tokio's own `poll_read` knows that a short read has emptied the
+    /// socket, which saves the second read that would only say so.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(&mut self.input);
+        ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut buffer))?;
+        let count = buffer.filled().len();
+        (self.start, self.end) = (0, count);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Hands over the plaintext that is ready, in place.
+    pub(crate) fn with_plaintext<E>(
+        &mut self,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut reader = self.tls.reader();
+        // An error here only says "nothing more now" or "closed", and poll_receive
+        // tells those apart.
+        while let Ok(bytes) = reader.fill_buf() {
+            if bytes.is_empty() {
+                break;
+            }
+            take(bytes)?;
+            let count = bytes.len();
+            reader.consume(count);
+        }
+        Ok(())
+    }
+
+    /// Room for another frame before the socket has to take some.
+    pub(crate) fn has_room(&self) -> bool {
+        self.sealed < WRITE_BATCH
+    }
+
+    /// Everything sealed has gone to the socket.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.tls.wants_write()
+    }
+
+    /// Seals one frame as one record.
+    pub(crate) fn seal(&mut self, parts: [&[u8]; 2]) -> io::Result<()> {
+        let length = parts[0].len() + parts[1].len();
+        let written = if parts[1].is_empty() {
+            self.tls.writer().write(parts[0])?
+        } else {
+            self.tls.writer().write_vectored(&parts.map(IoSlice::new))?
+        };
+        debug_assert_eq!(written, length, "a frame is one record");
+        self.sealed += length;
+        Ok(())
+    }
+
+    /// Writes what is sealed. Pending when the socket is full; then it wakes `cx`.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.tls.wants_write() {
+            match self.tls.write_tls(&mut Socket(&self.tcp)) {
+                Ok(count) => self.bytes_out += count as u64,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.tcp.poll_write_ready(cx))?;
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        self.sealed = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Queues our goodbye behind what is sealed.
+    pub(crate) fn close_notify(&mut self) {
+        self.tls.send_close_notify();
+    }
+
+    /// After a goodbye: reads and forgets until the peer has closed too, so that our last
+    /// bytes are not torn down by a reset.
+    pub(crate) async fn linger(&mut self) {
+        let _ = self.tcp.shutdown().await;
+        while let Ok(count) = std::future::poll_fn(|cx| self.poll_fill(cx)).await {
+            if count == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// The socket as rustls wants to see it.
+struct Socket<'a>(&'a TcpStream);
+
+impl Write for Socket<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.try_write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

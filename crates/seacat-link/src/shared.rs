@@ -1,0 +1,364 @@
+//! What the driver and the handles of one connection share, under one short lock.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use seacat_proto::{
+    Bytes, Connection, ConnectionError, Event, OpenError, Reason, ReplyHead, RequestHead, Role,
+    StreamId,
+};
+
+use crate::{Closed, News, RecvHalf, Request, SendHalf, StreamError};
+
+/// Bytes of bodies that wait for their readers, over all streams, before the socket is
+/// read no further. The protocol has no windows (wire spec 4), so this is the only bound.
+const INBOX_LIMIT: usize = 32 * 1024 * 1024;
+
+/// While the socket is not read for want of room, a reader that takes nothing for this
+/// long loses its stream: one stalled reader must not stop all others for good.
+pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// Control frames that may wait for the program to take them.
+const NEWS_LIMIT: usize = 256;
+
+/// The program's view of one stream.
+#[derive(Default)]
+pub(crate) struct Slot {
+    /// The answer's head, until it is taken.
+    pub(crate) reply: Option<ReplyHead>,
+    pub(crate) inbox: VecDeque<Bytes>,
+    pub(crate) inbox_bytes: usize,
+    /// The peer's half has ended; the inbox may still hold bytes.
+    pub(crate) ended: bool,
+    /// The stream ended early.
+    pub(crate) error: Option<StreamError>,
+    /// Its SYN_STREAM has been handed to the socket.
+    pub(crate) started: bool,
+    /// When the reader last took something.
+    taken: Option<Instant>,
+    pub(crate) reader: Option<Waker>,
+    pub(crate) writer: Option<Waker>,
+    /// Halves that the program still holds.
+    halves: u8,
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            halves: 2,
+            ..Self::default()
+        }
+    }
+
+    fn wake(&mut self) {
+        self.reader
+            .take()
+            .into_iter()
+            .chain(self.writer.take())
+            .for_each(Waker::wake);
+    }
+}
+
+/// The shared state.
+pub(crate) struct State {
+    pub(crate) connection: Connection,
+    pub(crate) slots: HashMap<StreamId, Slot>,
+    /// Sum of all inboxes.
+    inbox_bytes: usize,
+    pub(crate) news: VecDeque<News>,
+    pub(crate) news_reader: Option<Waker>,
+    /// Whether anybody will take the news.
+    pub(crate) news_wanted: bool,
+    driver: Option<Waker>,
+    /// The program asked for the end.
+    pub(crate) closing: bool,
+    pub(crate) closed: Option<Closed>,
+    pub(crate) rtt: Option<Duration>,
+    pub(crate) last_pong: Option<Instant>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+/// A counted reference to the state.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    role: Role,
+    state: Arc<Mutex<State>>,
+}
+
+impl Shared {
+    pub(crate) fn new(role: Role, connection: Connection) -> Self {
+        let state = State {
+            connection,
+            slots: HashMap::new(),
+            inbox_bytes: 0,
+            news: VecDeque::new(),
+            news_reader: None,
+            news_wanted: true,
+            driver: None,
+            closing: false,
+            closed: None,
+            rtt: None,
+            last_pong: None,
+            bytes_in: 0,
+            bytes_out: 0,
+        };
+        Self {
+            role,
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// Nothing that holds the lock can panic half-way through a change, so a poisoned
+    /// lock still guards a sound state.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Opens a stream and hands out its two halves.
+    pub(crate) fn open(
+        &self,
+        head: RequestHead,
+        end: bool,
+    ) -> Result<(SendHalf, RecvHalf), StreamError> {
+        let mut state = self.lock();
+        if let Some(closed) = &state.closed {
+            return Err(StreamError::Lost(closed.clone()));
+        }
+        let id = match state.connection.open(head, end) {
+            Ok(id) => id,
+            Err(error) => {
+                if error == OpenError::Exhausted {
+                    // What runs may end; then the channel connects again.
+                    state.connection.drain();
+                    state.wake_driver();
+                }
+                return Err(error.into());
+            }
+        };
+        state.slots.insert(id, Slot::new());
+        state.wake_driver();
+        drop(state);
+        Ok((
+            SendHalf::new(self.clone(), id, end),
+            RecvHalf::new(self.clone(), id),
+        ))
+    }
+
+    /// Takes bytes from the wire and tells whom they concern.
+    pub(crate) fn handle_input(&self, bytes: &[u8], now: Instant) -> Result<(), ConnectionError> {
+        let mut state = self.lock();
+        let outcome = state.connection.handle_input(bytes, now);
+        while let Some(event) = state.connection.poll_event() {
+            self.dispatch(&mut state, event, now);
+        }
+        outcome?;
+        if state.news.len() > state.connection.max_streams() + NEWS_LIMIT {
+            return Err(ConnectionError::Flood);
+        }
+        Ok(())
+    }
+
+    fn dispatch(&self, state: &mut State, event: Event, now: Instant) {
+        match event {
+            Event::Data { id, bytes, end } => {
+                let Some(slot) = state.slots.get_mut(&id) else {
+                    return;
+                };
+                state.inbox_bytes += bytes.len();
+                slot.inbox_bytes += bytes.len();
+                if !bytes.is_empty() {
+                    slot.inbox.push_back(bytes);
+                }
+                slot.ended |= end;
+                slot.taken.get_or_insert(now);
+                slot.reader.take().into_iter().for_each(Waker::wake);
+            }
+            Event::Reply { id, head, end } => {
+                let Some(slot) = state.slots.get_mut(&id) else {
+                    return;
+                };
+                slot.reply = Some(head);
+                slot.ended |= end;
+                slot.reader.take().into_iter().for_each(Waker::wake);
+            }
+            Event::Reset { id, reason } => {
+                if let Some(slot) = state.slots.get_mut(&id) {
+                    slot.error.get_or_insert(StreamError::Reset(reason));
+                    slot.wake();
+                }
+            }
+            Event::Request { id, head, end } => self.accept(state, id, head, end),
+            Event::Control(control) => state.push_news(News::Control(control)),
+            Event::Pong { rtt } => {
+                (state.rtt, state.last_pong) = (Some(rtt), Some(now));
+                state.push_news(News::Pong { rtt });
+            }
+        }
+    }
+
+    fn accept(&self, state: &mut State, id: StreamId, head: RequestHead, end: bool) {
+        // Nobody may be there to accept, or the id's last use may still be held.
+        if !state.news_wanted || state.slots.contains_key(&id) {
+            return state.connection.reset(id, Reason::REFUSED_STREAM);
+        }
+        state.slots.insert(
+            id,
+            Slot {
+                ended: end,
+                started: true,
+                ..Slot::new()
+            },
+        );
+        let reply = SendHalf::new(self.clone(), id, false);
+        let body = RecvHalf::new(self.clone(), id);
+        state.push_news(News::Request(Request {
+            head,
+            end,
+            reply,
+            body,
+        }));
+    }
+
+    /// Ends everything: every stream and every waiter is told.
+    pub(crate) fn close(&self, closed: Closed) {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return;
+        }
+        for slot in state.slots.values_mut() {
+            // A stream that was received to its end stays good.
+            if !slot.ended {
+                slot.error.get_or_insert(StreamError::Lost(closed.clone()));
+            }
+            slot.wake();
+        }
+        state.closed = Some(closed);
+        let reader = state.news_reader.take();
+        // Requests nobody has taken go with their connection. Their halves lock again.
+        let untaken = std::mem::take(&mut state.news);
+        drop(state);
+        drop(untaken);
+        reader.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    pub(crate) fn wake_driver(&mut self) {
+        self.driver.take().into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn register_driver(&mut self, cx: &Context<'_>) {
+        register(&mut self.driver, cx);
+    }
+
+    fn push_news(&mut self, news: News) {
+        if self.news_wanted {
+            self.news.push_back(news);
+            self.news_reader.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Whether a stream can still be written to.
+    pub(crate) fn check(&self, id: StreamId) -> Result<(), StreamError> {
+        let slot = self.slots.get(&id).ok_or(StreamError::Closed)?;
+        match (&slot.error, &self.closed) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(closed)) => Err(StreamError::Lost(closed.clone())),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Resets a stream at our own program's wish. What was received to its end stays
+    /// readable.
+    pub(crate) fn give_up(&mut self, id: StreamId, reason: Reason) {
+        self.connection.reset(id, reason);
+        if let Some(slot) = self.slots.get_mut(&id).filter(|slot| !slot.ended) {
+            slot.error.get_or_insert(StreamError::Closed);
+            slot.wake();
+        }
+    }
+
+    /// Takes the next piece of a body.
+    pub(crate) fn take_data(&mut self, id: StreamId) -> Option<Bytes> {
+        let slot = self.slots.get_mut(&id)?;
+        let bytes = slot.inbox.pop_front()?;
+        slot.taken = (!slot.inbox.is_empty()).then(Instant::now);
+        slot.inbox_bytes -= bytes.len();
+        let was_full = self.is_full();
+        self.inbox_bytes -= bytes.len();
+        if was_full && !self.is_full() {
+            self.wake_driver();
+        }
+        Some(bytes)
+    }
+
+    /// The socket must not be read now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.inbox_bytes >= INBOX_LIMIT
+    }
+
+    /// Gives up the streams whose readers stalled while the socket could not be read.
+    pub(crate) fn drop_stalled(&mut self, now: Instant) {
+        let stalled: Vec<StreamId> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| {
+                slot.taken
+                    .is_some_and(|since| now.duration_since(since) >= STALL_LIMIT)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in stalled {
+            if let Some(slot) = self.slots.get_mut(&id) {
+                slot.error = Some(StreamError::Stalled);
+            }
+            self.give_up(id, Reason::CANCEL);
+            self.empty_inbox(id);
+        }
+    }
+
+    fn empty_inbox(&mut self, id: StreamId) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        slot.inbox.clear();
+        slot.taken = None;
+        let was_full = self.inbox_bytes >= INBOX_LIMIT;
+        self.inbox_bytes -= std::mem::take(&mut slot.inbox_bytes);
+        if was_full && !self.is_full() {
+            self.wake_driver();
+        }
+    }
+
+    /// The program has let go of the receiving half.
+    pub(crate) fn drop_reader(&mut self, id: StreamId) {
+        self.empty_inbox(id);
+        self.drop_half(id);
+    }
+
+    /// The program has let go of one half.
+    pub(crate) fn drop_half(&mut self, id: StreamId) {
+        if let Entry::Occupied(mut slot) = self.slots.entry(id) {
+            slot.get_mut().halves -= 1;
+            if slot.get().halves == 0 {
+                slot.remove();
+            }
+        }
+    }
+}
+
+/// Remembers whom to wake.
+pub(crate) fn register(place: &mut Option<Waker>, cx: &Context<'_>) {
+    match place {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *place = Some(cx.waker().clone()),
+    }
+}

@@ -1,0 +1,428 @@
+//! Two ends of a connection over real TLS on loopback.
+
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use seacat_link::{
+    Closed, Driver, Duplex, Incoming, Link, LinkConfig, News, Request, StreamError,
+    handshake_client, handshake_server,
+};
+use seacat_proto::{Bytes, MAX_PAYLOAD, Reason, ReplyHead, RequestHead};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+const HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nnot here\n";
+
+fn tls() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let client = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let server = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    (Arc::new(client), Arc::new(server))
+}
+
+struct Pair {
+    client: Link,
+    client_driver: tokio::task::JoinHandle<Closed>,
+    gateway: Link,
+    requests: Incoming,
+    gateway_driver: tokio::task::JoinHandle<Closed>,
+    _client_news: Incoming,
+}
+
+async fn pair() -> Pair {
+    let (client_tls, server_tls) = tls();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = async {
+        let (tcp, _) = listener.accept().await.unwrap();
+        handshake_server(tcp, server_tls).await.unwrap()
+    };
+    let client = async {
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        handshake_client(tcp, client_tls, name).await.unwrap()
+    };
+    let ((stcp, ssession), (ctcp, csession)) = tokio::join!(server, client);
+    let (gateway, requests, driver) =
+        Link::start(stcp, ssession, &LinkConfig::gateway(HTTP_ANSWER));
+    let gateway_driver = tokio::spawn(driver);
+    let (client, news, driver): (_, _, Driver) = Link::start(ctcp, csession, &LinkConfig::client());
+    let client_driver = tokio::spawn(driver);
+    Pair {
+        client,
+        client_driver,
+        gateway,
+        requests,
+        gateway_driver,
+        _client_news: news,
+    }
+}
+
+fn get(path: &str) -> RequestHead {
+    RequestHead::new(b"erp", b"GET", path.as_bytes()).unwrap()
+}
+
+async fn next_request(requests: &mut Incoming) -> Request {
+    loop {
+        match requests.next().await.expect("a request") {
+            News::Request(request) => return request,
+            News::Control(_) | News::Pong { .. } => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_and_its_answer() {
+    let mut pair = pair().await;
+    let (_send, mut recv) = pair.client.open(get("/orders"), true).unwrap();
+    let mut request = next_request(&mut pair.requests).await;
+    assert_eq!(request.head.path(), b"/orders");
+    assert!(request.end);
+    assert!(request.body.data().await.is_none());
+    let mut head = ReplyHead::new(200);
+    head.push(b"Content-Type", b"text/plain").unwrap();
+    request.reply.reply(head, false).unwrap();
+    request.reply.send(Bytes::from_static(b"hello")).unwrap();
+    request.reply.finish().unwrap();
+    assert_eq!(recv.reply().await.unwrap().status(), 200);
+    assert_eq!(recv.data().await.unwrap().unwrap(), "hello");
+    assert!(recv.data().await.is_none());
+    assert!(recv.is_ended());
+}
+
+#[tokio::test]
+async fn ten_megabytes_each_way_within_the_bounds() {
+    let mut pair = pair().await;
+    let total = 10 * 1024 * 1024;
+    let head = RequestHead::new(b"erp", b"POST", b"/echo").unwrap();
+    let (mut send, mut recv) = pair.client.open(head, false).unwrap();
+    let upload = async {
+        for _ in 0..total / 10_240 {
+            send.ready().await.unwrap();
+            send.send(Bytes::from(vec![7; 10_240])).unwrap();
+        }
+        send.finish().unwrap();
+    };
+    let echo = async {
+        let mut request = next_request(&mut pair.requests).await;
+        request.reply.reply(ReplyHead::new(200), false).unwrap();
+        while let Some(bytes) = request.body.data().await {
+            request.reply.ready().await.unwrap();
+            request.reply.send(bytes.unwrap()).unwrap();
+        }
+        request.reply.finish().unwrap();
+    };
+    let download = async {
+        assert_eq!(recv.reply().await.unwrap().status(), 200);
+        let mut count = 0;
+        while let Some(bytes) = recv.data().await {
+            let bytes = bytes.unwrap();
+            assert!(bytes.len() <= MAX_PAYLOAD && bytes.iter().all(|&b| b == 7));
+            count += bytes.len();
+        }
+        count
+    };
+    let ((), (), count) = tokio::join!(upload, echo, download);
+    assert_eq!(count, total);
+    assert_eq!(pair.client.health().streams, 0);
+    assert_eq!(pair.gateway.health().streams, 0);
+}
+
+#[tokio::test]
+async fn a_dropped_client_half_resets_the_stream_at_once() {
+    let mut pair = pair().await;
+    let (send, recv) = pair.client.open(get("/slow"), true).unwrap();
+    let mut request = next_request(&mut pair.requests).await;
+    request.reply.reply(ReplyHead::new(200), false).unwrap();
+    drop((send, recv));
+    // The gateway's writer is told without having asked.
+    let error = loop {
+        if let Err(error) = request.reply.ready().await {
+            break error;
+        }
+        let _ = request.reply.send(Bytes::from_static(b"tick"));
+        tokio::task::yield_now().await;
+    };
+    assert!(
+        matches!(error, StreamError::Reset(Reason::CANCEL)),
+        "{error}"
+    );
+    assert_eq!(pair.client.health().streams, 0);
+}
+
+#[tokio::test]
+async fn a_gateway_that_wants_no_body_still_answers_in_full() {
+    let mut pair = pair().await;
+    let head = RequestHead::new(b"erp", b"POST", b"/").unwrap();
+    let (mut send, mut recv) = pair.client.open(head, false).unwrap();
+    send.send(Bytes::from(vec![0; 100_000])).unwrap();
+    let Request {
+        mut reply, body, ..
+    } = next_request(&mut pair.requests).await;
+    drop(body);
+    reply.reply(ReplyHead::new(413), false).unwrap();
+    reply.send(Bytes::from(vec![1; 200_000])).unwrap();
+    reply.finish().unwrap();
+    drop(reply);
+    assert_eq!(recv.reply().await.unwrap().status(), 413);
+    let mut count = 0;
+    while let Some(bytes) = recv.data().await {
+        count += bytes.unwrap().len();
+    }
+    assert_eq!(count, 200_000);
+    // And the upload is told to stop.
+    let error = loop {
+        if let Err(error) = send.ready().await {
+            break error;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(
+        matches!(error, StreamError::Reset(Reason::CANCEL)),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_lost_gateway_answers_every_waiter_at_once() {
+    let mut pair = pair().await;
+    let mut waiting = Vec::new();
+    for _ in 0..50 {
+        waiting.push(pair.client.open(get("/"), true).unwrap());
+    }
+    let _held = next_request(&mut pair.requests).await;
+    pair.gateway_driver.abort();
+    for (_, recv) in &mut waiting {
+        let error = timeout(Duration::from_secs(1), recv.reply())
+            .await
+            .unwrap()
+            .unwrap_err();
+        assert!(matches!(error, StreamError::Lost(_)), "{error}");
+    }
+    let closed = pair.client_driver.await.unwrap();
+    assert!(
+        matches!(closed, Closed::Truncated | Closed::Io(_)),
+        "{closed}"
+    );
+    assert!(matches!(
+        pair.client.open(get("/"), true),
+        Err(StreamError::Lost(_))
+    ));
+}
+
+#[tokio::test]
+async fn drain_finishes_what_runs_and_takes_nothing_new() {
+    let mut pair = pair().await;
+    let (_send, mut recv) = pair.client.open(get("/"), true).unwrap();
+    let mut request = next_request(&mut pair.requests).await;
+    pair.client.drain();
+    assert!(matches!(
+        pair.client.open(get("/"), true),
+        Err(StreamError::Draining)
+    ));
+    request.reply.reply(ReplyHead::new(204), true).unwrap();
+    assert_eq!(recv.reply().await.unwrap().status(), 204);
+    assert!(matches!(pair.client_driver.await.unwrap(), Closed::Local));
+    assert!(matches!(pair.gateway_driver.await.unwrap(), Closed::Peer));
+    assert!(pair.requests.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_slow_stream_does_not_delay_a_quick_one() {
+    let mut pair = pair().await;
+    let (_s1, mut bulk) = pair.client.open(get("/bulk"), true).unwrap();
+    let mut first = next_request(&mut pair.requests).await;
+    first.reply.reply(ReplyHead::new(200), false).unwrap();
+    // Far more than every queue on the way holds; nobody reads it.
+    let writer = tokio::spawn(async move {
+        for _ in 0..200 {
+            first.reply.ready().await.unwrap();
+            first.reply.send(Bytes::from(vec![0; MAX_PAYLOAD])).unwrap();
+        }
+        first.reply.finish().unwrap();
+    });
+    assert_eq!(bulk.reply().await.unwrap().status(), 200);
+    let (_s2, mut quick) = pair.client.open(get("/quick"), true).unwrap();
+    let mut second = next_request(&mut pair.requests).await;
+    second.reply.reply(ReplyHead::new(204), true).unwrap();
+    let status = timeout(Duration::from_secs(2), quick.reply())
+        .await
+        .unwrap()
+        .unwrap()
+        .status();
+    assert_eq!(status, 204);
+    while let Some(bytes) = bulk.data().await {
+        bytes.unwrap();
+    }
+    writer.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tunnel_half_closes_both_ways() {
+    let mut pair = pair().await;
+    let head = RequestHead::new(b"erp", b"CONNECT", b"erp:443").unwrap();
+    let (send, mut recv) = pair.client.open(head, false).unwrap();
+    let far = async {
+        let mut request = next_request(&mut pair.requests).await;
+        request.reply.reply(ReplyHead::new(200), false).unwrap();
+        let mut tunnel = Duplex::new(request.reply, request.body);
+        let mut all = Vec::new();
+        tunnel.read_to_end(&mut all).await.unwrap();
+        tunnel.write_all(&all).await.unwrap();
+        tunnel.shutdown().await.unwrap();
+    };
+    let near = async {
+        assert_eq!(recv.reply().await.unwrap().status(), 200);
+        let mut tunnel = Duplex::new(send, recv);
+        tunnel.write_all(&[9; 100_000]).await.unwrap();
+        tunnel.shutdown().await.unwrap();
+        let mut all = Vec::new();
+        tunnel.read_to_end(&mut all).await.unwrap();
+        all
+    };
+    let ((), all) = tokio::join!(far, near);
+    assert_eq!(all, [9; 100_000]);
+}
+
+#[tokio::test]
+async fn a_ping_measures_the_round_trip() {
+    let mut pair = pair().await;
+    pair.client.ping();
+    while !matches!(pair._client_news.next().await, Some(News::Pong { .. })) {}
+    let health = pair.client.health();
+    assert!(health.rtt.unwrap() < Duration::from_secs(1));
+    assert!(health.last_pong.is_some());
+}
+
+#[tokio::test]
+async fn an_https_client_gets_a_page_and_a_goodbye() {
+    for request in [
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let (client_tls, server_tls) = tls();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let (tcp, session) = handshake_server(tcp, server_tls).await.unwrap();
+            let (_link, _news, driver) =
+                Link::start(tcp, session, &LinkConfig::gateway(HTTP_ANSWER));
+            driver.await
+        });
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let mut https = tokio_rustls::TlsConnector::from(client_tls)
+            .connect(ServerName::try_from("localhost").unwrap(), tcp)
+            .await
+            .unwrap();
+        https.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // Ok, not UnexpectedEof: close_notify came.
+        https.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, HTTP_ANSWER);
+        https.shutdown().await.unwrap();
+        drop(https);
+        let closed = server.await.unwrap();
+        assert!(closed.to_string().contains("HTTPS client"), "{closed}");
+    }
+}
+
+/// Reads whole TLS records off a socket: their types and lengths.
+fn records(mut bytes: &[u8]) -> Vec<(u8, usize)> {
+    let mut found = Vec::new();
+    while bytes.len() >= 5 {
+        let length = usize::from(u16::from_be_bytes([bytes[3], bytes[4]]));
+        found.push((bytes[0], length));
+        bytes = &bytes[(5 + length).min(bytes.len())..];
+    }
+    found
+}
+
+/// Wire spec 0, rule 2: the reference client reads one frame per record.
+#[tokio::test]
+async fn one_frame_is_one_record_and_many_records_are_one_write() {
+    let (client_tls, server_tls) = tls();
+    let gate = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (gate_address, front_address) = (gate.local_addr().unwrap(), front.local_addr().unwrap());
+
+    // A wiretap between the two, which keeps what the gateway sends.
+    let wiretap = tokio::spawn(async move {
+        let (client, _) = front.accept().await.unwrap();
+        let gateway = TcpStream::connect(gate_address).await.unwrap();
+        let (mut client_read, mut client_write) = client.into_split();
+        let (mut gateway_read, mut gateway_write) = gateway.into_split();
+        let up = tokio::spawn(async move {
+            tokio::io::copy(&mut client_read, &mut gateway_write)
+                .await
+                .unwrap();
+        });
+        let mut kept = Vec::new();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let count = gateway_read.read(&mut buffer).await.unwrap();
+            if count == 0 {
+                break;
+            }
+            kept.extend_from_slice(&buffer[..count]);
+            client_write.write_all(&buffer[..count]).await.unwrap();
+        }
+        drop(client_write);
+        up.abort();
+        kept
+    });
+    let gateway = tokio::spawn(async move {
+        let (tcp, _) = gate.accept().await.unwrap();
+        let (tcp, session) = handshake_server(tcp, server_tls).await.unwrap();
+        let (_link, mut requests, driver) =
+            Link::start(tcp, session, &LinkConfig::gateway(HTTP_ANSWER));
+        let driver = tokio::spawn(driver);
+        let mut request = next_request(&mut requests).await;
+        request.reply.reply(ReplyHead::new(200), false).unwrap();
+        for length in [1, 10, 100, 1000, MAX_PAYLOAD, MAX_PAYLOAD - 1] {
+            request.reply.send(Bytes::from(vec![0; length])).unwrap();
+        }
+        request.reply.finish().unwrap();
+        drop(request);
+        driver.await.unwrap()
+    });
+    let tcp = TcpStream::connect(front_address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let (tcp, session) = handshake_client(tcp, client_tls, name).await.unwrap();
+    let (link, _news, driver) = Link::start(tcp, session, &LinkConfig::client());
+    let driver = tokio::spawn(driver);
+    let (_send, mut recv) = link.open(get("/"), true).unwrap();
+    recv.reply().await.unwrap();
+    while let Some(bytes) = recv.data().await {
+        bytes.unwrap();
+    }
+    link.close();
+    driver.await.unwrap();
+    gateway.await.unwrap();
+
+    // TLS 1.3: a record is the frame, one byte of type and a tag of 16.
+    let plain: Vec<usize> = records(&wiretap.await.unwrap())
+        .into_iter()
+        .filter(|(kind, _)| *kind == 23)
+        .map(|(_, length)| length - 17)
+        .collect();
+    let frames = [8 + 8, 9, 18, 108, 1008, MAX_PAYLOAD + 8, MAX_PAYLOAD + 7];
+    assert!(
+        plain.windows(frames.len()).any(|window| window == frames),
+        "{plain:?}"
+    );
+}

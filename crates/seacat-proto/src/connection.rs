@@ -1,0 +1,523 @@
+//! One connection: frames in, events out; wishes in, frames out.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::codec::Decoder;
+use crate::error::{ConnectionError, DecodeError, OpenError, StreamClosed};
+use crate::frame::{
+    Control, Frame, HeadTooLarge, MAX_PAYLOAD, Ping, RawFrame, Reason, ReplyHead, RequestHead,
+    RstStream, SynReply, SynStream, head,
+};
+use crate::ids::{Priority, StreamId};
+use crate::keepalive::{KeepAlive, KeepAliveConfig, Verdict};
+use crate::outbox::{Outbox, Transmit};
+use crate::sniff::Sniffer;
+use crate::stream::{Refused, SendQueue, State, Stream};
+
+/// Which end of the wire we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Opens streams; its ids are odd.
+    Client,
+    /// Answers them.
+    Gateway,
+}
+
+/// Limits and rhythms of a connection.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// PINGs; `None` sends none of its own.
+    pub keepalive: Option<KeepAliveConfig>,
+    /// Streams open at once. Each may hold a head of 16 KiB and a queue of
+    /// [`Connection::SEND_QUEUE`] bytes.
+    pub max_streams: usize,
+}
+
+impl Default for Config {
+    /// No PINGs. 4 096 streams: more than any client was seen to open, and at most
+    /// 64 MiB of heads from a peer that means harm.
+    fn default() -> Self {
+        Self {
+            keepalive: None,
+            max_streams: 4096,
+        }
+    }
+}
+
+/// Answers that may wait for a peer that does not read them, beyond two for each stream.
+/// A peer that makes us owe more (PINGs, frames for unknown streams) is flooding us.
+const MAX_OWED: usize = 1024;
+
+/// News from the wire.
+#[derive(Debug)]
+pub enum Event {
+    /// A request came (gateway).
+    Request {
+        /// Its stream.
+        id: StreamId,
+        /// The request.
+        head: RequestHead,
+        /// Whether it has no body.
+        end: bool,
+    },
+    /// An answer's head came (client).
+    Reply {
+        /// Its stream.
+        id: StreamId,
+        /// The answer.
+        head: ReplyHead,
+        /// Whether it has no body.
+        end: bool,
+    },
+    /// A piece of a body came.
+    Data {
+        /// Its stream.
+        id: StreamId,
+        /// The piece; empty only at the end.
+        bytes: Bytes,
+        /// Whether it is the last.
+        end: bool,
+    },
+    /// The stream is over by force: the peer reset it, or broke its rules and we did.
+    Reset {
+        /// The stream.
+        id: StreamId,
+        /// Why.
+        reason: Reason,
+    },
+    /// The peer answered our PING.
+    Pong {
+        /// From our PING to its echo.
+        rtt: Duration,
+    },
+    /// A frame that belongs to no stream.
+    Control(Control),
+}
+
+/// The protocol's state for one TLS session.
+#[derive(Debug)]
+pub struct Connection {
+    role: Role,
+    max_streams: usize,
+    sniffer: Sniffer,
+    decoder: Decoder,
+    streams: HashMap<StreamId, Stream>,
+    outbox: Outbox,
+    keepalive: KeepAlive,
+    events: VecDeque<Event>,
+    /// Client: the next id to open. Gateway: one beyond the highest id seen.
+    next_id: u32,
+    draining: bool,
+}
+
+impl Connection {
+    /// What [`Connection::room`] starts from: four full frames, one socket write.
+    pub const SEND_QUEUE: usize = 4 * MAX_PAYLOAD;
+
+    /// A fresh connection; `now` starts its keep-alive.
+    #[must_use]
+    pub fn new(role: Role, config: &Config, now: Instant) -> Self {
+        let first_ping = if role == Role::Client { 1 } else { 2 };
+        Self {
+            role,
+            max_streams: config.max_streams,
+            sniffer: Sniffer::default(),
+            decoder: Decoder::default(),
+            streams: HashMap::new(),
+            outbox: Outbox::default(),
+            keepalive: KeepAlive::new(config.keepalive, first_ping, now),
+            events: VecDeque::new(),
+            next_id: 1,
+            draining: false,
+        }
+    }
+
+    // --- wishes ---------------------------------------------------------------
+
+    /// Opens a stream with a request; `end` when it has no body.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing has been queued then.
+    pub fn open(&mut self, head: RequestHead, end: bool) -> Result<StreamId, OpenError> {
+        debug_assert_eq!(self.role, Role::Client);
+        if self.draining {
+            return Err(OpenError::Draining);
+        }
+        if self.streams.len() >= self.max_streams {
+            return Err(OpenError::TooManyStreams);
+        }
+        let id = match StreamId::new(self.next_id) {
+            Some(id) if id.get() == self.next_id => id,
+            _ => return Err(OpenError::Exhausted),
+        };
+        self.next_id += 2;
+        let priority = head.priority();
+        let block = Bytes::from(head.into_block());
+        let fixed = SynStream::encode_fixed(id, end, priority, block.len());
+        self.outbox
+            .push_control(Transmit::new(Some(id), &fixed, block));
+        self.insert(id, State::opened(end), priority);
+        Ok(id)
+    }
+
+    /// Answers a stream with a head, once; `end` when no body follows (gateway).
+    ///
+    /// # Errors
+    /// [`StreamClosed`] when the stream is gone or already answered.
+    pub fn reply(&mut self, id: StreamId, head: ReplyHead, end: bool) -> Result<(), StreamClosed> {
+        let stream = self.streams.get_mut(&id).ok_or(StreamClosed)?;
+        stream.state.send_head(end).map_err(|_| StreamClosed)?;
+        let over = stream.state.is_closed();
+        let stop = end && stream.unwanted;
+        let status = head.status();
+        let block = Bytes::from(head.into_block());
+        let fixed = SynReply::encode_fixed(id, end, status, block.len());
+        self.outbox
+            .push_control(Transmit::new(Some(id), &fixed, block));
+        if over || stop {
+            self.streams.remove(&id);
+        }
+        if stop && !over {
+            self.push_rst(id, Reason::CANCEL);
+        }
+        Ok(())
+    }
+
+    /// Queues a piece of a body. It is cut into frames when it is written. The caller
+    /// keeps to [`Connection::room`]; one piece may overshoot it.
+    ///
+    /// # Errors
+    /// [`StreamClosed`] when the stream is gone or our half has ended.
+    pub fn send(&mut self, id: StreamId, bytes: Bytes) -> Result<(), StreamClosed> {
+        self.enqueue(id, bytes, false)
+    }
+
+    /// Ends our half of the stream; the end rides on the last queued piece.
+    ///
+    /// # Errors
+    /// [`StreamClosed`] when the stream is gone or our half has ended.
+    pub fn finish(&mut self, id: StreamId) -> Result<(), StreamClosed> {
+        self.enqueue(id, Bytes::new(), true)
+    }
+
+    fn enqueue(&mut self, id: StreamId, bytes: Bytes, end: bool) -> Result<(), StreamClosed> {
+        let stream = self.streams.get_mut(&id).ok_or(StreamClosed)?;
+        stream.state.send_data(end).map_err(|_| StreamClosed)?;
+        stream.queue.push(bytes);
+        if end {
+            stream.queue.finish();
+        }
+        if !stream.queue.is_empty() && !std::mem::replace(&mut stream.queue.waiting, true) {
+            self.outbox.push_turn(id, stream.priority);
+        }
+        Ok(())
+    }
+
+    /// Bytes this stream's queue still takes; 0 for a stream that is gone.
+    #[must_use]
+    pub fn room(&self, id: StreamId) -> usize {
+        self.streams
+            .get(&id)
+            .map_or(0, |s| Self::SEND_QUEUE.saturating_sub(s.queue.len()))
+    }
+
+    /// Gives a stream up. Nothing of it is sent any more but RST_STREAM, and not even
+    /// that when its SYN_STREAM had not left. Unknown streams are ignored.
+    pub fn reset(&mut self, id: StreamId, reason: Reason) {
+        let Some(stream) = self.streams.remove(&id) else {
+            return;
+        };
+        let head_unsent = self
+            .outbox
+            .forget(id, stream.priority, stream.queue.waiting);
+        if !(head_unsent && self.role == Role::Client) {
+            self.push_rst(id, reason);
+        }
+    }
+
+    /// Wants no more of the peer's half while ours goes on: what still comes is dropped,
+    /// and once our end is written, RST_STREAM tells the peer to stop. A reference client
+    /// that has forgotten the stream ignores it (wire spec 4). Unknown streams are ignored.
+    pub fn stop_receiving(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        stream.unwanted = true;
+        if stream.state.is_sent() && stream.queue.is_empty() {
+            self.reset(id, Reason::CANCEL);
+        }
+    }
+
+    /// Sends a frame that belongs to no stream.
+    ///
+    /// # Errors
+    /// [`HeadTooLarge`] when it does not fit into one frame.
+    pub fn control(&mut self, control: &Control) -> Result<(), HeadTooLarge> {
+        let bytes = control.encode()?;
+        self.outbox
+            .push_control(Transmit::new(None, &[], bytes.into()));
+        Ok(())
+    }
+
+    /// Asks the peer for a sign of life now, after a resume or a change of network.
+    pub fn ping(&mut self, now: Instant) {
+        let verdict = self.keepalive.ping_now(now);
+        self.push_ping(verdict);
+    }
+
+    /// Takes nothing new; what runs goes on.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// All that ran has ended and has been written.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.streams.is_empty() && self.outbox.is_empty()
+    }
+
+    /// Streams that may be open at once.
+    #[must_use]
+    pub fn max_streams(&self) -> usize {
+        self.max_streams
+    }
+
+    /// Streams open now.
+    #[must_use]
+    pub fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
+    // --- wire and time in -----------------------------------------------------
+
+    /// Takes bytes from the wire, cut anywhere.
+    ///
+    /// # Errors
+    /// [`ConnectionError`]: the connection is over; feed it nothing more.
+    pub fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<(), ConnectionError> {
+        self.sniffer.check(self.role, input)?;
+        if !input.is_empty() {
+            self.keepalive.heard(now);
+        }
+        // The decoder lends out frames while the rest of `self` changes.
+        let mut decoder = std::mem::take(&mut self.decoder);
+        let mut rest = input;
+        let outcome = loop {
+            match decoder.next(&mut rest) {
+                Ok(None) => break Ok(()),
+                Ok(Some(raw)) => {
+                    if let Err(error) = self.handle_frame(raw, now) {
+                        break Err(error);
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        self.decoder = decoder;
+        outcome
+    }
+
+    /// Tells the connection what time it is.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Dead`] when the peer has not answered.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnectionError> {
+        match self.keepalive.handle_timeout(now) {
+            Verdict::Dead => Err(ConnectionError::Dead),
+            verdict => {
+                self.push_ping(verdict);
+                Ok(())
+            }
+        }
+    }
+
+    // --- wire, news and deadlines out -----------------------------------------
+
+    /// The next frame to write, if any.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        if let Some(frame) = self.outbox.pop_control() {
+            return Some(frame);
+        }
+        let id = self.outbox.pop_turn()?;
+        let stream = self.streams.get_mut(&id)?;
+        let (payload, end) = stream.queue.pop(MAX_PAYLOAD)?;
+        stream.queue.waiting = !stream.queue.is_empty();
+        if stream.queue.waiting {
+            self.outbox.push_turn(id, stream.priority);
+        } else if stream.state.is_closed() {
+            self.streams.remove(&id);
+        } else if end && stream.unwanted {
+            self.streams.remove(&id);
+            self.push_rst(id, Reason::CANCEL);
+        }
+        Some(Transmit::new(
+            Some(id),
+            &head::data(id, end, payload.len()),
+            payload,
+        ))
+    }
+
+    /// The next piece of news, if any.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Connection::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.keepalive.poll_timeout()
+    }
+
+    // --- one frame --------------------------------------------------------------
+
+    fn handle_frame(&mut self, raw: RawFrame<'_>, now: Instant) -> Result<(), ConnectionError> {
+        match Frame::decode(raw) {
+            Ok(Frame::Data { id, fin, payload }) => self.on_data(id, fin, payload),
+            Ok(Frame::SynStream(frame)) => self.on_syn_stream(frame),
+            Ok(Frame::SynReply(frame)) => self.on_syn_reply(frame),
+            Ok(Frame::RstStream(frame)) => self.on_rst_stream(frame),
+            Ok(Frame::Ping(ping)) => self.on_ping(ping, now),
+            Ok(Frame::Control(control)) => self.events.push_back(Event::Control(control)),
+            Err(DecodeError::BadHead { id, .. }) => self.fail(id, Reason::PROTOCOL_ERROR),
+            Err(DecodeError::Malformed(why)) => return Err(why.into()),
+        }
+        if self.outbox.control_len() > MAX_OWED + 2 * self.max_streams {
+            return Err(ConnectionError::Flood);
+        }
+        Ok(())
+    }
+
+    fn on_syn_stream(&mut self, SynStream { id, fin, head }: SynStream) {
+        if self.role == Role::Client {
+            return self.push_rst(id, Reason::REFUSED_STREAM);
+        }
+        if !id.is_odd() {
+            return self.push_rst(id, Reason::PROTOCOL_ERROR);
+        }
+        if self.streams.contains_key(&id) {
+            return self.fail(id, Reason::PROTOCOL_ERROR);
+        }
+        // Any odd id that is not in use is taken: reference clients neither start at 1
+        // on every connection nor promise to rise (wire spec 1.4, 4).
+        self.next_id = self.next_id.max(id.get() + 1);
+        if self.draining || self.streams.len() >= self.max_streams {
+            return self.push_rst(id, Reason::REFUSED_STREAM);
+        }
+        self.insert(id, State::accepted(fin), head.priority());
+        self.events.push_back(Event::Request { id, head, end: fin });
+    }
+
+    fn on_syn_reply(&mut self, SynReply { id, fin, head }: SynReply) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return self.on_unknown(id);
+        };
+        // An interim answer is not the answer (wire spec 3.2); 101 is one.
+        if matches!(head.status(), 100 | 102..=199) && !fin {
+            return;
+        }
+        match stream.state.recv_head(fin) {
+            Ok(()) => {
+                self.forget_if_over(id);
+                self.events.push_back(Event::Reply { id, head, end: fin });
+            }
+            Err(Refused::AfterEnd) => self.fail(id, Reason::STREAM_ALREADY_CLOSED),
+            Err(_) => self.fail(id, Reason::PROTOCOL_ERROR),
+        }
+    }
+
+    fn on_data(&mut self, id: StreamId, fin: bool, payload: &[u8]) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return self.on_unknown(id);
+        };
+        let unwanted = stream.unwanted;
+        match stream.state.recv_data(fin) {
+            Ok(()) => {
+                self.forget_if_over(id);
+                if !unwanted && (fin || !payload.is_empty()) {
+                    let bytes = Bytes::copy_from_slice(payload);
+                    self.events.push_back(Event::Data {
+                        id,
+                        bytes,
+                        end: fin,
+                    });
+                }
+            }
+            Err(Refused::AfterEnd) => self.fail(id, Reason::STREAM_ALREADY_CLOSED),
+            Err(_) => self.fail(id, Reason::PROTOCOL_ERROR),
+        }
+    }
+
+    fn on_rst_stream(&mut self, RstStream { id, reason }: RstStream) {
+        if let Some(stream) = self.streams.remove(&id) {
+            self.outbox
+                .forget(id, stream.priority, stream.queue.waiting);
+            self.events.push_back(Event::Reset { id, reason });
+        }
+    }
+
+    fn on_ping(&mut self, ping: Ping, now: Instant) {
+        let ours = (ping.id % 2 == 1) == (self.role == Role::Client);
+        if !ours {
+            self.outbox
+                .push_control(Transmit::new(None, &ping.encode(), Bytes::new()));
+        } else if let Some(rtt) = self.keepalive.pong(ping.id, now) {
+            self.events.push_back(Event::Pong { rtt });
+        }
+    }
+
+    /// A frame for a stream that is not there. One that was there and is forgotten is
+    /// late, and silence answers it; one that never was is answered as Android does.
+    fn on_unknown(&mut self, id: StreamId) {
+        if !id.is_odd() || id.get() >= self.next_id {
+            self.push_rst(id, Reason::INVALID_STREAM);
+        }
+    }
+
+    /// Ends a stream whose peer broke its rules.
+    fn fail(&mut self, id: StreamId, reason: Reason) {
+        if let Some(stream) = self.streams.remove(&id) {
+            self.outbox
+                .forget(id, stream.priority, stream.queue.waiting);
+            self.events.push_back(Event::Reset { id, reason });
+        }
+        self.push_rst(id, reason);
+    }
+
+    fn forget_if_over(&mut self, id: StreamId) {
+        if self
+            .streams
+            .get(&id)
+            .is_some_and(|s| s.state.is_closed() && s.queue.is_empty())
+        {
+            self.streams.remove(&id);
+        }
+    }
+
+    fn insert(&mut self, id: StreamId, state: State, priority: Priority) {
+        self.streams.insert(
+            id,
+            Stream {
+                state,
+                queue: SendQueue::default(),
+                priority,
+                unwanted: false,
+            },
+        );
+    }
+
+    fn push_rst(&mut self, id: StreamId, reason: Reason) {
+        let frame = RstStream { id, reason }.encode();
+        self.outbox
+            .push_control(Transmit::new(None, &frame, Bytes::new()));
+    }
+
+    fn push_ping(&mut self, verdict: Verdict) {
+        if let Verdict::Ping(id) = verdict {
+            self.outbox
+                .push_control(Transmit::new(None, &Ping { id }.encode(), Bytes::new()));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Errors, sorted by who must act: the connection's owner reconnects, a stream's
+//! owner answers one request, a caller fixes its code.
+
+use crate::StreamId;
+use crate::frame::Malformed;
+
+/// Why a frame could not be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Nothing of the frame can be trusted.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Only the strings are broken; the stream they belong to is known.
+    #[error("head of stream {id}: {why}")]
+    BadHead {
+        /// The stream to reset.
+        id: StreamId,
+        /// What is wrong.
+        why: Malformed,
+    },
+}
+
+/// Why the whole connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectionError {
+    /// The peer announced a frame beyond the limit (wire spec 2.2).
+    #[error("the peer sent a frame of {0} bytes, beyond the limit")]
+    FrameTooLarge(usize),
+    /// The peer sent a frame that cannot be one.
+    #[error("the peer sent a {0}")]
+    Malformed(#[from] Malformed),
+    /// The first bytes are an HTTP answer: an HTTPS server, not a gateway (wire spec 7).
+    #[error("the peer is an HTTPS server, not a SeaCat gateway")]
+    HttpServer,
+    /// The first bytes are an HTTP request: an HTTPS client, not a SeaCat client (wire spec 7).
+    #[error("the peer is an HTTPS client, not a SeaCat client")]
+    HttpClient,
+    /// Nothing was heard after two PINGs.
+    #[error("the peer does not answer")]
+    Dead,
+    /// The peer makes us answer more than it reads.
+    #[error("the peer floods us with frames that need an answer")]
+    Flood,
+}
+
+/// Why a stream could not be opened. None of the request has been sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The configured number of streams is open.
+    #[error("too many streams are open")]
+    TooManyStreams,
+    /// The connection takes nothing new.
+    #[error("the connection is draining")]
+    Draining,
+    /// All stream ids of this connection are used up; connect again (wire spec 4).
+    #[error("the stream ids of this connection are used up")]
+    Exhausted,
+}
+
+/// A wish for a stream that is over, or whose own half has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stream is closed")]
+pub struct StreamClosed;

@@ -1,0 +1,120 @@
+//! SYN_REPLY: the head of the answer (wire spec 3.2).
+//!
+//! ```text
+//! u32 stream id   u16 HTTP status   u16 reserved = 0   { text name  text value }*
+//! ```
+
+use super::{
+    FLAG_FIN, Fields, HEADER, HeadTooLarge, Kind, MAX_FRAME, Malformed, check_fields, head,
+    take_array, text,
+};
+use crate::{DecodeError, StreamId};
+
+const FIXED: usize = 8;
+const MAX_BLOCK: usize = MAX_FRAME - HEADER - FIXED;
+
+/// Status and fields of an answer, in wire form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyHead {
+    status: u16,
+    block: Vec<u8>,
+}
+
+impl ReplyHead {
+    /// Begins a head with an HTTP status.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        Self {
+            status,
+            block: Vec::with_capacity(256),
+        }
+    }
+
+    /// Appends a field. Names keep their case, duplicates stay duplicates.
+    ///
+    /// # Errors
+    /// [`HeadTooLarge`] when the field does not fit any more; the head is then unchanged.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadTooLarge> {
+        let length = text::encoded_len(name.len()) + text::encoded_len(value.len());
+        if self.block.len() + length > MAX_BLOCK {
+            return Err(HeadTooLarge);
+        }
+        text::put(&mut self.block, name);
+        text::put(&mut self.block, value);
+        Ok(())
+    }
+
+    /// The HTTP status as received: any number the wire can carry.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The fields in their order.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'_> {
+        Fields::over(&self.block)
+    }
+
+    pub(crate) fn into_block(self) -> Vec<u8> {
+        self.block
+    }
+}
+
+/// The frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SynReply {
+    /// The stream it answers.
+    pub id: StreamId,
+    /// Whether no body follows.
+    pub fin: bool,
+    /// The answer.
+    pub head: ReplyHead,
+}
+
+impl SynReply {
+    /// Reads a body of this type.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] when even the stream id is unreadable,
+    /// [`DecodeError::BadHead`] when the strings are broken.
+    pub fn decode(flags: u8, body: &[u8]) -> Result<Self, DecodeError> {
+        let (fixed, block) = take_array::<FIXED>(body, "SYN_REPLY is too short")?;
+        let id = u32::from_be_bytes([fixed[0], fixed[1], fixed[2], fixed[3]]);
+        let id = StreamId::new(id).ok_or(Malformed("SYN_REPLY on stream 0"))?;
+        check_fields(block).map_err(|why| DecodeError::BadHead { id, why })?;
+        let status = u16::from_be_bytes([fixed[4], fixed[5]]);
+        let head = ReplyHead {
+            status,
+            block: block.to_vec(),
+        };
+        Ok(Self {
+            id,
+            fin: flags & FLAG_FIN != 0,
+            head,
+        })
+    }
+
+    /// Header and fixed part; the block of strings follows them on the wire.
+    pub(crate) fn encode_fixed(
+        id: StreamId,
+        fin: bool,
+        status: u16,
+        block: usize,
+    ) -> [u8; HEADER + FIXED] {
+        let flags = if fin { FLAG_FIN } else { 0 };
+        let mut out = [0; HEADER + FIXED];
+        out[..HEADER].copy_from_slice(&head::control(Kind::SYN_REPLY, flags, FIXED + block));
+        out[HEADER..HEADER + 4].copy_from_slice(&id.get().to_be_bytes());
+        out[HEADER + 4..HEADER + 6].copy_from_slice(&status.to_be_bytes());
+        out
+    }
+
+    /// Writes the whole frame.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let block = &self.head.block;
+        let fixed = Self::encode_fixed(self.id, self.fin, self.head.status, block.len());
+        [&fixed[..], block].concat()
+    }
+}

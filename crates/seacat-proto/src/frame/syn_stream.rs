@@ -1,0 +1,220 @@
+//! SYN_STREAM: a request begins (wire spec 3.1).
+//!
+//! ```text
+//! u32 stream id   u32 associated id = 0   u8 priority<<5   u8 slot = 0
+//! text host   text method   text path   { text name  text value }*
+//! ```
+
+use super::{
+    FLAG_FIN, Fields, HEADER, HeadTooLarge, Kind, MAX_FRAME, Malformed, check_fields, head,
+    take_array, text,
+};
+use crate::{DecodeError, Priority, StreamId};
+
+/// Bytes between the frame header and the strings.
+const FIXED: usize = 10;
+/// Room for the strings in one frame.
+const MAX_BLOCK: usize = MAX_FRAME - HEADER - FIXED;
+
+/// Host, method, path and fields of a request, in wire form.
+///
+/// The strings are encoded as they are pushed and are decoded as they are read, so a
+/// head costs one allocation on either side and an iterator walks it in place.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RequestHead {
+    priority: Priority,
+    block: Vec<u8>,
+}
+
+impl RequestHead {
+    /// Begins a head. `path` is path and query as they go on the wire; an empty one is
+    /// legal there but `/` is what to send.
+    ///
+    /// # Errors
+    /// [`HeadTooLarge`] when the three strings alone do not fit into a frame.
+    pub fn new(host: &[u8], method: &[u8], path: &[u8]) -> Result<Self, HeadTooLarge> {
+        // Room for the fields of an ordinary browser request without growing.
+        let mut head = Self {
+            priority: Priority::DEFAULT,
+            block: Vec::with_capacity(512),
+        };
+        for part in [host, method, path] {
+            head.put(part)?;
+        }
+        Ok(head)
+    }
+
+    /// Appends a field. Names keep their case, duplicates stay duplicates.
+    ///
+    /// # Errors
+    /// [`HeadTooLarge`] when the field does not fit any more; the head is then unchanged.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadTooLarge> {
+        let before = self.block.len();
+        self.put(name)?;
+        self.put(value).inspect_err(|_| self.block.truncate(before))
+    }
+
+    fn put(&mut self, part: &[u8]) -> Result<(), HeadTooLarge> {
+        if self.block.len() + text::encoded_len(part.len()) > MAX_BLOCK {
+            return Err(HeadTooLarge);
+        }
+        text::put(&mut self.block, part);
+        Ok(())
+    }
+
+    /// The request's place in the sender's queue; 0 goes first.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Sets the priority.
+    pub fn set_priority(&mut self, priority: Priority) {
+        self.priority = priority;
+    }
+
+    /// The back end as the gateway names it.
+    #[must_use]
+    pub fn host(&self) -> &[u8] {
+        self.start().0[0]
+    }
+
+    /// The HTTP method.
+    #[must_use]
+    pub fn method(&self) -> &[u8] {
+        self.start().0[1]
+    }
+
+    /// Path and query. May be empty from a reference client: read it as `/`.
+    #[must_use]
+    pub fn path(&self) -> &[u8] {
+        self.start().0[2]
+    }
+
+    /// The fields in their order.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'_> {
+        Fields::over(self.start().1)
+    }
+
+    /// The three nameless strings and what follows them. Both ways to make a head
+    /// have put them there.
+    fn start(&self) -> ([&[u8]; 3], &[u8]) {
+        let mut rest = &self.block[..];
+        let parts = std::array::from_fn(|_| text::take(&mut rest).unwrap_or_default());
+        (parts, rest)
+    }
+
+    pub(crate) fn into_block(self) -> Vec<u8> {
+        self.block
+    }
+}
+
+impl std::fmt::Debug for RequestHead {
+    /// Shows host, method and priority; path and fields may be private.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("host", &String::from_utf8_lossy(self.host()))
+            .field("method", &String::from_utf8_lossy(self.method()))
+            .field("priority", &self.priority)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SynStream {
+    /// Stream id; a gateway takes any odd one.
+    pub id: StreamId,
+    /// Whether the request has no body.
+    pub fin: bool,
+    /// The request.
+    pub head: RequestHead,
+}
+
+impl SynStream {
+    /// Reads a body of this type. Associated id and slot are ignored.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] when even the stream id is unreadable,
+    /// [`DecodeError::BadHead`] when the strings are broken.
+    pub fn decode(flags: u8, body: &[u8]) -> Result<Self, DecodeError> {
+        let (fixed, block) = take_array::<FIXED>(body, "SYN_STREAM is too short")?;
+        let id = u32::from_be_bytes([fixed[0], fixed[1], fixed[2], fixed[3]]);
+        let id = StreamId::new(id).ok_or(Malformed("SYN_STREAM on stream 0"))?;
+        let mut rest = block;
+        for _ in 0..3 {
+            text::take(&mut rest).map_err(|why| DecodeError::BadHead { id, why })?;
+        }
+        check_fields(rest).map_err(|why| DecodeError::BadHead { id, why })?;
+        let head = RequestHead {
+            priority: Priority::from_wire(fixed[8]),
+            block: block.to_vec(),
+        };
+        Ok(Self {
+            id,
+            fin: flags & FLAG_FIN != 0,
+            head,
+        })
+    }
+
+    /// Header and fixed part; the block of strings follows them on the wire.
+    pub(crate) fn encode_fixed(
+        id: StreamId,
+        fin: bool,
+        priority: Priority,
+        block: usize,
+    ) -> [u8; HEADER + FIXED] {
+        let flags = if fin { FLAG_FIN } else { 0 };
+        let mut out = [0; HEADER + FIXED];
+        out[..HEADER].copy_from_slice(&head::control(Kind::SYN_STREAM, flags, FIXED + block));
+        out[HEADER..HEADER + 4].copy_from_slice(&id.get().to_be_bytes());
+        out[HEADER + 8] = priority.to_wire();
+        out
+    }
+
+    /// Writes the whole frame.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let block = &self.head.block;
+        let fixed = Self::encode_fixed(self.id, self.fin, self.head.priority, block.len());
+        [&fixed[..], block].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_never_outgrows_its_frame() {
+        let mut head = RequestHead::new(b"host", b"GET", b"/").unwrap();
+        while head.push(b"X-Field", &[b'v'; 100]).is_ok() {}
+        let short = MAX_BLOCK - head.block.len();
+        assert!(short < 110);
+        let id = StreamId::new(1).unwrap();
+        let frame = SynStream {
+            id,
+            fin: true,
+            head: head.clone(),
+        };
+        assert!(frame.encode().len() <= MAX_FRAME);
+        assert_eq!(head.fields().count(), frame.head.fields().count());
+        assert!(RequestHead::new(b"h", b"GET", &[b'p'; MAX_FRAME]).is_err());
+    }
+
+    #[test]
+    fn a_field_that_does_not_fit_leaves_the_head_unchanged() {
+        let mut head = RequestHead::new(b"h", b"GET", b"/").unwrap();
+        let before = head.clone();
+        assert!(head.push(b"name", &[b'v'; MAX_FRAME]).is_err());
+        assert!(head == before);
+    }
+
+    #[test]
+    fn debug_shows_no_path_and_no_field() {
+        let mut head = RequestHead::new(b"h", b"GET", b"/?token=secret").unwrap();
+        head.push(b"Authorization", b"secret").unwrap();
+        assert!(!format!("{head:?}").contains("secret"));
+    }
+}

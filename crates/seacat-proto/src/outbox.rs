@@ -1,0 +1,137 @@
+//! Who may write next.
+//!
+//! Frames that steer (heads, RST_STREAM, PING, …) go first, in their order. Bodies follow
+//! by priority, 0 first, and in a ring among equals: one frame a turn, so that a small
+//! answer never waits behind a large one.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::frame::HEADER;
+use crate::{Priority, StreamId};
+
+/// The longest fixed part of a frame: header and SYN_STREAM's ten bytes.
+const MAX_FIXED: usize = HEADER + 10;
+
+/// One frame, ready for the wire: write [`Transmit::parts`] one after the other, as one
+/// TLS record (wire spec 0).
+#[derive(Clone, Debug)]
+pub struct Transmit {
+    /// The stream it belongs to, if any.
+    pub stream: Option<StreamId>,
+    fixed: [u8; MAX_FIXED],
+    fixed_len: u8,
+    rest: Bytes,
+}
+
+impl Transmit {
+    pub(crate) fn new(stream: Option<StreamId>, fixed: &[u8], rest: Bytes) -> Self {
+        let mut buffer = [0; MAX_FIXED];
+        buffer[..fixed.len()].copy_from_slice(fixed);
+        Self {
+            stream,
+            fixed: buffer,
+            fixed_len: fixed.len() as u8,
+            rest,
+        }
+    }
+
+    /// The frame in two parts; the second may be empty.
+    #[must_use]
+    pub fn parts(&self) -> [&[u8]; 2] {
+        [&self.fixed[..usize::from(self.fixed_len)], &self.rest]
+    }
+
+    /// Bytes of the whole frame.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.fixed_len) + self.rest.len()
+    }
+
+    /// A frame is never empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The frame as one string of bytes, for tests and tools.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.parts().concat()
+    }
+}
+
+/// The order of writing.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    control: VecDeque<Transmit>,
+    rings: [VecDeque<StreamId>; Priority::COUNT],
+}
+
+impl Outbox {
+    pub(crate) fn push_control(&mut self, frame: Transmit) {
+        self.control.push_back(frame);
+    }
+
+    /// Frames that steer and wait.
+    pub(crate) fn control_len(&self) -> usize {
+        self.control.len()
+    }
+
+    pub(crate) fn pop_control(&mut self) -> Option<Transmit> {
+        self.control.pop_front()
+    }
+
+    /// Puts a stream at the end of its ring. It must not stand there already.
+    pub(crate) fn push_turn(&mut self, id: StreamId, priority: Priority) {
+        self.rings[priority.index()].push_back(id);
+    }
+
+    /// The stream whose turn it is.
+    pub(crate) fn pop_turn(&mut self) -> Option<StreamId> {
+        self.rings.iter_mut().find_map(VecDeque::pop_front)
+    }
+
+    /// Takes back all that waits for one stream, so that streams that come and go while
+    /// the socket is full leave nothing behind. Says whether a head was among it.
+    pub(crate) fn forget(&mut self, id: StreamId, priority: Priority, in_ring: bool) -> bool {
+        if in_ring {
+            self.rings[priority.index()].retain(|&other| other != id);
+        }
+        let before = self.control.len();
+        self.control.retain(|frame| frame.stream != Some(id));
+        self.control.len() < before
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.control.is_empty() && self.rings.iter().all(VecDeque::is_empty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn priority_first_and_a_ring_among_equals() {
+        let id = |n| StreamId::new(n).unwrap();
+        let [urgent, normal] = [0, 3].map(|p| Priority::new(p).unwrap());
+        let mut outbox = Outbox::default();
+        outbox.push_turn(id(1), normal);
+        outbox.push_turn(id(3), normal);
+        outbox.push_turn(id(5), urgent);
+        let mut order = Vec::new();
+        for _ in 0..5 {
+            let turn = outbox.pop_turn().unwrap();
+            order.push(turn.get());
+            if turn.get() != 5 {
+                outbox.push_turn(turn, normal);
+            }
+        }
+        assert_eq!(order, [5, 1, 3, 1, 3]);
+        outbox.forget(id(1), normal, true);
+        outbox.forget(id(3), normal, true);
+        assert!(outbox.is_empty());
+    }
+}

@@ -1,0 +1,91 @@
+//! What one stream has to send: chunks of its body, cut into frames at write time.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+/// The body of one stream on its way out.
+#[derive(Debug, Default)]
+pub(crate) struct SendQueue {
+    chunks: VecDeque<Bytes>,
+    bytes: usize,
+    /// The end has been asked for and not been sent.
+    fin: bool,
+    /// The stream stands in the outbox's ring.
+    pub(crate) waiting: bool,
+}
+
+impl SendQueue {
+    pub(crate) fn push(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.bytes += bytes.len();
+            self.chunks.push_back(bytes);
+        }
+    }
+
+    pub(crate) fn finish(&mut self) {
+        self.fin = true;
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Nothing waits, not even the end.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes == 0 && !self.fin
+    }
+
+    /// Takes the payload of one frame and whether it is the last.
+    /// The end rides on the last chunk; it takes an empty frame only when none is left.
+    pub(crate) fn pop(&mut self, limit: usize) -> Option<(Bytes, bool)> {
+        if self.is_empty() {
+            return None;
+        }
+        let payload = match self.chunks.front_mut() {
+            Some(front) if front.len() > limit => front.split_to(limit),
+            _ => self.chunks.pop_front().unwrap_or_default(),
+        };
+        self.bytes -= payload.len();
+        let end = self.fin && self.chunks.is_empty();
+        self.fin &= !end;
+        Some((payload, end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(queue: &mut SendQueue, limit: usize) -> Vec<(usize, bool)> {
+        std::iter::from_fn(|| queue.pop(limit))
+            .map(|(bytes, end)| (bytes.len(), end))
+            .collect()
+    }
+
+    #[test]
+    fn the_end_rides_on_the_last_chunk() {
+        let mut queue = SendQueue::default();
+        queue.push(Bytes::from(vec![0; 25]));
+        queue.push(Bytes::new());
+        queue.push(Bytes::from(vec![0; 10]));
+        queue.finish();
+        assert_eq!(queue.len(), 35);
+        assert_eq!(
+            drain(&mut queue, 10),
+            [(10, false), (10, false), (5, false), (10, true)]
+        );
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_late_end_is_an_empty_frame() {
+        let mut queue = SendQueue::default();
+        queue.push(Bytes::from_static(b"x"));
+        assert_eq!(drain(&mut queue, 10), [(1, false)]);
+        queue.finish();
+        assert_eq!(drain(&mut queue, 10), [(0, true)]);
+        assert!(queue.is_empty());
+    }
+}

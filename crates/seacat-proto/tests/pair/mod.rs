@@ -1,0 +1,68 @@
+//! A client and a gateway joined by a wire without a socket.
+
+use std::time::Instant;
+
+use seacat_proto::{Config, Connection, Event, Role};
+
+/// Both ends and one clock.
+pub(crate) struct Pair {
+    pub(crate) client: Connection,
+    pub(crate) gateway: Connection,
+    pub(crate) now: Instant,
+}
+
+/// What each end was told.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) client: Vec<Event>,
+    pub(crate) gateway: Vec<Event>,
+}
+
+impl Pair {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        let config = Config::default();
+        Self {
+            client: Connection::new(Role::Client, &config, now),
+            gateway: Connection::new(Role::Gateway, &config, now),
+            now,
+        }
+    }
+
+    /// Carries bytes both ways until nothing moves.
+    pub(crate) fn settle(&mut self) -> Seen {
+        let mut seen = Seen::default();
+        loop {
+            let up = deliver(
+                &mut self.client,
+                &mut self.gateway,
+                self.now,
+                &mut seen.gateway,
+            );
+            let down = deliver(
+                &mut self.gateway,
+                &mut self.client,
+                self.now,
+                &mut seen.client,
+            );
+            if up + down == 0 {
+                return seen;
+            }
+        }
+    }
+}
+
+fn deliver(
+    from: &mut Connection,
+    to: &mut Connection,
+    now: Instant,
+    seen: &mut Vec<Event>,
+) -> usize {
+    let mut frames = 0;
+    while let Some(frame) = from.poll_transmit() {
+        to.handle_input(&frame.to_vec(), now).unwrap();
+        seen.extend(std::iter::from_fn(|| to.poll_event()));
+        frames += 1;
+    }
+    frames
+}
