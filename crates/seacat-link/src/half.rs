@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use seacat_proto::{Bytes, Reason, ReplyHead, Role, StreamId};
+use seacat_proto::{Bytes, Connection, Reason, ReplyHead, Role, StreamClosed, StreamId};
 
 use crate::StreamError;
 use crate::shared::{Shared, register};
@@ -71,6 +71,26 @@ impl SendHalf {
         poll_fn(|cx| self.poll_ready(cx)).await
     }
 
+    /// Ready when the stream is over early: reset, or gone with its connection. For a
+    /// program that has nothing to send yet and would work in vain.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<StreamError> {
+        let mut state = self.shared.lock();
+        match state.check(self.id) {
+            Err(error) => Poll::Ready(error),
+            Ok(()) => {
+                if let Some(slot) = state.slots.get_mut(&self.id) {
+                    register(&mut slot.writer, cx);
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Waits until the stream is over early.
+    pub async fn gone(&mut self) -> StreamError {
+        poll_fn(|cx| self.poll_gone(cx)).await
+    }
+
     /// Queues a piece of the body, of any length. It never waits: call it after
     /// [`SendHalf::ready`].
     ///
@@ -85,7 +105,7 @@ impl SendHalf {
     /// # Errors
     /// [`StreamError`] when the stream is over.
     pub fn finish(&mut self) -> Result<(), StreamError> {
-        self.wish(|connection, id| connection.finish(id))?;
+        self.wish(Connection::finish)?;
         self.finished = true;
         Ok(())
     }
@@ -104,10 +124,7 @@ impl SendHalf {
 
     fn wish(
         &self,
-        wish: impl FnOnce(
-            &mut seacat_proto::Connection,
-            StreamId,
-        ) -> Result<(), seacat_proto::StreamClosed>,
+        wish: impl FnOnce(&mut Connection, StreamId) -> Result<(), StreamClosed>,
     ) -> Result<(), StreamError> {
         let mut state = self.shared.lock();
         state.check(self.id)?;

@@ -99,7 +99,6 @@ impl Link {
     ///
     /// Nothing moves until the [`Driver`] is polled; when it is dropped, the connection
     /// is gone.
-    #[must_use]
     pub fn start(
         tcp: TcpStream,
         session: rustls::Connection,

@@ -26,6 +26,10 @@ pub(crate) struct Records {
     input: Box<[u8]>,
     start: usize,
     end: usize,
+    /// The handshake may have read more than itself: look before waiting for the socket.
+    fresh: bool,
+    /// The peer's close_notify has come, perhaps together with its last frames.
+    goodbye: bool,
     /// Plaintext sealed since the socket last took everything.
     sealed: usize,
     pub(crate) bytes_in: u64,
@@ -51,6 +55,8 @@ impl Records {
             input,
             start: 0,
             end: 0,
+            fresh: true,
+            goodbye: false,
             sealed: 0,
             bytes_in: 0,
             bytes_out: 0,
@@ -59,19 +65,22 @@ impl Records {
 
     /// Decrypts what is there, reading from the socket once if nothing is.
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, Closed>> {
-        if self.start == self.end {
+        if !std::mem::take(&mut self.fresh) && self.start == self.end {
+            if self.goodbye {
+                return Poll::Ready(Ok(Received::End { clean: true }));
+            }
             match ready!(self.poll_fill(cx))? {
                 0 => return Poll::Ready(Ok(Received::End { clean: false })),
                 count => self.bytes_in += count as u64,
             }
         }
-        let mut pending = &self.input[self.start..self.end];
-        self.tls.read_tls(&mut pending)?;
-        self.start = self.end - pending.len();
-        let state = self.tls.process_new_packets().map_err(Closed::Tls)?;
-        if state.plaintext_bytes_to_read() == 0 && state.peer_has_closed() {
-            return Poll::Ready(Ok(Received::End { clean: true }));
+        if self.start < self.end {
+            let mut pending = &self.input[self.start..self.end];
+            self.tls.read_tls(&mut pending)?;
+            self.start = self.end - pending.len();
         }
+        let state = self.tls.process_new_packets().map_err(Closed::Tls)?;
+        self.goodbye = state.peer_has_closed();
         Poll::Ready(Ok(Received::Some))
     }
 

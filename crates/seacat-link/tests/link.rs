@@ -426,3 +426,54 @@ async fn one_frame_is_one_record_and_many_records_are_one_write() {
         "{plain:?}"
     );
 }
+
+/// A client may write its first frames right behind its Finished, and the server's
+/// handshake then reads both at once.
+#[tokio::test]
+async fn frames_that_came_with_the_handshake_are_not_left_lying() {
+    let (client_tls, server_tls) = tls();
+    let gate = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (gate_address, front_address) = (gate.local_addr().unwrap(), front.local_addr().unwrap());
+    // Holds the client's second flight back until a frame stands behind it.
+    tokio::spawn(async move {
+        let (client, _) = front.accept().await.unwrap();
+        let gateway = TcpStream::connect(gate_address).await.unwrap();
+        let (mut client_read, mut client_write) = client.into_split();
+        let (mut gateway_read, mut gateway_write) = gateway.into_split();
+        let mut buffer = vec![0; 1 << 16];
+        let count = client_read.read(&mut buffer).await.unwrap();
+        gateway_write.write_all(&buffer[..count]).await.unwrap();
+        let down = tokio::spawn(async move {
+            let _ = tokio::io::copy(&mut gateway_read, &mut client_write).await;
+        });
+        let mut flight = Vec::new();
+        while records(&flight)
+            .iter()
+            .filter(|(kind, _)| *kind == 23)
+            .count()
+            < 2
+        {
+            let count = client_read.read(&mut buffer).await.unwrap();
+            flight.extend_from_slice(&buffer[..count]);
+        }
+        gateway_write.write_all(&flight).await.unwrap();
+        down.await.unwrap();
+    });
+    tokio::spawn(async move {
+        let (tcp, _) = gate.accept().await.unwrap();
+        let (tcp, session) = handshake_server(tcp, server_tls).await.unwrap();
+        let (_link, _news, driver) = Link::start(tcp, session, &LinkConfig::gateway(HTTP_ANSWER));
+        driver.await
+    });
+    let tcp = TcpStream::connect(front_address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let (tcp, session) = handshake_client(tcp, client_tls, name).await.unwrap();
+    let (link, mut news, driver) = Link::start(tcp, session, &LinkConfig::client());
+    tokio::spawn(driver);
+    link.ping();
+    let pong = timeout(Duration::from_secs(2), news.next())
+        .await
+        .expect("a PONG without a nudge");
+    assert!(matches!(pong, Some(News::Pong { .. })));
+}

@@ -188,7 +188,7 @@ impl World {
         let open = self
             .models
             .values()
-            .filter(|m| !m.broken && !(m.up.finished && m.down.finished))
+            .filter(|m| !(m.broken || m.up.finished && m.down.finished))
             .count();
         assert!(
             self.pair.client.stream_count() >= open,
