@@ -1,0 +1,211 @@
+//! From a gateway's name to a secured connection: the resolver, every address (RFC 8305), TLS.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::config::GatewayConfig;
+use crate::failure::{Failure, Stage};
+use crate::transport::{Secured, Transport};
+
+/// One gateway with all its addresses gets this long.
+pub(crate) const DIAL_LIMIT: Duration = Duration::from_secs(20);
+
+/// One TLS handshake gets this long, so that an address that accepts and keeps silent leaves
+/// time for the next.
+const TLS_LIMIT: Duration = Duration::from_secs(8);
+
+/// The head start of an address before the next is tried (RFC 8305 section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// How much may lie unsent in the kernel. More would let a small request queue behind megabytes
+/// of upload that could have been interleaved with it; less would starve a fast network.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NOTSENT_LOWAT: u32 = 128 * 1024;
+
+/// A secured connection and the address it leads to.
+#[derive(Debug)]
+pub(crate) struct Dialled {
+    pub(crate) secured: Secured,
+    pub(crate) address: SocketAddr,
+}
+
+/// Tries every address of the gateway until one gives a secured connection. Of several failures
+/// the one that came furthest is returned.
+pub(crate) async fn dial(
+    gateway: &GatewayConfig,
+    transport: &Transport,
+) -> Result<Dialled, Failure> {
+    let mut furthest = None;
+    match timeout(DIAL_LIMIT, try_all(gateway, transport, &mut furthest)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(further(
+            furthest,
+            Failure::TimedOut {
+                stage: Stage::Dial,
+                limit: DIAL_LIMIT,
+            },
+        )),
+    }
+}
+
+async fn try_all(
+    gateway: &GatewayConfig,
+    transport: &Transport,
+    furthest: &mut Option<Failure>,
+) -> Result<Dialled, Failure> {
+    let mut race = Race::new(interleave(addresses(gateway).await?), connect);
+    while let Some((address, outcome)) = race.next().await {
+        let failure = match outcome {
+            Ok(tcp) => match timeout(TLS_LIMIT, transport.secure(tcp)).await {
+                Ok(Ok(secured)) => return Ok(Dialled { secured, address }),
+                Ok(Err(failure)) if failure.is_permanent() => return Err(failure),
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::TimedOut {
+                    stage: Stage::Tls,
+                    limit: TLS_LIMIT,
+                },
+            },
+            Err(error) => Failure::from_tcp(address, &error),
+        };
+        tracing::debug!(gateway = gateway.name, %address, %failure, "address failed");
+        *furthest = Some(further(furthest.take(), failure));
+    }
+    let nobody = || Failure::NoSuchHost {
+        host: gateway.host.clone(),
+    };
+    Err(furthest.take().unwrap_or_else(nobody))
+}
+
+fn further(best: Option<Failure>, failure: Failure) -> Failure {
+    match best {
+        Some(best) if best.reach() >= failure.reach() => best,
+        _ => failure,
+    }
+}
+
+async fn addresses(gateway: &GatewayConfig) -> Result<Vec<SocketAddr>, Failure> {
+    let literal = gateway
+        .address
+        .or_else(|| gateway.host.parse::<IpAddr>().ok());
+    if let Some(ip) = literal {
+        return Ok(vec![SocketAddr::new(ip, gateway.port)]);
+    }
+    match tokio::net::lookup_host((gateway.host.as_str(), gateway.port)).await {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(error) => Err(Failure::from_lookup(&gateway.host, &error)),
+    }
+}
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Err(error) = socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(NOTSENT_LOWAT) {
+        tracing::debug!(%error, "TCP_NOTSENT_LOWAT is not to be had");
+    }
+    Ok(tcp)
+}
+
+/// The resolver's order, with the families taking turns, beginning with its first choice (RFC
+/// 8305 section 4). Each address once.
+fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
+    let prefers_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut turn, mut other): (VecDeque<_>, VecDeque<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == prefers_v6);
+    let mut order = VecDeque::with_capacity(turn.len() + other.len());
+    while let Some(address) = turn.pop_front().or_else(|| other.pop_front()) {
+        if !order.contains(&address) {
+            order.push_back(address);
+        }
+        if !other.is_empty() {
+            std::mem::swap(&mut turn, &mut other);
+        }
+    }
+    order
+}
+
+/// Attempts on many addresses, each with a head start over the next. A failure starts the next
+/// at once; a success stops the others, which may be asked for again.
+struct Race<T, C> {
+    connect: C,
+    queue: VecDeque<SocketAddr>,
+    running: Vec<Attempt<T>>,
+}
+
+struct Attempt<T> {
+    address: SocketAddr,
+    outcome: Pin<Box<dyn Future<Output = io::Result<T>> + Send>>,
+}
+
+impl<T, C, F> Race<T, C>
+where
+    C: Fn(SocketAddr) -> F,
+    F: Future<Output = io::Result<T>> + Send + 'static,
+{
+    fn new(queue: VecDeque<SocketAddr>, connect: C) -> Self {
+        Self {
+            connect,
+            queue,
+            running: Vec::new(),
+        }
+    }
+
+    /// The next outcome; `None` when every address has had one.
+    async fn next(&mut self) -> Option<(SocketAddr, io::Result<T>)> {
+        loop {
+            if self.running.is_empty() {
+                self.start_next()?;
+            }
+            tokio::select! {
+                biased;
+                (address, outcome) = finished(&mut self.running) => {
+                    if outcome.is_ok() {
+                        let stopped = self.running.drain(..).map(|attempt| attempt.address);
+                        self.queue = stopped.chain(self.queue.drain(..)).collect();
+                    } else {
+                        let _ = self.start_next();
+                    }
+                    return Some((address, outcome));
+                }
+                () = sleep(STAGGER), if !self.queue.is_empty() => {
+                    let _ = self.start_next();
+                }
+            }
+        }
+    }
+
+    fn start_next(&mut self) -> Option<()> {
+        let address = self.queue.pop_front()?;
+        self.running.push(Attempt {
+            address,
+            outcome: Box::pin((self.connect)(address)),
+        });
+        Some(())
+    }
+}
+
+/// The first of the attempts to finish, taken out.
+async fn finished<T>(running: &mut Vec<Attempt<T>>) -> (SocketAddr, io::Result<T>) {
+    poll_fn(|cx| {
+        for i in 0..running.len() {
+            if let Poll::Ready(outcome) = running[i].outcome.as_mut().poll(cx) {
+                return Poll::Ready((running.remove(i).address, outcome));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+#[cfg(test)]
+#[path = "dial_tests.rs"]
+mod tests;

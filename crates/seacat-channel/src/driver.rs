@@ -1,0 +1,416 @@
+//! The one loop that runs the reconnect machine: it waits for one thing, tells the machine, does
+//! what the machine says, and publishes where that leads.
+
+use std::collections::HashMap;
+use std::future::{Future, pending};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use seacat_link::{Closed, Incoming, Link, LinkConfig, News};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep_until, timeout};
+
+use crate::config::{ChannelConfig, GatewayConfig};
+use crate::dial::{Dialled, dial};
+use crate::door::Door;
+use crate::failure::Failure;
+use crate::state::{Action, Input, Machine, Phase, Rank};
+use crate::status::{State, Status, TlsInfo};
+use crate::task::Task;
+use crate::transport::Transport;
+
+/// After a goodbye the peer gets this long to answer it (wire specification, section 1.4).
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// What runs on a connection that was let go of may run this long: an hour's download is worth
+/// an idle socket, and there is one such socket for each change of gateways.
+const RETIRE_LIMIT: Duration = Duration::from_secs(3600);
+
+/// What everybody who holds the channel wishes from the driver. It is a state, not a queue:
+/// wishes that come faster than they are fulfilled are merged, the latest counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Wishes {
+    /// To be connected at all.
+    pub(crate) connect: bool,
+    /// Counts the calls of "connect now".
+    pub(crate) nudges: u64,
+    /// Counts the changes of the network.
+    pub(crate) networks: u64,
+    /// The highest connection known to have used up its stream ids.
+    pub(crate) spent: u64,
+    pub(crate) gateways: Arc<Vec<GatewayConfig>>,
+    pub(crate) drain_until: Option<Instant>,
+}
+
+/// See the module.
+pub(crate) struct Driver {
+    machine: Machine,
+    link_config: LinkConfig,
+    gateways: Arc<Vec<GatewayConfig>>,
+    /// Made when a gateway is dialled for the first time.
+    transports: HashMap<usize, Transport>,
+    wishes: watch::Receiver<Wishes>,
+    /// The wishes that have been passed to the machine.
+    fulfilled: Wishes,
+    /// Every handle is gone.
+    orphaned: bool,
+    door: watch::Sender<Door>,
+    status: watch::Sender<Status>,
+    dialling: Option<Task<Outcome>>,
+    live: Option<Live>,
+    /// Connections that were let go of and still say goodbye.
+    leaving: JoinSet<()>,
+    /// Counts the connections.
+    generation: u64,
+}
+
+/// A connection and what there is to know about it.
+struct Live {
+    link: Link,
+    /// Runs the connection. A task of its own: its wake-ups, one for every burst of frames, have
+    /// nothing to do with this loop.
+    driver: Task<Closed>,
+    incoming: Incoming,
+    generation: u64,
+    gateway: GatewayConfig,
+    address: SocketAddr,
+    tls: TlsInfo,
+}
+
+/// Boxed, because a TLS session is large.
+type Outcome = Result<Box<Dialled>, Failure>;
+
+/// What the loop may wake up for.
+enum Event {
+    Wishes,
+    Orphaned,
+    Dialled(Outcome),
+    Pong,
+    Lost(Closed),
+    Timer,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        config: ChannelConfig,
+        wishes: watch::Receiver<Wishes>,
+        door: watch::Sender<Door>,
+        status: watch::Sender<Status>,
+    ) -> Self {
+        let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+        let fulfilled = Wishes {
+            connect: false,
+            ..wishes.borrow().clone()
+        };
+        Self {
+            machine: Machine::new(ranks(&config.gateways), seed),
+            link_config: LinkConfig {
+                proto: config.proto,
+                ..LinkConfig::client()
+            },
+            gateways: fulfilled.gateways.clone(),
+            transports: HashMap::new(),
+            wishes,
+            fulfilled,
+            orphaned: false,
+            door,
+            status,
+            dialling: None,
+            live: None,
+            leaving: JoinSet::new(),
+            generation: 0,
+        }
+    }
+
+    /// Runs until the channel has been drained or every handle of it is gone.
+    pub(crate) async fn run(mut self) {
+        self.look_at_wishes();
+        while !matches!(self.machine.phase(), Phase::Ended) {
+            self.publish();
+            match self.next_event().await {
+                Event::Wishes => self.look_at_wishes(),
+                Event::Orphaned => self.step(Input::Drain { until: now() }),
+                Event::Dialled(outcome) => self.dialled(outcome),
+                Event::Pong => self.step(Input::Pong),
+                Event::Lost(closed) => self.lost(closed),
+                Event::Timer => self.step(Input::Timer),
+            }
+        }
+        // Nothing new is taken from here on, but who is leaving may finish.
+        self.door.send_replace(Door::Draining);
+        let until = self
+            .fulfilled
+            .drain_until
+            .unwrap_or_else(now)
+            .max(now() + CLOSE_LIMIT);
+        let all_gone = async { while self.leaving.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout_at(until.into(), all_gone).await;
+        self.publish();
+    }
+
+    /// Waits for one thing. Safe to call again and again: nothing that was ready is lost.
+    async fn next_event(&mut self) -> Event {
+        let deadline = self.machine.deadline();
+        tokio::select! {
+            event = news(self.live.as_mut()) => event,
+            outcome = ready(self.dialling.as_mut()) => Event::Dialled(outcome),
+            changed = self.wishes.changed(), if !self.orphaned => match changed {
+                Ok(()) => Event::Wishes,
+                Err(_) => {
+                    self.orphaned = true;
+                    Event::Orphaned
+                }
+            },
+            () = sleep_until(deadline.unwrap_or_else(now).into()), if deadline.is_some() => {
+                Event::Timer
+            }
+        }
+    }
+
+    /// Passes on what is new among the wishes.
+    fn look_at_wishes(&mut self) {
+        let wishes = self.wishes.borrow_and_update().clone();
+        let before = std::mem::replace(&mut self.fulfilled, wishes.clone());
+        if !Arc::ptr_eq(&wishes.gateways, &before.gateways) {
+            self.set_gateways(wishes.gateways);
+        }
+        if wishes.networks != before.networks {
+            self.step(Input::NetworkChanged);
+        }
+        if self
+            .live
+            .as_ref()
+            .is_some_and(|live| live.generation == wishes.spent)
+        {
+            self.step(Input::Spent);
+        }
+        let nudged = wishes.nudges != before.nudges;
+        match (wishes.connect, before.connect) {
+            (true, was) if !was || nudged => {
+                // Whoever asks may have put another CA file in place.
+                self.transports.clear();
+                self.step(Input::Connect);
+            }
+            (false, true) => self.step(Input::Disconnect),
+            _ => {}
+        }
+        if let Some(until) = wishes.drain_until
+            && before.drain_until != wishes.drain_until
+        {
+            self.step(Input::Drain { until });
+        }
+    }
+
+    fn set_gateways(&mut self, gateways: Arc<Vec<GatewayConfig>>) {
+        let in_use = self.live.as_ref().map(|live| &live.gateway);
+        let keep = in_use.and_then(|ours| gateways.iter().position(|it| it.same_place(ours)));
+        let list = ranks(&gateways);
+        self.gateways = gateways;
+        self.transports.clear();
+        self.step(Input::Gateways { list, keep });
+    }
+
+    fn dialled(&mut self, outcome: Outcome) {
+        self.dialling = None;
+        let Dialled { secured, address } = match outcome {
+            Ok(dialled) => *dialled,
+            Err(failure) => return self.step(Input::Failed(failure)),
+        };
+        let Phase::Dialing { gateway } = *self.machine.phase() else {
+            return;
+        };
+        let gateway = self.gateways[gateway].clone();
+        self.generation += 1;
+        let (link, incoming, driver) = Link::start(secured.tcp, secured.session, &self.link_config);
+        tracing::debug!(gateway = gateway.name, %address, tls = ?secured.tls, "TLS is up");
+        self.live = Some(Live {
+            link,
+            driver: Task::spawn(driver),
+            incoming,
+            generation: self.generation,
+            gateway,
+            address,
+            tls: secured.tls,
+        });
+        self.step(Input::Up);
+    }
+
+    fn lost(&mut self, closed: Closed) {
+        self.live = None;
+        self.step(Input::Lost(Failure::from_closed(closed)));
+    }
+
+    fn step(&mut self, input: Input) {
+        for action in self.machine.handle(input, now()) {
+            match action {
+                Action::Dial(gateway) => self.dialling = Some(self.dial(gateway)),
+                Action::StopDialing => self.dialling = None,
+                Action::Ping => self.with_link(Link::ping),
+                Action::Drain => self.with_link(Link::drain),
+                Action::Retire => self.let_go(Link::drain, RETIRE_LIMIT),
+                Action::Close => self.let_go(Link::close, CLOSE_LIMIT),
+            }
+        }
+    }
+
+    fn dial(&mut self, index: usize) -> Task<Outcome> {
+        let gateway = self.gateways[index].clone();
+        let transport = match self.transports.get(&index) {
+            Some(transport) => Ok(transport.clone()),
+            None => Transport::new(&gateway)
+                .inspect(|made| drop(self.transports.insert(index, made.clone())))
+                .map_err(|error| Failure::BadConfig(error.to_string())),
+        };
+        Task::spawn(async move { dial(&gateway, &transport?).await.map(Box::new) })
+    }
+
+    fn with_link(&self, wish: fn(&Link)) {
+        if let Some(live) = &self.live {
+            wish(&live.link);
+        }
+    }
+
+    /// Parts with the connection, which ends by itself or after `limit`.
+    fn let_go(&mut self, goodbye: fn(&Link), limit: Duration) {
+        let Some(Live { link, driver, .. }) = self.live.take() else {
+            return;
+        };
+        goodbye(&link);
+        // Those that have left since the last time.
+        while self.leaving.try_join_next().is_some() {}
+        self.leaving.spawn(async move {
+            let _ = timeout(limit, driver).await;
+        });
+    }
+
+    fn publish(&self) {
+        self.door.send_replace(self.door());
+        let state = self.state();
+        let health = self.live.as_ref().map(|live| live.link.health());
+        let last_failure = self.machine.last_failure().cloned();
+        let before = self.status.send_replace(Status {
+            state,
+            health,
+            last_failure,
+        });
+        self.announce(&before.state);
+    }
+
+    fn door(&self) -> Door {
+        match (self.machine.phase(), &self.live) {
+            (Phase::Off, _) => Door::Shut { why: None },
+            (Phase::Stopped { why }, _) => Door::Shut {
+                why: Some(why.clone()),
+            },
+            (Phase::Draining { .. } | Phase::Ended, _) => Door::Draining,
+            (Phase::Waiting { until, why }, _) => Door::Soon {
+                next: Some(*until),
+                why: Some(why.clone()),
+            },
+            (_, Some(live)) => Door::Open {
+                link: live.link.clone(),
+                generation: live.generation,
+            },
+            (_, None) => Door::Soon {
+                next: None,
+                why: self.machine.last_failure().cloned(),
+            },
+        }
+    }
+
+    fn state(&self) -> State {
+        let name = |index: usize| self.gateways[index].name.clone();
+        match (self.machine.phase(), &self.live) {
+            (Phase::Off, _) => State::Off,
+            (Phase::Connected { gateway, since }, Some(live)) => State::Connected {
+                gateway: name(*gateway),
+                address: live.address,
+                tls: live.tls.clone(),
+                since: *since,
+            },
+            (
+                Phase::Dialing { gateway }
+                | Phase::Proving { gateway, .. }
+                | Phase::Connected { gateway, .. },
+                _,
+            ) => State::Connecting {
+                gateway: name(*gateway),
+                attempt: self.machine.attempt(),
+            },
+            (Phase::Waiting { until, why }, _) => State::Waiting {
+                until: *until,
+                why: why.clone(),
+            },
+            (Phase::Stopped { why }, _) => State::Stopped { why: why.clone() },
+            (Phase::Draining { .. }, _) => State::Draining,
+            (Phase::Ended, _) => State::Ended,
+        }
+    }
+
+    /// Logs what a user would notice.
+    fn announce(&self, before: &State) {
+        let status = self.status.borrow();
+        if std::mem::discriminant(before) == std::mem::discriminant(&status.state) {
+            return;
+        }
+        match &status.state {
+            State::Connected {
+                gateway,
+                address,
+                tls,
+                ..
+            } => {
+                tracing::info!(gateway, %address, tls = tls.version, suite = tls.suite, "connected");
+            }
+            State::Waiting { until, why } => {
+                let pause = until.saturating_duration_since(now());
+                tracing::info!(code = why.code(), %why, ?pause, "not connected, will try again");
+            }
+            State::Stopped { why } => {
+                tracing::warn!(code = why.code(), %why, "not connected, and trying again is no use");
+            }
+            state => tracing::debug!(?state, "channel"),
+        }
+    }
+}
+
+/// What a live connection has to say; nothing, for ever, when there is none.
+async fn news(live: Option<&mut Live>) -> Event {
+    let Some(live) = live else {
+        return pending().await;
+    };
+    loop {
+        tokio::select! {
+            closed = &mut live.driver => return Event::Lost(closed),
+            Some(news) = live.incoming.next() => match news {
+                News::Pong { .. } => return Event::Pong,
+                News::Control(control) => tracing::trace!(?control, "nobody waits for this frame"),
+                // A gateway opens no streams; dropped, the request is refused.
+                News::Request(_) => {}
+            },
+        }
+    }
+}
+
+/// The result of a future that may not be there.
+async fn ready<F: Future + Unpin>(future: Option<&mut F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => pending().await,
+    }
+}
+
+fn ranks(gateways: &[GatewayConfig]) -> Vec<Rank> {
+    let rank = |it: &GatewayConfig| Rank {
+        priority: it.priority,
+        weight: it.weight,
+    };
+    gateways.iter().map(rank).collect()
+}
+
+/// The runtime's clock, which tests may hold still.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

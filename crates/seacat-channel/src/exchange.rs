@@ -1,0 +1,359 @@
+//! One request, one reply: waiting for the channel, sending the body, sending again when that is
+//! safe.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use seacat_link::{Closed, Duplex, Link, RecvHalf, SendHalf, StreamError};
+use seacat_proto::{Bytes, Reason, ReplyHead, RequestHead};
+use tokio::time::timeout_at;
+
+use crate::Channel;
+use crate::driver::now;
+use crate::failure::Failure;
+use crate::task::Task;
+use crate::upload::{BodyError, NoBody, RequestBody, Upload};
+
+/// Whether a request may be sent again although the gateway may have seen it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// Its method is idempotent (RFC 9110 section 9.2.2).
+    Idempotent,
+    /// It must never be processed twice.
+    Never,
+}
+
+/// A reply, with its body still to come.
+pub struct Reply {
+    /// Status and fields.
+    pub head: ReplyHead,
+    /// The body. Dropped before its end, it resets the stream.
+    pub body: ReplyBody,
+    /// When things happened.
+    pub timings: Timings,
+}
+
+/// A reply's body. While it is there, what is left of the request's body is sent; dropped before
+/// its end, it resets the stream.
+pub struct ReplyBody {
+    recv: RecvHalf,
+    /// The rest of the request's body, if it was not over when the reply came.
+    _upload: Option<Task<()>>,
+}
+
+impl ReplyBody {
+    /// Ready with the next piece of the body, `None` at its end.
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamError>>> {
+        self.recv.poll_data(cx)
+    }
+
+    /// Waits for the next piece of the body, `None` at its end.
+    pub async fn data(&mut self) -> Option<Result<Bytes, StreamError>> {
+        self.recv.data().await
+    }
+
+    /// The end has come and everything before it has been taken.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.recv.is_ended()
+    }
+}
+
+/// What a request for a tunnel led to.
+pub enum Tunnel {
+    /// Bytes flow both ways. Dropped, the stream is reset.
+    Open(ReplyHead, Duplex, Timings),
+    /// The gateway answered something else.
+    Refused(Reply),
+}
+
+/// When things happened to an exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Timings {
+    /// The request was handed to the channel.
+    pub arrived: Instant,
+    /// There was a connection for it (the last one, if it was sent twice).
+    pub sent: Instant,
+    /// The reply's head was there.
+    pub first_byte: Instant,
+    /// It was sent twice.
+    pub resent: bool,
+}
+
+impl Timings {
+    /// How long the request waited for a connection, a lost first attempt included.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.sent.saturating_duration_since(self.arrived)
+    }
+}
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// There was no connection within [`ChannelConfig::wait`](crate::ChannelConfig::wait), or there
+    /// is none to wait for. Nothing of the request was processed, or it may safely be repeated.
+    #[error("not connected to a gateway{}", because(why.as_ref()))]
+    NotConnected {
+        /// The last failure; `None` when the channel is off or has not failed yet.
+        why: Option<Failure>,
+        /// When asking again makes sense; `None` when a human must act first.
+        retry_after: Option<Duration>,
+    },
+    /// The connection was lost when the gateway may already have processed the request.
+    #[error("the connection was lost before the reply: {cause}")]
+    Lost {
+        /// How the connection ended.
+        cause: Closed,
+        /// Whether anything of the request's body was on its way.
+        sent_body: bool,
+    },
+    /// The gateway reset the stream before it had replied.
+    #[error("the gateway gave the request up: {0}")]
+    Reset(Reason),
+    /// As many streams are open on the connection as it may have.
+    #[error("too many requests are under way")]
+    Busy,
+    /// The channel takes nothing new.
+    #[error("the channel is shutting down")]
+    Draining,
+    /// The request's own body failed.
+    #[error("the request's body could not be read: {0}")]
+    Body(BodyError),
+    /// The reply makes no sense as one.
+    #[error("the gateway's reply has the status {0}, which is not one")]
+    BadReply(u16),
+}
+
+fn because(why: Option<&Failure>) -> String {
+    why.map(|why| format!(": {why}")).unwrap_or_default()
+}
+
+/// A stream on which the reply's head has arrived.
+struct Answered {
+    head: ReplyHead,
+    send: SendHalf,
+    recv: RecvHalf,
+    timings: Timings,
+}
+
+impl Channel {
+    /// Sends a request and waits for the head of its reply.
+    ///
+    /// Waits for a connection first, up to [`ChannelConfig::wait`](crate::ChannelConfig::wait).
+    /// The body is sent while waiting for the reply, and goes on being sent when the reply has
+    /// come first. If the connection is lost before the reply, the request is sent once more if
+    /// the gateway certainly has not processed it, or if `replay` allows it; and only if nothing
+    /// of its body has been taken. Dropping the future resets the stream.
+    ///
+    /// # Errors
+    /// [`ExchangeError`].
+    pub async fn exchange<B: RequestBody>(
+        &self,
+        head: RequestHead,
+        body: Option<B>,
+        replay: Replay,
+    ) -> Result<Reply, ExchangeError> {
+        let mut upload = body.map(Upload::new);
+        let bare = upload.is_none();
+        let answered = self.attempt_twice(head, bare, &mut upload, replay).await?;
+        let Answered {
+            head,
+            send,
+            recv,
+            timings,
+        } = answered;
+        let rest = upload.filter(|upload| !upload.over);
+        let upload = rest.map(|rest| Task::spawn(rest.finish(send)));
+        Ok(Reply {
+            head,
+            body: ReplyBody {
+                recv,
+                _upload: upload,
+            },
+            timings,
+        })
+    }
+
+    /// Sends a request whose stream becomes a tunnel if `ok` accepts the status of the reply
+    /// (2xx for CONNECT, 101 for Upgrade).
+    ///
+    /// # Errors
+    /// [`ExchangeError`].
+    pub async fn tunnel(
+        &self,
+        head: RequestHead,
+        ok: fn(u16) -> bool,
+    ) -> Result<Tunnel, ExchangeError> {
+        let no_upload = &mut None::<Upload<NoBody>>;
+        let answered = self
+            .attempt_twice(head, false, no_upload, Replay::Never)
+            .await?;
+        let Answered {
+            head,
+            mut send,
+            recv,
+            timings,
+        } = answered;
+        if ok(head.status()) {
+            return Ok(Tunnel::Open(head, Duplex::new(send, recv), timings));
+        }
+        // Nothing will be said on it. If the stream is over already, so much the better.
+        let _ = send.finish();
+        Ok(Tunnel::Refused(Reply {
+            head,
+            body: ReplyBody {
+                recv,
+                _upload: None,
+            },
+            timings,
+        }))
+    }
+
+    /// The retry rule.
+    async fn attempt_twice<B: RequestBody>(
+        &self,
+        head: RequestHead,
+        bare: bool,
+        upload: &mut Option<Upload<B>>,
+        replay: Replay,
+    ) -> Result<Answered, ExchangeError> {
+        let arrived = now();
+        let mut after = 0;
+        let mut resent = false;
+        loop {
+            let (send, recv, generation) = self.open(&head, bare, &mut after).await?;
+            let sent = now();
+            let (send, recv, outcome) = attempt(send, recv, upload).await;
+            let error = match outcome {
+                Ok(head) if !(100..=999).contains(&head.status()) => {
+                    return Err(ExchangeError::BadReply(head.status()));
+                }
+                Ok(head) => {
+                    let timings = Timings {
+                        arrived,
+                        sent,
+                        first_byte: now(),
+                        resent,
+                    };
+                    return Ok(Answered {
+                        head,
+                        send,
+                        recv,
+                        timings,
+                    });
+                }
+                Err(AttemptError::Body(error)) => return Err(ExchangeError::Body(error)),
+                Err(AttemptError::Stream(error)) => error,
+            };
+            let body_taken = upload.as_ref().is_some_and(|upload| upload.taken);
+            if resent || !may_repeat(&error, recv.started(), body_taken, replay) {
+                return Err(verdict(error, body_taken));
+            }
+            tracing::debug!(%error, "sending a request again");
+            resent = true;
+            if let Some(upload) = upload {
+                upload.restart();
+            }
+            if matches!(error, StreamError::Lost(_)) {
+                after = generation;
+            }
+        }
+    }
+
+    /// A stream on a connection newer than `after`. A connection that turns out to be of no use
+    /// any more is skipped: nothing has been sent on it.
+    async fn open(
+        &self,
+        head: &RequestHead,
+        bare: bool,
+        after: &mut u64,
+    ) -> Result<(SendHalf, RecvHalf, u64), ExchangeError> {
+        let deadline = now() + self.wait();
+        loop {
+            let (link, generation) = self.enter(*after, deadline).await?;
+            match link.open(head.clone(), bare) {
+                Ok((send, recv)) => return Ok((send, recv, generation)),
+                Err(StreamError::TooManyStreams) => return Err(ExchangeError::Busy),
+                Err(error) => {
+                    tracing::debug!(%error, generation, "a connection takes nothing new");
+                    *after = generation;
+                    if matches!(error, StreamError::Draining) {
+                        self.spent(generation);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for a connection newer than `after`. With a live connection this is one look behind
+    /// a read lock.
+    async fn enter(&self, after: u64, deadline: Instant) -> Result<(Link, u64), ExchangeError> {
+        if let Some(seen) = self.door().borrow().look(after, deadline) {
+            return seen;
+        }
+        let mut door = self.door().clone();
+        let seen = door.wait_for(|door| door.look(after, deadline).is_some());
+        match timeout_at(deadline.into(), seen).await {
+            Ok(Ok(door)) => match door.look(after, deadline) {
+                Some(seen) => seen,
+                None => Err(door.closed()),
+            },
+            // The driver is gone.
+            Ok(Err(_)) => Err(ExchangeError::Draining),
+            Err(_) => Err(self.door().borrow().closed()),
+        }
+    }
+}
+
+/// Whether a request that failed like this may be sent once more.
+pub(crate) fn may_repeat(
+    error: &StreamError,
+    started: bool,
+    body_taken: bool,
+    replay: Replay,
+) -> bool {
+    let unprocessed = match error {
+        StreamError::Reset(reason) => *reason == Reason::REFUSED_STREAM,
+        StreamError::Lost(_) => !started,
+        _ => return false,
+    };
+    let repeatable = matches!(error, StreamError::Lost(_)) && replay == Replay::Idempotent;
+    !body_taken && (unprocessed || repeatable)
+}
+
+fn verdict(error: StreamError, sent_body: bool) -> ExchangeError {
+    match error {
+        StreamError::Reset(reason) => ExchangeError::Reset(reason),
+        StreamError::Lost(cause) => ExchangeError::Lost { cause, sent_body },
+        StreamError::TooManyStreams => ExchangeError::Busy,
+        StreamError::Draining | StreamError::Closed | StreamError::Stalled => ExchangeError::Lost {
+            cause: Closed::Local,
+            sent_body,
+        },
+    }
+}
+
+enum AttemptError {
+    Body(BodyError),
+    Stream(StreamError),
+}
+
+/// Sends what there is of a body until the reply's head is there.
+async fn attempt<B: RequestBody>(
+    mut send: SendHalf,
+    mut recv: RecvHalf,
+    upload: &mut Option<Upload<B>>,
+) -> (SendHalf, RecvHalf, Result<ReplyHead, AttemptError>) {
+    let outcome = poll_fn(|cx| {
+        if let Some(upload) = upload
+            && let Poll::Ready(Err(error)) = upload.poll(cx, &mut send)
+        {
+            return Poll::Ready(Err(AttemptError::Body(error)));
+        }
+        recv.poll_reply(cx).map_err(AttemptError::Stream)
+    })
+    .await;
+    (send, recv, outcome)
+}

@@ -1,0 +1,192 @@
+//! The lasting link to a gateway.
+//!
+//! Connections come and go; a [`Channel`] stays. It is the only place in the program that dials:
+//! it finds a gateway, checks that it is the right one, keeps a connection to it, and carries
+//! requests, each as one [`Channel::exchange`].
+//!
+//! ```text
+//!   Channel ──wishes──► Driver ──inputs──► Machine (pure: state.rs)
+//!      ▲                  │ ▲ ◄──actions──────┘
+//!      │ door, status     │ └── dial: resolver, every address, TLS, trust
+//!      └──────────────────┘
+//!   exchange: look through the door, open a stream on the link behind it, send, wait, maybe again
+//! ```
+//!
+//! * Why there is no connection is a [`Failure`]: told apart, with a code, permanent or not.
+//! * What a request may hope for is decided in one place, by the retry rule in `exchange.rs`.
+//! * The hot path, an exchange on a live connection, passes no queue and spawns nothing.
+//!
+//! Section numbers refer to the project's wire specification.
+
+mod backoff;
+mod config;
+mod dial;
+mod door;
+mod driver;
+mod exchange;
+mod failure;
+mod state;
+mod status;
+mod task;
+#[cfg(test)]
+mod testing;
+mod transport;
+mod trust;
+mod upload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use config::{
+    ChannelConfig, ConfigError, DEFAULT_PORT, DEFAULT_WAIT, GatewayConfig, Roots, Trust, Warning,
+};
+pub use exchange::{ExchangeError, Replay, Reply, ReplyBody, Timings, Tunnel};
+pub use failure::{Failure, Stage};
+pub use seacat_link::{Closed, Duplex, Health, StreamError};
+pub use seacat_proto::{Bytes, Reason, ReplyHead, RequestHead};
+pub use status::{State, Status, TlsInfo};
+pub use upload::{BodyError, NoBody, RequestBody};
+
+use door::Door;
+use driver::{Driver, Wishes};
+
+/// A handle of a channel. Clones are handles of the same one; when the last is dropped, the
+/// channel says goodbye to its gateway and what runs on it is lost.
+#[derive(Clone)]
+pub struct Channel {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    wishes: watch::Sender<Wishes>,
+    door: watch::Receiver<Door>,
+    status: watch::Receiver<Status>,
+    wait: Duration,
+}
+
+impl Channel {
+    /// Starts a channel, which dials at once if [`ChannelConfig::connect`] says so.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time.
+    #[must_use]
+    pub fn start(config: ChannelConfig) -> Self {
+        let (wishes, wished) = watch::channel(Wishes {
+            connect: config.connect,
+            nudges: 0,
+            networks: 0,
+            spent: 0,
+            gateways: Arc::new(config.gateways.clone()),
+            drain_until: None,
+        });
+        // What is seen before the driver has run for the first time.
+        let first = if config.connect {
+            Door::Soon {
+                next: None,
+                why: None,
+            }
+        } else {
+            Door::Shut { why: None }
+        };
+        let (door_sender, door) = watch::channel(first);
+        let off = Status {
+            state: State::Off,
+            health: None,
+            last_failure: None,
+        };
+        let (status_sender, status) = watch::channel(off);
+        let wait = config.wait;
+        tokio::spawn(Driver::new(config, wished, door_sender, status_sender).run());
+        Self {
+            inner: Arc::new(Inner {
+                wishes,
+                door,
+                status,
+                wait,
+            }),
+        }
+    }
+
+    /// Wishes to be connected, now: the back-off starts again, a channel that had stopped tries
+    /// again, a connection that is up is asked for a sign of life.
+    pub fn connect(&self) {
+        self.inner.wishes.send_modify(|wishes| {
+            wishes.connect = true;
+            wishes.nudges += 1;
+        });
+    }
+
+    /// Wishes not to be connected. What runs is lost.
+    pub fn disconnect(&self) {
+        self.inner
+            .wishes
+            .send_modify(|wishes| wishes.connect = false);
+    }
+
+    /// The computer woke up or has another network: as [`Channel::connect`], unless the channel is
+    /// off.
+    pub fn network_changed(&self) {
+        self.inner.wishes.send_modify(|wishes| wishes.networks += 1);
+    }
+
+    /// Replaces the list of gateways. A connection to one that is still in it, with the same host,
+    /// port, address and trust, stays; another is let go of, and what runs on it may finish.
+    pub fn set_gateways(&self, gateways: Vec<GatewayConfig>) {
+        self.inner
+            .wishes
+            .send_modify(|wishes| wishes.gateways = Arc::new(gateways));
+    }
+
+    /// Takes nothing new, waits for what runs, but no longer than `deadline` (and the moment that
+    /// a goodbye takes). The channel is over then.
+    pub async fn drain(&self, deadline: Duration) {
+        let until = driver::now() + deadline;
+        self.inner.wishes.send_modify(|wishes| {
+            let sooner = wishes.drain_until.map_or(until, |other| other.min(until));
+            wishes.drain_until = Some(sooner);
+        });
+        let mut status = self.inner.status.clone();
+        // An error means that the driver is gone, which is just as well.
+        let _ = status
+            .wait_for(|status| matches!(status.state, State::Ended))
+            .await;
+    }
+
+    /// Where the channel is, and a way to wait until that changes.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.inner.status.clone()
+    }
+
+    /// The pulse of the connection at this moment, if there is one.
+    #[must_use]
+    pub fn health(&self) -> Option<Health> {
+        match &*self.inner.door.borrow() {
+            Door::Open { link, .. } => Some(link.health()),
+            _ => None,
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        self.inner.wait
+    }
+
+    fn door(&self) -> &watch::Receiver<Door> {
+        &self.inner.door
+    }
+
+    /// Connection number `generation` has no stream ids left.
+    fn spent(&self, generation: u64) {
+        self.inner.wishes.send_if_modified(|wishes| {
+            let news = wishes.spent < generation;
+            wishes.spent = wishes.spent.max(generation);
+            news
+        });
+    }
+}
+
+#[cfg(test)]
+#[path = "channel_tests.rs"]
+mod tests;

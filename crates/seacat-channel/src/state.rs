@@ -1,0 +1,410 @@
+//! The reconnect machine: what to do next, and for how long not to. Pure: time is an argument,
+//! chance is a seed, and dialling is an [`Action`] that somebody else performs.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::backoff::{Backoff, LONGEST};
+use crate::failure::{Failure, Remedy};
+
+/// A connection counts as proven after one PONG. Until then a server that accepts TLS and says
+/// nothing could hold requests: this is how long it may. Generous for a satellite link.
+pub(crate) const PROVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A connection that was up for this long and is lost is dialled again at once; a shorter one
+/// counts as a failed attempt, or a gateway that hangs up on us would be dialled in a tight loop.
+pub(crate) const STEADY: Duration = Duration::from_secs(10);
+
+/// Where the channel is.
+///
+/// ```text
+///            Connect               Up                 Pong
+///     Off ────────────► Dialing ────────► Proving ────────────► Connected
+///                       ▲ │ ▲ │              │                      │
+///                       │ │ └─┼── next ◄─────┤ Lost,                │ Lost: steady → dial anew
+///                       │ │   │  gateway     │ no PONG in time      │       else as a failed dial
+///                       │ │   │              ▼                      ▼
+///                 Timer │ │ Failed, and no gateway is left in this round
+///                       │ ▼                  ▼
+///                     Waiting             Stopped      (every failure of the round is permanent)
+///
+///     Connect and NetworkChanged leave Waiting and Stopped for Dialing, with a fresh back-off.
+///     Disconnect leads to Off.   Drain leads to Draining (a connection is up) or Ended.
+///     Draining ends with the connection or at its deadline; Ended is for ever.
+/// ```
+#[derive(Clone, Debug)]
+pub(crate) enum Phase {
+    /// Nobody wants a connection.
+    Off,
+    /// TCP and TLS with this gateway (an index into the list) are under way.
+    Dialing { gateway: usize },
+    /// TLS is up and a PING on its way. Requests may already travel.
+    Proving { gateway: usize, until: Instant },
+    /// The gateway has answered a PING.
+    Connected { gateway: usize, since: Instant },
+    /// Every gateway has failed; the next round begins then.
+    Waiting { until: Instant, why: Failure },
+    /// Every gateway has failed for good; a human must change something.
+    Stopped { why: Failure },
+    /// What runs may finish until then; nothing new is taken.
+    Draining { until: Instant },
+    /// The channel is over.
+    Ended,
+}
+
+/// What may happen to the machine.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    /// Somebody wants to be connected, now.
+    Connect,
+    /// Somebody does not want to be connected.
+    Disconnect,
+    /// The computer woke up, or has another network.
+    NetworkChanged,
+    /// The list of gateways is another one; `keep` is where the one in use stands in it, unless
+    /// it is gone or has changed.
+    Gateways {
+        list: Vec<Rank>,
+        keep: Option<usize>,
+    },
+    /// The gateway being dialled has a TLS connection with us.
+    Up,
+    /// The gateway being dialled could not be reached or believed.
+    Failed(Failure),
+    /// A PING was answered.
+    Pong,
+    /// The connection has no stream ids left.
+    Spent,
+    /// The connection is over.
+    Lost(Failure),
+    /// [`Machine::deadline`] has passed.
+    Timer,
+    /// Finish what runs until then, take nothing new.
+    Drain { until: Instant },
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Dial this gateway.
+    Dial(usize),
+    /// Give up the dialling that is under way.
+    StopDialing,
+    /// Send a PING at once.
+    Ping,
+    /// Close the connection now; what runs on it is lost.
+    Close,
+    /// Take nothing new on the connection; it ends with its last stream.
+    Drain,
+    /// Let go of the connection: what runs on it may finish, everything new goes elsewhere.
+    Retire,
+}
+
+/// What the choice between gateways depends on (RFC 2782).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rank {
+    pub(crate) priority: u16,
+    pub(crate) weight: u16,
+}
+
+/// The machine. See [`Phase`].
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    phase: Phase,
+    gateways: Vec<Rank>,
+    /// The gateways that this round has not tried yet.
+    rest: VecDeque<usize>,
+    /// The most hopeful failure of this round.
+    verdict: Option<Failure>,
+    /// Dials since the last steady connection.
+    attempt: u32,
+    last_failure: Option<Failure>,
+    backoff: Backoff,
+    rng: fastrand::Rng,
+}
+
+impl Machine {
+    /// A machine that is [`Phase::Off`].
+    pub(crate) fn new(gateways: Vec<Rank>, seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        Self {
+            phase: Phase::Off,
+            gateways,
+            rest: VecDeque::new(),
+            verdict: None,
+            attempt: 0,
+            last_failure: None,
+            backoff: Backoff::new(rng.u64(..)),
+            rng,
+        }
+    }
+
+    pub(crate) fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// How many dials there were since the last steady connection, the current one included.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The failure before the present state, if there was one.
+    pub(crate) fn last_failure(&self) -> Option<&Failure> {
+        self.last_failure.as_ref()
+    }
+
+    /// When [`Input::Timer`] is wanted.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Proving { until, .. }
+            | Phase::Waiting { until, .. }
+            | Phase::Draining { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Takes one step. The actions are to be performed in order.
+    pub(crate) fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
+        if matches!(self.phase, Phase::Ended) {
+            return Vec::new();
+        }
+        match input {
+            Input::Connect => self.connect(),
+            Input::Disconnect => self.disconnect(),
+            Input::NetworkChanged => self.network_changed(),
+            Input::Gateways { list, keep } => self.gateways(list, keep),
+            Input::Up => self.up(now),
+            Input::Failed(failure) => self.failed(failure, now),
+            Input::Pong => self.pong(now),
+            Input::Spent => self.move_on(),
+            Input::Lost(failure) => self.lost(failure, now),
+            Input::Timer => self.timer(now),
+            Input::Drain { until } => self.drain(until),
+        }
+    }
+
+    fn connect(&mut self) -> Vec<Action> {
+        match self.phase {
+            Phase::Off | Phase::Waiting { .. } | Phase::Stopped { .. } => self.dial_afresh(),
+            Phase::Dialing { .. } => {
+                self.backoff.restart();
+                Vec::new()
+            }
+            Phase::Proving { .. } | Phase::Connected { .. } => vec![Action::Ping],
+            Phase::Draining { .. } | Phase::Ended => Vec::new(),
+        }
+    }
+
+    fn disconnect(&mut self) -> Vec<Action> {
+        let actions = match self.phase {
+            Phase::Dialing { .. } => vec![Action::StopDialing],
+            Phase::Proving { .. } | Phase::Connected { .. } => vec![Action::Close],
+            Phase::Off | Phase::Waiting { .. } | Phase::Stopped { .. } => Vec::new(),
+            Phase::Draining { .. } | Phase::Ended => return Vec::new(),
+        };
+        self.phase = Phase::Off;
+        actions
+    }
+
+    /// A new network may lead where the old one did not, and may not intercept TLS: even what
+    /// was permanent is tried again, and what is being dialled is dialled anew.
+    fn network_changed(&mut self) -> Vec<Action> {
+        match self.phase {
+            Phase::Waiting { .. } | Phase::Stopped { .. } => self.dial_afresh(),
+            Phase::Dialing { .. } => self.redial(),
+            Phase::Proving { .. } | Phase::Connected { .. } => vec![Action::Ping],
+            Phase::Off | Phase::Draining { .. } | Phase::Ended => Vec::new(),
+        }
+    }
+
+    fn gateways(&mut self, list: Vec<Rank>, keep: Option<usize>) -> Vec<Action> {
+        self.gateways = list;
+        match (&mut self.phase, keep) {
+            (Phase::Proving { gateway, .. } | Phase::Connected { gateway, .. }, Some(index)) => {
+                *gateway = index;
+                self.rest = self.order();
+                self.rest.retain(|&other| other != index);
+                Vec::new()
+            }
+            (Phase::Proving { .. } | Phase::Connected { .. }, None) => self.move_on(),
+            (Phase::Dialing { .. }, _) => self.redial(),
+            (Phase::Waiting { .. } | Phase::Stopped { .. }, _) => self.dial_afresh(),
+            (Phase::Off | Phase::Draining { .. } | Phase::Ended, _) => Vec::new(),
+        }
+    }
+
+    fn up(&mut self, now: Instant) -> Vec<Action> {
+        let Phase::Dialing { gateway } = self.phase else {
+            return Vec::new();
+        };
+        self.phase = Phase::Proving {
+            gateway,
+            until: now + PROVE_LIMIT,
+        };
+        vec![Action::Ping]
+    }
+
+    fn pong(&mut self, now: Instant) -> Vec<Action> {
+        if let Phase::Proving { gateway, .. } = self.phase {
+            self.phase = Phase::Connected {
+                gateway,
+                since: now,
+            };
+        }
+        Vec::new()
+    }
+
+    /// What runs goes on there; everything new needs another connection.
+    fn move_on(&mut self) -> Vec<Action> {
+        match self.phase {
+            Phase::Proving { .. } | Phase::Connected { .. } => {
+                let mut actions = vec![Action::Retire];
+                actions.extend(self.dial_afresh());
+                actions
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn failed(&mut self, failure: Failure, now: Instant) -> Vec<Action> {
+        match self.phase {
+            Phase::Dialing { .. } => self.try_next(failure, now),
+            _ => Vec::new(),
+        }
+    }
+
+    fn lost(&mut self, failure: Failure, now: Instant) -> Vec<Action> {
+        match self.phase {
+            Phase::Connected { since, .. } if now.duration_since(since) >= STEADY => {
+                self.last_failure = Some(failure);
+                self.dial_afresh()
+            }
+            Phase::Proving { .. } | Phase::Connected { .. } => self.try_next(failure, now),
+            Phase::Draining { .. } => {
+                self.phase = Phase::Ended;
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn timer(&mut self, now: Instant) -> Vec<Action> {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Vec::new();
+        }
+        match self.phase {
+            Phase::Waiting { .. } => self.dial_round(),
+            Phase::Proving { .. } => {
+                let mut actions = vec![Action::Close];
+                actions.extend(self.try_next(Failure::Silent(PROVE_LIMIT), now));
+                actions
+            }
+            Phase::Draining { .. } => {
+                self.phase = Phase::Ended;
+                vec![Action::Close]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn drain(&mut self, until: Instant) -> Vec<Action> {
+        let (phase, actions) = match self.phase {
+            Phase::Proving { .. } | Phase::Connected { .. } => {
+                (Phase::Draining { until }, vec![Action::Drain])
+            }
+            Phase::Draining { .. } => (Phase::Draining { until }, Vec::new()),
+            Phase::Dialing { .. } => (Phase::Ended, vec![Action::StopDialing]),
+            _ => (Phase::Ended, Vec::new()),
+        };
+        self.phase = phase;
+        actions
+    }
+
+    /// A new round with new hope.
+    fn dial_afresh(&mut self) -> Vec<Action> {
+        self.backoff.restart();
+        self.attempt = 0;
+        self.dial_round()
+    }
+
+    fn redial(&mut self) -> Vec<Action> {
+        let mut actions = vec![Action::StopDialing];
+        actions.extend(self.dial_afresh());
+        actions
+    }
+
+    /// A round tries every gateway once.
+    fn dial_round(&mut self) -> Vec<Action> {
+        self.rest = self.order();
+        self.verdict = None;
+        match self.rest.pop_front() {
+            Some(gateway) => self.dial(gateway),
+            None => {
+                self.last_failure = Some(Failure::NoGateway);
+                self.phase = Phase::Stopped {
+                    why: Failure::NoGateway,
+                };
+                Vec::new()
+            }
+        }
+    }
+
+    fn dial(&mut self, gateway: usize) -> Vec<Action> {
+        self.attempt = self.attempt.saturating_add(1);
+        self.phase = Phase::Dialing { gateway };
+        vec![Action::Dial(gateway)]
+    }
+
+    /// After a failure: the next gateway of the round, or the end of the round.
+    fn try_next(&mut self, failure: Failure, now: Instant) -> Vec<Action> {
+        self.last_failure = Some(failure.clone());
+        let why = match self.verdict.take() {
+            Some(verdict) if verdict.remedy() <= failure.remedy() => verdict,
+            _ => failure,
+        };
+        if let Some(gateway) = self.rest.pop_front() {
+            self.verdict = Some(why);
+            return self.dial(gateway);
+        }
+        self.phase = match why.remedy() {
+            Remedy::Retry => Phase::Waiting {
+                until: now + self.backoff.next(),
+                why,
+            },
+            Remedy::RetrySlowly => Phase::Waiting {
+                until: now + LONGEST,
+                why,
+            },
+            Remedy::Human => Phase::Stopped { why },
+        };
+        Vec::new()
+    }
+
+    /// All gateways in the order of RFC 2782: by priority, and by lot, with their weights as
+    /// shares, among those of one priority.
+    fn order(&mut self) -> VecDeque<usize> {
+        let mut pool: Vec<usize> = (0..self.gateways.len()).collect();
+        // Weight 0 first within a priority, so that it has a small chance, not none.
+        pool.sort_by_key(|&i| (self.gateways[i].priority, self.gateways[i].weight != 0));
+        let mut order = VecDeque::with_capacity(pool.len());
+        while let Some(&first) = pool.first() {
+            let priority = self.gateways[first].priority;
+            let peers = pool.partition_point(|&i| self.gateways[i].priority == priority);
+            let weight = |i: usize| u64::from(self.gateways[i].weight);
+            let mut lot = self
+                .rng
+                .u64(0..=pool[..peers].iter().map(|&i| weight(i)).sum());
+            let mut chosen = 0;
+            while chosen + 1 < peers && lot > weight(pool[chosen]) {
+                lot -= weight(pool[chosen]);
+                chosen += 1;
+            }
+            order.push_back(pool.remove(chosen));
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,224 @@
+//! Whether the gateway's certificate is believed: chain, name, pins.
+//!
+//! Chains and signatures are judged by rustls-webpki. What is ours: the issuer is named when it
+//! is not known, public keys may be pinned, and with a private CA a certificate *without any*
+//! subjectAltName may match by its one common name, which is how gateways of the reference era
+//! were issued (wire specification, section 8).
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer as _;
+
+use crate::config::{ConfigError, Pin, Roots, Trust, certificates_in};
+use crate::failure::{Failure, printable};
+
+/// Believes the certificates that a [`Trust`] describes.
+#[derive(Debug)]
+pub(crate) struct Verifier {
+    roots: Arc<RootCertStore>,
+    /// The roots are the operator's own, not the public ones.
+    private: bool,
+    pins: Vec<Pin>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Verifier {
+    /// Reads the CA file, if there is one. It is small and read once, so it may block.
+    pub(crate) fn new(
+        trust: &Trust,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Result<Self, ConfigError> {
+        let (roots, private) = match &trust.roots {
+            Roots::WebPki => {
+                let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+                (roots, false)
+            }
+            Roots::Pem(pem) => (private_roots(pem.as_bytes())?, true),
+            Roots::File(path) => {
+                let pem = std::fs::read(path)
+                    .map_err(|error| ConfigError::Pem(format!("{}: {error}", path.display())))?;
+                (private_roots(&pem)?, true)
+            }
+        };
+        Ok(Self {
+            roots: Arc::new(roots),
+            private,
+            pins: trust.parsed_pins()?,
+            algorithms,
+        })
+    }
+
+    fn check_chain(
+        &self,
+        leaf: &ParsedCertificate<'_>,
+        leaf_der: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let all = self.algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(leaf, &self.roots, others, now, all).map_err(
+            |error| match error {
+                // A bad signature is a CA that has the right name and another key.
+                Error::InvalidCertificate(
+                    CertificateError::UnknownIssuer | CertificateError::BadSignature,
+                ) => refuse(Failure::UnknownCa {
+                    issuer: issuer_of(leaf_der),
+                }),
+                other => other,
+            },
+        )
+    }
+
+    fn check_name(
+        &self,
+        leaf: &ParsedCertificate<'_>,
+        leaf_der: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+    ) -> Result<(), Error> {
+        let Err(error) = verify_server_name(leaf, name) else {
+            return Ok(());
+        };
+        let Ok((_, certificate)) = X509Certificate::from_der(leaf_der) else {
+            return Err(error);
+        };
+        let name = name.to_str();
+        if self.private && matches_by_common_name(&certificate, &name) {
+            return Ok(());
+        }
+        Err(refuse(Failure::WrongName {
+            expected: name.into_owned(),
+            found: names_in(&certificate),
+        }))
+    }
+
+    fn check_pins(&self, leaf: &ParsedCertificate<'_>) -> Result<(), Error> {
+        let found = Pin::of(leaf.subject_public_key_info().as_ref());
+        if self.pins.is_empty() || self.pins.contains(&found) {
+            return Ok(());
+        }
+        Err(refuse(Failure::PinMismatch {
+            found: found.to_string(),
+        }))
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let leaf = ParsedCertificate::try_from(end_entity)?;
+        self.check_chain(&leaf, end_entity, intermediates, now)?;
+        self.check_name(&leaf, end_entity, server_name)?;
+        self.check_pins(&leaf)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// A verdict of ours on its way through rustls; [`Failure::from_tls`] takes it out again.
+fn refuse(failure: Failure) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(failure))))
+}
+
+fn private_roots(pem: &[u8]) -> Result<RootCertStore, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates_in(pem)? {
+        roots
+            .add(certificate)
+            .map_err(|error| ConfigError::Pem(error.to_string()))?;
+    }
+    Ok(roots)
+}
+
+/// The compatibility rule: no subjectAltName at all, exactly one common name, and that is `name`
+/// (without regard to ASCII case).
+fn matches_by_common_name(certificate: &X509Certificate<'_>, name: &str) -> bool {
+    if !matches!(certificate.subject_alternative_name(), Ok(None)) {
+        return false;
+    }
+    let mut names = certificate.subject().iter_common_name();
+    match (names.next(), names.next()) {
+        (Some(only), None) => only.as_str().is_ok_and(|cn| cn.eq_ignore_ascii_case(name)),
+        _ => false,
+    }
+}
+
+/// The names shown when none of them fits; more would not help.
+const NAMES_SHOWN: usize = 5;
+
+fn names_in(certificate: &X509Certificate<'_>) -> Vec<String> {
+    if let Ok(Some(alternative)) = certificate.subject_alternative_name() {
+        let dns_names = alternative
+            .value
+            .general_names
+            .iter()
+            .filter_map(|name| match name {
+                GeneralName::DNSName(name) => Some(printable(name)),
+                GeneralName::IPAddress(bytes) => ip(bytes),
+                _ => None,
+            });
+        return dns_names.take(NAMES_SHOWN).collect();
+    }
+    let common = certificate
+        .subject()
+        .iter_common_name()
+        .filter_map(|cn| cn.as_str().ok());
+    common.take(NAMES_SHOWN).map(printable).collect()
+}
+
+fn ip(bytes: &[u8]) -> Option<String> {
+    if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
+        return Some(std::net::Ipv4Addr::from(v4).to_string());
+    }
+    <[u8; 16]>::try_from(bytes)
+        .ok()
+        .map(|v6| std::net::Ipv6Addr::from(v6).to_string())
+}
+
+/// Who says to have issued a certificate.
+pub(crate) fn issuer_of(certificate: &CertificateDer<'_>) -> String {
+    match X509Certificate::from_der(certificate) {
+        Ok((_, certificate)) => printable(&certificate.issuer().to_string()),
+        Err(_) => "an unreadable issuer".to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "trust_tests.rs"]
+mod tests;
