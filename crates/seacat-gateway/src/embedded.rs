@@ -1,0 +1,95 @@
+//! A gateway inside another program: for a first run without any configuration, and for tests.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::builtin::Builtin;
+use crate::config::{Backend, Config, Host, Limits};
+use crate::pki::{Pki, PkiError};
+use crate::server::{Gateway, Stats, Stopped};
+
+/// A running gateway with the hosts `hello`, `echo` and `download`, on a free loopback port and
+/// with a CA that exists in memory alone. Dropped, it drains in the background.
+pub struct Demo {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// The CA that vouches for it, PEM.
+    pub ca_pem: String,
+    /// Its counters.
+    pub stats: Arc<Stats>,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Stopped>,
+}
+
+/// Why the demo gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// No certificate.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// No free port.
+    #[error("no loopback port: {0}")]
+    Bind(#[from] std::io::Error),
+}
+
+impl Demo {
+    /// The name in its certificate.
+    pub const SERVER_NAME: &'static str = "localhost";
+
+    /// Starts it on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`DemoError`] when it cannot have a certificate or a port.
+    pub fn start() -> Result<Self, DemoError> {
+        let hosts = Builtin::ALL.map(|(name, it)| (name.to_owned(), Host::new(it.into())));
+        Self::start_with(hosts, Limits::default())
+    }
+
+    /// Starts it with other hosts and limits.
+    ///
+    /// # Errors
+    /// As [`Demo::start`].
+    pub fn start_with(
+        hosts: impl IntoIterator<Item = (String, Host)>,
+        limits: Limits,
+    ) -> Result<Self, DemoError> {
+        let pki = Pki::generate(&[])?;
+        let config = Config {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            tls: pki.server_config()?,
+            hosts: hosts.into_iter().collect(),
+            limits,
+            threads: 1,
+        };
+        let gateway = Gateway::bind(config)?;
+        let (addr, stats) = (gateway.local_addr(), gateway.stats());
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(gateway.run(async {
+            // A dropped sender means the same.
+            let _ = stopped.await;
+        }));
+        Ok(Self {
+            addr,
+            ca_pem: pki.ca_pem,
+            stats,
+            stop,
+            running,
+        })
+    }
+
+    /// Stops it gracefully and waits for its end.
+    pub async fn stop(self) -> Stopped {
+        // It may have ended with its runtime.
+        let _ = self.stop.send(());
+        self.running.await.unwrap_or(Stopped { cut: 0 })
+    }
+}
+
+impl From<Builtin> for Backend {
+    fn from(builtin: Builtin) -> Self {
+        Self::Builtin(builtin)
+    }
+}

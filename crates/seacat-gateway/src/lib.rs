@@ -1,0 +1,38 @@
+//! A small, real SeaCat gateway.
+//!
+//! Clients hold one TLS connection each and open a stream for every request; each stream names a
+//! host, and the gateway passes it on to the back end that is configured for that host.
+//!
+//! ```text
+//!   client ══TLS══► server ─► connection ─► exchange ─┬─► backend ──HTTP/1.1──► back end
+//!                   accept    one client    one       ├─► tunnel ◄──bytes──► (CONNECT, Upgrade)
+//!                                           request   └─► builtin
+//! ```
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`config`] | what the configuration file may say |
+//! | [`pki`] | certificates and TLS settings |
+//! | `head` | the table of field rules, both ways |
+//! | `exchange` | how one request is answered, or not |
+//! | `backend` | connections to back ends, kept for the next request |
+//! | [`embedded`] | a gateway inside another program |
+//!
+//! There is no flow control on the wire. A reply is therefore read from its back end only while
+//! its stream's queue has room: a client that reads slowly slows its own back end and nothing else.
+
+mod backend;
+pub mod builtin;
+pub mod config;
+mod connection;
+pub mod embedded;
+mod exchange;
+mod head;
+pub mod pki;
+mod server;
+mod text;
+mod tunnel;
+
+pub use config::{Config, ConfigError};
+pub use embedded::Demo;
+pub use server::{Counter, Gateway, Stats, Stopped};

@@ -1,0 +1,185 @@
+//! The `seacat-gateway` program.
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use seacat_gateway::{Config, Gateway, pki};
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+/// A small SeaCat gateway: clients reach HTTP back ends through one TLS connection each.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// How much to log: error, warn, info, debug, trace, or a filter like seacat_gateway=debug.
+    #[arg(
+        long,
+        global = true,
+        default_value = "info",
+        env = "SEACAT_GATEWAY_LOG"
+    )]
+    log: String,
+    /// Log JSON lines instead of text.
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a CA, a server certificate and a configuration in a directory.
+    Init {
+        /// The directory. It is made if it is not there; nothing in it is overwritten.
+        dir: PathBuf,
+        /// A DNS name or IP address by which clients will reach the gateway. May be repeated.
+        #[arg(long = "name")]
+        names: Vec<String>,
+    },
+    /// Serve clients until Ctrl-C or SIGTERM.
+    Run {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// Listen here instead of where the configuration says.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+    },
+    /// Say whether a configuration is fit to run.
+    Check {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = start_log(&arguments).and_then(|()| match arguments.command {
+        Command::Init { dir, names } => init(&dir, &names),
+        Command::Check { config } => check(&config),
+        Command::Run { config, listen } => run(&config, listen),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is nobody left to tell if this fails.
+            let _ = writeln!(io::stderr(), "seacat-gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn init(dir: &Path, names: &[String]) -> Outcome {
+    let config = pki::init(dir, names)?;
+    let ca = dir.join("ca.pem");
+    writeln!(io::stdout(), "give clients this CA: {}", ca.display())?;
+    writeln!(
+        io::stdout(),
+        "start the gateway:    seacat-gateway run --config {}",
+        config.display()
+    )?;
+    Ok(())
+}
+
+fn check(config: &Path) -> Outcome {
+    let hosts = Config::load(config)?.hosts.len();
+    writeln!(io::stdout(), "{}: good, {hosts} host(s)", config.display())?;
+    Ok(())
+}
+
+/// Configure, bind, announce, wait, drain with a deadline, say how it went.
+fn run(config: &Path, listen: Option<SocketAddr>) -> Outcome {
+    let mut config = Config::load(config)?;
+    config.listen = listen.unwrap_or(config.listen);
+    let address = config.listen;
+    runtime(config.threads)?.block_on(async {
+        let gateway = Gateway::bind(config)
+            .map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        let mut signals = Signals::new()?;
+        writeln!(io::stdout(), "listening on {}", gateway.local_addr())?;
+        let stopped = gateway.run(signals.next()).await;
+        match stopped.cut {
+            0 => info!("stopped"),
+            cut => warn!(
+                cut,
+                "stopped; connections were cut because they did not end in time"
+            ),
+        }
+        Ok(())
+    })
+}
+
+fn runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
+    // A single thread spares the wake-ups between threads, which is faster until it is full.
+    match threads {
+        1 => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build(),
+        _ => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build(),
+    }
+}
+
+fn start_log(arguments: &Arguments) -> Outcome {
+    let filter = EnvFilter::try_new(&arguments.log)
+        .map_err(|error| format!("--log {}: {error}", arguments.log))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    match arguments.log_json {
+        true => log.json().init(),
+        false => log.with_target(false).init(),
+    }
+    Ok(())
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self {
+            interrupt,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        // Without a console there is nobody to press Ctrl-C.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! Certificates: making a private CA with a server certificate, and the TLS settings.
+//!
+//! The CA exists for SeaCat clients alone. They pin it, so nobody has to install it in a browser
+//! or an operating system, and nobody should.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
+};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+};
+
+/// Ten years: a private CA is pinned in every client, replacing it means visiting them all. The
+/// server certificate lives as long, since no one would be told that it is about to end.
+const LIFETIME: Duration = Duration::from_secs(3653 * 86_400);
+/// Certificates start this long ago, for clients whose clock is slow.
+const CLOCK_SKEW: Duration = Duration::from_secs(86_400);
+/// Names every server certificate has, so that the gateway can be tried on its own machine.
+const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// Why certificates could not be made, read or used.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    /// A file could not be read or written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// `init` would have overwritten this.
+    #[error("{} is already there: choose an empty directory, or move it away", .0.display())]
+    Exists(PathBuf),
+    /// A certificate could not be made, most likely because of an odd name.
+    #[error("the certificate cannot be made: {0}")]
+    Make(#[from] rcgen::Error),
+    /// A file that should hold certificates holds none.
+    #[error("there is no certificate in this file: it should have a PEM block \"CERTIFICATE\"")]
+    NoCertificate,
+    /// A file that should hold a private key holds none.
+    #[error("there is no private key in this file: it should have a PEM block \"PRIVATE KEY\"")]
+    NoKey,
+    /// The certificates are not usable together.
+    #[error("{0}")]
+    Tls(#[from] rustls::Error),
+    /// The CA for client certificates is not usable.
+    #[error("the CA for clients is not usable: {0}")]
+    ClientCa(#[from] rustls::server::VerifierBuilderError),
+}
+
+/// A CA and a server certificate, both new.
+pub struct Pki {
+    /// The CA's certificate, PEM. Clients need this and nothing else.
+    pub ca_pem: String,
+    ca_key: KeyPair,
+    server: Certificate,
+    server_key: KeyPair,
+}
+
+impl Pki {
+    /// Makes a CA and a server certificate for `names` (DNS names and IP addresses) and the
+    /// names of this machine.
+    ///
+    /// # Errors
+    /// [`PkiError::Make`] when a name cannot stand in a certificate.
+    pub fn generate(names: &[String]) -> Result<Self, PkiError> {
+        let now = SystemTime::now();
+        let (from, to) = ((now - CLOCK_SKEW).into(), (now + LIFETIME).into());
+        let all = names.iter().map(String::as_str).chain(LOCAL_NAMES);
+        let mut all: Vec<String> = all.map(str::to_owned).collect();
+        let mut seen = std::collections::HashSet::new();
+        all.retain(|name| seen.insert(name.clone()));
+        let name = all[0].clone();
+
+        let ca_key = KeyPair::generate()?;
+        let mut ca = CertificateParams::default();
+        ca.distinguished_name
+            .push(DnType::CommonName, format!("SeaCat Gateway CA ({name})"));
+        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        (ca.not_before, ca.not_after) = (from, to);
+        let ca_pem = ca.self_signed(&ca_key)?.pem();
+
+        let server_key = KeyPair::generate()?;
+        let mut server = CertificateParams::new(all)?;
+        server.distinguished_name.push(DnType::CommonName, name);
+        server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        server.use_authority_key_identifier_extension = true;
+        (server.not_before, server.not_after) = (from, to);
+        let server = server.signed_by(&server_key, &Issuer::from_params(&ca, &ca_key))?;
+
+        Ok(Self {
+            ca_pem,
+            ca_key,
+            server,
+            server_key,
+        })
+    }
+
+    /// The TLS settings of a gateway with this certificate.
+    ///
+    /// # Errors
+    /// As [`server_config`].
+    pub fn server_config(&self) -> Result<Arc<ServerConfig>, PkiError> {
+        let key = private_key(self.server_key.serialize_pem().as_bytes())?;
+        server_config(vec![self.server.der().clone()], key, None)
+    }
+}
+
+/// Makes a directory that `seacat-gateway run` can start from: a CA, a server certificate, their
+/// keys (readable by the owner alone) and a configuration with a demo host.
+///
+/// # Errors
+/// When a file is already there or cannot be written, or a name cannot stand in a certificate.
+pub fn init(dir: &Path, names: &[String]) -> Result<PathBuf, PkiError> {
+    let pki = Pki::generate(names)?;
+    let config = dir.join("gateway.toml");
+    let files = [
+        (dir.join("ca.pem"), pki.ca_pem.clone(), PUBLIC),
+        (dir.join("ca.key"), pki.ca_key.serialize_pem(), SECRET),
+        (dir.join("server.pem"), pki.server.pem(), PUBLIC),
+        (
+            dir.join("server.key"),
+            pki.server_key.serialize_pem(),
+            SECRET,
+        ),
+        (
+            config.clone(),
+            include_str!("gateway.toml").to_owned(),
+            PUBLIC,
+        ),
+    ];
+    if let Some((path, ..)) = files.iter().find(|(path, ..)| path.exists()) {
+        return Err(PkiError::Exists(path.clone()));
+    }
+    create_dir(dir).map_err(|error| PkiError::File {
+        path: dir.to_owned(),
+        error,
+    })?;
+    for (path, text, mode) in files {
+        write_new(&path, &text, mode).map_err(|error| PkiError::File { path, error })?;
+    }
+    Ok(config)
+}
+
+/// For everyone to read.
+const PUBLIC: u32 = 0o644;
+/// For the owner alone.
+const SECRET: u32 = 0o600;
+
+fn create_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+#[cfg_attr(not(unix), allow(unused_variables))]
+fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// The certificates in a PEM file, in order.
+///
+/// # Errors
+/// [`PkiError::NoCertificate`] when there is none, or one is broken.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    all.ok()
+        .filter(|all| !all.is_empty())
+        .ok_or(PkiError::NoCertificate)
+}
+
+/// The private key in a PEM file.
+///
+/// # Errors
+/// [`PkiError::NoKey`] when there is none. The file's content is never part of the message.
+pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PkiError> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| PkiError::NoKey)
+}
+
+/// TLS 1.3 and 1.2 with this certificate. A client certificate is asked for and not required;
+/// with `client_ca` one that comes must chain to it, without it any will do and proves nothing
+/// but that the client holds its key.
+///
+/// # Errors
+/// When the key does not belong to the certificate, or a CA is unusable.
+pub fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    client_ca: Option<Vec<CertificateDer<'static>>>,
+) -> Result<Arc<ServerConfig>, PkiError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let clients: Arc<dyn ClientCertVerifier> = match client_ca {
+        None => Arc::new(AnyClient(Arc::clone(&provider))),
+        Some(certificates) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates {
+                roots.add(certificate)?;
+            }
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .allow_unauthenticated()
+                .build()?
+        }
+    };
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(clients)
+        .with_single_cert(chain, key)?;
+    Ok(Arc::new(config))
+}
+
+/// Accepts clients without a certificate, and with one whoever issued it. A SeaCat identity is
+/// the key itself (wire specification, section 5.4), so possession is what is verified.
+#[derive(Debug)]
+struct AnyClient(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for AnyClient {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Backend, Config, Host, Limits, Upstream};
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::ServerName;
+
+    fn verifier(ca_pem: &[u8]) -> Arc<WebPkiServerVerifier> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(ca_pem).unwrap() {
+            roots.add(certificate).unwrap();
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn init_makes_a_chain_that_a_client_accepts() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = ["gw.example.com".to_owned(), "192.0.2.7".to_owned()];
+        init(dir.path(), &names).unwrap();
+        let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+        let verifier = verifier(&read("ca.pem"));
+        let leaf = certificates(&read("server.pem")).unwrap().remove(0);
+        let check = |name: &str, at: UnixTime| {
+            let name = ServerName::try_from(name.to_owned()).unwrap();
+            verifier.verify_server_cert(&leaf, &[], &name, &[], at)
+        };
+        let year = |years: u64| Duration::from_secs(years * 365 * 86_400);
+        let now = UnixTime::now();
+        for name in [
+            "gw.example.com",
+            "192.0.2.7",
+            "localhost",
+            "127.0.0.1",
+            "::1",
+        ] {
+            check(name, now).unwrap();
+        }
+        check("other.example.com", now).unwrap_err();
+        let since = Duration::from_secs(now.as_secs());
+        check("localhost", UnixTime::since_unix_epoch(since + year(10))).unwrap();
+        check("localhost", UnixTime::since_unix_epoch(since + year(11))).unwrap_err();
+    }
+
+    #[test]
+    fn another_ca_does_not_vouch_for_it() {
+        let (one, two) = (Pki::generate(&[]).unwrap(), Pki::generate(&[]).unwrap());
+        let name = ServerName::try_from("localhost").unwrap();
+        let check = |pki: &Pki| {
+            verifier(pki.ca_pem.as_bytes()).verify_server_cert(
+                one.server.der(),
+                &[],
+                &name,
+                &[],
+                UnixTime::now(),
+            )
+        };
+        check(&one).unwrap();
+        check(&two).unwrap_err();
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn keys_are_for_the_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let made = dir.path().join("made");
+        init(&made, &[]).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&made), 0o700);
+        for key in ["ca.key", "server.key"] {
+            assert_eq!(mode(&made.join(key)), 0o600, "{key}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_overwritten() {
+        for name in [
+            "ca.pem",
+            "ca.key",
+            "server.pem",
+            "server.key",
+            "gateway.toml",
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join(name), "precious").unwrap();
+            let error = init(dir.path(), &[]).unwrap_err();
+            assert!(
+                matches!(&error, PkiError::Exists(path) if path.ends_with(name)),
+                "{error}"
+            );
+            assert_eq!(std::fs::read(dir.path().join(name)).unwrap(), b"precious");
+            assert_eq!(
+                std::fs::read_dir(dir.path()).unwrap().count(),
+                1,
+                "nothing else is made"
+            );
+        }
+    }
+
+    #[test]
+    fn the_configuration_it_makes_is_accepted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = init(dir.path(), &[]).unwrap();
+        let config = Config::load(&path).unwrap();
+        assert_eq!(config.hosts.keys().collect::<Vec<_>>(), ["hello"]);
+
+        // What stands in its comments works too, and tells the defaults.
+        let text = std::fs::read_to_string(&path).unwrap();
+        let uncommented: String = text
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(setting) if !setting.starts_with(' ') => format!("{setting}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        assert_ne!(uncommented, text);
+        std::fs::write(&path, uncommented).unwrap();
+        let full = Config::load(&path).unwrap();
+        assert_eq!(full.limits, Limits::default());
+        assert_eq!(full.threads, config.threads);
+        let erp = &full.hosts["erp"];
+        assert_eq!(erp.connect_timeout, Host::CONNECT_TIMEOUT);
+        let Some(Backend::Http(upstream)) = &erp.backend else {
+            panic!("{erp:?}")
+        };
+        assert_eq!(upstream.response_timeout, Upstream::RESPONSE_TIMEOUT);
+        assert!(upstream.upgrade && erp.connect.is_some());
+    }
+}

@@ -1,0 +1,224 @@
+//! The gateway as a whole: the listener, the clients' tasks, the end.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+use crate::backend::Pool;
+use crate::config::{Config, Limits};
+use crate::connection;
+use crate::exchange::Host;
+
+/// Clients that may wait to be accepted: a fleet that comes back after an outage.
+const BACKLOG: i32 = 1024;
+
+/// A gateway that listens and does not serve yet, see [`Gateway::run`].
+pub struct Gateway {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// What all clients' tasks use.
+pub(crate) struct Shared {
+    pub(crate) tls: Arc<rustls::ServerConfig>,
+    pub(crate) limits: Limits,
+    pub(crate) stats: Arc<Stats>,
+    hosts: HashMap<Vec<u8>, Arc<Host>>,
+}
+
+/// What has happened since the start.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Connections accepted.
+    pub connections: Counter,
+    /// Connections closed at once because [`Limits::connections`] were there.
+    pub refused: Counter,
+    /// Connections that did not become TLS connections.
+    pub handshakes_failed: Counter,
+    /// HTTPS clients turned away.
+    pub http_clients: Counter,
+    /// Requests, over all connections.
+    pub streams: Counter,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// The number now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How a gateway's run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// Connections that were cut because the drain timeout was over.
+    pub cut: usize,
+}
+
+impl Gateway {
+    /// Takes the listening socket. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// What the system says about the address, most likely that it is taken.
+    pub fn bind(config: Config) -> io::Result<Self> {
+        let listener = listen(config.listen)?;
+        let local_addr = listener.local_addr()?;
+        let host = |(name, config): (String, _)| {
+            (
+                name.into_bytes(),
+                Arc::new(Host {
+                    config,
+                    pool: Arc::new(Pool::default()),
+                }),
+            )
+        };
+        let shared = Shared {
+            tls: config.tls,
+            limits: config.limits,
+            stats: Arc::default(),
+            hosts: config.hosts.into_iter().map(host).collect(),
+        };
+        Ok(Self {
+            listener,
+            local_addr,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// The counters, to be read at any time.
+    pub fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.shared.stats)
+    }
+
+    /// Serves clients until `shutdown` is ready, then stops listening, lets what runs end within
+    /// [`Limits::drain_timeout`], and returns. Dropping the future cuts everything at once.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Stopped {
+        let Self {
+            listener, shared, ..
+        } = self;
+        let mut shutdown = pin!(shutdown);
+        let mut clients = JoinSet::new();
+        let (stop, stopping) = watch::channel(false);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                Some(_) = clients.join_next() => {}
+                (tcp, peer) = accept(&listener) => {
+                    shared.stats.connections.add();
+                    if clients.len() >= shared.limits.connections {
+                        shared.stats.refused.add();
+                        warn!(%peer, limit = clients.len(), "a client was refused: too many connections");
+                        continue;
+                    }
+                    let shared = Arc::clone(&shared);
+                    clients.spawn(connection::serve(tcp, peer, shared, stopping.clone()));
+                }
+            }
+        }
+        drop(listener);
+        info!(connections = clients.len(), "stopping");
+        stop.send_replace(true);
+        let all_gone = async { while clients.join_next().await.is_some() {} };
+        let in_time = timeout(shared.limits.drain_timeout, all_gone).await.is_ok();
+        let cut = if in_time { 0 } else { clients.len() };
+        Stopped { cut }
+    }
+}
+
+impl Shared {
+    /// The host of this name, in any case. Names as configured are found without a copy.
+    pub(crate) fn host(&self, name: &[u8]) -> Option<Arc<Host>> {
+        self.hosts
+            .get(name)
+            .or_else(|| self.hosts.get(&name.to_ascii_lowercase()))
+            .cloned()
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        socket.set_only_v6(false)?; // [::] means everywhere, on every system
+    }
+    // A restart must not wait for the old connections' TIME_WAIT. On Windows the same option
+    // would let two programs share the port.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// The next client. Errors of one connection are skipped; when the system is short of something
+/// the listener rests, longer each time, instead of spinning.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    const FIRST_REST: Duration = Duration::from_millis(50);
+    const LONGEST_REST: Duration = Duration::from_secs(1);
+    let mut rest = FIRST_REST;
+    loop {
+        match listener.accept().await {
+            Ok((tcp, peer)) => match prepare(&tcp) {
+                Ok(()) => return (tcp, peer),
+                Err(error) => debug!(%error, "a client was gone at once"),
+            },
+            Err(error) if concerns_one_client(&error) => {
+                debug!(%error, "a client was gone before it was accepted");
+            }
+            Err(error) => {
+                warn!(%error, ?rest, "no client can be accepted now");
+                tokio::time::sleep(rest).await;
+                rest = LONGEST_REST.min(rest * 2);
+            }
+        }
+    }
+}
+
+fn concerns_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}
+
+/// Socket options. Not every SeaCat client answers a gateway's PING (wire specification, section
+/// 3.5), so TCP itself finds out whether a silent client is still there: after 2 to 3 minutes.
+fn prepare(tcp: &TcpStream) -> io::Result<()> {
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(120))
+        .with_interval(Duration::from_secs(15));
+    tcp.set_nodelay(true)?;
+    socket2::SockRef::from(tcp).set_tcp_keepalive(&keepalive)
+}

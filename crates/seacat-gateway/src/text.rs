@@ -1,0 +1,64 @@
+//! Short answers of the gateway's own.
+
+use bytes::Bytes;
+use http::StatusCode;
+use seacat_link::SendHalf;
+use seacat_proto::{HeadTooLarge, ReplyHead, RequestHead};
+
+use crate::exchange::Failed;
+
+pub(crate) const PLAIN: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// An answer that fits into a page.
+pub(crate) struct Text {
+    status: StatusCode,
+    content_type: &'static str,
+    field: Option<(&'static str, &'static str)>,
+    text: Bytes,
+}
+
+impl Text {
+    pub(crate) fn new(status: StatusCode, text: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            content_type: PLAIN,
+            field: None,
+            text: text.into(),
+        }
+    }
+
+    pub(crate) fn html(mut self) -> Self {
+        self.content_type = HTML;
+        self
+    }
+
+    /// Adds one more field.
+    pub(crate) fn field(mut self, name: &'static str, value: &'static str) -> Self {
+        self.field = Some((name, value));
+        self
+    }
+
+    /// Answers the request with it; HEAD gets the head alone.
+    pub(crate) fn send(self, request: &RequestHead, reply: &mut SendHalf) -> Result<(), Failed> {
+        let mut answer = head(self.status, self.content_type)?;
+        answer.push(b"Content-Length", self.text.len().to_string().as_bytes())?;
+        if let Some((name, value)) = self.field {
+            answer.push(name.as_bytes(), value.as_bytes())?;
+        }
+        let end = request.method() == b"HEAD";
+        reply.reply(answer, end)?;
+        if !end {
+            reply.send(self.text)?;
+            reply.finish()?;
+        }
+        Ok(())
+    }
+}
+
+/// The beginning of every head we make.
+pub(crate) fn head(status: StatusCode, content_type: &str) -> Result<ReplyHead, HeadTooLarge> {
+    let mut head = ReplyHead::new(status.as_u16());
+    head.push(b"Content-Type", content_type.as_bytes())?;
+    Ok(head)
+}

@@ -1,0 +1,10 @@
+//! The whole gateway over real TLS on loopback: a SeaCat client in front, small origins behind.
+
+#![allow(clippy::unwrap_used, reason = "a story that cannot go on fails")]
+
+mod life;
+mod program;
+mod requests;
+mod support;
+mod tls;
+mod tunnels;
