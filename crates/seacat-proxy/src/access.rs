@@ -1,0 +1,259 @@
+//! One line per request, for the window and for support: kept in a ring, sent to whoever
+//! listens.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::Method;
+use tokio::sync::broadcast;
+
+use crate::activity::Busy;
+use crate::errors::Code;
+
+/// Lines kept for somebody who looks later: some screens full, about 100 KiB.
+const KEPT: usize = 500;
+/// Lines a listener may lag behind before it loses some (it is told how many).
+const LAG: usize = 1024;
+/// A longer host or path is cut off in a line, so that the ring stays small.
+const MAX_TEXT: usize = 300;
+
+/// Where a request went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Nowhere: it was answered with an error or one of our own pages.
+    Local,
+    /// Through the channel.
+    Gateway,
+    /// Straight to the network.
+    Direct,
+}
+
+/// A finished request.
+#[derive(Debug, Clone)]
+pub struct AccessLine {
+    /// When it arrived.
+    pub time: SystemTime,
+    /// Its method.
+    pub method: Method,
+    /// The host as typed, or empty when none was named.
+    pub host: String,
+    /// The path without the query: queries carry secrets.
+    pub path: String,
+    /// The status of the answer; 0 when the client went away before it.
+    pub status: u16,
+    /// How long it waited for the channel to be connected.
+    pub waited: Duration,
+    /// From its arrival to the head of the answer, if there was one.
+    pub first_byte: Option<Duration>,
+    /// From its arrival to the end of the answer or of the tunnel.
+    pub total: Duration,
+    /// Body bytes from the client.
+    pub bytes_up: u64,
+    /// Body bytes to the client.
+    pub bytes_down: u64,
+    /// What went wrong on our side of the answer, if anything did.
+    pub error: Option<Code>,
+    /// Where it went.
+    pub route: Route,
+}
+
+/// The ring of lines and the way to follow it. Clones share the same ring.
+#[derive(Debug, Clone)]
+pub struct AccessLog(Arc<Ring>);
+
+#[derive(Debug)]
+struct Ring {
+    kept: Mutex<VecDeque<Arc<AccessLine>>>,
+    live: broadcast::Sender<Arc<AccessLine>>,
+}
+
+impl AccessLog {
+    pub(crate) fn new() -> Self {
+        AccessLog(Arc::new(Ring {
+            kept: Mutex::default(),
+            live: broadcast::Sender::new(LAG),
+        }))
+    }
+
+    /// The latest lines, oldest first, and every line from now on.
+    pub fn follow(&self) -> (Vec<Arc<AccessLine>>, broadcast::Receiver<Arc<AccessLine>>) {
+        let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        (kept.iter().cloned().collect(), self.0.live.subscribe())
+    }
+
+    fn push(&self, line: AccessLine) {
+        tracing::debug!(
+            method = %line.method, host = line.host, path = line.path, status = line.status,
+            total_ms = line.total.as_millis(), up = line.bytes_up, down = line.bytes_down,
+            error = line.error.map(|code| code.row().code), route = ?line.route,
+            "request"
+        );
+        let line = Arc::new(line);
+        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(line.clone());
+        // Nobody listening is the usual case. Sent under the lock: `follow` misses no line and
+        // sees none twice.
+        let _ = self.0.live.send(line);
+    }
+}
+
+/// A request under way. Dropping it writes its line.
+#[derive(Debug)]
+pub(crate) struct Record {
+    line: Option<AccessLine>,
+    started: Instant,
+    up: Arc<AtomicU64>,
+    log: AccessLog,
+    _busy: Busy,
+}
+
+impl Record {
+    pub(crate) fn begin(
+        log: &AccessLog,
+        busy: Busy,
+        method: &Method,
+        host: &str,
+        path: &str,
+    ) -> Self {
+        let line = AccessLine {
+            time: SystemTime::now(),
+            method: method.clone(),
+            host: cut(host),
+            path: cut(path),
+            status: 0,
+            waited: Duration::ZERO,
+            first_byte: None,
+            total: Duration::ZERO,
+            bytes_up: 0,
+            bytes_down: 0,
+            // Until it is known better: dropped before the answer.
+            error: Some(Code::ClientGone),
+            route: Route::Local,
+        };
+        Record {
+            line: Some(line),
+            started: Instant::now(),
+            up: Arc::default(),
+            log: log.clone(),
+            _busy: busy,
+        }
+    }
+
+    fn edit(&mut self, change: impl FnOnce(&mut AccessLine)) {
+        if let Some(line) = &mut self.line {
+            change(line);
+        }
+    }
+
+    pub(crate) fn host(&mut self, host: &str) {
+        self.edit(|line| line.host = cut(host));
+    }
+
+    pub(crate) fn route(&mut self, route: Route) {
+        self.edit(|line| line.route = route);
+    }
+
+    pub(crate) fn waited(&mut self, waited: Duration) {
+        self.edit(|line| line.waited = waited);
+    }
+
+    /// The head of the answer is there. `error` stays in the line unless it is changed later.
+    pub(crate) fn answered(&mut self, status: u16, error: Option<Code>) {
+        let elapsed = self.started.elapsed();
+        self.edit(|line| {
+            line.status = status;
+            line.first_byte = Some(elapsed);
+            line.error = error;
+        });
+    }
+
+    /// The end is not as it should be.
+    pub(crate) fn failed(&mut self, error: Code) {
+        self.edit(|line| line.error = Some(error));
+    }
+
+    /// The client did not take the whole answer, unless something else is to blame already.
+    pub(crate) fn cut_short(&mut self) {
+        self.edit(|line| {
+            line.error.get_or_insert(Code::ClientGone);
+        });
+    }
+
+    pub(crate) fn down(&mut self, bytes: u64) {
+        self.edit(|line| line.bytes_down += bytes);
+    }
+
+    /// The counter of body bytes from the client, to be shared with the body.
+    pub(crate) fn up(&self) -> Arc<AtomicU64> {
+        self.up.clone()
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if let Some(mut line) = self.line.take() {
+            line.total = self.started.elapsed();
+            line.bytes_up = self.up.load(Ordering::Relaxed);
+            self.log.push(line);
+        }
+    }
+}
+
+fn cut(text: &str) -> String {
+    let end = (0..=MAX_TEXT.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at));
+    text[..end.unwrap_or(0)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activity::Activity;
+
+    fn begin(log: &AccessLog, method: &Method, host: &str, path: &str) -> Record {
+        Record::begin(
+            log,
+            Arc::new(Activity::default()).begin(),
+            method,
+            host,
+            path,
+        )
+    }
+
+    #[test]
+    fn a_dropped_record_becomes_a_line() {
+        let log = AccessLog::new();
+        let (kept, mut live) = log.follow();
+        assert!(kept.is_empty());
+        let mut record = begin(&log, &Method::POST, "erp", &"/é".repeat(MAX_TEXT));
+        record.up().fetch_add(7, Ordering::Relaxed);
+        record.down(3);
+        record.answered(200, None);
+        record.failed(Code::Lost);
+        drop(record);
+        drop(begin(&log, &Method::GET, "", "/"));
+        let line = live.try_recv().unwrap();
+        assert_eq!((line.status, line.bytes_up, line.bytes_down), (200, 7, 3));
+        assert_eq!((line.error, line.host.as_str()), (Some(Code::Lost), "erp"));
+        assert!(line.path.len() <= MAX_TEXT && line.path.len() > MAX_TEXT - 2);
+        assert_eq!(live.try_recv().unwrap().error, Some(Code::ClientGone));
+        assert_eq!(log.follow().0.len(), 2);
+    }
+
+    #[test]
+    fn the_ring_keeps_the_latest() {
+        let log = AccessLog::new();
+        for n in 0..KEPT + 3 {
+            drop(begin(&log, &Method::GET, &n.to_string(), "/"));
+        }
+        let (kept, _) = log.follow();
+        assert_eq!(kept.len(), KEPT);
+        assert_eq!(kept[0].host, "3");
+    }
+}

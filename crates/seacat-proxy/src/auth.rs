@@ -1,0 +1,68 @@
+//! Proxy credentials: Basic (RFC 7617), compared in constant time.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{HeaderMap, PROXY_AUTHORIZATION};
+
+use crate::config::Credentials;
+
+impl Credentials {
+    /// Whether the request carries these credentials, in exactly one Proxy-Authorization field.
+    pub(crate) fn are_in(&self, fields: &HeaderMap) -> bool {
+        let mut values = fields.get_all(PROXY_AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return false;
+        };
+        let Some((scheme, encoded)) = value.to_str().ok().and_then(|text| text.split_once(' '))
+        else {
+            return false;
+        };
+        scheme.eq_ignore_ascii_case("basic")
+            && STANDARD.decode(encoded.trim()).is_ok_and(|given| {
+                equal(
+                    &given,
+                    format!("{}:{}", self.user, self.password).as_bytes(),
+                )
+            })
+    }
+}
+
+/// Compares without telling by its time where the first difference is. The length may be told.
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    let differences = a.iter().zip(b).fold(0, |sum, (a, b)| sum | (a ^ b));
+    a.len() == b.len() && std::hint::black_box(differences) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_right_credentials_pass() {
+        let credentials = Credentials {
+            user: "ann".into(),
+            password: "p:w".into(),
+        };
+        let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        for (values, expected) in [
+            (vec![basic("ann:p:w")], true),
+            (vec![basic("ann:p:w").replace("Basic", "bASIC")], true),
+            (vec![], false),
+            (vec![basic("ann:p:x")], false),
+            (vec![basic("ann:p:w ")], false),
+            (vec![basic("ann")], false),
+            (vec![basic("")], false),
+            (vec!["Basic".into()], false),
+            (vec!["Basic !!!".into()], false),
+            (vec![basic("ann:p:w").replace("Basic", "Bearer")], false),
+            (vec![basic("ann:p:w"), basic("ann:p:w")], false),
+        ] {
+            let mut fields = HeaderMap::new();
+            for value in &values {
+                fields.append(PROXY_AUTHORIZATION, value.parse().unwrap());
+            }
+            assert_eq!(credentials.are_in(&fields), expected, "{values:?}");
+        }
+        assert_eq!(format!("{credentials:?}"), "Credentials(…)");
+    }
+}

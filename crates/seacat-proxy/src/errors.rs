@@ -1,0 +1,221 @@
+//! Every error the proxy makes itself, in one table: its stable code, its status, its RFC 9209
+//! error type and the words for the person who sees it.
+//!
+//! `docs/errors.md` is generated from [`error_table`].
+
+/// One row: an error as the world sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorCode {
+    /// The stable name, `SC-…`, as in Proxy-Status, bodies and access lines.
+    pub code: &'static str,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// The Proxy-Status error type (RFC 9209 section 2.3).
+    pub proxy_error: &'static str,
+    /// A short title.
+    pub title: &'static str,
+    /// What it means, a full sentence.
+    pub meaning: &'static str,
+    /// What to do, a full sentence.
+    pub advice: &'static str,
+}
+
+/// Every error the proxy can answer with, in the order of the documentation.
+pub fn error_table() -> &'static [ErrorCode] {
+    &TABLE
+}
+
+/// Declares the enum and the table from the same rows, so that they cannot drift apart.
+macro_rules! errors {
+    ($( $name:ident = $code:literal, $status:literal, $proxy_error:literal,
+        $title:literal, $meaning:literal, $advice:literal; )*) => {
+        /// The name of a row of the table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $(
+            #[doc = concat!("`", $code, "`: ", $title, ".")]
+            $name,
+        )* }
+
+        static TABLE: [ErrorCode; [$(Code::$name),*].len()] = [$( ErrorCode {
+            code: $code, status: $status, proxy_error: $proxy_error,
+            title: $title, meaning: $meaning, advice: $advice,
+        } ),*];
+    };
+}
+
+impl Code {
+    /// The row of the table.
+    pub fn row(self) -> &'static ErrorCode {
+        &TABLE[self as usize]
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.row().code)
+    }
+}
+
+errors! {
+    BadRequest = "SC-BAD-REQUEST", 400, "http_request_error",
+        "The request is not well-formed HTTP",
+        "It breaks the grammar of HTTP/1.1 and could be understood in two ways, so nothing of it was sent on.",
+        "Correct or update the client program that sent it.";
+    AmbiguousLength = "SC-AMBIGUOUS-LENGTH", 400, "http_request_error",
+        "The length of the request body is ambiguous",
+        "Content-Length and Transfer-Encoding do not say one clear length, which is how requests are smuggled past a proxy.",
+        "Make the client send either one plain Content-Length or `Transfer-Encoding: chunked`.";
+    BadChunk = "SC-BAD-CHUNK", 400, "http_request_error",
+        "The chunked request body is broken",
+        "The end of the body cannot be found with certainty, so the request was cancelled.",
+        "Correct or update the client program that sent it.";
+    BadHost = "SC-BAD-HOST", 400, "http_request_error",
+        "The Host field is missing, doubled or invalid",
+        "HTTP/1.1 requires exactly one valid Host field in every request.",
+        "Correct or update the client program that sent it.";
+    BadTarget = "SC-BAD-TARGET", 400, "http_request_error",
+        "The request target is not valid",
+        "The address in the request line cannot be sent to a gateway as it stands.",
+        "Use http://NAME/path, percent-encode unusual characters, and leave out user names and fragments.";
+    Scheme = "SC-SCHEME", 400, "http_request_error",
+        "This proxy does not speak that scheme",
+        "A plain proxy request can carry http:// only; https:// needs a CONNECT tunnel.",
+        "Use http://NAME/ (the channel encrypts it), or let the client use CONNECT for https.";
+    NotHttp = "SC-NOT-HTTP", 400, "http_request_error",
+        "The client does not speak HTTP/1.1",
+        "This port is a plain HTTP/1.1 proxy.",
+        "Enter the proxy as http://ADDRESS:PORT, without TLS and without HTTP/2.";
+    Version = "SC-VERSION", 505, "http_request_error",
+        "The HTTP version is not supported",
+        "This proxy speaks HTTP/1.1 and HTTP/1.0.",
+        "Set the client to HTTP/1.1.";
+    TargetTooLong = "SC-TARGET-TOO-LONG", 414, "http_request_error",
+        "The request line is too long",
+        "The address is longer than 8 KiB.",
+        "Send long data in a request body instead of the address.";
+    HeadTooLarge = "SC-HEAD-TOO-LARGE", 431, "http_request_error",
+        "The request head is too large",
+        "The head must stay below 32 KiB and 200 fields here, and fit in one 16 KiB frame towards the gateway.",
+        "Delete old cookies for this host, or make the client send fewer or shorter fields.";
+    BodyTooLarge = "SC-BODY-TOO-LARGE", 413, "http_request_denied",
+        "The request body is too large",
+        "It is larger than the limit set in this proxy.",
+        "Send less, or raise the limit in the configuration.";
+    HeadTimeout = "SC-HEAD-TIMEOUT", 408, "connection_read_timeout",
+        "The request head did not arrive in time",
+        "The client began a request and did not finish its head.",
+        "Try again; if it happens often, look for what stalls the client.";
+    AuthRequired = "SC-AUTH", 407, "http_request_denied",
+        "The proxy wants a user name and password",
+        "The credentials were missing or wrong.",
+        "Enter the proxy credentials your administrator gave you in the client's proxy settings.";
+    RouteRefused = "SC-REFUSED", 403, "http_request_denied",
+        "A rule refuses this host",
+        "The routes in the configuration do not allow it.",
+        "If it should be allowed, change the route for this host.";
+    OwnAddress = "SC-SELF", 403, "destination_ip_prohibited",
+        "The request is addressed to this proxy itself",
+        "Sending it on would only bring it back here.",
+        "Ask for a host behind the gateway, for instance http://NAME.seacat/.";
+    LoopbackTarget = "SC-LOOPBACK", 403, "destination_ip_prohibited",
+        "The target is this computer itself",
+        "Requests to localhost are not sent through a proxy.",
+        "Add localhost to the client's proxy exceptions, or set a route for it.";
+    ForeignHost = "SC-FOREIGN-HOST", 403, "http_request_denied",
+        "The Host field does not belong to this port",
+        "A web page may be trying to reach this computer under a false name (DNS rebinding).",
+        "Open the address as http://127.0.0.1:PORT/ or http://localhost:PORT/.";
+    NoSuchPage = "SC-NO-PAGE", 404, "proxy_internal_response",
+        "There is no such page here",
+        "This is a proxy, not a web site; it only has a start page and /proxy.pac.",
+        "Set this address as the HTTP proxy of the application instead of opening it.";
+    PageMethod = "SC-METHOD", 405, "proxy_internal_response",
+        "The proxy's own pages can only be read",
+        "Nothing can be changed over this port.",
+        "Use GET or HEAD, or set this address as the HTTP proxy of the application.";
+    Loop = "SC-LOOP", 502, "proxy_loop_detected",
+        "The request goes round in a circle",
+        "It has already passed through this very proxy.",
+        "Look for a proxy setting or a back end that leads back to this proxy.";
+    Busy = "SC-BUSY", 503, "connection_limit_reached",
+        "Too much at once",
+        "The limit of client connections, or of requests under way, is reached.",
+        "Try again soon, close idle applications, or raise the limit in the configuration.";
+    NotConnected = "SC-NOT-CONNECTED", 503, "destination_unavailable",
+        "There is no channel to the gateway",
+        "The request waited for the channel and was not sent.",
+        "Look at the status of SeaCat Proxy; it goes on trying unless it says it has stopped.";
+    Stopping = "SC-STOPPING", 503, "destination_unavailable",
+        "The proxy is stopping",
+        "It finishes what runs and takes nothing new; the request was not sent.",
+        "Try again when it has started again.";
+    Lost = "SC-LOST", 502, "connection_terminated",
+        "The channel broke while the request was on its way",
+        "The request may or may not have been carried out, so it was not sent a second time.",
+        "Check whether it took effect before you repeat it.";
+    GatewayRefused = "SC-GATEWAY-REFUSED", 503, "destination_unavailable",
+        "The gateway refused the request",
+        "It did not begin to work on it.",
+        "Try again; if it stays, ask who runs the gateway.";
+    GatewayReset = "SC-GATEWAY-RESET", 502, "http_response_incomplete",
+        "The gateway gave the request up",
+        "It may or may not have been carried out.",
+        "Check whether it took effect before you repeat it; if it stays, ask who runs the gateway.";
+    BackEndUnreachable = "SC-BACKEND-UNREACHABLE", 504, "connection_timeout",
+        "The gateway could not reach the host in time",
+        "The channel works; the server behind the gateway does not answer.",
+        "Ask who runs that server whether it is up.";
+    BackEndTimeout = "SC-BACKEND-TIMEOUT", 504, "http_response_timeout",
+        "The host did not answer the gateway in time",
+        "The request reached the server behind the gateway and may be carried out still.",
+        "Check whether it took effect before you repeat it; ask who runs that server.";
+    BadReply = "SC-BAD-REPLY", 502, "http_protocol_error",
+        "The answer cannot be passed on safely",
+        "Its head is not valid HTTP or its length is ambiguous.",
+        "Ask who runs the server or the gateway.";
+    TunnelRefused = "SC-TUNNEL-REFUSED", 502, "http_upgrade_failed",
+        "The gateway did not open the tunnel",
+        "CONNECT and Upgrade work only for hosts the gateway allows them for.",
+        "Use plain http:// to this host (the channel encrypts it), or ask who runs the gateway to allow tunnels.";
+    DirectName = "SC-DIRECT-NAME", 502, "dns_error",
+        "The host name of a direct route cannot be resolved",
+        "A route sends this host straight to the network, and its name is not known there.",
+        "Check the name, or send the host through the gateway by changing its route.";
+    DirectConnect = "SC-DIRECT-CONNECT", 502, "destination_unavailable",
+        "The host of a direct route cannot be reached",
+        "A route sends this host straight to the network, not through the gateway.",
+        "Check that the host is up, or send it through the gateway by changing its route.";
+    DirectTimeout = "SC-DIRECT-TIMEOUT", 504, "connection_timeout",
+        "The host of a direct route did not answer in time",
+        "A route sends this host straight to the network, not through the gateway.",
+        "Check that the host is up, or send it through the gateway by changing its route.";
+    ClientGone = "SC-CLIENT-GONE", 499, "http_request_error",
+        "The client went away",
+        "It closed the connection before the answer was complete. Seen in access lines only, never sent.",
+        "Nothing, unless the client's own time limit is too short.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_speak_in_sentences() {
+        let mut codes: Vec<_> = error_table().iter().map(|row| row.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), error_table().len());
+        for row in error_table() {
+            assert!(row.code.starts_with("SC-"), "{}", row.code);
+            assert!((400..600).contains(&row.status), "{}", row.code);
+            assert!(!row.title.ends_with('.'), "{}", row.code);
+            assert!(
+                row.meaning.ends_with('.') && row.advice.ends_with('.'),
+                "{}",
+                row.code
+            );
+        }
+        assert_eq!(Code::Loop.row().code, "SC-LOOP");
+        assert_eq!(Code::ClientGone.to_string(), "SC-CLIENT-GONE");
+    }
+}

@@ -1,0 +1,491 @@
+//! Which fields travel: ONE table of hop-by-hop rules, used in both directions and on every
+//! route.
+//!
+//! What stays behind (RFC 9110 section 7.6.1): Connection and all it names, Keep-Alive,
+//! Proxy-… (but not Proxy-Status), TE, Trailer, Transfer-Encoding, Upgrade. Of a request also
+//! Host (the wire has its own place for it), Expect (answered here) and X-SC-HOST (meant for
+//! us). `Via` is added both ways. Content-Length is never taken for hop-by-hop, whatever
+//! Connection says.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Version};
+use seacat_proto::{HeadTooLarge, ReplyHead, RequestHead};
+
+use crate::head::parse_length;
+use crate::syntax::list;
+
+/// The field by which a client that can only send origin-form names its host.
+pub(crate) const X_SC_HOST: HeaderName = HeaderName::from_static("x-sc-host");
+
+/// Whether the comma-separated `value` has `token` among its members (RFC 9110 section 5.6.1).
+pub(crate) fn names(value: &[u8], token: &str) -> bool {
+    list(value).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// The table: fields for one connection only, whether or not Connection names them.
+fn hop_by_hop(name: &HeaderName) -> bool {
+    match name.as_str() {
+        "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade" => true,
+        "proxy-status" => false,
+        name => name.starts_with("proxy-"),
+    }
+}
+
+/// Fields of a request that are used up here.
+fn meant_for_us(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "host" | "expect" | "x-sc-host")
+}
+
+/// The fields that travel on, in order; `Via` is not added yet.
+fn end_to_end(fields: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    let connection = fields.contains_key(header::CONNECTION);
+    fields.iter().filter(move |(name, _)| {
+        let named = connection
+            && **name != header::CONTENT_LENGTH
+            && fields
+                .get_all(header::CONNECTION)
+                .iter()
+                .any(|value| names(value.as_bytes(), name.as_str()));
+        !named && !hop_by_hop(name)
+    })
+}
+
+/// The fields of a request that travel on.
+fn of_request(fields: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    end_to_end(fields).filter(|(name, _)| !meant_for_us(name))
+}
+
+/// This proxy in a `Via` field: one name per process, so that a request that comes round again
+/// is known (RFC 9110 section 7.6.3).
+#[derive(Debug, Clone)]
+pub(crate) struct Pseudonym(String);
+
+impl Pseudonym {
+    pub(crate) fn random() -> Self {
+        Pseudonym(format!("seacat-proxy-{:08x}", fastrand::u32(..)))
+    }
+
+    /// `1.1 seacat-proxy-…`, the version being the one the message came with.
+    fn via(&self, version: Version) -> String {
+        let number = if version == Version::HTTP_10 {
+            "1.0"
+        } else {
+            "1.1"
+        };
+        format!("{number} {}", self.0)
+    }
+
+    /// Whether a request has already passed through this process.
+    pub(crate) fn is_in(&self, fields: &HeaderMap) -> bool {
+        fields.get_all(header::VIA).iter().any(|value| {
+            list(value.as_bytes()).any(|entry| {
+                let received_by = entry.split(u8::is_ascii_whitespace).nth(1);
+                received_by.is_some_and(|by| by.eq_ignore_ascii_case(self.0.as_bytes()))
+            })
+        })
+    }
+}
+
+/// What a request's head is made from, beside its address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) version: Version,
+    pub(crate) fields: &'a HeaderMap,
+    /// Keep `Upgrade`: the answer may be a tunnel.
+    pub(crate) upgrade: bool,
+    /// `Max-Forwards`, already counted down, in place of the one that came.
+    pub(crate) max_forwards: Option<u32>,
+    pub(crate) pseudonym: &'a Pseudonym,
+}
+
+impl Outgoing<'_> {
+    /// Every field as it goes out.
+    fn each<E>(&self, mut put: impl FnMut(&HeaderName, &[u8]) -> Result<(), E>) -> Result<(), E> {
+        for (name, value) in of_request(self.fields) {
+            if self.max_forwards.is_none() || *name != header::MAX_FORWARDS {
+                put(name, value.as_bytes())?;
+            }
+        }
+        if let Some(count) = self.max_forwards {
+            put(&header::MAX_FORWARDS, count.to_string().as_bytes())?;
+        }
+        if self.upgrade {
+            for value in self.fields.get_all(header::UPGRADE) {
+                put(&header::UPGRADE, value.as_bytes())?;
+            }
+        }
+        put(&header::VIA, self.pseudonym.via(self.version).as_bytes())
+    }
+
+    /// The head for the channel. Names are written in Title-Case, as the reference peers do.
+    ///
+    /// # Errors
+    /// It does not fit in one frame.
+    pub(crate) fn seacat(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+    ) -> Result<RequestHead, HeadTooLarge> {
+        let mut head = RequestHead::new(host.as_bytes(), method.as_bytes(), path.as_bytes())?;
+        let mut title = Vec::with_capacity(32);
+        self.each(|name, value| {
+            title_case(name, &mut title);
+            head.push(&title, value)
+        })?;
+        Ok(head)
+    }
+
+    /// The fields for an HTTP server dialled directly, `host` being its Host field.
+    pub(crate) fn http(&self, host: HeaderValue) -> HeaderMap {
+        let mut fields = HeaderMap::with_capacity(self.fields.len() + 2);
+        fields.insert(header::HOST, host);
+        let each = self.each(|name, value| {
+            fields.append(name.clone(), HeaderValue::from_bytes(value)?);
+            Ok::<(), header::InvalidHeaderValue>(())
+        });
+        // The values were fields of a parsed request, or are numbers and names of ours.
+        debug_assert!(each.is_ok());
+        if self.upgrade {
+            fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        }
+        fields
+    }
+}
+
+/// `content-type` -> `Content-Type`.
+fn title_case(name: &HeaderName, out: &mut Vec<u8>) {
+    out.clear();
+    let mut upper = true;
+    out.extend(name.as_str().bytes().map(|b| {
+        let b = if upper { b.to_ascii_uppercase() } else { b };
+        upper = b == b'-';
+        b
+    }));
+}
+
+/// An answer's head, safe to be written to a client.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) status: StatusCode,
+    pub(crate) fields: HeaderMap,
+    /// The `Content-Length`, if it has one.
+    pub(crate) length: Option<u64>,
+}
+
+/// The answer's head cannot be passed on: a sentence that says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BadReply(pub(crate) &'static str);
+
+/// The head of a gateway's answer. `switching`: 101 is one of the statuses it may have.
+///
+/// # Errors
+/// A name or value that would break the framing towards the client (CR, LF, NUL), a status that
+/// is not a final one, an ambiguous length.
+pub(crate) fn from_gateway(
+    head: &ReplyHead,
+    switching: bool,
+    pseudonym: &Pseudonym,
+) -> Result<Incoming, BadReply> {
+    let status = StatusCode::from_u16(head.status())
+        .map_err(|_| BadReply("The gateway's answer has no valid status."))?;
+    let mut raw = HeaderMap::with_capacity(16);
+    for (name, value) in head.fields() {
+        let name = HeaderName::from_bytes(name)
+            .map_err(|_| BadReply("The gateway's answer has a field with an invalid name."))?;
+        let value = HeaderValue::from_bytes(value).map_err(|_| {
+            BadReply("The gateway's answer has a field value with a control character.")
+        })?;
+        raw.try_append(name, value)
+            .map_err(|_| BadReply("The gateway's answer has too many fields."))?;
+    }
+    incoming(status, raw, switching, pseudonym)
+}
+
+/// The head of any answer, from a gateway or from a server dialled directly.
+pub(crate) fn incoming(
+    status: StatusCode,
+    raw: HeaderMap,
+    switching: bool,
+    pseudonym: &Pseudonym,
+) -> Result<Incoming, BadReply> {
+    let switched = switching && status == StatusCode::SWITCHING_PROTOCOLS;
+    if status.is_informational() && !switched {
+        return Err(BadReply(
+            "The answer has an interim status and no final one.",
+        ));
+    }
+    let length = reply_length(&raw)?;
+    let mut fields = travelling(raw, switched);
+    if status == StatusCode::NO_CONTENT || switched {
+        fields.remove(header::CONTENT_LENGTH);
+    }
+    if let Ok(via) = HeaderValue::try_from(pseudonym.via(Version::HTTP_11)) {
+        fields.append(header::VIA, via);
+    }
+    Ok(Incoming {
+        status,
+        fields,
+        length,
+    })
+}
+
+/// Takes the hop-by-hop fields off an answer; after a switch `Upgrade` stays and Connection
+/// names it.
+fn travelling(mut raw: HeaderMap, switched: bool) -> HeaderMap {
+    let upgrade = raw.get(header::UPGRADE).filter(|_| switched).cloned();
+    if raw.contains_key(header::CONNECTION) || raw.keys().any(hop_by_hop) {
+        raw = end_to_end(&raw)
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+    }
+    if let Some(upgrade) = upgrade {
+        raw.insert(header::UPGRADE, upgrade);
+        raw.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    }
+    raw
+}
+
+/// Repeated equal lengths become one; anything unclear is refused (RFC 9112 section 6.3).
+fn reply_length(fields: &HeaderMap) -> Result<Option<u64>, BadReply> {
+    let mut lengths = fields
+        .get_all(header::CONTENT_LENGTH)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    let Some(first) = lengths.next() else {
+        return Ok(None);
+    };
+    match parse_length(first) {
+        Some(length) if lengths.all(|other| other == first) => Ok(Some(length)),
+        _ => Err(BadReply("The length of the answer is ambiguous.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+        fields
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.parse::<HeaderName>().unwrap(),
+                    HeaderValue::from_str(value).unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    fn sent(fields: &[(&str, &str)], upgrade: bool) -> Vec<(String, String)> {
+        let fields = map(fields);
+        let pseudonym = Pseudonym("me".into());
+        let outgoing = Outgoing {
+            version: Version::HTTP_11,
+            fields: &fields,
+            upgrade,
+            max_forwards: None,
+            pseudonym: &pseudonym,
+        };
+        let head = outgoing.seacat("erp", "GET", "/").unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        head.fields()
+            .map(|(name, value)| (text(name), text(value)))
+            .collect()
+    }
+
+    #[test]
+    fn hop_by_hop_fields_stay_behind() {
+        for field in [
+            ("host", "erp"),
+            ("connection", "close"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("proxy-authorization", "Basic eDp5"),
+            ("proxy-anything", "1"),
+            ("te", "trailers"),
+            ("trailer", "x-sum"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "websocket"),
+            ("expect", "100-continue"),
+            ("x-sc-host", "erp"),
+        ] {
+            assert_eq!(
+                sent(&[field], false),
+                [("Via".into(), "1.1 me".into())],
+                "{field:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn end_to_end_fields_travel_in_title_case_and_repeat() {
+        let fields = [
+            ("accept", "*/*"),
+            ("content-length", "5"),
+            ("x-a", "1"),
+            ("x-a", "2"),
+            ("x-empty", ""),
+            ("via", "1.0 other"),
+            ("proxy-status", "elsewhere"),
+        ];
+        let expected = [
+            ("Accept", "*/*"),
+            ("Content-Length", "5"),
+            ("X-A", "1"),
+            ("X-A", "2"),
+            ("X-Empty", ""),
+            ("Via", "1.0 other"),
+            ("Proxy-Status", "elsewhere"),
+            ("Via", "1.1 me"),
+        ];
+        let expected = expected.map(|(n, v)| (n.to_owned(), v.to_owned()));
+        assert_eq!(sent(&fields, false), expected);
+    }
+
+    #[test]
+    fn connection_takes_what_it_names_but_not_the_length() {
+        let fields = [
+            ("connection", "X-Private, close"),
+            ("connection", "content-length,cookie"),
+            ("x-private", "1"),
+            ("cookie", "2"),
+            ("content-length", "3"),
+        ];
+        let expected = [("Content-Length", "3"), ("Via", "1.1 me")];
+        assert_eq!(
+            sent(&fields, false),
+            expected.map(|(n, v)| (n.to_owned(), v.to_owned()))
+        );
+    }
+
+    #[test]
+    fn upgrade_is_kept_when_wanted_and_connection_never() {
+        let fields = [("connection", "Upgrade"), ("upgrade", "websocket")];
+        let expected = [("Upgrade", "websocket"), ("Via", "1.1 me")];
+        assert_eq!(
+            sent(&fields, true),
+            expected.map(|(n, v)| (n.to_owned(), v.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_direct_request_gets_its_host_and_the_same_fields() {
+        let fields = map(&[
+            ("host", "wrong"),
+            ("accept", "*/*"),
+            ("upgrade", "websocket"),
+        ]);
+        let pseudonym = Pseudonym("me".into());
+        let outgoing = Outgoing {
+            version: Version::HTTP_10,
+            fields: &fields,
+            upgrade: true,
+            max_forwards: Some(4),
+            pseudonym: &pseudonym,
+        };
+        let expected = map(&[
+            ("host", "right:81"),
+            ("accept", "*/*"),
+            ("max-forwards", "4"),
+            ("upgrade", "websocket"),
+            ("via", "1.0 me"),
+            ("connection", "Upgrade"),
+        ]);
+        assert_eq!(
+            outgoing.http(HeaderValue::from_static("right:81")),
+            expected
+        );
+    }
+
+    #[test]
+    fn own_via_is_recognised() {
+        let me = Pseudonym("seacat-proxy-0badcafe".into());
+        for (value, expected) in [
+            ("1.1 seacat-proxy-0badcafe", true),
+            ("1.0 a, 1.1 SEACAT-proxy-0badcafe (comment)", true),
+            ("1.1 seacat-proxy-0badcaff", false),
+            ("seacat-proxy-0badcafe", false),
+            ("1.1 x (seacat-proxy-0badcafe)", false),
+        ] {
+            assert_eq!(me.is_in(&map(&[("via", value)])), expected, "{value}");
+        }
+        assert!(me.is_in(&map(&[
+            ("via", "1.1 a"),
+            ("via", "1.1 seacat-proxy-0badcafe")
+        ])));
+    }
+
+    fn reply(status: u16, fields: &[(&[u8], &[u8])]) -> Result<Incoming, BadReply> {
+        let mut head = ReplyHead::new(status);
+        for (name, value) in fields {
+            head.push(name, value).unwrap();
+        }
+        from_gateway(&head, true, &Pseudonym("me".into()))
+    }
+
+    #[test]
+    fn replies_lose_hop_by_hop_fields_and_keep_the_rest() {
+        let incoming = reply(
+            200,
+            &[
+                (b"Set-Cookie", b"a=1"),
+                (b"Transfer-Encoding", b"chunked"),
+                (b"Connection", b"X-Hop"),
+                (b"X-Hop", b"1"),
+                (b"Proxy-Authenticate", b"Basic"),
+                (b"Set-Cookie", b"b=2"),
+                (b"Content-Length", b"5"),
+                (b"Content-Length", b"5"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(incoming.length, Some(5));
+        let cookies: Vec<_> = incoming.fields.get_all(header::SET_COOKIE).iter().collect();
+        assert_eq!(cookies, ["a=1", "b=2"]);
+        let names: Vec<_> = incoming.fields.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["set-cookie", "content-length", "via"]);
+    }
+
+    #[test]
+    fn replies_that_would_break_the_framing_are_refused() {
+        let cases: &[(u16, &[u8], &[u8])] = &[
+            (200, b"X-A", b"1\r\nSet-Cookie: evil=1"),
+            (200, b"X-A", b"1\nb"),
+            (200, b"X-A", b"1\rb"),
+            (200, b"X-A", b"1\0b"),
+            (200, b"X A", b"1"),
+            (200, b"X-A\r\nB", b"1"),
+            (200, b"", b"1"),
+            (200, b"Content-Length", b"+5"),
+            (200, b"Content-Length", b"5,5"),
+            (200, b"Content-Length", b""),
+            (99, b"X-A", b"1"),
+            (0, b"X-A", b"1"),
+            (1000, b"X-A", b"1"),
+            (100, b"X-A", b"1"),
+            (103, b"X-A", b"1"),
+        ];
+        for (status, name, value) in cases {
+            let result = reply(*status, &[(name, value)]);
+            assert!(result.is_err(), "{status} {name:?} {value:?}");
+        }
+        let differing = reply(200, &[(b"Content-Length", b"5"), (b"Content-Length", b"6")]);
+        assert!(differing.is_err());
+    }
+
+    #[test]
+    fn a_switch_keeps_its_upgrade_field() {
+        let incoming = reply(
+            101,
+            &[(b"Upgrade", b"websocket"), (b"Content-Length", b"0")],
+        )
+        .unwrap();
+        assert_eq!(incoming.fields[header::UPGRADE], "websocket");
+        assert_eq!(incoming.fields[header::CONNECTION], "Upgrade");
+        assert!(!incoming.fields.contains_key(header::CONTENT_LENGTH));
+        let mut head = ReplyHead::new(101);
+        head.push(b"Upgrade", b"websocket").unwrap();
+        assert!(from_gateway(&head, false, &Pseudonym("me".into())).is_err());
+    }
+}

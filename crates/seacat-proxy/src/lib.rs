@@ -1,0 +1,43 @@
+//! An HTTP/1.1 proxy on loopback in front of a SeaCat channel.
+//!
+//! ```text
+//!   client ─► listener ─► gated (gate: strict, head) ─► hyper ─► service ─► forward ─► channel
+//!                                                         ▲        │  target, routes,  └► direct
+//!                                                         └─ body ─┴─ headers, pages, reply
+//! ```
+//!
+//! * What hyper reads has passed the [`gate`](gate::Gate): it can be understood in one way only.
+//! * An answer's body owns its exchange: a client that goes away resets its stream.
+//! * Errors become HTTP in one place, `reply`, from one table, [`error_table`].
+//! * Fields travel by one table of hop-by-hop rules, `headers`.
+//!
+//! Client trailers are dropped: the wire has no place for them.
+
+mod access;
+mod activity;
+mod auth;
+mod body;
+mod config;
+mod direct;
+mod errors;
+mod forward;
+mod gate;
+#[cfg(test)]
+mod gate_tests;
+mod gated;
+mod head;
+mod headers;
+mod listener;
+mod pages;
+mod reply;
+mod routes;
+mod service;
+mod syntax;
+mod target;
+mod tunnel;
+
+pub use access::{AccessLine, AccessLog, Route};
+pub use config::{Credentials, DEFAULT_PORT, Limits, MappedPort, ProxyConfig};
+pub use errors::{Code, ErrorCode, error_table};
+pub use listener::{BindError, Drained, Proxy};
+pub use routes::{Action, InvalidPattern, Pattern, Routes};

@@ -1,0 +1,354 @@
+//! The listening ports and the life of a client connection.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use seacat_channel::Channel;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::access::AccessLog;
+use crate::config::{MappedPort, ProxyConfig};
+use crate::gated::Gated;
+use crate::head::MAX_FIELDS;
+use crate::headers::Pseudonym;
+use crate::service::{Client, Door, Shared};
+use crate::syntax::{HOST, all};
+
+/// Connections the system queues for us: a burst of applications starting together.
+const BACKLOG: i32 = 1024;
+/// Surplus connections that get an answer at once; beyond them they are just closed.
+const SURPLUS: usize = 64;
+/// After a failed accept (no file descriptors left), wait for something to be closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What hyper may buffer of one connection in each direction: a whole head, and enough of a body
+/// to keep a fast local client busy.
+const HTTP_BUFFER: usize = 64 * 1024;
+
+/// Why a proxy cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another program has the port.
+    #[error("{address} is in use")]
+    InUse {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// An address that others can reach, without the operator's word for it.
+    #[error("{address} is not a loopback address and allow_remote is not set")]
+    Remote {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// `allow_remote` without `credentials`.
+    #[error("allow_remote needs proxy credentials")]
+    NoCredentials,
+    /// Mapped ports cannot ask for credentials, so they never leave loopback.
+    #[error("the mapped port {address} is not on a loopback address")]
+    MappedRemote {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// A mapped port for something that is not a host.
+    #[error("`{host}` is not a host name")]
+    MappedHost {
+        /// The host asked for.
+        host: String,
+    },
+    /// No address to listen on is left.
+    #[error("there is no address to listen on")]
+    Nothing,
+    /// The system refuses.
+    #[error("cannot listen on {address}")]
+    Io {
+        /// The address asked for.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A proxy whose ports are bound and which serves once it is [run](Proxy::run).
+pub struct Proxy {
+    listeners: Vec<(TcpListener, Door)>,
+    addresses: Vec<SocketAddr>,
+    shared: Arc<Shared>,
+}
+
+/// How a proxy ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut off because they outlasted the grace.
+    pub cut: usize,
+}
+
+impl Proxy {
+    /// Binds every port. IPv6 loopback is left out, with a warning, where the system has none.
+    ///
+    /// # Errors
+    /// [`BindError`], which names the address.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time.
+    pub fn bind(config: ProxyConfig, channel: Channel) -> Result<Self, BindError> {
+        if config.allow_remote && config.credentials.is_none() {
+            return Err(BindError::NoCredentials);
+        }
+        let mut listeners = Vec::new();
+        for listener in config.inherited {
+            let address = local_address(&listener)?;
+            check_local(address, config.allow_remote)?;
+            listeners.push((adopt(listener, address)?, Door::Proxy));
+        }
+        for address in config.listen {
+            check_local(address, config.allow_remote)?;
+            if let Some(listener) = bind(address)? {
+                listeners.push((listener, Door::Proxy));
+            }
+        }
+        for MappedPort { listen, host } in config.mapped {
+            if !listen.ip().is_loopback() {
+                return Err(BindError::MappedRemote { address: listen });
+            }
+            if host.is_empty() || !all(HOST, host.as_bytes()) {
+                return Err(BindError::MappedHost { host });
+            }
+            if let Some(listener) = bind(listen)? {
+                listeners.push((listener, Door::Mapped(host.into())));
+            }
+        }
+        if listeners.is_empty() {
+            return Err(BindError::Nothing);
+        }
+        let addresses: Vec<_> = listeners
+            .iter()
+            .filter_map(|(listener, _)| listener.local_addr().ok())
+            .collect();
+        let shared = Arc::new(Shared {
+            channel,
+            routes: config.routes,
+            credentials: config.credentials,
+            allow_remote: config.allow_remote,
+            limits: config.limits,
+            own: addresses.clone(),
+            pseudonym: Pseudonym::random(),
+            log: AccessLog::new(),
+        });
+        Ok(Proxy {
+            listeners,
+            addresses,
+            shared,
+        })
+    }
+
+    /// The addresses bound, inherited ones first, then as configured, mapped ports last.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The access lines. Take it before [`run`](Proxy::run).
+    #[must_use]
+    pub fn access_log(&self) -> AccessLog {
+        self.shared.log.clone()
+    }
+
+    /// Serves until `shutdown` is ready, then takes nothing new and lets what runs finish for at
+    /// most `grace`. Dropping the future cuts everything off at once.
+    pub async fn run(self, shutdown: impl Future<Output = ()>, grace: Duration) -> Drained {
+        let Proxy {
+            listeners, shared, ..
+        } = self;
+        let (drain, draining) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                (accepted, door) = accept(&listeners) => match accepted {
+                    Ok(tcp) => {
+                        let open = connections.len();
+                        let limit = shared.limits.connections;
+                        if open < limit + SURPLUS {
+                            let client = client(&tcp, &shared, door, open >= limit);
+                            connections.spawn(serve(tcp, client, draining.clone()));
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(ended) = connections.join_next() => report(ended),
+            }
+        }
+        drop(listeners);
+        drain.send_replace(true);
+        let until = Instant::now() + grace;
+        while let Ok(Some(ended)) = timeout_at(until, connections.join_next()).await {
+            report(ended);
+        }
+        let cut = connections.len();
+        connections.shutdown().await;
+        Drained { cut }
+    }
+}
+
+/// A panic is a bug of ours, but costs one connection only.
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a client connection ended in a panic");
+    }
+}
+
+fn check_local(address: SocketAddr, allow_remote: bool) -> Result<(), BindError> {
+    if allow_remote || address.ip().is_loopback() {
+        Ok(())
+    } else {
+        Err(BindError::Remote { address })
+    }
+}
+
+/// `None`: IPv6 is switched off on this system.
+fn bind(address: SocketAddr) -> Result<Option<TcpListener>, BindError> {
+    let no_ipv6 = |error: &io::Error| {
+        tracing::warn!(%address, %error, "no IPv6 here, not listening on it");
+        Ok(None)
+    };
+    let failed = |source| BindError::Io { address, source };
+    let socket = match Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    ) {
+        Err(error) if address.is_ipv6() => return no_ipv6(&error),
+        socket => socket.map_err(failed)?,
+    };
+    if address.is_ipv6() {
+        // Each address has its own socket; an IPv6 one does not take IPv4 ports.
+        socket.set_only_v6(true).map_err(failed)?;
+    }
+    // On Windows this would mean sharing the port with others.
+    #[cfg(unix)]
+    socket.set_reuse_address(true).map_err(failed)?;
+    match socket
+        .bind(&address.into())
+        .and_then(|()| socket.listen(BACKLOG))
+    {
+        Ok(()) => adopt(socket.into(), address).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(BindError::InUse { address }),
+        Err(error) if address.is_ipv6() && error.kind() == io::ErrorKind::AddrNotAvailable => {
+            no_ipv6(&error)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn adopt(listener: StdListener, address: SocketAddr) -> Result<TcpListener, BindError> {
+    listener
+        .set_nonblocking(true)
+        .and_then(|()| TcpListener::from_std(listener))
+        .map_err(|source| BindError::Io { address, source })
+}
+
+fn local_address(listener: &StdListener) -> Result<SocketAddr, BindError> {
+    listener.local_addr().map_err(|source| BindError::Io {
+        // Not known: that is what failed.
+        address: (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        source,
+    })
+}
+
+/// The next connection on any of the listeners.
+async fn accept(listeners: &[(TcpListener, Door)]) -> (io::Result<TcpStream>, Door) {
+    poll_fn(|cx| {
+        for (listener, door) in listeners {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready((accepted.map(|(tcp, _)| tcp), door.clone()));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn client(tcp: &TcpStream, shared: &Arc<Shared>, door: Door, surplus: bool) -> Arc<Client> {
+    // Only a delay is lost if this cannot be set.
+    let _ = tcp.set_nodelay(true);
+    Arc::new(Client {
+        here: tcp.local_addr().unwrap_or_else(|_| shared.own[0]),
+        shared: shared.clone(),
+        door,
+        notes: Arc::default(),
+        activity: Arc::default(),
+        surplus,
+        afterwards: Mutex::default(),
+    })
+}
+
+/// The life of one client connection.
+async fn serve(tcp: TcpStream, client: Arc<Client>, mut draining: watch::Receiver<bool>) {
+    let limits = &client.shared.limits;
+    let gated = Gated::new(tcp, client.notes.clone(), limits.head);
+    let service = service_fn(|request| {
+        let passed = client.notes.next();
+        let answer = client.clone().answer(request, passed);
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .title_case_headers(true)
+            .max_headers(usize::from(MAX_FIELDS))
+            .max_buf_size(HTTP_BUFFER)
+            // The gate watches over heads, `idle` below over the rest.
+            .header_read_timeout(None)
+            .serve_connection(TokioIo::new(gated), service)
+            .with_upgrades()
+    );
+    let mut idle = pin!(sleep(limits.idle));
+    let mut idle_since = None;
+    let mut drained = false;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = &mut connection => break ended,
+            _ = draining.wait_for(|&draining| draining), if !drained => {
+                drained = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = &mut idle => {
+                let at_rest = client.activity.at_rest();
+                if at_rest.is_some() && at_rest == idle_since {
+                    connection.as_mut().graceful_shutdown();
+                }
+                idle_since = at_rest;
+                idle.as_mut().reset(Instant::now() + limits.idle);
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client connection broke off");
+    }
+    let afterwards = client
+        .afterwards
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(afterwards) = afterwards
+        && let Err(error) = afterwards.run().await
+    {
+        tracing::debug!(%error, "a tunnel broke off");
+    }
+}

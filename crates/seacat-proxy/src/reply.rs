@@ -1,0 +1,440 @@
+//! The ONLY place where an error becomes HTTP: status, Proxy-Status, code, and a body that says
+//! what happened, what it means and what to do, in the form the client asks for.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use seacat_channel::{ExchangeError, Reason, StreamError};
+
+use crate::body::BodyTooLarge;
+use crate::errors::Code;
+use crate::head::Reject;
+use crate::headers::BadReply;
+use crate::syntax::{list, trim};
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+/// Retry-After of a 503 when nothing better is known.
+const SOON: Duration = Duration::from_secs(5);
+/// Retry-After when a human must act first: asking once a minute does no harm.
+const AFTER_A_HUMAN: Duration = Duration::from_secs(60);
+
+/// Why a request has no proper answer.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) code: Code,
+    /// What happened this time, a full sentence without secrets.
+    what: Cow<'static, str>,
+    /// In place of the table's status: what the gateway said itself.
+    status: Option<StatusCode>,
+    retry_after: Option<Duration>,
+}
+
+impl Fault {
+    pub(crate) fn new(code: Code, what: impl Into<Cow<'static, str>>) -> Self {
+        Fault {
+            code,
+            what: what.into(),
+            status: None,
+            retry_after: None,
+        }
+    }
+
+    /// The gateway answered a request for a tunnel with `status` and nothing else.
+    pub(crate) fn tunnel_refused(status: StatusCode) -> Self {
+        let what = format!("The gateway answered {status} to the request for a tunnel.");
+        Fault {
+            status: Some(status),
+            ..Fault::new(Code::TunnelRefused, what)
+        }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        let table = StatusCode::from_u16(self.code.row().status);
+        self.status
+            .or(table.ok())
+            .unwrap_or(StatusCode::BAD_GATEWAY)
+    }
+}
+
+impl From<Reject> for Fault {
+    fn from(Reject { code, what }: Reject) -> Self {
+        Fault::new(code, what)
+    }
+}
+
+impl From<BadReply> for Fault {
+    fn from(BadReply(what): BadReply) -> Self {
+        Fault::new(Code::BadReply, what)
+    }
+}
+
+impl From<ExchangeError> for Fault {
+    fn from(error: ExchangeError) -> Self {
+        let what = sentence(&error.to_string());
+        match error {
+            ExchangeError::NotConnected { why, retry_after } => {
+                let cause = why
+                    .map(|why| format!(" ({})", why.code()))
+                    .unwrap_or_default();
+                Fault {
+                    retry_after: Some(retry_after.unwrap_or(AFTER_A_HUMAN)),
+                    ..Fault::new(Code::NotConnected, what + &cause)
+                }
+            }
+            ExchangeError::Lost { .. } => Fault::new(Code::Lost, what),
+            ExchangeError::Reset(reason) => Fault::new(of_reset(reason), what),
+            ExchangeError::Busy => Fault::new(Code::Busy, what),
+            ExchangeError::Draining => Fault::new(Code::Stopping, what),
+            ExchangeError::Body(error) if error.is::<BodyTooLarge>() => {
+                Fault::new(Code::BodyTooLarge, sentence(&error.to_string()))
+            }
+            ExchangeError::Body(_) => Fault::new(Code::ClientGone, what),
+            ExchangeError::BadReply(_) => Fault::new(Code::BadReply, what),
+        }
+    }
+}
+
+/// The code for a stream the gateway has reset (wire specification 3.4).
+fn of_reset(reason: Reason) -> Code {
+    match reason {
+        Reason::REFUSED_STREAM => Code::GatewayRefused,
+        Reason::CONNECTION_TIMEOUT => Code::BackEndUnreachable,
+        Reason::RESPONSE_TIMEOUT => Code::BackEndTimeout,
+        _ => Code::GatewayReset,
+    }
+}
+
+/// The code for an answer that broke off after its head.
+pub(crate) fn of_broken_body(error: &StreamError) -> Code {
+    match error {
+        StreamError::Reset(reason) => of_reset(*reason),
+        _ => Code::Lost,
+    }
+}
+
+/// `not connected: why` -> `Not connected: why.`
+fn sentence(message: &str) -> String {
+    let mut chars = message.chars();
+    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(chars).chain(['.']).collect()
+}
+
+/// The form of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Html,
+    Problem,
+}
+
+impl Form {
+    /// The first form, by quality and then in the client's order, of those its Accept names;
+    /// plain text when it names none (RFC 9110 section 12.5.1).
+    fn wanted(fields: &HeaderMap) -> Form {
+        let mut best = (Form::Plain, 0);
+        for value in fields.get_all(header::ACCEPT) {
+            for range in list(value.as_bytes()) {
+                let mut parts = range.split(|&b| b == b';').map(trim);
+                let form = match parts
+                    .next()
+                    .unwrap_or_default()
+                    .to_ascii_lowercase()
+                    .as_slice()
+                {
+                    b"text/html" | b"application/xhtml+xml" => Form::Html,
+                    b"application/problem+json" | b"application/json" => Form::Problem,
+                    b"text/plain" | b"text/*" | b"*/*" => Form::Plain,
+                    _ => continue,
+                };
+                let quality = parts.find_map(quality).unwrap_or(1000);
+                if quality > best.1 {
+                    best = (form, quality);
+                }
+            }
+        }
+        best.0
+    }
+}
+
+/// `q=0.8` in thousandths. What cannot be read counts as nothing wanted.
+fn quality(parameter: &[u8]) -> Option<u16> {
+    let text = std::str::from_utf8(parameter).ok()?;
+    let number = text
+        .strip_prefix("q=")
+        .or_else(|| text.strip_prefix("Q="))?;
+    let value: f32 = number.parse().unwrap_or(0.0);
+    Some((value.clamp(0.0, 1.0) * 1000.0) as u16)
+}
+
+/// Makes the answer. `request` are the fields of the request, for its Accept.
+pub(crate) fn render(fault: &Fault, request: &HeaderMap) -> Response<Bytes> {
+    let status = fault.status();
+    let (content_type, body) = match Form::wanted(request) {
+        Form::Plain => ("text/plain; charset=utf-8", plain(fault)),
+        Form::Html => ("text/html; charset=utf-8", html(fault)),
+        Form::Problem => ("application/problem+json", problem(fault, status)),
+    };
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    add_proxy_status(fields, fault.code);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = fault
+            .retry_after
+            .unwrap_or(SOON)
+            .as_secs_f32()
+            .ceil()
+            .max(1.0) as u64;
+        fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    match fault.code {
+        Code::AuthRequired => {
+            let challenge = "Basic realm=\"SeaCat Proxy\", charset=\"UTF-8\"";
+            fields.insert(
+                header::PROXY_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
+        }
+        Code::PageMethod => {
+            fields.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// Says in `Proxy-Status` (RFC 9209) which error of ours this answer carries.
+pub(crate) fn add_proxy_status(fields: &mut HeaderMap, code: Code) {
+    let row = code.row();
+    let value = format!(
+        "seacat-proxy; error={}; details=\"{}\"",
+        row.proxy_error, row.code
+    );
+    // The table holds tokens only.
+    if let Ok(value) = HeaderValue::try_from(value) {
+        fields.append(PROXY_STATUS, value);
+    }
+}
+
+fn plain(fault: &Fault) -> String {
+    let row = fault.code.row();
+    format!(
+        "{}. [{}]\n\nWhat happened: {}\nWhat it means: {}\nWhat to do: {}\n\n-- SeaCat Proxy\n",
+        row.title, row.code, fault.what, row.meaning, row.advice
+    )
+}
+
+fn html(fault: &Fault) -> String {
+    let row = fault.code.row();
+    page(
+        row.title,
+        &format!(
+            "<h1>{}</h1>\n<p><strong>What happened:</strong> {}</p>\n\
+             <p><strong>What it means:</strong> {}</p>\n<p><strong>What to do:</strong> {}</p>\n\
+             <p><small>SeaCat Proxy · {}</small></p>",
+            escape(row.title),
+            escape(&fault.what),
+            escape(row.meaning),
+            escape(row.advice),
+            row.code
+        ),
+    )
+}
+
+fn problem(fault: &Fault, status: StatusCode) -> String {
+    let row = fault.code.row();
+    serde_json::json!({
+        "type": format!("urn:seacat-proxy:error:{}", row.code),
+        "title": row.title,
+        "status": status.as_u16(),
+        "detail": fault.what,
+        "code": row.code,
+        "meaning": row.meaning,
+        "advice": row.advice,
+    })
+    .to_string()
+}
+
+/// A whole HTML page. No script, nothing loaded, so that it is safe under any name.
+pub(crate) fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{}</title>\n<style>:root{{color-scheme:light dark}}\
+         body{{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}}\
+         </style>\n{body}\n</html>\n",
+        escape(title)
+    )
+}
+
+/// Text made safe inside an HTML element.
+pub(crate) fn escape(text: &str) -> String {
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut out, c| {
+            match c {
+                '<' | '>' | '&' | '"' | '\'' => {
+                    // Writing to a String cannot fail.
+                    let _ = write!(out, "&#{};", u32::from(c));
+                }
+                c => out.push(c),
+            }
+            out
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::errors::error_table;
+
+    fn accept(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::ACCEPT, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn accept_chooses_the_form() {
+        for (value, form) in [
+            ("*/*", Form::Plain),
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                Form::Html,
+            ),
+            ("application/json", Form::Problem),
+            ("application/problem+json, text/html;q=0.9", Form::Problem),
+            ("text/html;q=0.5, application/json;q=0.9", Form::Problem),
+            ("text/html;q=0, */*", Form::Plain),
+            ("TEXT/HTML", Form::Html),
+            ("text/html; q=x, text/plain;q=0.1", Form::Plain),
+            ("image/png", Form::Plain),
+            ("", Form::Plain),
+        ] {
+            assert_eq!(Form::wanted(&accept(value)), form, "{value:?}");
+        }
+        assert_eq!(Form::wanted(&HeaderMap::new()), Form::Plain);
+    }
+
+    #[test]
+    fn every_form_says_the_same() {
+        let fault = Fault::new(Code::RouteRefused, "The rule <b> & \"c\" refuses it.");
+        let text = |value: &str| {
+            let response = render(&fault, &accept(value));
+            assert_eq!(response.status(), 403);
+            assert_eq!(
+                response.headers()["proxy-status"],
+                "seacat-proxy; error=http_request_denied; details=\"SC-REFUSED\""
+            );
+            let content_type = response.headers()[header::CONTENT_TYPE]
+                .to_str()
+                .unwrap()
+                .to_owned();
+            (
+                content_type,
+                String::from_utf8(response.into_body().to_vec()).unwrap(),
+            )
+        };
+        let (kind, plain) = text("text/plain");
+        assert_eq!(kind, "text/plain; charset=utf-8");
+        assert!(
+            plain.contains("[SC-REFUSED]") && plain.contains("rule <b> & \"c\""),
+            "{plain}"
+        );
+        let (kind, html) = text("text/html");
+        assert_eq!(kind, "text/html; charset=utf-8");
+        assert!(
+            html.contains("rule &#60;b&#62; &#38; &#34;c&#34;"),
+            "{html}"
+        );
+        assert!(
+            html.contains("SC-REFUSED") && !html.contains("<b>"),
+            "{html}"
+        );
+        let (kind, json) = text("application/json");
+        assert_eq!(kind, "application/problem+json");
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["status"], 403);
+        assert_eq!(json["code"], "SC-REFUSED");
+        assert_eq!(json["detail"], "The rule <b> & \"c\" refuses it.");
+    }
+
+    #[test]
+    fn exchange_errors_have_their_status() {
+        for (error, status, code) in [
+            (
+                ExchangeError::Reset(Reason::RESPONSE_TIMEOUT),
+                504,
+                Code::BackEndTimeout,
+            ),
+            (
+                ExchangeError::Reset(Reason::CONNECTION_TIMEOUT),
+                504,
+                Code::BackEndUnreachable,
+            ),
+            (
+                ExchangeError::Reset(Reason::REFUSED_STREAM),
+                503,
+                Code::GatewayRefused,
+            ),
+            (
+                ExchangeError::Reset(Reason::INTERNAL_ERROR),
+                502,
+                Code::GatewayReset,
+            ),
+            (ExchangeError::Draining, 503, Code::Stopping),
+            (ExchangeError::Busy, 503, Code::Busy),
+            (ExchangeError::BadReply(7), 502, Code::BadReply),
+            (
+                ExchangeError::Body(Box::new(BodyTooLarge)),
+                413,
+                Code::BodyTooLarge,
+            ),
+        ] {
+            let fault = Fault::from(error);
+            let response = render(&fault, &HeaderMap::new());
+            assert_eq!((response.status().as_u16(), fault.code), (status, code));
+            assert_eq!(
+                response.headers().contains_key(header::RETRY_AFTER),
+                status == 503
+            );
+        }
+    }
+
+    #[test]
+    fn retry_after_is_in_whole_seconds_rounded_up() {
+        let retry = |retry_after| {
+            let fault = Fault::from(ExchangeError::NotConnected {
+                why: None,
+                retry_after,
+            });
+            render(&fault, &HeaderMap::new()).headers()[header::RETRY_AFTER].clone()
+        };
+        assert_eq!(retry(Some(Duration::from_millis(1200))), "2");
+        assert_eq!(retry(Some(Duration::ZERO)), "1");
+        assert_eq!(retry(None), "60");
+    }
+
+    #[test]
+    fn challenges_and_allowances() {
+        let fields = |code| {
+            render(&Fault::new(code, "x"), &HeaderMap::new())
+                .headers()
+                .clone()
+        };
+        assert!(
+            fields(Code::AuthRequired)[header::PROXY_AUTHENTICATE]
+                == "Basic realm=\"SeaCat Proxy\", charset=\"UTF-8\""
+        );
+        assert_eq!(fields(Code::PageMethod)[header::ALLOW], "GET, HEAD");
+        assert_eq!(Fault::tunnel_refused(StatusCode::NOT_FOUND).status(), 404);
+        assert_eq!(error_table()[0].status, 400);
+    }
+}

@@ -1,0 +1,402 @@
+//! One request, from the gate's verdict to the answer.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming as Body;
+use seacat_channel::Channel;
+
+use crate::access::{AccessLog, Record, Route};
+use crate::activity::Activity;
+use crate::body::{FromClient, Source, ToClient};
+use crate::config::{Credentials, Limits};
+use crate::errors::Code;
+use crate::forward::Errand;
+use crate::gate::Passed;
+use crate::gated::Notes;
+use crate::headers::{Incoming, Outgoing, Pseudonym, X_SC_HOST};
+use crate::pages;
+use crate::reply::{Fault, render};
+use crate::routes::{Action, Routes};
+use crate::syntax::authority;
+use crate::target::{Target, gateway_name, is_loopback, path};
+use crate::tunnel::{Afterwards, Wire};
+
+/// The port of `http://` when none is given.
+const HTTP_PORT: u16 = 80;
+
+/// What all connections of a proxy share.
+pub(crate) struct Shared {
+    pub(crate) channel: Channel,
+    pub(crate) routes: Routes,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) allow_remote: bool,
+    pub(crate) limits: Limits,
+    /// Every address we listen on.
+    pub(crate) own: Vec<SocketAddr>,
+    pub(crate) pseudonym: Pseudonym,
+    pub(crate) log: AccessLog,
+}
+
+/// What a listening port is for.
+#[derive(Debug, Clone)]
+pub(crate) enum Door {
+    /// The HTTP proxy.
+    Proxy,
+    /// One host of the gateway.
+    Mapped(Arc<str>),
+}
+
+/// One client connection.
+pub(crate) struct Client {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) door: Door,
+    /// Our end of it.
+    pub(crate) here: SocketAddr,
+    pub(crate) notes: Arc<Notes>,
+    pub(crate) activity: Arc<Activity>,
+    /// One too many: it gets its 503 and is closed.
+    pub(crate) surplus: bool,
+    /// What follows hyper's last answer on this connection, if anything does.
+    pub(crate) afterwards: Mutex<Option<Afterwards>>,
+}
+
+/// Where a request goes.
+enum Aim<'a> {
+    /// To one of our own pages.
+    Here,
+    /// To a host of the gateway that the port or X-SC-HOST names, whatever the routes say.
+    Gateway(Target<'a>),
+    /// To a host about which the routes decide.
+    Routed(Target<'a>),
+}
+
+/// The answer to a request, not yet owning its record.
+pub(crate) enum Answer {
+    Own(Response<Bytes>),
+    Forwarded(Incoming, Source),
+    Tunnel(Incoming, Box<dyn Wire>),
+}
+
+impl Client {
+    /// Answers one request. `passed` is the gate's verdict on it.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        mut request: Request<Body>,
+        passed: Passed,
+    ) -> Response<ToClient> {
+        let upgrade = (passed == Passed::Tunnel).then(|| hyper::upgrade::on(&mut request));
+        let (parts, body) = request.into_parts();
+        let has_body = !body.is_end_stream();
+        let mut record = self.record(&parts, passed);
+        let outcome = self.serve(&parts, body, passed, &mut record).await;
+
+        // After an error nobody reads the rest of a body.
+        let unread = has_body && outcome.is_err();
+        let rejected = matches!(passed, Passed::Rejected(_));
+        let close = rejected || self.surplus || unread || upgrade.is_some();
+        let mut response = match (outcome, upgrade) {
+            (Ok(Answer::Tunnel(head, far)), Some(client)) => {
+                record.answered(head.status.as_u16(), None);
+                let record = Box::new(record);
+                self.then(Afterwards::Tunnel {
+                    client,
+                    far,
+                    record,
+                });
+                return response(head.status, head.fields, ToClient::nothing());
+            }
+            (outcome, upgrade) => {
+                if let Some(client) = upgrade {
+                    self.then(Afterwards::Close(client));
+                }
+                self.finish(outcome, &parts, record)
+            }
+        };
+        if close {
+            let value = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, value);
+        }
+        response
+    }
+
+    fn record(&self, parts: &Parts, passed: Passed) -> Record {
+        let (host, path) = match passed {
+            // What the substitute asks for means nothing.
+            Passed::Rejected(_) => ("", ""),
+            _ => (parts.uri.host().unwrap_or_default(), parts.uri.path()),
+        };
+        Record::begin(
+            &self.shared.log,
+            self.activity.begin(),
+            &parts.method,
+            host,
+            path,
+        )
+    }
+
+    fn then(&self, afterwards: Afterwards) {
+        *self
+            .afterwards
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(afterwards);
+    }
+
+    /// Makes the response of an answer that is not a tunnel.
+    fn finish(
+        &self,
+        outcome: Result<Answer, Fault>,
+        parts: &Parts,
+        mut record: Record,
+    ) -> Response<ToClient> {
+        let (own, error) = match outcome {
+            Ok(Answer::Forwarded(head, source)) => {
+                record.answered(head.status.as_u16(), None);
+                return forwarded(&parts.method, head, source, record);
+            }
+            // Only a request that wants a tunnel gets one.
+            Ok(Answer::Tunnel(head, _)) => (response(head.status, head.fields, Bytes::new()), None),
+            Ok(Answer::Own(own)) => (own, None),
+            Err(fault) => {
+                // Whatever came of it: the request itself was broken.
+                let fault = self.notes.body_fault().map_or(fault, Fault::from);
+                (render(&fault, &parts.headers), Some(fault.code))
+            }
+        };
+        record.answered(own.status().as_u16(), error);
+        own.map(|bytes| ToClient::new(Source::Own(bytes), None, record))
+    }
+
+    /// What becomes of the request.
+    async fn serve(
+        &self,
+        parts: &Parts,
+        body: Body,
+        passed: Passed,
+        record: &mut Record,
+    ) -> Result<Answer, Fault> {
+        if let Passed::Rejected(reject) = passed {
+            return Err(reject.into());
+        }
+        if self.surplus {
+            let limit = self.shared.limits.connections;
+            return Err(Fault::new(
+                Code::Busy,
+                format!("{limit} connections are open already."),
+            ));
+        }
+        let (target, routed) = match self.aim(parts)? {
+            Aim::Here => {
+                return pages::answer(parts, self.here, &self.shared.routes).map(Answer::Own);
+            }
+            Aim::Gateway(target) => (target, false),
+            Aim::Routed(target) => (target, true),
+        };
+        record.host(target.host);
+        if self.shared.pseudonym.is_in(&parts.headers) {
+            return Err(Fault::new(
+                Code::Loop,
+                "The Via field names this very proxy.",
+            ));
+        }
+        let max_forwards = max_forwards(parts);
+        if max_forwards == Some(0) {
+            let trace = parts.method == Method::TRACE;
+            return Ok(Answer::Own(if trace {
+                pages::trace(parts)
+            } else {
+                pages::options()
+            }));
+        }
+        let body = FromClient::new(body, record.up(), self.shared.limits.body)
+            .map_err(|error| Fault::new(Code::BodyTooLarge, format!("{error}.")))?;
+        let errand = Errand {
+            shared: &self.shared,
+            method: &parts.method,
+            target: &target,
+            outgoing: Outgoing {
+                version: parts.version,
+                fields: &parts.headers,
+                upgrade: passed == Passed::Tunnel && parts.method != Method::CONNECT,
+                max_forwards: max_forwards.map(|count| count - 1),
+                pseudonym: &self.shared.pseudonym,
+            },
+            tunnel: passed == Passed::Tunnel,
+        };
+        match if routed {
+            self.route(&target)?
+        } else {
+            Way::Gateway
+        } {
+            Way::Gateway => {
+                record.route(Route::Gateway);
+                errand.through_gateway(body, record).await
+            }
+            Way::Direct { loopback } => {
+                record.route(Route::Direct);
+                let port = target.port.unwrap_or(HTTP_PORT);
+                errand.directly(body, port, loopback).await
+            }
+        }
+    }
+
+    /// Where the request wants to go, and whether its sender may ask.
+    fn aim<'a>(&'a self, parts: &'a Parts) -> Result<Aim<'a>, Fault> {
+        let host = match &self.door {
+            Door::Mapped(host) => {
+                self.check_mapped(parts, host)?;
+                &**host
+            }
+            Door::Proxy => {
+                let named = Target::named(&parts.uri);
+                let chosen = parts.headers.get(X_SC_HOST);
+                if named.is_some() || chosen.is_some() {
+                    self.check_credentials(&parts.headers)?;
+                }
+                if let Some(target) = named {
+                    return Ok(Aim::Routed(target));
+                }
+                if !self.shared.allow_remote && !pages::host_is_ours(&parts.headers) {
+                    return Err(foreign_host());
+                }
+                match chosen {
+                    None => return Ok(Aim::Here),
+                    Some(value) => {
+                        authority(value.as_bytes())
+                            .ok_or_else(|| Fault::new(Code::BadHost, "X-SC-HOST is not a host."))?
+                            .0
+                    }
+                }
+            }
+        };
+        Ok(Aim::Gateway(Target {
+            host,
+            port: None,
+            path: path(&parts.uri),
+        }))
+    }
+
+    fn check_credentials(&self, fields: &HeaderMap) -> Result<(), Fault> {
+        match &self.shared.credentials {
+            Some(credentials) if !credentials.are_in(fields) => Err(Fault::new(
+                Code::AuthRequired,
+                "Proxy-Authorization is missing or wrong.",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// A mapped port takes what is meant for its host or for this computer: not the requests of
+    /// a web site whose name was made to point here.
+    fn check_mapped(&self, parts: &Parts, host: &str) -> Result<(), Fault> {
+        if parts.method == Method::CONNECT {
+            let what = "This port stands for one host and opens no tunnels.";
+            return Err(Fault::new(Code::BadTarget, what));
+        }
+        let typed = parts
+            .headers
+            .get(header::HOST)
+            .and_then(|value| authority(value.as_bytes()));
+        let by_name = typed.and_then(|(typed, _)| gateway_name(typed)) == Some(host);
+        if by_name || pages::host_is_ours(&parts.headers) {
+            Ok(())
+        } else {
+            Err(foreign_host())
+        }
+    }
+
+    /// What the routes say, once it is clear that the target is not ourselves.
+    fn route(&self, target: &Target<'_>) -> Result<Way, Fault> {
+        let decision = self.shared.routes.decide(target.host);
+        let loopback = is_loopback(target.host);
+        if self
+            .shared
+            .is_own(target.host, target.port.unwrap_or(HTTP_PORT))
+        {
+            return Err(Fault::new(
+                Code::OwnAddress,
+                "The target is an address of this proxy.",
+            ));
+        }
+        if loopback && !decision.explicit {
+            return Err(Fault::new(
+                Code::LoopbackTarget,
+                "The target is this computer.",
+            ));
+        }
+        match decision.action {
+            Action::Gateway => Ok(Way::Gateway),
+            Action::Direct => Ok(Way::Direct { loopback }),
+            Action::Refuse => Err(Fault::new(Code::RouteRefused, "A route refuses this host.")),
+        }
+    }
+}
+
+/// The way of a routed request.
+enum Way {
+    Gateway,
+    /// `loopback`: a rule allows this computer by name.
+    Direct {
+        loopback: bool,
+    },
+}
+
+impl Shared {
+    /// Whether a host as written, with its port, is where we listen.
+    pub(crate) fn is_own(&self, host: &str, port: u16) -> bool {
+        let address = host.trim_matches(['[', ']']).parse().ok();
+        self.own
+            .iter()
+            .any(|own| own.port() == port && (is_loopback(host) || address == Some(own.ip())))
+    }
+}
+
+fn foreign_host() -> Fault {
+    Fault::new(Code::ForeignHost, "The Host field names another computer.")
+}
+
+/// Max-Forwards, which counts for TRACE and OPTIONS only (RFC 9110 section 7.6.2).
+fn max_forwards(parts: &Parts) -> Option<u32> {
+    if parts.method != Method::TRACE && parts.method != Method::OPTIONS {
+        return None;
+    }
+    parts
+        .headers
+        .get(header::MAX_FORWARDS)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// The response of an answer from elsewhere, framed as its request and status demand.
+fn forwarded(
+    method: &Method,
+    head: Incoming,
+    source: Source,
+    record: Record,
+) -> Response<ToClient> {
+    let bodiless = method == Method::HEAD
+        || matches!(
+            head.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+    let body = if bodiless {
+        ToClient::empty(source, record)
+    } else {
+        ToClient::new(source, head.length, record)
+    };
+    response(head.status, head.fields, body)
+}
+
+fn response<B>(status: StatusCode, fields: HeaderMap, body: B) -> Response<B> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    response
+}
