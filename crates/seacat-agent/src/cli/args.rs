@@ -1,0 +1,146 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit::Exit;
+
+/// An HTTP proxy on this computer whose requests all travel over one TLS connection to a SeaCat
+/// gateway.
+#[derive(Debug, Parser)]
+#[command(name = "seacat-proxy", version, after_help = Exit::help(), max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file [environment: SEACAT_PROXY_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The folder of lock, log and control socket [environment: SEACAT_PROXY_STATE_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
+    #[command(subcommand)]
+    pub(super) action: Action,
+}
+
+/// Settings for this run alone. `config show` lists all names for --set.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Settings for this run")]
+pub(super) struct Overrides {
+    /// The port the proxy listens on, 0 for any free one
+    #[arg(long, global = true)]
+    pub(super) port: Option<u16>,
+    /// An address to listen on; may be repeated
+    #[arg(long, global = true, value_name = "IP")]
+    pub(super) listen: Vec<String>,
+    /// A gateway; may be repeated
+    #[arg(long, global = true, value_name = "HOST[:PORT]")]
+    pub(super) gateway: Vec<String>,
+    /// error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+    /// Any setting by its name; may be repeated
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Action {
+    /// Run the proxy in the foreground
+    Run {
+        /// Use the built-in gateway, whatever is configured
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Show how the running proxy is doing (exit code 0 only when it is connected)
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Again after every change, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Show the latest requests and those to come, until Ctrl-C
+    Requests {
+        /// As JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Connect to the gateway; try now if waiting
+    Connect,
+    /// Disconnect from the gateway, and stay so
+    Disconnect,
+    /// End the running proxy once its requests have finished
+    Stop,
+    /// Print the settings that make other programs use the proxy
+    Env {
+        /// For which shell; guessed when left out
+        #[arg(long, value_enum)]
+        shell: Option<Shell>,
+    },
+    /// About gateways
+    Gateway {
+        #[command(subcommand)]
+        action: GatewayAction,
+    },
+    /// About the configuration
+    Config {
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GatewayAction {
+    /// Try to reach a gateway, step by step
+    Test {
+        /// Which one; all configured ones when left out
+        // Not `gateway`: that is the global option's name.
+        #[arg(value_name = "HOST[:PORT]")]
+        wanted: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigAction {
+    /// Every setting with its value and where the value came from
+    Show {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the configuration and the files it names
+    Check,
+    /// Print where the files are
+    Path,
+    /// Change a setting in the file; comments stay
+    Set {
+        /// Which
+        key: String,
+        /// As in the file, or the bare text
+        value: String,
+    },
+    /// Remove a setting from the file
+    Unset {
+        /// Which
+        key: String,
+    },
+}
+
+/// The shells `env` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Shell {
+    /// And every other shell in the manner of Bourne
+    #[value(alias = "sh", alias = "zsh")]
+    Bash,
+    Fish,
+    #[value(alias = "pwsh")]
+    Powershell,
+    Cmd,
+}

@@ -1,0 +1,111 @@
+//! `config`: show, check, find and change settings.
+
+use std::fs;
+use std::io::Write;
+
+use super::args::ConfigAction;
+use super::{CliError, Here, control, runtime};
+use crate::config::load::load;
+use crate::config::{Loaded, Sources, apply, edit, show};
+use crate::control::{Answer, ClientError, Request};
+use crate::exit::Exit;
+
+pub(super) fn config(
+    here: &Here,
+    action: ConfigAction,
+    out: &mut dyn Write,
+) -> Result<Exit, CliError> {
+    match action {
+        ConfigAction::Show { json: false } => write!(out, "{}", show::text(&here.load()?))?,
+        ConfigAction::Show { json: true } => {
+            let rows = show::rows(&here.load()?);
+            let text = serde_json::to_string_pretty(&rows).map_err(std::io::Error::from)?;
+            writeln!(out, "{text}")?;
+        }
+        ConfigAction::Check => check(&here.load()?, out)?,
+        ConfigAction::Path => path(here, out)?,
+        ConfigAction::Set { key, value } => {
+            edit::set(&here.places.config_file, &policy(here)?, &key, &value)?;
+            tell_running(here, out)?;
+        }
+        ConfigAction::Unset { key } => {
+            edit::unset(&here.places.config_file, &policy(here)?, &key)?;
+            tell_running(here, out)?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The policy alone says what is locked: a file that is not right can still be repaired by `set`.
+fn policy(here: &Here) -> Result<Loaded, CliError> {
+    let policy_dir = here.places.policy_dir.clone();
+    Ok(load(&Sources {
+        policy_dir,
+        ..Sources::default()
+    })?)
+}
+
+/// What can only be found out by looking at the files that are named.
+fn check(loaded: &Loaded, out: &mut dyn Write) -> Result<(), CliError> {
+    for gateway in &loaded.config.gateways {
+        if let Some(path) = &gateway.ca_file {
+            let unusable = |why: String| {
+                CliError::Config(format!(
+                    "gateway {}: ca_file {} {why}",
+                    gateway.host,
+                    path.display()
+                ))
+            };
+            let pem =
+                fs::read_to_string(path).map_err(|e| unusable(format!("cannot be read: {e}")))?;
+            let mut pasted = apply::gateway(gateway);
+            pasted.trust.roots = seacat_channel::Roots::Pem(pem);
+            pasted
+                .validate()
+                .map_err(|e| unusable(format!("cannot be used: {e}")))?;
+        }
+    }
+    apply::proxy(&loaded.config).map_err(|e| CliError::Config(e.to_string()))?;
+    for warning in &loaded.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    Ok(writeln!(out, "the configuration is right")?)
+}
+
+fn path(here: &Here, out: &mut dyn Write) -> Result<(), CliError> {
+    let places = &here.places;
+    writeln!(out, "configuration  {}", places.config_file.display())?;
+    if let Some(policy) = &places.policy_dir {
+        writeln!(out, "policy         {}", policy.join("*.toml").display())?;
+    }
+    writeln!(out, "state          {}", places.state_dir.display())?;
+    writeln!(
+        out,
+        "log            {}",
+        places.state_dir.join(crate::logging::LOG_FILE).display()
+    )?;
+    writeln!(out, "control        {}", places.control_socket().display())?;
+    Ok(())
+}
+
+/// A running proxy reads its file again, so that a change takes effect where it can at once.
+fn tell_running(here: &Here, out: &mut dyn Write) -> Result<(), CliError> {
+    let answer =
+        runtime()?.block_on(async { control::client(here).await?.ask(Request::Reload).await });
+    match answer {
+        Ok(Answer::Reloaded { restart_for }) if restart_for.is_empty() => {
+            writeln!(out, "saved, and in effect")?;
+        }
+        Ok(Answer::Reloaded { restart_for }) => {
+            writeln!(
+                out,
+                "saved; restart the proxy for {}",
+                restart_for.join(", ")
+            )?;
+        }
+        Ok(other) => return Err(CliError::Unexpected(other)),
+        Err(ClientError::NotRunning) => writeln!(out, "saved")?,
+        Err(error) => writeln!(out, "saved, but the running proxy was not told: {error}")?,
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! Commands that talk to the running proxy.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::{CliError, Here, runtime};
+use crate::access;
+use crate::control::{Answer, Client, Request};
+use crate::exit::Exit;
+use crate::status::{self, StatusView, Word};
+
+pub(super) fn status(
+    here: &Here,
+    json: bool,
+    watch: bool,
+    out: &mut dyn Write,
+) -> Result<Exit, CliError> {
+    runtime()?.block_on(async {
+        let mut client = client(here).await?;
+        if !watch {
+            let view = expect_status(client.ask(Request::Status).await?)?;
+            show(&view, json, out)?;
+            return Ok(exit_for(&view));
+        }
+        let mut answer = Some(client.ask(Request::Watch).await?);
+        let mut exit = Exit::NotRunning;
+        while let Some(view) = answer.take().map(expect_status).transpose()? {
+            if json {
+                line(&view, out)?;
+            } else {
+                writeln!(out, "{}", view.sentence)?;
+            }
+            out.flush()?;
+            exit = exit_for(&view);
+            answer = client.next().await?;
+        }
+        Ok(exit)
+    })
+}
+
+fn expect_status(answer: Answer) -> Result<StatusView, CliError> {
+    match answer {
+        Answer::Status { status } => Ok(*status),
+        other => Err(CliError::Unexpected(other)),
+    }
+}
+
+fn show(view: &StatusView, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    if json {
+        let text = serde_json::to_string_pretty(view).map_err(std::io::Error::from)?;
+        writeln!(out, "{text}")?;
+    } else {
+        write!(out, "{}", status::text(view))?;
+    }
+    Ok(())
+}
+
+fn exit_for(view: &StatusView) -> Exit {
+    if view.state == Word::Connected {
+        Exit::Ok
+    } else {
+        Exit::NotConnected
+    }
+}
+
+/// One JSON object on one line.
+fn line(value: &impl Serialize, out: &mut dyn Write) -> Result<(), CliError> {
+    let text = serde_json::to_string(value).map_err(std::io::Error::from)?;
+    Ok(writeln!(out, "{text}")?)
+}
+
+pub(super) fn requests(here: &Here, json: bool, out: &mut dyn Write) -> Result<Exit, CliError> {
+    runtime()?.block_on(async {
+        let mut client = client(here).await?;
+        let mut answer = Some(client.ask(Request::Access).await?);
+        while let Some(next) = answer.take() {
+            match next {
+                Answer::Access { line: access } if json => line(&access, out)?,
+                Answer::Access { line } => writeln!(out, "{}", access::text(&line))?,
+                Answer::Missed { .. } if json => line(&next, out)?,
+                Answer::Missed { lines } => writeln!(out, "… {lines} more")?,
+                other => return Err(CliError::Unexpected(other)),
+            }
+            out.flush()?;
+            answer = client.next().await?;
+        }
+        Ok(Exit::Ok)
+    })
+}
+
+pub(super) fn connect(here: &Here, out: &mut dyn Write) -> Result<Exit, CliError> {
+    wish(
+        here,
+        Request::Connect,
+        "connecting; see `seacat-proxy status`",
+        out,
+    )
+}
+
+pub(super) fn disconnect(here: &Here, out: &mut dyn Write) -> Result<Exit, CliError> {
+    wish(here, Request::Disconnect, "disconnected", out)
+}
+
+pub(super) fn stop(here: &Here, out: &mut dyn Write) -> Result<Exit, CliError> {
+    wish(here, Request::Stop, "stopping", out)
+}
+
+fn wish(here: &Here, request: Request, said: &str, out: &mut dyn Write) -> Result<Exit, CliError> {
+    match runtime()?.block_on(async { client(here).await?.ask(request).await })? {
+        Answer::Done => {
+            writeln!(out, "{said}")?;
+            Ok(Exit::Ok)
+        }
+        other => Err(CliError::Unexpected(other)),
+    }
+}
+
+pub(super) async fn client(here: &Here) -> Result<Client, crate::control::ClientError> {
+    Client::connect(&here.places.control_socket()).await
+}

@@ -1,0 +1,80 @@
+//! `run`: the proxy in the foreground.
+
+use std::io::Write;
+
+use super::{CliError, Here, runtime};
+use crate::control::Listener;
+use crate::controller::{End, Engine, Setup};
+use crate::exit::Exit;
+use crate::instance::Instance;
+use crate::logging;
+use crate::signals::Signals;
+use crate::status::Local;
+
+pub(super) fn run(here: &Here, demo: bool, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let loaded = here.load()?;
+    let instance = Instance::claim(&here.places.state_dir)?;
+    let (log, failure) = logging::start(&loaded.config.log, &here.places.state_dir);
+    if let Some(error) = failure {
+        tracing::warn!(%error, "there is no log file");
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let setup = Setup {
+        loaded,
+        sources: here.sources.clone(),
+        demo,
+        log: Some(log),
+    };
+    let end = runtime()?.block_on(async {
+        let signals = Signals::listen().map_err(|source| CliError::System {
+            doing: "take signals",
+            source,
+        })?;
+        let engine = Engine::start(setup).await?;
+        let control = match Listener::bind(&here.places.control_socket()) {
+            Ok(listener) => Some(listener),
+            // The proxy itself does its work without.
+            Err(error) => {
+                tracing::warn!("no control socket, so `status` and the like do not work: {error}");
+                None
+            }
+        };
+        announce(engine.local(), out)?;
+        Ok::<_, CliError>(engine.run(control, signals).await)
+    })?;
+    drop(instance);
+    match end {
+        End::Drained => {
+            tracing::info!("ended");
+            Ok(Exit::Ok)
+        }
+        End::Interrupted => {
+            tracing::warn!("ended before requests had finished");
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+fn announce(local: &Local, out: &mut dyn Write) -> Result<(), CliError> {
+    let addresses: Vec<String> = local.proxy.iter().map(|a| format!("http://{a}")).collect();
+    writeln!(
+        out,
+        "SeaCat Proxy {} listens on {}",
+        local.version,
+        addresses.join(" and ")
+    )?;
+    for map in &local.mapped {
+        writeln!(out, "http://{} stands for {}", map.listen, map.host)?;
+    }
+    if local.demo {
+        writeln!(
+            out,
+            "The built-in gateway answers. Try it in another terminal:"
+        )?;
+        writeln!(out, "    curl -x {} http://hello.seacat/", addresses[0])?;
+    }
+    writeln!(out, "Ctrl-C ends it.")?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,248 @@
+//! The settings of list elements: `[[gateway]]`, `[[proxy.map]]` and `[[route]]`, in full and in short.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use seacat_proxy::{Action, InvalidPattern, Pattern};
+use toml_edit::Value;
+
+use super::schema::{Gateway, Map, Route};
+use super::settings::{Setting, word_of};
+use super::value::{self, Read, put};
+
+/// The words for [`Action`].
+pub(super) const ACTIONS: [(&str, Action); 3] = [
+    ("gateway", Action::Gateway),
+    ("direct", Action::Direct),
+    ("refuse", Action::Refuse),
+];
+
+/// The keys of one `[[gateway]]`.
+pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
+    Setting {
+        key: "name",
+        takes: "a text",
+        doc: "What people call it.",
+        required: false,
+        set: |g, v| put(&mut g.name, value::text(v, "a name").map(Some)),
+        get: |g| g.name.as_deref().map(Into::into),
+    },
+    Setting {
+        key: "host",
+        takes: "a host name",
+        doc: "Its name; its certificate must carry it.",
+        required: true,
+        set: |g, v| put(&mut g.host, value::host(v)),
+        get: |g| Some(g.host.as_str().into()),
+    },
+    Setting {
+        key: "port",
+        takes: "a port",
+        doc: "Its port; 443 gets through most networks.",
+        required: false,
+        set: |g, v| put(&mut g.port, value::port(v, 1)),
+        get: |g| Some(i64::from(g.port).into()),
+    },
+    Setting {
+        key: "address",
+        takes: "an IP address",
+        doc: "Where to find it without asking DNS; its certificate must still carry its host name.",
+        required: false,
+        set: |g, v| put(&mut g.address, value::address(v).map(Some)),
+        get: |g| g.address.map(|address| address.to_string().into()),
+    },
+    Setting {
+        key: "ca_file",
+        takes: "a path",
+        doc: "PEM file with the private CA that issues its certificate; public CAs are then ignored.",
+        required: false,
+        set: |g, v| put(&mut g.ca_file, value::path(v).map(Some)),
+        get: |g| g.ca_file.as_ref().map(|p| p.display().to_string().into()),
+    },
+    Setting {
+        key: "ca_pem",
+        takes: "PEM text",
+        doc: "The same, pasted.",
+        required: false,
+        set: |g, v| put(&mut g.ca_pem, read_pem(v).map(Some)),
+        get: |g| g.ca_pem.as_deref().map(Into::into),
+    },
+    Setting {
+        key: "pin",
+        takes: "sha256/BASE64, or a list of them",
+        doc: "SHA-256 of its public key (SubjectPublicKeyInfo); any other key is refused.",
+        required: false,
+        set: |g, v| put(&mut g.pins, read_pins(v)),
+        get: |g| (!g.pins.is_empty()).then(|| g.pins.iter().collect()),
+    },
+    Setting {
+        key: "priority",
+        takes: "a number, 0-65535",
+        doc: "Lower is tried first.",
+        required: false,
+        set: |g, v| put(&mut g.priority, read_u16(v)),
+        get: |g| Some(i64::from(g.priority).into()),
+    },
+    Setting {
+        key: "weight",
+        takes: "a number, 0-65535",
+        doc: "Share among gateways of equal priority.",
+        required: false,
+        set: |g, v| put(&mut g.weight, read_u16(v)),
+        get: |g| Some(i64::from(g.weight).into()),
+    },
+    Setting {
+        key: "tls",
+        takes: "\"modern\"",
+        doc: "TLS 1.3 and 1.2 through rustls. Reserved for a second backend.",
+        required: false,
+        set: |_, v| value::word(v, &[("modern", ())]),
+        get: |_| Some("modern".into()),
+    },
+];
+
+/// The keys of one `[[proxy.map]]`.
+pub static MAP_SETTINGS: &[Setting<Map>] = &[
+    Setting {
+        key: "listen",
+        takes: "a port or address:port",
+        doc: "Where the application finds it.",
+        required: true,
+        set: |m, v| put(&mut m.listen, value::socket_address(v)),
+        get: |m| Some(m.listen.to_string().into()),
+    },
+    Setting {
+        key: "host",
+        takes: "a host name",
+        doc: "The host as the gateway names it.",
+        required: true,
+        set: |m, v| put(&mut m.host, value::host(v)),
+        get: |m| Some(m.host.as_str().into()),
+    },
+];
+
+/// The keys of one `[[route]]`.
+pub static ROUTE_SETTINGS: &[Setting<Route>] = &[
+    Setting {
+        key: "pattern",
+        takes: "a host, *.domain or *",
+        doc: "Which hosts.",
+        required: true,
+        set: |r, v| put(&mut r.pattern, read_pattern(v)),
+        get: |r| Some(r.pattern.to_string().into()),
+    },
+    Setting {
+        key: "to",
+        takes: "gateway, direct or refuse",
+        doc: "Where their requests go.",
+        required: true,
+        set: |r, v| put(&mut r.to, value::word(v, &ACTIONS)),
+        get: |r| Some(word_of(&ACTIONS, &r.to).into()),
+    },
+];
+
+fn read_pattern(v: &Value) -> Read<Pattern> {
+    let text = value::text(v, "a host pattern")?;
+    text.parse()
+        .or_else(|error: InvalidPattern| value::refuse(v, error.to_string()))
+}
+
+fn read_u16(v: &Value) -> Read<u16> {
+    // The range makes the conversion exact.
+    value::number(v, 0..=u32::from(u16::MAX)).map(|n| n as u16)
+}
+
+/// Certificates only: a private key in the configuration would be a secret in a file that is mailed
+/// around.
+fn read_pem(v: &Value) -> Read<String> {
+    match v.as_str() {
+        Some(pem) if pem.contains("PRIVATE KEY") => value::refuse(
+            v,
+            "holds a private key, which does not belong here: paste the certificate only",
+        ),
+        Some(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Ok(pem.to_owned()),
+        _ => value::refuse(
+            v,
+            "must be a certificate in PEM, starting with -----BEGIN CERTIFICATE-----",
+        ),
+    }
+}
+
+/// The base64 length of a SHA-256, with its one `=`.
+const PIN_BASE64: usize = 44;
+
+fn read_pins(v: &Value) -> Read<Vec<String>> {
+    let is_pin = |text: &str| {
+        text.strip_prefix("sha256/").is_some_and(|hash| {
+            hash.len() == PIN_BASE64
+                && hash.ends_with('=')
+                && hash[..PIN_BASE64 - 1]
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+        })
+    };
+    let mut pins = Vec::new();
+    for (item, text) in value::texts(v, "pins")? {
+        if !is_pin(text) {
+            return value::refuse(item, "must be sha256/ and 44 characters of base64");
+        }
+        pins.push(text.to_owned());
+    }
+    Ok(pins)
+}
+
+/// `HOST`, `HOST:PORT`, `[IPV6]:PORT` or a bare IPv6 address.
+///
+/// # Errors
+/// What is wrong, for people.
+pub fn parse_gateway(text: &str) -> Result<Gateway, String> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, "")) => (host, None),
+        Some((host, rest)) => (host, Some(rest.strip_prefix(':').unwrap_or(rest))),
+        None if text.matches(':').count() == 1 => text
+            .split_once(':')
+            .map_or((text, None), |(host, port)| (host, Some(port))),
+        None => (text, None),
+    };
+    if !value::is_host(host) {
+        return Err(format!("\"{host}\" is not a host name or an IP address"));
+    }
+    let port = match port.map(str::parse::<u16>) {
+        None => Gateway::default().port,
+        Some(Ok(port)) if port > 0 => port,
+        Some(_) => return Err(format!("\"{text}\" does not end in a port from 1 to 65535")),
+    };
+    Ok(Gateway {
+        host: host.to_owned(),
+        port,
+        ..Gateway::default()
+    })
+}
+
+/// `ADDRESS:PORT=HOST` or `PORT=HOST`.
+pub(super) fn parse_map(text: &str) -> Result<Map, String> {
+    let wrong = || format!("\"{text}\" is not of the form PORT=HOST");
+    let (listen, host) = text.split_once('=').ok_or_else(wrong)?;
+    let listen = match listen.parse::<u16>() {
+        Ok(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        Err(_) => listen.parse().map_err(|_| wrong())?,
+    };
+    if listen.port() == 0 || !value::is_host(host) {
+        return Err(wrong());
+    }
+    Ok(Map {
+        listen,
+        host: host.to_owned(),
+    })
+}
+
+/// `PATTERN=TARGET`.
+pub(super) fn parse_route(text: &str) -> Result<Route, String> {
+    let parsed = text.split_once('=').and_then(|(pattern, to)| {
+        let (_, to) = ACTIONS.iter().find(|(word, _)| *word == to)?;
+        Some(Route {
+            pattern: pattern.parse().ok()?,
+            to: *to,
+        })
+    });
+    parsed.ok_or_else(|| format!("\"{text}\" is not of the form PATTERN=gateway|direct|refuse"))
+}

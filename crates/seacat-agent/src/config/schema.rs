@@ -1,0 +1,200 @@
+//! The configuration as types that cannot be wrong, with their defaults. How each value is read, checked
+//! and shown is in [`settings`](super::settings).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use seacat_channel::DEFAULT_PORT;
+use seacat_proxy::{Action, Pattern};
+
+use super::settings::{LEVELS, word_of};
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The local side.
+    pub proxy: Proxy,
+    /// Where requests go, in order; the first match decides, otherwise the gateway.
+    pub routes: Vec<Route>,
+    /// The gateways; none means the built-in one.
+    pub gateways: Vec<Gateway>,
+    /// How the channel behaves.
+    pub channel: Channel,
+    /// The log file.
+    pub log: Log,
+}
+
+/// `[proxy]`: the local side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// The addresses to listen on.
+    pub listen: Vec<IpAddr>,
+    /// The port on each of them; 0 takes a free one.
+    pub port: u16,
+    /// Whether addresses other than loopback are allowed.
+    pub allow_remote: bool,
+    /// The file with `user:password` that clients must show.
+    pub credentials_file: Option<PathBuf>,
+    /// How many client connections at once.
+    pub max_connections: u32,
+    /// Ports for applications that take only a base URL.
+    pub map: Vec<Map>,
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Self {
+            listen: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            port: 3128,
+            allow_remote: false,
+            credentials_file: None,
+            max_connections: 4096,
+            map: Vec::new(),
+        }
+    }
+}
+
+/// `[[proxy.map]]`: a local port that stands for one host of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The host as the gateway names it.
+    pub host: String,
+}
+
+impl Default for Map {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            host: String::new(),
+        }
+    }
+}
+
+/// `[[route]]`: where requests for some hosts go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Which hosts.
+    pub pattern: Pattern,
+    /// Where to.
+    pub to: Action,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        let everything = "*".parse().expect("a pattern by definition");
+        Self {
+            pattern: everything,
+            to: Action::default(),
+        }
+    }
+}
+
+/// `[[gateway]]`: one far end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    /// What people call it; its host name when absent.
+    pub name: Option<String>,
+    /// Its host name, which its certificate must carry.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Where to find it without asking DNS.
+    pub address: Option<IpAddr>,
+    /// A file with the private CA that issues its certificate.
+    pub ca_file: Option<PathBuf>,
+    /// The same, pasted.
+    pub ca_pem: Option<String>,
+    /// `sha256/` and the base64 of the SHA-256 of its public key; one of them must fit.
+    pub pins: Vec<String>,
+    /// Lower is tried first.
+    pub priority: u16,
+    /// The share among gateways of equal priority.
+    pub weight: u16,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            name: None,
+            host: String::new(),
+            port: DEFAULT_PORT,
+            address: None,
+            ca_file: None,
+            ca_pem: None,
+            pins: Vec::new(),
+            priority: 0,
+            weight: 0,
+        }
+    }
+}
+
+/// `[channel]`: how the lasting link behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// How long a request waits for the channel.
+    pub wait: Duration,
+    /// From one answered PING to the next.
+    pub keepalive: Duration,
+    /// How long requests may finish when the program stops.
+    pub drain: Duration,
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        Self {
+            wait: seacat_channel::DEFAULT_WAIT,
+            keepalive: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// `[log]`: the log file; the terminal follows the same level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// How much is written.
+    pub level: Level,
+    /// Whether a log file is written at all.
+    pub file: bool,
+    /// At which size the file is rotated.
+    pub max_file: u64,
+    /// What all log files together may take.
+    pub max_total: u64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: Level::Info,
+            file: true,
+            max_file: 2 << 20,
+            max_total: 10 << 20,
+        }
+    }
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Failures only.
+    Error,
+    /// And what somebody should act on.
+    Warn,
+    /// And what the user can see change.
+    Info,
+    /// And decisions, with URLs.
+    Debug,
+    /// And every frame.
+    Trace,
+}
+
+impl Level {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        word_of(&LEVELS, &self)
+    }
+}

@@ -1,0 +1,282 @@
+//! The one table of settings: name, what it takes, what it means, how it is read and shown.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use toml_edit::Value;
+
+use super::elements::{
+    GATEWAY_SETTINGS, MAP_SETTINGS, ROUTE_SETTINGS, parse_gateway, parse_map, parse_route,
+};
+use super::schema::{Config, Level};
+use super::value::{self, Read, put};
+
+/// One setting of a `T`: of the whole [`Config`], or of one element of a list.
+pub struct Setting<T> {
+    /// Its name: `table.key`, or the bare key inside a list element.
+    pub key: &'static str,
+    /// What it accepts, for people.
+    pub takes: &'static str,
+    /// What it does, in a sentence.
+    pub doc: &'static str,
+    /// Whether a list element without it is refused.
+    pub required: bool,
+    /// Checks a value and stores it.
+    pub(crate) set: fn(&mut T, &Value) -> Read<()>,
+    /// The value now; `None` when it has none.
+    pub(crate) get: fn(&T) -> Option<Value>,
+}
+
+impl<T> Setting<T> {
+    /// The environment variable that sets it: `SEACAT_PROXY_` and the key in capitals, where the
+    /// table `proxy` is not named twice (`proxy.port` is `SEACAT_PROXY_PORT`).
+    #[must_use]
+    pub fn environment_name(&self) -> String {
+        let key = self.key.strip_prefix("proxy.").unwrap_or(self.key);
+        format!("SEACAT_PROXY_{}", key.to_uppercase().replace('.', "_"))
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Every setting there is, in the order `config show` prints them.
+pub static SETTINGS: &[Setting<Config>] = &[
+    Setting {
+        key: "proxy.listen",
+        takes: "IP addresses",
+        doc: "Addresses the proxy listens on. Others than loopback need proxy.allow_remote.",
+        required: false,
+        set: |c, v| put(&mut c.proxy.listen, value::addresses(v)),
+        get: |c| Some(c.proxy.listen.iter().map(IpAddr::to_string).collect()),
+    },
+    Setting {
+        key: "proxy.port",
+        takes: "a port, 0 for any free one",
+        doc: "Port the proxy listens on.",
+        required: false,
+        set: |c, v| put(&mut c.proxy.port, value::port(v, 0)),
+        get: |c| Some(i64::from(c.proxy.port).into()),
+    },
+    Setting {
+        key: "proxy.allow_remote",
+        takes: "true or false",
+        doc: "Serve other machines too; needs proxy.credentials_file.",
+        required: false,
+        set: |c, v| put(&mut c.proxy.allow_remote, value::boolean(v)),
+        get: |c| Some(c.proxy.allow_remote.into()),
+    },
+    Setting {
+        key: "proxy.credentials_file",
+        takes: "a path",
+        doc: "File readable by you alone with one line `user:password` that clients must show.",
+        required: false,
+        set: |c, v| put(&mut c.proxy.credentials_file, value::path(v).map(Some)),
+        get: |c| {
+            c.proxy
+                .credentials_file
+                .as_ref()
+                .map(|p| p.display().to_string().into())
+        },
+    },
+    Setting {
+        key: "proxy.max_connections",
+        takes: "a number, 1-65536",
+        doc: "How many client connections are served at once; more get a quick 503.",
+        required: false,
+        set: |c, v| put(&mut c.proxy.max_connections, value::number(v, 1..=65_536)),
+        get: |c| Some(i64::from(c.proxy.max_connections).into()),
+    },
+    Setting {
+        key: "proxy.map",
+        takes: "tables with listen and host",
+        doc: "Local ports for applications that take only a base URL.",
+        required: false,
+        set: |c, v| put(&mut c.proxy.map, value::tables(v, MAP_SETTINGS, parse_map)),
+        get: |c| Some(value::show_tables(&c.proxy.map, MAP_SETTINGS)),
+    },
+    Setting {
+        key: "route",
+        takes: "tables with pattern and to",
+        doc: "Where requests go, first match first; what matches none goes to the gateway.",
+        required: false,
+        set: |c, v| put(&mut c.routes, value::tables(v, ROUTE_SETTINGS, parse_route)),
+        get: |c| Some(value::show_tables(&c.routes, ROUTE_SETTINGS)),
+    },
+    Setting {
+        key: "gateway",
+        takes: "tables with host, or \"HOST[:PORT]\"",
+        doc: "The gateways; with none the built-in one is used.",
+        required: false,
+        set: |c, v| {
+            put(
+                &mut c.gateways,
+                value::tables(v, GATEWAY_SETTINGS, parse_gateway),
+            )
+        },
+        get: |c| Some(value::show_tables(&c.gateways, GATEWAY_SETTINGS)),
+    },
+    Setting {
+        key: "channel.wait",
+        takes: "a time",
+        doc: "How long a request waits for the channel before it is answered 503.",
+        required: false,
+        set: |c, v| {
+            put(
+                &mut c.channel.wait,
+                value::duration(v, Duration::ZERO..=SECOND * 600),
+            )
+        },
+        get: |c| Some(value::show_duration(c.channel.wait).into()),
+    },
+    Setting {
+        key: "channel.keepalive",
+        takes: "a time",
+        doc: "From one answered PING to the next; two unanswered mean the connection is dead.",
+        required: false,
+        set: |c, v| {
+            put(
+                &mut c.channel.keepalive,
+                value::duration(v, SECOND * 5..=SECOND * 300),
+            )
+        },
+        get: |c| Some(value::show_duration(c.channel.keepalive).into()),
+    },
+    Setting {
+        key: "channel.drain",
+        takes: "a time",
+        doc: "How long requests may finish when the program is told to stop.",
+        required: false,
+        set: |c, v| {
+            put(
+                &mut c.channel.drain,
+                value::duration(v, Duration::ZERO..=SECOND * 600),
+            )
+        },
+        get: |c| Some(value::show_duration(c.channel.drain).into()),
+    },
+    Setting {
+        key: "log.level",
+        takes: "error, warn, info, debug or trace",
+        doc: "How much is logged. URLs appear at debug and below, never above.",
+        required: false,
+        set: |c, v| put(&mut c.log.level, value::word(v, &LEVELS)),
+        get: |c| Some(c.log.level.as_str().into()),
+    },
+    Setting {
+        key: "log.file",
+        takes: "true or false",
+        doc: "Write a log file (JSON lines) in the state folder.",
+        required: false,
+        set: |c, v| put(&mut c.log.file, value::boolean(v)),
+        get: |c| Some(c.log.file.into()),
+    },
+    Setting {
+        key: "log.max_file",
+        takes: "a size",
+        doc: "Size at which the log file is rotated.",
+        required: false,
+        set: |c, v| put(&mut c.log.max_file, value::size(v, 64 << 10..=1 << 30)),
+        get: |c| Some(value::show_size(c.log.max_file).into()),
+    },
+    Setting {
+        key: "log.max_total",
+        takes: "a size",
+        doc: "What all log files together may take; the oldest go first.",
+        required: false,
+        set: |c, v| put(&mut c.log.max_total, value::size(v, 64 << 10..=1 << 40)),
+        get: |c| Some(value::show_size(c.log.max_total).into()),
+    },
+];
+
+/// The words for [`Level`].
+pub(crate) const LEVELS: [(&str, Level); 5] = [
+    ("error", Level::Error),
+    ("warn", Level::Warn),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+    ("trace", Level::Trace),
+];
+
+/// The word for a meaning. Every meaning has one: a test walks the tables.
+pub(crate) fn word_of<T: PartialEq>(words: &[(&'static str, T)], meaning: &T) -> &'static str {
+    words
+        .iter()
+        .find(|(_, m)| m == meaning)
+        .map_or("?", |(word, _)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::elements::ACTIONS;
+    use seacat_proxy::Action;
+
+    #[test]
+    fn keys_and_environment_names_are_unique() {
+        let mut names: Vec<_> = SETTINGS.iter().map(Setting::environment_name).collect();
+        names.sort();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        assert!(names.contains(&"SEACAT_PROXY_PORT".to_owned()));
+        assert!(names.contains(&"SEACAT_PROXY_LOG_LEVEL".to_owned()));
+        assert!(names.contains(&"SEACAT_PROXY_GATEWAY".to_owned()));
+    }
+
+    #[test]
+    fn every_default_is_accepted_by_its_own_reader() {
+        for setting in SETTINGS {
+            let mut config = Config::default();
+            if let Some(value) = (setting.get)(&config) {
+                assert!(
+                    (setting.set)(&mut config, &value).is_ok(),
+                    "{}",
+                    setting.key
+                );
+            }
+            assert_eq!(config, Config::default(), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn short_gateways() {
+        for (text, host, port) in [
+            ("gw", "gw", 443),
+            ("gw.example.com:8443", "gw.example.com", 8443),
+            ("10.0.0.1:1", "10.0.0.1", 1),
+            ("::1", "::1", 443),
+            ("[::1]", "::1", 443),
+            ("[::1]:8443", "::1", 8443),
+        ] {
+            let gateway = parse_gateway(text).unwrap();
+            assert_eq!(
+                (gateway.host.as_str(), gateway.port),
+                (host, port),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            ":443",
+            "gw:",
+            "gw:0",
+            "gw:65536",
+            "gw:x",
+            "https://gw",
+            "[::1",
+            "[::1]443x",
+        ] {
+            assert!(parse_gateway(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_word_has_its_meaning() {
+        for (word, level) in LEVELS {
+            assert_eq!(level.as_str(), word);
+        }
+        for action in [Action::Gateway, Action::Direct, Action::Refuse] {
+            assert_ne!(word_of(&ACTIONS, &action), "?");
+        }
+    }
+}

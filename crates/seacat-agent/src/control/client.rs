@@ -1,0 +1,75 @@
+//! The other end of the control socket: what the command line and the window use.
+
+use std::io;
+use std::path::Path;
+
+use thiserror::Error;
+use tokio::io::BufReader;
+
+use super::{Answer, Request, line, socket};
+
+/// Why the running proxy cannot be asked.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("no proxy is running: start it with `seacat-proxy run`")]
+    NotRunning,
+    /// The socket is somebody else's, or its folder is closed to us.
+    #[error("the control socket is not ours: {0}")]
+    Denied(io::Error),
+    /// It answered no.
+    #[error("{0}")]
+    Refused(String),
+    /// It answered something unexpected, or the conversation was cut off.
+    #[error("the running proxy cannot be asked: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A conversation with the running proxy.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<socket::Stream>,
+}
+
+impl Client {
+    /// Connects to the proxy whose control socket is at `path`.
+    ///
+    /// # Errors
+    /// When nobody listens there, or it is not our own proxy.
+    pub async fn connect(path: &Path) -> Result<Self, ClientError> {
+        let stream = socket::connect(path)
+            .await
+            .map_err(|error| match error.kind() {
+                // Refused: the socket file of a proxy that crashed.
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    ClientError::NotRunning
+                }
+                io::ErrorKind::PermissionDenied => ClientError::Denied(error),
+                _ => ClientError::Io(error),
+            })?;
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
+    }
+
+    /// Asks, and waits for the (first) answer.
+    ///
+    /// # Errors
+    /// When the proxy says no, or is gone.
+    pub async fn ask(&mut self, request: Request) -> Result<Answer, ClientError> {
+        line::write(&mut self.stream, &request).await?;
+        let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "it ended without an answer");
+        self.next().await?.ok_or_else(|| gone().into())
+    }
+
+    /// The next answer after [`Request::Watch`] or [`Request::Access`]; `None` when the proxy ended.
+    ///
+    /// # Errors
+    /// When the conversation breaks.
+    pub async fn next(&mut self) -> Result<Option<Answer>, ClientError> {
+        match line::read(&mut self.stream).await? {
+            Some(Answer::Error { message }) => Err(ClientError::Refused(message)),
+            answer => Ok(answer),
+        }
+    }
+}

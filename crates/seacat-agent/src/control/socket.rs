@@ -1,0 +1,153 @@
+//! The control socket on Unix.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::places::{PlaceError, make_private_folder};
+
+/// A connection to or from the other side.
+pub(super) type Stream = UnixStream;
+
+/// The longest path a socket can have on every Unix (`sun_path` is 104 bytes on macOS and 108 on
+/// Linux, with a zero at the end).
+const MAX_PATH: usize = 103;
+
+/// Why there is no control socket.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// Its folder cannot be used.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// Its path does not fit.
+    #[error(
+        "the path {0} is too long for a socket ({MAX_PATH} bytes): set XDG_RUNTIME_DIR, or give a shorter --state-dir"
+    )]
+    TooLong(PathBuf),
+    /// The system refuses.
+    #[error("the control socket {path} cannot be made: {source}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The socket while somebody listens on it. Removed when dropped.
+#[derive(Debug)]
+pub struct Listener {
+    inner: UnixListener,
+    path: PathBuf,
+    owner: u32,
+}
+
+impl Listener {
+    /// Makes the socket at `path`. The caller holds the instance lock, so a socket that is there is
+    /// what a crash left.
+    ///
+    /// # Errors
+    /// When its folder is not safe, or the socket cannot be made.
+    pub fn bind(path: &Path) -> Result<Self, BindError> {
+        let failed = |source| BindError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        if path.as_os_str().len() > MAX_PATH {
+            return Err(BindError::TooLong(path.to_owned()));
+        }
+        let owner = own_uid().map_err(failed)?;
+        if let Some(folder) = path.parent() {
+            make_private_folder(folder)?;
+            check_folder(folder, owner)?;
+        }
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let inner = UnixListener::bind(path).map_err(failed)?;
+        // Between the two calls the folder alone keeps others out.
+        fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(Self {
+            inner,
+            path: path.to_owned(),
+            owner,
+        })
+    }
+
+    /// The next client that is us. Others are turned away without a word.
+    pub(super) async fn accept(&self) -> io::Result<Stream> {
+        loop {
+            let (stream, _) = self.inner.accept().await?;
+            match is_user(&stream, self.owner) {
+                Ok(true) => return Ok(stream),
+                Ok(false) => tracing::warn!("another user knocked at the control socket: refused"),
+                Err(error) => tracing::warn!(%error, "a client of the control socket has no user"),
+            }
+        }
+    }
+
+    /// For tests: takes only clients of another user than this one.
+    #[cfg(test)]
+    pub(super) fn with_owner(mut self, owner: u32) -> Self {
+        self.owner = owner;
+        self
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Connects to the socket at `path`, if we ourselves listen there.
+pub(super) async fn connect(path: &Path) -> io::Result<Stream> {
+    let stream = UnixStream::connect(path).await?;
+    // Root may look at anybody's proxy: it can do so anyway.
+    let me = own_uid()?;
+    if me != 0 && !is_user(&stream, me)? {
+        let message = "another user listens on the control socket";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+    }
+    Ok(stream)
+}
+
+fn is_user(stream: &UnixStream, uid: u32) -> io::Result<bool> {
+    Ok(stream.peer_cred()?.uid() == uid)
+}
+
+/// Who we are, as the kernel tells the other end of a socket.
+pub(super) fn own_uid() -> io::Result<u32> {
+    let (one, _other) = std::os::unix::net::UnixStream::pair()?;
+    one.set_nonblocking(true)?;
+    Ok(UnixStream::from_std(one)?.peer_cred()?.uid())
+}
+
+/// The folder must be ours and closed to everybody else: it may have been there before us.
+pub(super) fn check_folder(path: &Path, owner: u32) -> Result<(), PlaceError> {
+    // Not followed: a link could lead to a folder that changes later.
+    let metadata = fs::symlink_metadata(path).map_err(|source| PlaceError::Folder {
+        path: path.to_owned(),
+        doing: "looked at",
+        source,
+    })?;
+    let mode = metadata.permissions().mode() & 0o777;
+    let fault = if !metadata.is_dir() {
+        "is not a folder".to_owned()
+    } else if metadata.uid() != owner {
+        format!("belongs to another user (uid {})", metadata.uid())
+    } else if mode & 0o077 != 0 {
+        format!("is open to others (mode {mode:03o})")
+    } else {
+        return Ok(());
+    };
+    Err(PlaceError::Unsafe {
+        path: path.to_owned(),
+        fault,
+    })
+}

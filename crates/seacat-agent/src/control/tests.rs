@@ -1,0 +1,218 @@
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use seacat_channel::{Channel, ChannelConfig};
+use seacat_proxy::{AccessLog, Proxy, ProxyConfig};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{mpsc, watch};
+
+use super::server::converse;
+use super::*;
+use crate::controller::Command;
+
+/// A desk whose controller answers every wish with `Done`, and the sending ends of its news.
+struct Office {
+    desk: Desk,
+    status: watch::Sender<Arc<StatusView>>,
+    wishes: mpsc::UnboundedReceiver<Request>,
+}
+
+fn office() -> Office {
+    let (commands, mut inbox) = mpsc::channel::<Command>(1);
+    let (status, watching) = watch::channel(Arc::new(StatusView::default()));
+    let (said, wishes) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(Command { request, reply }) = inbox.recv().await {
+            said.send(request).unwrap();
+            let _ = reply.send(Answer::Done);
+        }
+    });
+    let desk = Desk {
+        commands,
+        status: watching,
+        access: access_log(),
+    };
+    Office {
+        desk,
+        status,
+        wishes,
+    }
+}
+
+/// The log of a proxy that nobody uses.
+fn access_log() -> AccessLog {
+    let config = ProxyConfig {
+        listen: vec![([127, 0, 0, 1], 0).into()],
+        ..Default::default()
+    };
+    let channel = Channel::start(ChannelConfig::new(vec![]));
+    Proxy::bind(config, channel).unwrap().access_log()
+}
+
+fn socket_path() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run/control.sock");
+    (folder, path)
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn folder_and_socket_are_for_the_owner_and_the_socket_goes_with_its_listener() {
+    let (_folder, path) = socket_path();
+    let listener = Listener::bind(&path).unwrap();
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    assert_eq!(mode(&path), 0o600);
+    drop(listener);
+    assert!(!path.exists());
+    assert!(matches!(
+        Client::connect(&path).await,
+        Err(ClientError::NotRunning)
+    ));
+}
+
+#[tokio::test]
+async fn the_socket_of_a_crash_is_replaced_and_means_not_running() {
+    let (_folder, path) = socket_path();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o700)).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists(), "as after kill -9");
+    assert!(matches!(
+        Client::connect(&path).await,
+        Err(ClientError::NotRunning)
+    ));
+    let _listener = Listener::bind(&path).unwrap();
+    Client::connect(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn unsafe_folders_are_refused() {
+    let (_folder, path) = socket_path();
+    let run = path.parent().unwrap();
+    fs::create_dir(run).unwrap();
+    for open in [0o755, 0o770, 0o701] {
+        fs::set_permissions(run, fs::Permissions::from_mode(open)).unwrap();
+        let error = Listener::bind(&path).expect_err("open folder").to_string();
+        assert!(error.contains("is open to others"), "{error}");
+    }
+    fs::set_permissions(run, fs::Permissions::from_mode(0o700)).unwrap();
+    let stranger = socket::own_uid().unwrap() + 1;
+    let error = socket::check_folder(run, stranger)
+        .expect_err("foreign folder")
+        .to_string();
+    assert!(error.contains("belongs to another user"), "{error}");
+    let link = path.with_file_name("link");
+    std::os::unix::fs::symlink(run, &link).unwrap();
+    let error = Listener::bind(&link.join("x.sock")).map(drop);
+    assert!(error.is_err(), "a link is not a folder of ours");
+}
+
+#[tokio::test]
+async fn a_path_that_does_not_fit_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x".repeat(120)).join("control.sock");
+    let error = Listener::bind(&path).expect_err("too long").to_string();
+    assert!(error.contains("set XDG_RUNTIME_DIR"), "{error}");
+}
+
+/// The listener believes its owner to be somebody else: so our connection is a foreign one.
+#[tokio::test]
+async fn a_foreign_client_is_turned_away() {
+    let (_folder, path) = socket_path();
+    let stranger = socket::own_uid().unwrap() + 1;
+    let listener = Listener::bind(&path).unwrap().with_owner(stranger);
+    let office = office();
+    tokio::spawn(serve(listener, office.desk));
+    let mut client = Client::connect(&path).await.unwrap();
+    client
+        .ask(Request::Stop)
+        .await
+        .expect_err("no answer for strangers");
+    assert!(office.wishes.is_empty(), "and the wish went nowhere");
+}
+
+#[tokio::test]
+async fn wishes_reach_the_controller_and_answers_come_back() {
+    let (_folder, path) = socket_path();
+    let mut office = office();
+    tokio::spawn(serve(Listener::bind(&path).unwrap(), office.desk));
+    let mut client = Client::connect(&path).await.unwrap();
+    for request in [Request::Connect, Request::Disconnect, Request::Stop] {
+        assert_eq!(client.ask(request).await.unwrap(), Answer::Done);
+        assert_eq!(office.wishes.recv().await, Some(request));
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_sees_every_change_until_the_proxy_ends() {
+    let (_folder, path) = socket_path();
+    let office = office();
+    tokio::spawn(serve(Listener::bind(&path).unwrap(), office.desk));
+    let mut client = Client::connect(&path).await.unwrap();
+    let sentence = |answer| match answer {
+        Answer::Status { status } => status.sentence,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sentence(client.ask(Request::Watch).await.unwrap()), "");
+    for n in ["one", "two"] {
+        office.status.send_replace(Arc::new(StatusView {
+            sentence: n.into(),
+            ..Default::default()
+        }));
+        assert_eq!(sentence(client.next().await.unwrap().unwrap()), n);
+    }
+    drop(office.status);
+    assert_eq!(client.next().await.unwrap(), None);
+}
+
+/// Lines that are not requests: each gets an explanation, and the conversation ends.
+#[tokio::test]
+async fn rubbish_is_answered_and_ends_the_conversation() {
+    let long = format!(
+        "{{\"v\":1,\"do\":\"{}\"}}\n",
+        "x".repeat(line::MAX_LINE as usize)
+    );
+    for (line, message) in [
+        ("{\"v\":2,\"do\":\"status\"}\n", "speaks version 2"),
+        ("{\"v\":1,\"do\":\"explode\"}\n", "unknown variant"),
+        ("{\"do\":\"status\"}\n", "missing field `v`"),
+        ("GET / HTTP/1.1\n", "expected value"),
+        (&long, "too long"),
+    ] {
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let office = office();
+        let server = tokio::spawn(converse(server, office.desk));
+        client.write_all(line.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        client.read_to_string(&mut said).await.unwrap();
+        assert!(
+            said.contains("\"is\":\"error\"") && said.contains(message),
+            "{said}"
+        );
+        server.await.unwrap().unwrap();
+    }
+}
+
+#[test]
+fn the_protocol_as_written_down() {
+    let line = serde_json::to_string(&Envelope {
+        v: VERSION,
+        body: Request::Status,
+    })
+    .unwrap();
+    assert_eq!(line, r#"{"v":1,"do":"status"}"#);
+    let line = serde_json::to_string(&Envelope {
+        v: VERSION,
+        body: Answer::Done,
+    })
+    .unwrap();
+    assert_eq!(line, r#"{"v":1,"is":"done"}"#);
+}

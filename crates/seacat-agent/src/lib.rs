@@ -1,0 +1,23 @@
+//! SeaCat Proxy without a face: everything of the application but a window.
+//!
+//! ```text
+//!   cli ──► config ──► controller::Engine ──► seacat_channel, seacat_proxy (, seacat_gateway)
+//!    │                    ▲   │
+//!    └──► control ────────┘   └──► status::StatusView, access::AccessView
+//! ```
+//!
+//! The window and the command line do the same things by the same means: they read a
+//! [`status::StatusView`], send a [`control::Request`] and change settings with [`config::edit`].
+
+pub mod access;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod controller;
+pub mod exit;
+pub mod instance;
+pub mod logging;
+pub mod places;
+pub mod port_owner;
+pub mod signals;
+pub mod status;

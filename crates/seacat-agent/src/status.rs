@@ -1,0 +1,446 @@
+//! The status in words: a plain value computed from what the channel says about itself.
+//!
+//! [`view`] is a pure function, so every state has a test and no face takes decisions of its own.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use seacat_channel::{Failure, Health, State, Status};
+use serde::{Deserialize, Serialize};
+
+/// What a face shows, and what `status --json` prints.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The state in one word.
+    pub state: Word,
+    /// The state in a sentence for people.
+    pub sentence: String,
+    /// What a person can do about it, if anything.
+    pub advice: Option<String>,
+    /// The gateway connected or connecting to.
+    pub gateway: Option<String>,
+    /// The address it was reached at.
+    pub address: Option<SocketAddr>,
+    /// How the connection is secured.
+    pub tls: Option<TlsView>,
+    /// For how long it has been connected, in milliseconds.
+    pub connected_ms: Option<u64>,
+    /// The last round trip, in milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// How long ago the gateway last answered a PING, in milliseconds.
+    pub pong_age_ms: Option<u64>,
+    /// Until the next attempt, in milliseconds.
+    pub next_attempt_ms: Option<u64>,
+    /// What is wrong now.
+    pub failure: Option<FailureView>,
+    /// What went wrong last, even when all is well again.
+    pub last_failure: Option<FailureView>,
+    /// Requests in flight.
+    pub streams: usize,
+    /// Bytes from the gateway on this connection.
+    pub bytes_in: u64,
+    /// Bytes to the gateway on this connection.
+    pub bytes_out: u64,
+    /// The local side.
+    #[serde(flatten)]
+    pub local: Local,
+}
+
+/// The state in one word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// Nobody wants a connection.
+    #[default]
+    Off,
+    /// An attempt is under way.
+    Connecting,
+    /// The gateway answers.
+    Connected,
+    /// The next attempt comes by itself.
+    Waiting,
+    /// A person must change something.
+    Stopped,
+    /// What runs may finish, nothing new is taken.
+    Draining,
+}
+
+/// How the connection is secured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsView {
+    /// "TLS 1.3" or "TLS 1.2".
+    pub version: String,
+    /// The cipher suite.
+    pub suite: String,
+    /// Who issued the gateway's certificate.
+    pub issuer: String,
+}
+
+/// Something that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureView {
+    /// The stable code, `SC-…`.
+    pub code: String,
+    /// In words.
+    pub message: String,
+    /// Whether trying again is useless until a person has changed something.
+    pub permanent: bool,
+}
+
+/// What does not come from the channel: this process and its listeners.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Local {
+    /// The version of the program.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Where the proxy listens.
+    pub proxy: Vec<SocketAddr>,
+    /// The mapped ports.
+    pub mapped: Vec<MappedView>,
+    /// Whether the gateway is the built-in one.
+    pub demo: bool,
+}
+
+/// A local port that stands for one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappedView {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The host it stands for.
+    pub host: String,
+}
+
+/// The view at the time `now`. `health` is fresher than the one in `status` when given.
+#[must_use]
+pub fn view(status: &Status, health: Option<Health>, local: &Local, now: Instant) -> StatusView {
+    let health = health.or(status.health).unwrap_or_default();
+    let mut view = StatusView {
+        last_failure: status.last_failure.as_ref().map(failure_view),
+        rtt_ms: health.rtt.map(tenths),
+        pong_age_ms: health
+            .last_pong
+            .map(|at| millis(now.saturating_duration_since(at))),
+        streams: health.streams,
+        bytes_in: health.bytes_in,
+        bytes_out: health.bytes_out,
+        local: local.clone(),
+        ..StatusView::default()
+    };
+    match &status.state {
+        State::Off => {
+            view.sentence = "disconnected".to_owned();
+            view.advice = Some("connect with `seacat-proxy connect`".to_owned());
+        }
+        State::Connecting { gateway, attempt } => {
+            view.state = Word::Connecting;
+            view.gateway = Some(gateway.clone());
+            view.sentence = match attempt {
+                0 | 1 => format!("connecting to {gateway}"),
+                n => format!("connecting to {gateway}, attempt {n}"),
+            };
+        }
+        State::Connected {
+            gateway,
+            address,
+            tls,
+            since,
+        } => {
+            view.state = Word::Connected;
+            view.gateway = Some(gateway.clone());
+            view.address = Some(*address);
+            view.tls = Some(TlsView {
+                version: tls.version.to_owned(),
+                suite: tls.suite.to_owned(),
+                issuer: tls.issuer.clone(),
+            });
+            view.connected_ms = Some(millis(now.saturating_duration_since(*since)));
+            view.sentence = match view.rtt_ms {
+                Some(rtt) => format!("connected to {gateway}, round trip {rtt} ms"),
+                None => format!("connected to {gateway}"),
+            };
+        }
+        State::Waiting { until, why } => {
+            let rest = until.saturating_duration_since(now);
+            view.state = Word::Waiting;
+            view.next_attempt_ms = Some(millis(rest));
+            view.sentence = format!("not connected: {why}; next attempt in {}", seconds(rest));
+            view.failure = Some(failure_view(why));
+            view.advice = Some(advice(why).to_owned());
+        }
+        State::Stopped { why } => {
+            view.state = Word::Stopped;
+            view.sentence = format!("stopped: {why}");
+            view.failure = Some(failure_view(why));
+            view.advice = Some(advice(why).to_owned());
+        }
+        State::Draining => {
+            view.state = Word::Draining;
+            view.sentence = "finishing what runs".to_owned();
+        }
+        State::Ended => view.sentence = "ended".to_owned(),
+    }
+    view
+}
+
+fn failure_view(failure: &Failure) -> FailureView {
+    FailureView {
+        code: failure.code().to_owned(),
+        message: failure.to_string(),
+        permanent: failure.is_permanent(),
+    }
+}
+
+/// What a person can do about a failure.
+#[must_use]
+pub fn advice(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::NoGateway => "name a gateway: `seacat-proxy config set gateway HOST`",
+        Failure::BadConfig(_) => "correct the gateway's settings: `seacat-proxy config show`",
+        Failure::NoSuchHost { .. } => "check the gateway's name for a typing mistake",
+        Failure::Unresolvable { .. } | Failure::Unreachable { .. } => {
+            "check this computer's network connection"
+        }
+        Failure::Refused { .. } => "check the gateway's port, and ask whether the gateway runs",
+        Failure::TimedOut { .. } => {
+            "a firewall may be in the way: try another network, or a gateway on port 443"
+        }
+        Failure::HungUp | Failure::Tls(_) => {
+            "a firewall or another server may stand at that address: check the gateway's name and port"
+        }
+        Failure::NotTls | Failure::HttpsServer => {
+            "another server answers there: check the gateway's name and port"
+        }
+        Failure::NoCommonSuite | Failure::TlsVersion => {
+            "the gateway's TLS is too old: ask its administrator to allow TLS 1.2 with AES-GCM, or TLS 1.3"
+        }
+        Failure::WrongName { .. } => {
+            "use the name that is in the certificate, or ask the administrator for a right certificate"
+        }
+        Failure::UnknownCa { .. } => {
+            "if the gateway has a private CA, set its ca_file; if not, somebody intercepts TLS on this network"
+        }
+        Failure::Expired { .. } | Failure::NotYetValid { .. } => {
+            "check this computer's date and time; if they are right, tell the gateway's administrator"
+        }
+        Failure::PinMismatch { .. } => {
+            "do not go on unless the administrator confirms the new key; then change the pin"
+        }
+        Failure::BadCertificate(_) => "tell the gateway's administrator",
+        Failure::ClientCertRefused { .. } => {
+            "the gateway wants an identity of this computer that it accepts: ask its administrator"
+        }
+        Failure::Silent(_) => "check that the address is a SeaCat gateway's",
+        Failure::Interrupted(_) | Failure::Other(_) => {
+            "it is tried again by itself; if it stays, check the network connection"
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds with one decimal: a round trip on one machine is below one.
+fn tenths(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+/// "12 s" or "4 min"; a started second counts, so that nothing is "in 0 s".
+fn seconds(duration: Duration) -> String {
+    match duration.as_millis().div_ceil(1000) {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
+    }
+}
+
+/// The status for a terminal.
+#[must_use]
+pub fn text(view: &StatusView) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(out, "{name:<12} {value}");
+    };
+    line("state", &view.sentence);
+    if let Some(advice) = &view.advice {
+        line("do", advice);
+    }
+    if let Some(address) = view.address {
+        line("address", &address.to_string());
+    }
+    if let Some(tls) = &view.tls {
+        line("tls", &format!("{}, {}", tls.version, tls.suite));
+        line("issued by", &tls.issuer);
+    }
+    if let Some(connected) = view.connected_ms {
+        line(
+            "connected",
+            &format!("for {}", seconds(Duration::from_millis(connected))),
+        );
+    }
+    if let Some(age) = view.pong_age_ms {
+        line(
+            "last answer",
+            &format!("{} ago", seconds(Duration::from_millis(age))),
+        );
+    }
+    if let Some(failure) = &view.last_failure {
+        line(
+            "last failure",
+            &format!("{} ({})", failure.message, failure.code),
+        );
+    }
+    for address in &view.local.proxy {
+        line("proxy", &format!("http://{address}"));
+    }
+    for map in &view.local.mapped {
+        line("mapped", &format!("http://{} -> {}", map.listen, map.host));
+    }
+    if view.local.demo {
+        line("gateway", "the built-in one (demo)");
+    }
+    line(
+        "traffic",
+        &format!(
+            "{} requests in flight, {} B in, {} B out",
+            view.streams, view.bytes_in, view.bytes_out
+        ),
+    );
+    line("process", &view.local.pid.to_string());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seacat_channel::TlsInfo;
+
+    fn status(state: State) -> Status {
+        Status {
+            state,
+            health: None,
+            last_failure: None,
+        }
+    }
+
+    /// Every state: its word, its sentence, and whether there is advice.
+    #[test]
+    fn every_state_in_words() {
+        let now = Instant::now();
+        let refused = || Failure::Refused {
+            address: ([192, 0, 2, 1], 443).into(),
+        };
+        let tls = TlsInfo {
+            version: "TLS 1.3",
+            suite: "TLS13_AES_128_GCM_SHA256",
+            issuer: "CN=ca".into(),
+        };
+        let gateway = || "gw.example.com".to_owned();
+        let table = [
+            (State::Off, Word::Off, "disconnected", true),
+            (
+                State::Connecting {
+                    gateway: gateway(),
+                    attempt: 1,
+                },
+                Word::Connecting,
+                "connecting to gw.example.com",
+                false,
+            ),
+            (
+                State::Connecting {
+                    gateway: gateway(),
+                    attempt: 3,
+                },
+                Word::Connecting,
+                "connecting to gw.example.com, attempt 3",
+                false,
+            ),
+            (
+                State::Connected {
+                    gateway: gateway(),
+                    address: ([192, 0, 2, 1], 443).into(),
+                    tls,
+                    since: now,
+                },
+                Word::Connected,
+                "connected to gw.example.com",
+                false,
+            ),
+            (
+                State::Waiting {
+                    until: now + Duration::from_millis(11_500),
+                    why: refused(),
+                },
+                Word::Waiting,
+                "not connected: 192.0.2.1:443 refused the connection; next attempt in 12 s",
+                true,
+            ),
+            (
+                State::Stopped {
+                    why: Failure::NoCommonSuite,
+                },
+                Word::Stopped,
+                "stopped: the gateway and this client have no TLS cipher suite in common",
+                true,
+            ),
+            (
+                State::Draining,
+                Word::Draining,
+                "finishing what runs",
+                false,
+            ),
+            (State::Ended, Word::Off, "ended", false),
+        ];
+        for (state, word, sentence, advised) in table {
+            let view = view(&status(state), None, &Local::default(), now);
+            assert_eq!(
+                (view.state, view.sentence.as_str(), view.advice.is_some()),
+                (word, sentence, advised)
+            );
+            assert!(text(&view).contains(sentence));
+        }
+    }
+
+    #[test]
+    fn ages_are_counted_from_the_moment_of_the_question() {
+        let then = Instant::now();
+        let now = then + Duration::from_secs(65);
+        let health = Health {
+            rtt: Some(Duration::from_micros(12_340)),
+            last_pong: Some(then + Duration::from_secs(60)),
+            streams: 3,
+            bytes_in: 7,
+            bytes_out: 8,
+        };
+        let tls = TlsInfo {
+            version: "TLS 1.2",
+            suite: "S",
+            issuer: "I".into(),
+        };
+        let state = State::Connected {
+            gateway: "gw".into(),
+            address: ([127, 0, 0, 1], 1).into(),
+            tls,
+            since: then,
+        };
+        let stale = Status {
+            state,
+            health: Some(Health::default()),
+            last_failure: Some(Failure::HungUp),
+        };
+        let view = view(&stale, Some(health), &Local::default(), now);
+        assert_eq!(view.sentence, "connected to gw, round trip 12.3 ms");
+        assert_eq!(
+            (view.connected_ms, view.pong_age_ms),
+            (Some(65_000), Some(5_000))
+        );
+        assert_eq!((view.streams, view.bytes_in, view.bytes_out), (3, 7, 8));
+        assert_eq!(view.last_failure.as_ref().unwrap().code, "SC-TLS-HUNG-UP");
+        assert_eq!(view.failure, None, "all is well now");
+        let json = serde_json::to_value(&view).unwrap();
+        assert_eq!(json["state"], "connected");
+        assert_eq!(serde_json::from_value::<StatusView>(json).unwrap(), view);
+    }
+}
