@@ -1,0 +1,207 @@
+//! What a connection may do, in the fewest words: for each stream, which half may still speak.
+
+use std::collections::HashMap;
+
+use seacat_proto::frame::Frame;
+use seacat_proto::{Decoder, Event, MAX_FRAME, Role, StreamId, Transmit};
+
+/// One direction of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    /// The head of the answer has not come; no body may.
+    Head,
+    /// The body runs.
+    Body,
+    /// The end is queued behind the body, but not on the wire yet.
+    Ending,
+    /// Nothing may follow.
+    Ended,
+}
+
+/// One stream as the program above the connection knows it.
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    ours: Half,
+    theirs: Half,
+}
+
+/// All streams that are alive, and what has been promised to the wire.
+#[derive(Debug)]
+pub struct Model {
+    role: Role,
+    lanes: HashMap<StreamId, Lane>,
+    /// Body bytes queued and not yet seen on the wire.
+    unsent: usize,
+}
+
+impl Model {
+    /// A model of a fresh connection.
+    pub fn new(role: Role) -> Self {
+        Self {
+            role,
+            lanes: HashMap::new(),
+            unsent: 0,
+        }
+    }
+
+    /// The `nth` stream that is alive, in the order of ids.
+    pub fn pick(&self, nth: u8) -> Option<StreamId> {
+        let mut ids: Vec<StreamId> = self.lanes.keys().copied().collect();
+        ids.sort_unstable();
+        ids.get(usize::from(nth) % ids.len().max(1)).copied()
+    }
+
+    /// All streams that are alive.
+    pub fn alive(&self) -> impl Iterator<Item = StreamId> {
+        self.lanes.keys().copied()
+    }
+
+    // --- wishes: each is told whether the connection granted it -----------------------------
+
+    /// We opened a stream.
+    pub fn opened(&mut self, id: StreamId, end: bool) {
+        let ours = if end { Half::Ended } else { Half::Body };
+        let before = self.lanes.insert(
+            id,
+            Lane {
+                ours,
+                theirs: Half::Head,
+            },
+        );
+        assert!(before.is_none(), "{id} was open already");
+    }
+
+    /// We answered a stream.
+    pub fn replied(&mut self, id: StreamId, end: bool, granted: bool) {
+        let lane = self.lane(id);
+        assert_eq!(granted, lane.ours == Half::Head, "reply on {id}: {lane:?}");
+        if granted {
+            lane.ours = if end { Half::Ended } else { Half::Body };
+            self.bury(id);
+        }
+    }
+
+    /// We queued `length` bytes.
+    pub fn sent(&mut self, id: StreamId, length: usize, granted: bool) {
+        let lane = self.lane(id);
+        assert_eq!(granted, lane.ours == Half::Body, "send on {id}: {lane:?}");
+        if granted {
+            self.unsent += length;
+        }
+    }
+
+    /// We ended our half.
+    pub fn finished(&mut self, id: StreamId, granted: bool) {
+        let lane = self.lane(id);
+        assert_eq!(granted, lane.ours == Half::Body, "finish on {id}: {lane:?}");
+        if granted {
+            lane.ours = Half::Ending;
+        }
+    }
+
+    /// We gave a stream up.
+    pub fn gave_up(&mut self, id: StreamId) {
+        self.lanes.remove(&id);
+    }
+
+    // --- news: each must be allowed ----------------------------------------------------------
+
+    /// Checks a piece of news.
+    ///
+    /// # Panics
+    /// When it is news of a stream that is over, or that this stream cannot have yet.
+    pub fn heard(&mut self, event: &Event) {
+        match *event {
+            Event::Request { id, end, .. } => {
+                assert_eq!(self.role, Role::Gateway);
+                assert!(id.is_odd());
+                let theirs = if end { Half::Ended } else { Half::Body };
+                let before = self.lanes.insert(
+                    id,
+                    Lane {
+                        ours: Half::Head,
+                        theirs,
+                    },
+                );
+                assert!(before.is_none(), "a second request on {id}");
+            }
+            Event::Reply { id, end, .. } => {
+                assert_eq!(self.role, Role::Client);
+                let lane = self.lane(id);
+                assert_eq!(lane.theirs, Half::Head, "a second reply on {id}");
+                lane.theirs = if end { Half::Ended } else { Half::Body };
+                self.bury(id);
+            }
+            Event::Data { id, ref bytes, end } => {
+                let lane = self.lane(id);
+                assert_eq!(lane.theirs, Half::Body, "data out of place on {id}");
+                assert!(end || !bytes.is_empty(), "news of nothing on {id}");
+                if end {
+                    lane.theirs = Half::Ended;
+                    self.bury(id);
+                }
+            }
+            Event::Reset { id, .. } => {
+                assert!(
+                    self.lanes.remove(&id).is_some(),
+                    "reset of {id}, which is not alive"
+                );
+            }
+            Event::Pong { .. } | Event::Control(_) => {}
+        }
+    }
+
+    /// Checks a frame that goes out: whole, within the limit, and readable by our own decoder.
+    ///
+    /// # Panics
+    /// When it is none of that, or more than was asked for.
+    pub fn wrote(&mut self, transmit: &Transmit) {
+        let bytes = transmit.to_vec();
+        assert!(bytes.len() <= MAX_FRAME && bytes.len() == transmit.len());
+        let mut decoder = Decoder::default();
+        let mut rest = bytes.as_slice();
+        let raw = decoder
+            .next(&mut rest)
+            .expect("within the limit")
+            .expect("a whole frame");
+        let length = raw.body.len();
+        match Frame::decode(raw).expect("what we write we can read") {
+            Frame::Data { id, fin, .. } => {
+                assert!(length <= self.unsent, "more body than was queued");
+                self.unsent -= length;
+                let lane = self.lane(id);
+                assert!(
+                    matches!(lane.ours, Half::Body | Half::Ending),
+                    "data after the end"
+                );
+                assert!(!fin || lane.ours == Half::Ending, "an end nobody asked for");
+                if fin {
+                    lane.ours = Half::Ended;
+                    self.bury(id);
+                }
+            }
+            Frame::SynStream(_) => assert_eq!(self.role, Role::Client),
+            Frame::SynReply(_) => assert_eq!(self.role, Role::Gateway),
+            Frame::Control(control) => {
+                let again = control.encode().expect("it was small enough to be written");
+                assert_eq!(again, bytes);
+            }
+            Frame::RstStream(_) | Frame::Ping(_) => {}
+        }
+        assert!(rest.is_empty(), "one transmit is one frame");
+    }
+
+    fn lane(&mut self, id: StreamId) -> &mut Lane {
+        self.lanes
+            .get_mut(&id)
+            .unwrap_or_else(|| panic!("{id} is not alive"))
+    }
+
+    /// A stream whose halves have both ended is over, and nothing more may be heard of it.
+    fn bury(&mut self, id: StreamId) {
+        let lane = self.lane(id);
+        if lane.ours == Half::Ended && lane.theirs == Half::Ended {
+            self.lanes.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! A whole connection, in either role: bytes from a peer that means anything, wishes from a
+//! program that means no harm, time that passes.
+//!
+//! Held against a small model (`seacat_fuzz::Model`): no panic, no news of a stream that is
+//! over, no more owed or queued than the limits allow, nothing written that we could not read.
+
+#![no_main]
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use seacat_fuzz::{Model, Story};
+use seacat_proto::{
+    Config, Connection, ConnectionError, Event, KeepAliveConfig, OpenError, Reason, ReplyHead,
+    RequestHead, Role,
+};
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut story = Story::new(bytes);
+    let Some(mut play) = Play::new(&mut story) else {
+        return;
+    };
+    while let Some(step) = story.byte() {
+        if play.step(step, &mut story).is_none() {
+            break;
+        }
+    }
+    play.write_all();
+});
+
+/// Frames the connection may owe beyond two for each stream, and some for our own wishes.
+const MAX_OWED: usize = 1024;
+
+struct Play {
+    connection: Connection,
+    model: Model,
+    role: Role,
+    max_streams: usize,
+    now: Instant,
+    /// Wishes since the last time everything was written; each may queue one frame or two.
+    wishes: usize,
+    /// Body bytes queued since then.
+    queued: usize,
+}
+
+impl Play {
+    fn new(story: &mut Story<'_>) -> Option<Self> {
+        let first = story.byte()?;
+        let role = if first & 1 == 0 {
+            Role::Client
+        } else {
+            Role::Gateway
+        };
+        let keepalive = (first & 2 != 0).then(KeepAliveConfig::default);
+        let max_streams = 1 + usize::from(first >> 2);
+        let config = Config {
+            keepalive,
+            max_streams,
+        };
+        let now = Instant::now();
+        let connection = Connection::new(role, &config, now);
+        let model = Model::new(role);
+        Some(Self {
+            connection,
+            model,
+            role,
+            max_streams,
+            now,
+            wishes: 0,
+            queued: 0,
+        })
+    }
+
+    /// One step of the story; `None` when the story or the connection is over.
+    fn step(&mut self, step: u8, story: &mut Story<'_>) -> Option<()> {
+        match step % 10 {
+            0..=2 => self.input(story.piece()?).ok()?,
+            3 => self.head(story.byte()?),
+            4 => self.send(story.byte()?, usize::from(story.byte()?) * 257),
+            5 => self.finish(story.byte()?),
+            6 => self.reset(story.byte()?, story.byte()?),
+            7 => self
+                .wait(Duration::from_millis(u64::from(story.byte()?) * 256))
+                .ok()?,
+            8 => self.write(usize::from(story.byte()?)),
+            _ => match story.byte()? {
+                0 => self.connection.drain(),
+                1..=127 => {
+                    self.wishes += 1;
+                    self.connection.ping(self.now);
+                }
+                _ => self.write_all(),
+            },
+        }
+        Some(())
+    }
+
+    fn input(&mut self, piece: &[u8]) -> Result<(), ConnectionError> {
+        let outcome = self.connection.handle_input(piece, self.now);
+        let mut count = 0;
+        while let Some(event) = self.connection.poll_event() {
+            self.model.heard(&event);
+            count += 1;
+        }
+        // The shortest frame has eight bytes, one of which may have come before.
+        assert!(
+            count <= piece.len() / 8 + 1,
+            "{count} news from {} bytes",
+            piece.len()
+        );
+        assert!(self.connection.stream_count() <= self.max_streams);
+        outcome
+    }
+
+    /// Opens a stream or answers one.
+    fn head(&mut self, byte: u8) {
+        self.wishes += 1;
+        let end = byte & 1 == 1;
+        match self.role {
+            Role::Client => {
+                let head = RequestHead::new(b"host", b"GET", b"/").expect("short");
+                match self.connection.open(head, end) {
+                    Ok(id) => self.model.opened(id, end),
+                    Err(OpenError::TooManyStreams) => {
+                        assert_eq!(self.connection.stream_count(), self.max_streams);
+                    }
+                    Err(OpenError::Draining | OpenError::Exhausted) => {}
+                }
+            }
+            Role::Gateway => {
+                let Some(id) = self.model.pick(byte >> 1) else {
+                    return;
+                };
+                let granted = self.connection.reply(id, ReplyHead::new(200), end).is_ok();
+                self.model.replied(id, end, granted);
+            }
+        }
+    }
+
+    /// Queues a piece of a body where there is room for it.
+    fn send(&mut self, nth: u8, length: usize) {
+        let Some(id) = self.model.pick(nth) else {
+            return;
+        };
+        if self.connection.room(id) == 0 {
+            return;
+        }
+        let granted = self
+            .connection
+            .send(id, Bytes::from(vec![b'x'; length]))
+            .is_ok();
+        self.model.sent(id, length, granted);
+        if granted {
+            self.wishes += 1;
+            self.queued += length;
+        }
+    }
+
+    fn finish(&mut self, nth: u8) {
+        let Some(id) = self.model.pick(nth) else {
+            return;
+        };
+        self.wishes += 1;
+        let granted = self.connection.finish(id).is_ok();
+        self.model.finished(id, granted);
+    }
+
+    fn reset(&mut self, nth: u8, reason: u8) {
+        let Some(id) = self.model.pick(nth) else {
+            return;
+        };
+        self.wishes += 1;
+        self.connection.reset(id, Reason(u32::from(reason)));
+        self.model.gave_up(id);
+        assert_eq!(self.connection.room(id), 0);
+    }
+
+    fn wait(&mut self, time: Duration) -> Result<(), ConnectionError> {
+        self.now += time;
+        while self
+            .connection
+            .poll_timeout()
+            .is_some_and(|deadline| deadline <= self.now)
+        {
+            let before = self.connection.poll_timeout();
+            self.wishes += 1;
+            self.connection.handle_timeout(self.now)?;
+            assert_ne!(
+                before,
+                self.connection.poll_timeout(),
+                "a deadline that stays is a spin"
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes at most `count` frames.
+    fn write(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(frame) = self.connection.poll_transmit() else {
+                break;
+            };
+            self.model.wrote(&frame);
+        }
+    }
+
+    /// Takes all frames; then nothing is queued anywhere.
+    fn write_all(&mut self) {
+        let most = MAX_OWED + 2 * self.max_streams + 2 * self.wishes + self.queued / 1024;
+        let mut count = 0;
+        while let Some(frame) = self.connection.poll_transmit() {
+            self.model.wrote(&frame);
+            count += 1;
+            assert!(
+                count <= most + 1,
+                "{count} frames for {} wishes",
+                self.wishes
+            );
+        }
+        for id in self.model.alive() {
+            assert_eq!(
+                self.connection.room(id),
+                Connection::SEND_QUEUE,
+                "{id} was left behind"
+            );
+        }
+        (self.wishes, self.queued) = (0, 0);
+        assert!(!matches!(
+            self.connection.poll_event(),
+            Some(Event::Request { .. })
+        ));
+    }
+}

@@ -1,0 +1,94 @@
+//! The gateway as an administrator starts it: `init DIR`, a configuration, `run --config`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::place::{binary, clean_command, free_port, scratch};
+use crate::process::Process;
+
+/// A host of the gateway: what stands behind a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Host {
+    /// The name clients ask for.
+    pub name: &'static str,
+    /// The port on 127.0.0.1 of its HTTP server.
+    pub port: u16,
+    /// May clients upgrade requests and CONNECT to that port?
+    pub tunnel: bool,
+}
+
+/// A gateway process. It keeps its port, certificate and configuration over [`Gateway::restart`].
+#[derive(Debug)]
+pub struct Gateway {
+    process: Process,
+    dir: tempfile::TempDir,
+    port: u16,
+}
+
+impl Gateway {
+    /// Makes a CA and a certificate, writes a configuration for `hosts`, starts it and waits
+    /// until it accepts connections.
+    pub fn start(hosts: &[Host]) -> Self {
+        Self::start_on(free_port(), hosts)
+    }
+
+    /// The same on a port that was chosen before.
+    pub fn start_on(port: u16, hosts: &[Host]) -> Self {
+        let dir = scratch();
+        let made = clean_command(binary("seacat-gateway"), dir.path())
+            .args(["init", ".", "--name", "localhost"])
+            .output()
+            .expect("seacat-gateway starts");
+        assert!(
+            made.status.success(),
+            "init: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        fs::write(dir.path().join("gateway.toml"), configuration(port, hosts)).unwrap();
+        let process = run(&dir, port);
+        Self { process, dir, port }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The certificate of its CA.
+    pub fn ca(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
+    }
+
+    /// The process, to be measured or killed.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Starts it again as it was, after it has ended; returns when it accepts connections.
+    pub fn restart(&mut self) {
+        assert!(self.process.ended().is_some(), "the gateway still runs");
+        self.process = run(&self.dir, self.port);
+    }
+}
+
+fn run(dir: &tempfile::TempDir, port: u16) -> Process {
+    let mut command = clean_command(binary("seacat-gateway"), dir.path());
+    command.args(["run", "--config", "gateway.toml"]);
+    let mut process = Process::start("seacat-gateway", dir.path(), &command);
+    process.wait_for_port(port);
+    process
+}
+
+fn configuration(port: u16, hosts: &[Host]) -> String {
+    let mut text = format!(
+        "[gateway]\nlisten = \"127.0.0.1:{port}\"\n\
+         certificate = \"server.pem\"\nkey = \"server.key\"\n"
+    );
+    for Host { name, port, tunnel } in hosts {
+        text += &format!("\n[host.{name}]\nuri = \"http://127.0.0.1:{port}\"\n");
+        if *tunnel {
+            text += &format!("upgrade = true\nconnect = \"127.0.0.1:{port}\"\n");
+        }
+    }
+    text
+}

@@ -1,0 +1,44 @@
+//! The suite of the real world: real clients, a real origin, real TLS, real processes.
+//!
+//! The library starts the players and waits until each is ready; the stories are in `tests/`:
+//!
+//! ```text
+//! client ─► seacat-proxy run ─TLS─► seacat-gateway run ─► nginx | Origin | python3-websockets
+//!           (Proxy)                 (Gateway)             (what each story needs)
+//! ```
+//!
+//! Nothing here waits by sleeping for a guessed time: [`wait_for`] polls the thing itself.
+//! Every player lives in its own scratch folder with its own home, on ports of its own, and ends
+//! with the value that holds it. When a test fails, the players' last words are printed.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test says what it measured"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a harness that cannot go on fails the test, and says where"
+)]
+
+mod gateway;
+mod http;
+mod nginx;
+mod origin;
+mod place;
+mod process;
+mod proxy;
+mod sockets;
+mod world;
+
+pub use gateway::{Gateway, Host};
+pub use http::{Answer, Client, request};
+pub use nginx::{HELLO, Nginx};
+pub use origin::{Origin, Seen};
+pub use place::{
+    binary, clean_command, free_port, program_file, scratch, sha256_of, sha256_of_file,
+};
+pub use process::{Process, wait_for};
+pub use proxy::Proxy;
+pub use sockets::established_to;
+pub use world::World;

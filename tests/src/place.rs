@@ -1,0 +1,143 @@
+//! Where things are: the programs under test, scratch folders, free ports, files' sums.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use sha2::{Digest, Sha256};
+
+/// The path of one of our own programs, built beside the test that asks.
+///
+/// # Panics
+/// When it has not been built: cargo builds programs for `cargo build`, not for the tests of
+/// another package.
+pub fn binary(name: &str) -> PathBuf {
+    // target/debug/deps/clients-0123abcd -> target/debug/NAME
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("tests are built in PROFILE/deps");
+    let path = profile.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.is_file(),
+        "{} is not built; `cargo build --workspace --bins` builds it (or `cargo xtask test`, \
+         which does all that the suite needs)",
+        path.display()
+    );
+    path
+}
+
+/// The path of one of the clients and servers kept in `programs/` (Python, Java).
+pub fn program_file(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("programs")
+        .join(name);
+    assert!(path.is_file(), "{} is missing", path.display());
+    path
+}
+
+/// A new folder that goes away with the value.
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .prefix("seacat-")
+        .tempdir()
+        .expect("the system has room for a folder")
+}
+
+/// A program that sees nothing of the person who runs the tests: an empty environment but for
+/// the path, so that no proxy variable and no configuration in a home folder changes a story.
+pub fn clean_command(program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command
+        .env_clear()
+        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
+        .env("HOME", home);
+    command.env("LC_ALL", "C.UTF-8").current_dir(home);
+    command
+}
+
+/// A port that is free on both loopback addresses.
+///
+/// Taken from below the range the system hands out for outgoing connections, starting at a place
+/// of this process's own, so that neither a client's socket nor another test takes it before its
+/// server does.
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 16_000;
+    const COUNT: u16 = 16_000;
+    /// A prime: processes with neighbouring ids start far apart.
+    const STRIDE: u32 = 4_099;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let start = (std::process::id().wrapping_mul(STRIDE) % u32::from(COUNT)) as u16;
+    loop {
+        let nth = TAKEN.fetch_add(1, Ordering::Relaxed);
+        assert!(nth < COUNT, "no port is free");
+        let port = FIRST + (start + nth) % COUNT;
+        let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        if four.is_ok() && TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The SHA-256 of everything a reader gives, and how many bytes that was.
+///
+/// # Errors
+/// What reading met.
+pub fn sha256_of(mut reader: impl Read) -> io::Result<(String, u64)> {
+    let mut sum = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut length = 0;
+    loop {
+        let n = reader.read(&mut buffer)?;
+        if n == 0 {
+            return Ok((hex(&sum.finalize()), length));
+        }
+        sum.update(&buffer[..n]);
+        length += n as u64;
+    }
+}
+
+/// The SHA-256 of a file.
+pub fn sha256_of_file(path: &Path) -> (String, u64) {
+    let sum = File::open(path).and_then(sha256_of);
+    sum.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_differ_and_are_free() {
+        let ports: Vec<u16> = (0..16).map(|_| free_port()).collect();
+        for (i, port) in ports.iter().enumerate() {
+            assert!(!ports[..i].contains(port));
+            TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).unwrap();
+        }
+    }
+
+    #[test]
+    fn sum_of_nothing_and_of_abc() {
+        let (empty, length) = sha256_of(io::empty()).unwrap();
+        assert_eq!(length, 0);
+        assert_eq!(
+            empty,
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+        let (abc, _) = sha256_of(&b"abc"[..]).unwrap();
+        assert_eq!(
+            abc,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! A process that belongs to a test: started, waited for, signalled, measured, ended with it.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a player may take to become ready. Generous: the machine may be busy, and a test that
+/// passes never waits for it.
+const READY: Duration = Duration::from_secs(20);
+/// How often [`wait_for`] looks.
+const LOOK: Duration = Duration::from_millis(10);
+/// How many of its last lines a process is quoted with when its test fails.
+const LAST_WORDS: usize = 40;
+
+/// Waits until `look` finds what it looks for.
+///
+/// # Panics
+/// When that has not happened within `limit`; the message names `what`.
+pub fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {limit:?} for {what}");
+        thread::sleep(LOOK);
+    }
+}
+
+/// A running process. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`; both its outputs go into `NAME.log` in `dir`.
+    ///
+    /// It is started through setpriv, so that the kernel ends it when the test's thread is gone
+    /// for any reason: Ctrl-C, a time limit, SIGKILL.
+    pub fn start(name: &str, dir: &Path, command: &Command) -> Self {
+        let log = dir.join(format!("{name}.log"));
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .expect("the log opens");
+        let mut wrapped = Command::new("setpriv");
+        wrapped
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(command.get_program());
+        wrapped.args(command.get_args());
+        // std keeps env_clear() to itself, so the environment starts empty here as well.
+        wrapped.env_clear();
+        wrapped.envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        if let Some(dir) = command.get_current_dir() {
+            wrapped.current_dir(dir);
+        }
+        wrapped
+            .stdin(Stdio::null())
+            .stderr(out.try_clone().expect("a file can be shared"));
+        wrapped.stdout(out);
+        let child = wrapped
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot start {name}: {e}"));
+        Self {
+            name: name.to_owned(),
+            child,
+            log,
+        }
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it has written.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits until `look` says so; fails at once if the process ends instead.
+    pub fn wait_until<T>(&mut self, what: &str, mut look: impl FnMut(&Self) -> Option<T>) -> T {
+        let what = format!("{}: {what}", self.name);
+        wait_for(&what, READY, || {
+            if let Some(status) = self.ended() {
+                panic!("{} ended with {status} before it was ready", self.name);
+            }
+            look(self)
+        })
+    }
+
+    /// Waits until it accepts connections on a port of 127.0.0.1.
+    pub fn wait_for_port(&mut self, port: u16) {
+        self.wait_until(&format!("a listener on port {port}"), |_| {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
+        });
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be asked")
+    }
+
+    /// Sends a signal by its short name: INT, TERM, KILL, …
+    pub fn signal(&self, name: &str) {
+        // The shell's own: the program of that name is in a package not everybody has.
+        let line = format!("kill -s {name} {}", self.id());
+        let sent = Command::new("sh").args(["-c", &line]).status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "cannot send SIG{name} to {}",
+            self.name
+        );
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait_to_end(&mut self, limit: Duration) -> ExitStatus {
+        wait_for(&format!("the end of {}", self.name), limit, || self.ended())
+    }
+
+    /// SIGKILL, and gone when this returns.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// The most memory it has had resident so far, in KiB (VmHWM).
+    pub fn peak_memory_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.id());
+        let status = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let digits = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+        digits
+            .and_then(|d| d.trim().parse().ok())
+            .expect("VmHWM is a number of kB")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LAST_WORDS)..];
+            eprintln!("--- the last words of {}:\n{}", self.name, last.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The developer's commands: `cargo xtask run`, `cargo xtask test` and their smaller parts.
+//!
+//! Nothing but the standard library, so that the first command a newcomer types compiles in a
+//! second and needs nothing that has to be installed first. (Building any Rust program needs a
+//! linker, so a machine without a C compiler is told so by cargo itself, before we run.)
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what it is for"
+)]
+
+mod deny;
+mod fuzz;
+mod packages;
+mod run;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+/// Why a command did not succeed, in words for the person who typed it.
+type Outcome = Result<(), String>;
+
+const USAGE: &str = "\
+cargo xtask run [--release] [-- ARGS]  build and start the proxy, with its built-in gateway when
+                                       none is configured; ARGS go to `seacat-proxy run`
+cargo xtask test [NAME]...             everything that must hold, step by step; or only the steps
+                                       whose name contains a NAME
+cargo xtask test --list                the names of the steps
+cargo xtask fuzz TARGET [SECONDS]      look for inputs that break TARGET (default: 60 s)
+cargo xtask fuzz TARGET merge          keep in the repository what the last runs found, minimised
+cargo xtask deny                       licences, sources and bans of everything we link
+cargo xtask packages                   install the system packages that building and testing need";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["run", rest @ ..] => run::run(rest),
+        ["test", "--list"] => {
+            test::list();
+            Ok(())
+        }
+        ["test", names @ ..] => test::test(names),
+        ["fuzz", target] => fuzz::fuzz(target, fuzz::DEFAULT_SECONDS),
+        ["fuzz", target, "merge"] => fuzz::merge(target),
+        ["fuzz", target, seconds] => match seconds.parse() {
+            Ok(seconds) => fuzz::fuzz(target, seconds),
+            Err(_) => Err(format!("{seconds:?} is not a number of seconds")),
+        },
+        ["deny"] => deny::deny(),
+        ["packages"] => packages::install(packages::TO_TEST),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("this is not one of the commands:\n\n{USAGE}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("\nxtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

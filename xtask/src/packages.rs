@@ -1,0 +1,184 @@
+//! System packages: what is missing, and installing it the way the system likes.
+//!
+//! A need is recognised by the thing itself (a program on the path, a module of Python), not by
+//! a package's name: whoever has nginx from elsewhere has nginx. So a second run costs nothing,
+//! and where the packages have other names the list still says what is missing.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::Outcome;
+use crate::step::{check, shown};
+
+/// One thing that has to be on the machine.
+pub(crate) struct Need {
+    probe: Probe,
+    /// Debian's package that brings it.
+    package: &'static str,
+    /// What for.
+    why: &'static str,
+}
+
+enum Probe {
+    Program(&'static str),
+    /// A module of Debian's own Python: the only one its python3-… packages serve.
+    SystemPython(&'static str),
+}
+
+/// Debian's Python, by its full path: another one first on the path (pyenv, venv) has other
+/// modules.
+const SYSTEM_PYTHON: &str = "/usr/bin/python3";
+
+const fn program(name: &'static str, package: &'static str, why: &'static str) -> Need {
+    Need {
+        probe: Probe::Program(name),
+        package,
+        why,
+    }
+}
+
+/// What building and running needs beside Rust.
+pub(crate) const TO_RUN: &[Need] = &[program("cc", "gcc", "ring holds C and assembler")];
+
+/// What `cargo xtask test` needs beside that.
+pub(crate) const TO_TEST: &[Need] = &[
+    program("cc", "gcc", "ring holds C and assembler"),
+    program("c++", "g++", "libFuzzer is written in C++"),
+    program("nginx", "nginx", "the origin behind the gateway"),
+    program("curl", "curl", "a client"),
+    program("wget", "wget", "a client"),
+    program("git", "git", "a client"),
+    program(
+        "java",
+        "default-jdk-headless",
+        "a client (HttpURLConnection)",
+    ),
+    program(SYSTEM_PYTHON, "python3", "a client (urllib, WebSocket)"),
+    Need {
+        probe: Probe::SystemPython("websockets"),
+        package: "python3-websockets",
+        why: "a client and a server of WebSocket",
+    },
+    program("openssl", "openssl", "a certificate for the HTTPS origin"),
+    program("tshark", "tshark", "dissects what went over the wire"),
+    program("dumpcap", "tshark", "captures what goes over the wire"),
+    program("setpriv", "util-linux", "no process outlives its test"),
+];
+
+impl Need {
+    fn is_met(&self) -> bool {
+        match self.probe {
+            Probe::Program(name) => find(name),
+            Probe::SystemPython(module) => Command::new(SYSTEM_PYTHON)
+                .args(["-c", &format!("import {module}")])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success()),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self.probe {
+            Probe::Program(name) | Probe::SystemPython(name) => name,
+        }
+    }
+}
+
+/// Is a program to be found? Debian keeps servers in sbin, which is not on everybody's path.
+fn find(program: &str) -> bool {
+    if program.starts_with('/') {
+        return Path::new(program).exists();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<_> = std::env::split_paths(&path).collect();
+    places.extend(["/usr/sbin".into(), "/sbin".into()]);
+    let names = [
+        program.to_owned(),
+        format!("{program}{}", std::env::consts::EXE_SUFFIX),
+    ];
+    places
+        .iter()
+        .any(|place| names.iter().any(|name| place.join(name).is_file()))
+}
+
+/// Makes sure that all of `needs` are there.
+///
+/// On Debian and its children the missing ones are installed (with sudo when we are not root;
+/// a person at a terminal is asked first); elsewhere they are listed.
+pub(crate) fn install(needs: &[Need]) -> Outcome {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !need.is_met()).collect();
+    if missing.is_empty() {
+        println!("nothing is missing");
+        return Ok(());
+    }
+    println!("missing on this machine:");
+    for need in &missing {
+        println!("  {:12} {}", need.name(), need.why);
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    if !find("apt-get") {
+        return Err(format!(
+            "please install what is missing; on Debian the packages are called: {}",
+            packages.join(" ")
+        ));
+    }
+    let root = is_root();
+    let mut update = apt(root, &["update"]);
+    let mut install = apt(root, &["install", "-y", "--no-install-recommends"]);
+    install.args(&packages);
+    allow(root, &format!("{} && {}", shown(&update), shown(&install)))?;
+    check(&mut update)?;
+    check(&mut install)?;
+    match missing.iter().find(|need| !need.is_met()) {
+        None => Ok(()),
+        Some(need) => Err(format!(
+            "{} is installed but {} is not there",
+            need.package,
+            need.name()
+        )),
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+}
+
+/// apt-get that waits for another one to finish, and asks no questions of its own.
+fn apt(root: bool, arguments: &[&str]) -> Command {
+    let mut words = vec!["env", "DEBIAN_FRONTEND=noninteractive"];
+    words.extend(["apt-get", "-o", "DPkg::Lock::Timeout=300"]);
+    words.extend(arguments);
+    if !root {
+        words.insert(0, "sudo");
+    }
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+/// Root has been given the machine; anybody else is asked, and nobody is asked in a script.
+fn allow(root: bool, what: &str) -> Outcome {
+    if root {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(format!("please run this first:\n  {what}"));
+    }
+    print!("\ninstall with:\n  {what}\nnow? [Y/n] ");
+    let mut answer = String::new();
+    let asked = std::io::stdout()
+        .flush()
+        .and_then(|()| std::io::stdin().read_line(&mut answer));
+    asked.map_err(|error| format!("cannot ask: {error}"))?;
+    match answer.trim() {
+        "" | "y" | "Y" | "yes" => Ok(()),
+        _ => Err("nothing was installed".to_owned()),
+    }
+}

@@ -1,0 +1,190 @@
+//! `cargo xtask test`: everything that must hold before a change is worth reading.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::step::{cargo, check, human, shown, timed};
+use crate::{Outcome, fuzz, packages};
+
+/// How long each fuzz target runs here, in seconds. Long enough to replay the corpus many times
+/// over and to fall over anything shallow; looking deeper is `cargo xtask fuzz TARGET 3600`.
+const FUZZ_SECONDS: u32 = 60;
+
+/// One thing that must hold.
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    how: How,
+}
+
+enum How {
+    Packages,
+    /// A cargo command, as it would be typed, and one variable for its environment.
+    Cargo(&'static str, Option<(&'static str, &'static str)>),
+    Fuzz(&'static str),
+}
+
+impl Step {
+    const fn cargo(name: &'static str, what: &'static str, command: &'static str) -> Self {
+        Self {
+            name,
+            what,
+            how: How::Cargo(command, None),
+        }
+    }
+}
+
+/// Cheap before dear: what fails in a second should not wait for what takes minutes.
+const STEPS: &[Step] = &[
+    Step {
+        name: "packages",
+        what: "system packages the suite needs",
+        how: How::Packages,
+    },
+    Step::cargo("fmt", "formatting", "fmt --all --check"),
+    Step::cargo(
+        "fmt-fuzz",
+        "formatting",
+        "fmt --manifest-path fuzz/Cargo.toml --check",
+    ),
+    Step::cargo(
+        "clippy",
+        "lints",
+        "clippy --workspace --all-targets -- -D warnings",
+    ),
+    Step {
+        name: "doc",
+        what: "documentation without warnings",
+        how: How::Cargo(
+            "doc --workspace --no-deps",
+            Some(("RUSTDOCFLAGS", "-D warnings")),
+        ),
+    },
+    Step::cargo(
+        "unit",
+        "the crates' own tests",
+        "test --workspace --exclude seacat-tests",
+    ),
+    Step {
+        name: "fuzz-decoder",
+        what: "arbitrary bytes, cut anywhere",
+        how: How::Fuzz("decoder"),
+    },
+    Step {
+        name: "fuzz-connection",
+        what: "arbitrary bytes and wishes against a whole connection",
+        how: How::Fuzz("connection"),
+    },
+    // The suite starts the programs themselves, so they have to be there first.
+    Step::cargo(
+        "build",
+        "the programs the suite starts",
+        "build --workspace --bins",
+    ),
+    Step::cargo(
+        "suite-harness",
+        "the harness itself",
+        "test -p seacat-tests --lib",
+    ),
+    Step::cargo(
+        "suite-run",
+        "first run: one command, one line pasted",
+        SUITE_RUN,
+    ),
+    Step::cargo(
+        "suite-clients",
+        "curl, wget, Python, Java, git, WebSocket",
+        SUITE_CLIENTS,
+    ),
+    Step::cargo(
+        "suite-hostile",
+        "requests nobody should send",
+        SUITE_HOSTILE,
+    ),
+    Step::cargo("suite-wire", "what the network sees", SUITE_WIRE),
+    Step::cargo(
+        "suite-many",
+        "256 clients, 100 000 requests, one connection",
+        SUITE_MANY,
+    ),
+    Step::cargo("suite-kill", "the gateway killed under load", SUITE_KILL),
+    Step::cargo("suite-bulk", "1 GiB each way, memory bounded", SUITE_BULK),
+];
+
+const SUITE_RUN: &str = "test -p seacat-tests --test run -- --nocapture --test-threads=1";
+const SUITE_CLIENTS: &str = "test -p seacat-tests --test clients -- --nocapture --test-threads=1";
+const SUITE_HOSTILE: &str = "test -p seacat-tests --test hostile -- --nocapture --test-threads=1";
+const SUITE_WIRE: &str = "test -p seacat-tests --test wire -- --nocapture --test-threads=1";
+const SUITE_MANY: &str = "test -p seacat-tests --test many -- --nocapture --test-threads=1";
+const SUITE_KILL: &str = "test -p seacat-tests --test kill -- --nocapture --test-threads=1";
+const SUITE_BULK: &str = "test -p seacat-tests --test bulk -- --nocapture --test-threads=1";
+
+/// Prints the steps' names.
+pub(crate) fn list() {
+    for step in STEPS {
+        println!("{:16} {}", step.name, step.what);
+    }
+}
+
+/// Runs the steps whose names contain one of `names` (all, without names); stops at the first
+/// that fails.
+pub(crate) fn test(names: &[&str]) -> Outcome {
+    let wanted = |step: &&Step| names.is_empty() || names.iter().any(|n| step.name.contains(n));
+    let steps: Vec<&Step> = STEPS.iter().filter(wanted).collect();
+    if steps.is_empty() {
+        return Err(format!(
+            "no step is called {}; `cargo xtask test --list` names them",
+            names.join(" or ")
+        ));
+    }
+    let mut times: Vec<(&str, Duration)> = Vec::new();
+    for step in steps {
+        let began = Instant::now();
+        timed(step.name, step.what, || run(step)).map_err(|why| {
+            summary(&times);
+            format!(
+                "{} failed: {why}\nrepeat it with: {}",
+                step.name,
+                repeat(step)
+            )
+        })?;
+        times.push((step.name, began.elapsed()));
+    }
+    summary(&times);
+    println!("\nall {} steps hold", times.len());
+    Ok(())
+}
+
+fn run(step: &Step) -> Outcome {
+    match step.how {
+        How::Packages => packages::install(packages::TO_TEST),
+        How::Cargo(arguments, variable) => check(&mut command(arguments, variable)),
+        How::Fuzz(target) => fuzz::fuzz(target, FUZZ_SECONDS),
+    }
+}
+
+fn command(arguments: &str, variable: Option<(&str, &str)>) -> Command {
+    // "-D warnings" holds a space, but only ever as the value of a variable.
+    let mut command = cargo(arguments);
+    if let Some((name, value)) = variable {
+        command.env(name, value);
+    }
+    command
+}
+
+fn repeat(step: &Step) -> String {
+    match step.how {
+        How::Packages => "cargo xtask packages".to_owned(),
+        How::Cargo(arguments, variable) => shown(&command(arguments, variable)),
+        How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
+    }
+}
+
+fn summary(times: &[(&str, Duration)]) {
+    println!();
+    for (name, time) in times {
+        println!("{name:16} {:>12}", human(*time));
+    }
+    let total: Duration = times.iter().map(|(_, time)| *time).sum();
+    println!("{:16} {:>12}", "in all", human(total));
+}
