@@ -25,6 +25,8 @@ mod door;
 mod driver;
 mod exchange;
 mod failure;
+#[allow(dead_code)] // The driver does not run it yet.
+mod identity;
 mod state;
 mod status;
 mod task;

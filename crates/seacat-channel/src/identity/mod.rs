@@ -1,0 +1,4 @@
+//! Who we are towards the gateway: a key of our own and the certificate that the gateway's
+//! administrator approved for it (wire specification, sections 3.7 to 3.10 and 5).
+
+mod lifecycle;
