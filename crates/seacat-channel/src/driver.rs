@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use seacat_link::{Closed, Incoming, Link, LinkConfig, News};
+use seacat_proto::Control;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
@@ -16,6 +17,7 @@ use crate::config::{ChannelConfig, GatewayConfig};
 use crate::dial::{Dialled, dial};
 use crate::door::Door;
 use crate::failure::Failure;
+use crate::identity::{Heard, Port, Presenter, Shown, Wire};
 use crate::state::{Action, Input, Machine, Phase, Rank};
 use crate::status::{State, Status, TlsInfo};
 use crate::task::Task;
@@ -27,6 +29,9 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// What runs on a connection that was let go of may run this long: an hour's download is worth
 /// an idle socket, and there is one such socket for each change of gateways.
 const RETIRE_LIMIT: Duration = Duration::from_secs(3600);
+
+/// The first dial waits this long for the identity, which gives a silent key store 4 s.
+const IDENTITY_LIMIT: Duration = Duration::from_secs(5);
 
 /// What everybody who holds the channel wishes from the driver. It is a state, not a queue:
 /// wishes that come faster than they are fulfilled are merged, the latest counts.
@@ -64,6 +69,10 @@ pub(crate) struct Driver {
     leaving: JoinSet<()>,
     /// Counts the connections.
     generation: u64,
+    /// The way to our identity, if there is one.
+    identity: Option<Port>,
+    /// What connections show.
+    shown: Shown,
 }
 
 /// A connection and what there is to know about it.
@@ -77,6 +86,7 @@ struct Live {
     gateway: GatewayConfig,
     address: SocketAddr,
     tls: TlsInfo,
+    identified: bool,
 }
 
 /// Boxed, because a TLS session is large.
@@ -90,6 +100,8 @@ enum Event {
     Pong,
     Lost(Closed),
     Timer,
+    Control(Control),
+    Identity(Shown),
 }
 
 impl Driver {
@@ -98,6 +110,7 @@ impl Driver {
         wishes: watch::Receiver<Wishes>,
         door: watch::Sender<Door>,
         status: watch::Sender<Status>,
+        identity: Option<Port>,
     ) -> Self {
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let fulfilled = Wishes {
@@ -121,11 +134,14 @@ impl Driver {
             live: None,
             leaving: JoinSet::new(),
             generation: 0,
+            identity,
+            shown: Shown::default(),
         }
     }
 
     /// Runs until the channel has been drained or every handle of it is gone.
     pub(crate) async fn run(mut self) {
+        self.meet_identity().await;
         self.look_at_wishes();
         while !matches!(self.machine.phase(), Phase::Ended) {
             self.publish();
@@ -136,6 +152,8 @@ impl Driver {
                 Event::Pong => self.step(Input::Pong),
                 Event::Lost(closed) => self.lost(closed),
                 Event::Timer => self.step(Input::Timer),
+                Event::Control(frame) => self.hear(Heard::Frame(frame)),
+                Event::Identity(shown) => self.show(shown),
             }
         }
         // Nothing new is taken from here on, but who is leaving may finish.
@@ -148,6 +166,39 @@ impl Driver {
         let all_gone = async { while self.leaving.join_next().await.is_some() {} };
         let _ = tokio::time::timeout_at(until.into(), all_gone).await;
         self.publish();
+    }
+
+    /// Waits until it is known who we are.
+    async fn meet_identity(&mut self) {
+        if let Some(port) = &mut self.identity {
+            let known = port.shown.wait_for(|shown| shown.ready);
+            if let Ok(Ok(shown)) = timeout(IDENTITY_LIMIT, known).await {
+                self.shown = shown.clone();
+            }
+        }
+    }
+
+    fn show(&mut self, shown: Shown) {
+        let moved = shown.moves != self.shown.moves;
+        self.shown = shown;
+        if moved {
+            self.step(Input::Identity);
+        }
+    }
+
+    /// What is lost when the identity is busy comes again.
+    fn hear(&self, heard: Heard) {
+        match &self.identity {
+            Some(port) => drop(port.heard.try_send(heard)),
+            None => tracing::trace!(?heard, "nobody waits for this frame"),
+        }
+    }
+
+    /// Tells the identity when it was its certificate that was refused.
+    fn look_for_refusal(&self, failure: &Failure) {
+        if matches!(failure, Failure::ClientCertRefused { .. }) && self.shown.certified.is_some() {
+            self.hear(Heard::Refused);
+        }
     }
 
     /// Waits for one thing. Safe to call again and again: nothing that was ready is lost.
@@ -166,6 +217,7 @@ impl Driver {
             () = sleep_until(deadline.unwrap_or_else(now).into()), if deadline.is_some() => {
                 Event::Timer
             }
+            shown = changed(self.identity.as_mut()) => Event::Identity(shown),
         }
     }
 
@@ -216,7 +268,10 @@ impl Driver {
         self.dialling = None;
         let Dialled { secured, address } = match outcome {
             Ok(dialled) => *dialled,
-            Err(failure) => return self.step(Input::Failed(failure)),
+            Err(failure) => {
+                self.look_for_refusal(&failure);
+                return self.step(Input::Failed(failure));
+            }
         };
         let Phase::Dialing { gateway } = *self.machine.phase() else {
             return;
@@ -233,13 +288,16 @@ impl Driver {
             gateway,
             address,
             tls: secured.tls,
+            identified: secured.identified,
         });
         self.step(Input::Up);
     }
 
     fn lost(&mut self, closed: Closed) {
         self.live = None;
-        self.step(Input::Lost(Failure::from_closed(closed)));
+        let failure = Failure::from_closed(closed);
+        self.look_for_refusal(&failure);
+        self.step(Input::Lost(failure));
     }
 
     fn step(&mut self, input: Input) {
@@ -257,9 +315,10 @@ impl Driver {
 
     fn dial(&mut self, index: usize) -> Task<Outcome> {
         let gateway = self.gateways[index].clone();
+        let certified = self.shown.certified.as_ref();
         let transport = match self.transports.get(&index) {
-            Some(transport) => Ok(transport.clone()),
-            None => Transport::new(&gateway)
+            Some(transport) if transport.shows(certified) => Ok(transport.clone()),
+            _ => Transport::new(&gateway, Presenter::new(certified.cloned()))
                 .inspect(|made| drop(self.transports.insert(index, made.clone())))
                 .map_err(|error| Failure::BadConfig(error.to_string())),
         };
@@ -287,6 +346,18 @@ impl Driver {
 
     fn publish(&self) {
         self.door.send_replace(self.door());
+        if let Some(port) = &self.identity {
+            let generation = self.live.as_ref().map(|live| live.generation);
+            port.wire.send_if_modified(|wire| {
+                let changed = wire.as_ref().map(|wire| wire.generation) != generation;
+                *wire = self.live.as_ref().map(|live| Wire {
+                    link: live.link.clone(),
+                    generation: live.generation,
+                    identified: live.identified,
+                });
+                changed
+            });
+        }
         let state = self.state();
         let health = self.live.as_ref().map(|live| live.link.health());
         let last_failure = self.machine.last_failure().cloned();
@@ -386,12 +457,22 @@ async fn news(live: Option<&mut Live>) -> Event {
             closed = &mut live.driver => return Event::Lost(closed),
             Some(news) = live.incoming.next() => match news {
                 News::Pong { .. } => return Event::Pong,
-                News::Control(control) => tracing::trace!(?control, "nobody waits for this frame"),
+                News::Control(control) => return Event::Control(control),
                 // A gateway opens no streams; dropped, the request is refused.
                 News::Request(_) => {}
             },
         }
     }
+}
+
+/// What connections show, when it changes; nothing, for ever, without an identity.
+async fn changed(port: Option<&mut Port>) -> Shown {
+    if let Some(port) = port
+        && port.shown.changed().await.is_ok()
+    {
+        return port.shown.borrow_and_update().clone();
+    }
+    pending().await
 }
 
 /// The result of a future that may not be there.

@@ -25,8 +25,7 @@ mod door;
 mod driver;
 mod exchange;
 mod failure;
-#[allow(dead_code)] // The driver does not run it yet.
-mod identity;
+pub mod identity;
 mod state;
 mod status;
 mod task;
@@ -51,6 +50,8 @@ pub use seacat_proto::{Bytes, Reason, ReplyHead, RequestHead};
 pub use status::{State, Status, TlsInfo};
 pub use upload::{BodyError, NoBody, RequestBody};
 
+use identity::Identity;
+
 use door::Door;
 use driver::{Driver, Wishes};
 
@@ -65,6 +66,7 @@ struct Inner {
     wishes: watch::Sender<Wishes>,
     door: watch::Receiver<Door>,
     status: watch::Receiver<Status>,
+    identity: Option<Identity>,
     wait: Duration,
 }
 
@@ -74,7 +76,8 @@ impl Channel {
     /// # Panics
     /// Outside a tokio runtime with I/O and time.
     #[must_use]
-    pub fn start(config: ChannelConfig) -> Self {
+    pub fn start(mut config: ChannelConfig) -> Self {
+        let (identity, port) = config.identity.take().map(Identity::start).unzip();
         let (wishes, wished) = watch::channel(Wishes {
             connect: config.connect,
             nudges: 0,
@@ -100,12 +103,13 @@ impl Channel {
         };
         let (status_sender, status) = watch::channel(off);
         let wait = config.wait;
-        tokio::spawn(Driver::new(config, wished, door_sender, status_sender).run());
+        tokio::spawn(Driver::new(config, wished, door_sender, status_sender, port).run());
         Self {
             inner: Arc::new(Inner {
                 wishes,
                 door,
                 status,
+                identity,
                 wait,
             }),
         }
@@ -160,6 +164,12 @@ impl Channel {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.inner.status.clone()
+    }
+
+    /// Who we are towards the gateway, unless the channel is anonymous.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.inner.identity.as_ref()
     }
 
     /// The pulse of the connection at this moment, if there is one.
