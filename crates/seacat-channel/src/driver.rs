@@ -180,8 +180,10 @@ impl Driver {
 
     fn show(&mut self, shown: Shown) {
         let moved = shown.moves != self.shown.moves;
+        // Who was nobody and stays nobody need not move.
+        let matters = shown.certified.is_some() || self.shown.certified.is_some();
         self.shown = shown;
-        if moved {
+        if moved && matters {
             self.step(Input::Identity);
         }
     }
@@ -194,11 +196,17 @@ impl Driver {
         }
     }
 
-    /// Tells the identity when it was its certificate that was refused.
-    fn look_for_refusal(&self, failure: &Failure) {
-        if matches!(failure, Failure::ClientCertRefused { .. }) && self.shown.certified.is_some() {
-            self.hear(Heard::Refused);
+    /// If it was the certificate that was refused, the identity is told, and the next attempt
+    /// goes without: no reason to give up.
+    fn was_refusal(&mut self, failure: &Failure) -> bool {
+        let refused = matches!(failure, Failure::ClientCertRefused { .. });
+        if !refused || self.shown.certified.take().is_none() {
+            return false;
         }
+        tracing::warn!(%failure, "connecting without it");
+        self.hear(Heard::Refused);
+        self.step(Input::Identity);
+        true
     }
 
     /// Waits for one thing. Safe to call again and again: nothing that was ready is lost.
@@ -269,8 +277,10 @@ impl Driver {
         let Dialled { secured, address } = match outcome {
             Ok(dialled) => *dialled,
             Err(failure) => {
-                self.look_for_refusal(&failure);
-                return self.step(Input::Failed(failure));
+                if !self.was_refusal(&failure) {
+                    self.step(Input::Failed(failure));
+                }
+                return;
             }
         };
         let Phase::Dialing { gateway } = *self.machine.phase() else {
@@ -296,8 +306,9 @@ impl Driver {
     fn lost(&mut self, closed: Closed) {
         self.live = None;
         let failure = Failure::from_closed(closed);
-        self.look_for_refusal(&failure);
-        self.step(Input::Lost(failure));
+        if !self.was_refusal(&failure) {
+            self.step(Input::Lost(failure));
+        }
     }
 
     fn step(&mut self, input: Input) {

@@ -236,3 +236,7 @@ pub fn day(seconds: i64) -> String {
         Err(_) => "an unknown day".to_owned(),
     }
 }
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;

@@ -410,10 +410,11 @@ impl Runner {
 
     /// Gives the store the next job, if it is free.
     fn work(&mut self) {
-        if self.store.is_none() {
+        let Some(mut store) = self.store.take() else {
             return;
-        }
-        let (Some(job), Some(mut store)) = (self.jobs.pop_front(), self.store.take()) else {
+        };
+        let Some(job) = self.jobs.pop_front() else {
+            self.store = Some(store);
             return;
         };
         let key = self.found.key.clone();

@@ -67,7 +67,7 @@ fn life(store: &mut Store, sent: &mut Option<Vec<u8>>) -> Result<(), StoreError>
             let id = new_id();
             store.remember_place(Place::Making(id.clone()))?;
             store.keep(&key(), id)?;
-            Arc::new(RsaKey::new(&crate::identity::testing::key())?)
+            Arc::new(RsaKey::new(&key())?)
         }
     };
     if found.request.is_none() || store.record.mark == Mark::Idle {
