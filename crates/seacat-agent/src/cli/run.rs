@@ -24,6 +24,7 @@ pub(super) fn run(here: &Here, demo: bool, out: &mut dyn Write) -> Result<Exit, 
     let setup = Setup {
         loaded,
         sources: here.sources.clone(),
+        state_dir: here.places.state_dir.clone(),
         demo,
         log: Some(log),
     };

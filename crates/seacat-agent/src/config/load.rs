@@ -308,6 +308,7 @@ impl Layers {
         let Config {
             proxy,
             gateways,
+            identity,
             log,
             ..
         } = &self.config;
@@ -351,6 +352,9 @@ impl Layers {
             if let Err(error) = gateway.validate() {
                 wrong.push(format!("gateway {}: {error}", gateway.name));
             }
+        }
+        if let Err(error) = identity.subject.validate() {
+            wrong.push(format!("identity: {error}"));
         }
         if log.max_file > log.max_total {
             wrong.push("log.max_file is greater than log.max_total".to_owned());

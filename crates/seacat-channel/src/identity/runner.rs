@@ -133,7 +133,7 @@ pub(crate) struct Runner {
 }
 
 enum Event {
-    Worked(Store, Done),
+    Worked(Box<(Store, Done)>),
     Wire,
     Heard(Heard),
     Wish(Wish),
@@ -182,7 +182,7 @@ impl Runner {
             self.work();
             self.publish();
             match self.next_event().await {
-                Event::Worked(store, done) => self.worked(store, done),
+                Event::Worked(worked) => self.worked(worked.0, worked.1),
                 Event::Wire => self.wire_changed(),
                 Event::Heard(Heard::Frame(frame)) => self.frame(frame),
                 Event::Heard(Heard::Refused) => self.tell(Input::Refused),
@@ -207,7 +207,7 @@ impl Runner {
         };
         tokio::select! {
             worked = at_work => match worked {
-                Ok((store, done)) => Event::Worked(store, done),
+                Ok(worked) => Event::Worked(Box::new(worked)),
                 Err(error) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),
                     Err(_) => Event::Over,

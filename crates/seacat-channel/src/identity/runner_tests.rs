@@ -176,13 +176,12 @@ fn reply(frame: &Control, gate: &mut Gate) -> Option<Control> {
 }
 
 async fn phase(identity: &Identity, wanted: Phase) -> IdentityStatus {
-    let (mut status, status_now) = (identity.status(), identity.status());
+    let (mut status, last) = (identity.status(), identity.status());
     let reached = status.wait_for(|status| status.phase == wanted);
-    let reached = timeout(Duration::from_secs(30), reached).await;
-    reached
-        .unwrap_or_else(|_| panic!("{wanted:?} is not reached"))
-        .unwrap()
-        .clone()
+    match timeout(Duration::from_secs(30), reached).await {
+        Ok(status) => status.unwrap().clone(),
+        Err(_) => panic!("{wanted:?} is not reached: {:?}", last.borrow().phase),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

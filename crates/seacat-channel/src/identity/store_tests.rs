@@ -83,13 +83,13 @@ fn life(store: &mut Store, sent: &mut Option<Vec<u8>>) -> Result<(), StoreError>
 /// Runs `story` with the plug pulled at every write point in turn, and looks at what a next start
 /// makes of it.
 fn pull_the_plug(
-    trouble: Option<KeyringError>,
+    trouble: Option<&KeyringError>,
     check: impl Fn(usize, Option<Vec<u8>>, &mut Store),
 ) -> usize {
     for points in 0.. {
         let folder = tempfile::tempdir().unwrap();
         let (vault, handle) = vault();
-        vault.set_trouble(trouble.clone());
+        vault.set_trouble(trouble.cloned());
         let mut disk = Disk::new(folder.path().join("identity"));
         disk.fuse = Fuse::after(points);
         let mut sent = None;
@@ -109,7 +109,7 @@ fn pull_the_plug(
 fn killed_at_every_write_point_the_next_start_continues() {
     let mut total = 0;
     for trouble in [None, Some(KeyringError::Silent)] {
-        total += pull_the_plug(trouble.clone(), |points, sent, next| {
+        total += pull_the_plug(trouble.as_ref(), |points, sent, next| {
             let found = next.open().unwrap();
             if let Some(sent) = sent {
                 let key = found

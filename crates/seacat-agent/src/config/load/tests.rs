@@ -134,7 +134,7 @@ fn faults_name_place_and_remedy() {
             "zzz = 1",
             1,
             1,
-            "known here: proxy, route, gateway, channel, log",
+            "known here: proxy, route, gateway, channel, identity, log",
         ),
         (
             "[proxy]\nport = \"3128\"",
