@@ -116,7 +116,9 @@ fn judge(fate: &Fate, reply: &Reply, seen: &[Seen]) -> Result<(), String> {
         Fate::Refused(status, code) => answered(&[*status], Some(code)).and_then(|()| ended()),
         Fate::Own(status, code) => answered(&[*status], Some(code)),
         Fate::Page(status) => answered(&[*status], None),
-        Fate::Dropped => answered(&[], None).and_then(|()| ended()),
+        Fate::Dropped => answered(&[], None)
+            .or_else(|_| answered(&[400], Some("SC-BODY-CUT")))
+            .and_then(|()| ended()),
     }
 }
 
