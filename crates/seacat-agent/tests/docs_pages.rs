@@ -1,5 +1,6 @@
-//! `docs/errors.md` is written by this test: `SEACAT_BLESS=1 cargo test -p seacat-agent --test
-//! errors_page`. Without the variable it checks that the page says what the program says.
+//! `docs/errors.md` and the tables of `docs/configuration.md` are written by this test:
+//! `SEACAT_BLESS=1 cargo test -p seacat-agent --test docs_pages`. Without the variable it checks
+//! that the pages say what the program says.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
@@ -7,6 +8,9 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use seacat_agent::config::elements::{GATEWAY_SETTINGS, MAP_SETTINGS, ROUTE_SETTINGS};
+use seacat_agent::config::schema::Config;
+use seacat_agent::config::settings::{SETTINGS, Setting};
 use seacat_agent::status::advice;
 use seacat_channel::{Closed, Failure, Stage};
 
@@ -108,18 +112,73 @@ fn page() -> String {
     page
 }
 
-#[test]
-fn the_page_says_what_the_program_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors.md");
-    let page = page();
+/// The generated part of the page on configuration.
+fn settings() -> String {
+    let mut page = String::from("| setting | takes | default | environment | |\n");
+    page.push_str("| --- | --- | --- | --- | --- |\n");
+    let defaults = Config::default();
+    for setting in SETTINGS {
+        let default = setting.shown(&defaults).unwrap_or_default();
+        let (key, takes, doc) = (setting.key, setting.takes, setting.doc);
+        let environment = setting.environment_name();
+        writeln!(
+            page,
+            "| `{key}` | {takes} | {default} | `{environment}` | {doc} |"
+        )
+        .unwrap();
+    }
+    list(&mut page, "[[gateway]]", GATEWAY_SETTINGS);
+    list(&mut page, "[[proxy.map]]", MAP_SETTINGS);
+    list(&mut page, "[[route]]", ROUTE_SETTINGS);
+    page
+}
+
+fn list<T>(page: &mut String, name: &str, settings: &[Setting<T>]) {
+    writeln!(
+        page,
+        "\n### `{name}`\n\n| key | takes | |\n| --- | --- | --- |"
+    )
+    .unwrap();
+    for Setting {
+        key,
+        takes,
+        doc,
+        required,
+        ..
+    } in settings
+    {
+        let required = if *required { "Required. " } else { "" };
+        writeln!(page, "| `{key}` | {takes} | {required}{doc} |").unwrap();
+    }
+}
+
+/// Writes or checks one page.
+fn keep(name: &str, page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs")
+        .join(name);
     if std::env::var_os("SEACAT_BLESS").is_some() {
-        std::fs::write(&path, &page).unwrap();
+        std::fs::write(&path, page).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         kept == page,
-        "docs/errors.md is out of date: run with SEACAT_BLESS=1"
+        "docs/{name} is out of date: run with SEACAT_BLESS=1"
     );
+}
+
+#[test]
+fn the_page_of_errors_says_what_the_program_says() {
+    keep("errors.md", &page());
+}
+
+#[test]
+fn the_page_of_settings_says_what_the_program_says() {
+    const MARK: &str = "<!-- generated from here on -->\n\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let kept = std::fs::read_to_string(path).unwrap();
+    let (by_hand, _) = kept.split_once(MARK).expect("the mark");
+    keep("configuration.md", &[by_hand, MARK, &settings()].concat());
 }
 
 #[test]
