@@ -142,7 +142,7 @@ fn send(world: &World, bytes: &str, finish: bool) -> Reply {
         reply.statuses.push(answer.status);
         reply.code = answer.code().or(reply.code);
     }
-    let (_, ended) = client.read_away(Duration::from_millis(1));
+    let ended = client.has_ended();
     reply.ended = ended;
     reply
 }

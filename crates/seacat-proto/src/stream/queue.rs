@@ -11,8 +11,6 @@ pub(crate) struct SendQueue {
     bytes: usize,
     /// The end has been asked for and not been sent.
     fin: bool,
-    /// The stream stands in the outbox's ring.
-    pub(crate) waiting: bool,
 }
 
 impl SendQueue {
