@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a client waits for any one read. Longer than the proxy waits for its channel (10 s):
 /// whoever reaches this has met a hang.

@@ -253,7 +253,7 @@ impl Connection {
     pub fn room(&self, id: StreamId) -> usize {
         self.streams
             .get(&id)
-            .map_or(0, |s| Self::SEND_QUEUE.saturating_sub(s.queue.len()))
+            .map_or(0, |s| Self::SEND_QUEUE.saturating_sub(s.queue.bytes()))
     }
 
     /// Gives a stream up. Nothing of it is sent any more but RST_STREAM, and not even

@@ -29,6 +29,6 @@ pub(crate) struct Stream {
 impl Stream {
     /// Something waits, and the peer has room for it. The end alone needs no room.
     pub(crate) fn may_send(&self) -> bool {
-        !self.queue.is_empty() && (self.send_window != Some(0) || self.queue.len() == 0)
+        !self.queue.is_empty() && (self.send_window != Some(0) || self.queue.bytes() == 0)
     }
 }
