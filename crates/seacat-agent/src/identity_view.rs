@@ -94,10 +94,7 @@ impl IdentityView {
         line("key", self.key_problem.as_deref());
         line("problem", self.problem.as_deref());
         for (key, value) in &self.characteristics {
-            let meaning = FACTS
-                .iter()
-                .find(|(it, _)| it == key)
-                .map_or("", |(_, text)| text);
+            let meaning = FACTS.iter().find(|(it, _)| it == key).map_or("", |(_, text)| text);
             line("told", Some(&format!("{key} = {value} ({meaning})")));
         }
         out
@@ -121,28 +118,14 @@ fn words(phase: Phase, tag: &str, until: &str) -> (&'static str, String, Option<
         Phase::NotEnrolled => ("not_enrolled", "not enrolled".into(), Some(ENROLL)),
         Phase::Ready => ("ready", format!("ready to enrol as {tag}"), None),
         Phase::Sent => ("sent", format!("request sent as {tag}"), None),
-        Phase::Waiting => (
-            "waiting",
-            format!("waiting for approval of {tag}"),
-            Some(APPROVE),
-        ),
+        Phase::Waiting => ("waiting", format!("waiting for approval of {tag}"), Some(APPROVE)),
         Phase::Installing => ("installing", "storing the certificate".into(), None),
         Phase::Enrolled => ("enrolled", format!("enrolled until {until} as {tag}"), None),
-        Phase::Renewing => (
-            "renewing",
-            format!("renewing; enrolled until {until} as {tag}"),
-            None,
-        ),
-        Phase::Expired => (
-            "expired",
-            format!("expired on {until}; asking again as {tag}"),
-            None,
-        ),
-        Phase::Forgotten => (
-            "forgotten",
-            format!("the gateway knows nothing of {tag}; asking again"),
-            None,
-        ),
+        Phase::Renewing => ("renewing", format!("renewing; enrolled until {until} as {tag}"), None),
+        Phase::Expired => ("expired", format!("expired on {until}; asking again as {tag}"), None),
+        Phase::Forgotten => {
+            ("forgotten", format!("the gateway knows nothing of {tag}; asking again"), None)
+        }
         Phase::Revoked => (
             "revoked",
             format!(

@@ -62,10 +62,7 @@ impl Ca {
         params: &CertificateParams,
     ) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let (certificate, key) = self.issue(params);
-        (
-            vec![certificate],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
+        (vec![certificate], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
     }
 
     /// An ordinary TLS server for [`HOST`].
@@ -81,10 +78,7 @@ impl Ca {
         GatewayConfig {
             port: address.port(),
             address: Some(address.ip()),
-            trust: Trust {
-                roots: Roots::Pem(self.pem()),
-                pins: vec![],
-            },
+            trust: Trust { roots: Roots::Pem(self.pem()), pins: vec![] },
             ..GatewayConfig::new(HOST)
         }
     }
@@ -94,9 +88,7 @@ impl Ca {
 pub(crate) fn install_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .unwrap();
+        rustls::crypto::ring::default_provider().install_default().unwrap();
     });
 }
 
@@ -146,10 +138,7 @@ where
             connections.push(Task::spawn(serve(tcp)));
         }
     });
-    Server {
-        address,
-        _task: task,
-    }
+    Server { address, _task: task }
 }
 
 pub(crate) struct Server {
@@ -182,12 +171,7 @@ impl TestGateway {
                 list.lock().unwrap().push(Task::spawn(connection));
             }
         });
-        Self {
-            address,
-            requests,
-            connections,
-            _accept: accept,
-        }
+        Self { address, requests, connections, _accept: accept }
     }
 
     /// The next request, on whatever connection.
@@ -228,10 +212,7 @@ async fn connection(
 /// Answers with a status and a body.
 pub(crate) fn answer(request: &mut Request, status: u16, body: &'static str) {
     request.reply.reply(ReplyHead::new(status), false).unwrap();
-    request
-        .reply
-        .send(Bytes::from_static(body.as_bytes()))
-        .unwrap();
+    request.reply.send(Bytes::from_static(body.as_bytes())).unwrap();
     request.reply.finish().unwrap();
 }
 

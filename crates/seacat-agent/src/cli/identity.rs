@@ -60,17 +60,9 @@ pub(super) fn identity(
                 writeln!(out, "nothing was deleted")?;
                 return Ok(Exit::Failed);
             }
-            wish(
-                here,
-                Request::ResetIdentity,
-                "key and certificate are deleted",
-                out,
-            )
+            wish(here, Request::ResetIdentity, "key and certificate are deleted", out)
         }
-        IdentityAction::Import {
-            file,
-            password_file,
-        } => {
+        IdentityAction::Import { file, password_file } => {
             let request = Request::ImportIdentity {
                 file: Secret(BASE64.encode(read_small(&file)?)),
                 password: password_file.as_deref().map(read_password).transpose()?,
@@ -137,10 +129,7 @@ fn is_sure() -> Result<bool, CliError> {
         ));
     }
     let mut stderr = io::stderr();
-    write!(
-        stderr,
-        "Delete key and certificate? They cannot be had back. Type yes: "
-    )?;
+    write!(stderr, "Delete key and certificate? They cannot be had back. Type yes: ")?;
     stderr.flush()?;
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
@@ -148,10 +137,7 @@ fn is_sure() -> Result<bool, CliError> {
 }
 
 fn read_small(path: &Path) -> Result<Vec<u8>, CliError> {
-    let failed = |source| CliError::System {
-        doing: "read the file",
-        source,
-    };
+    let failed = |source| CliError::System { doing: "read the file", source };
     let length = fs::metadata(path).map_err(failed)?.len();
     if length > LARGEST {
         return Err(CliError::Usage(format!(

@@ -69,10 +69,7 @@ pub struct Map {
 
 impl Default for Map {
     fn default() -> Self {
-        Self {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            host: String::new(),
-        }
+        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), host: String::new() }
     }
 }
 
@@ -88,10 +85,7 @@ pub struct Route {
 impl Default for Route {
     fn default() -> Self {
         let everything = "*".parse().expect("a pattern by definition");
-        Self {
-            pattern: everything,
-            to: Action::default(),
-        }
+        Self { pattern: everything, to: Action::default() }
     }
 }
 
@@ -217,12 +211,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            level: Level::Info,
-            file: true,
-            max_file: 2 << 20,
-            max_total: 10 << 20,
-        }
+        Self { level: Level::Info, file: true, max_file: 2 << 20, max_total: 10 << 20 }
     }
 }
 

@@ -78,12 +78,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
         doc: "File readable by you alone with one line `user:password` that clients must show.",
         required: false,
         set: |c, v| put(&mut c.proxy.credentials_file, value::path(v).map(Some)),
-        get: |c| {
-            c.proxy
-                .credentials_file
-                .as_ref()
-                .map(|p| p.display().to_string().into())
-        },
+        get: |c| c.proxy.credentials_file.as_ref().map(|p| p.display().to_string().into()),
     },
     Setting {
         key: "proxy.max_connections",
@@ -114,12 +109,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
         takes: "tables with host, or \"HOST[:PORT]\"",
         doc: "The gateways; with none the built-in one is used.",
         required: false,
-        set: |c, v| {
-            put(
-                &mut c.gateways,
-                value::tables(v, GATEWAY_SETTINGS, parse_gateway),
-            )
-        },
+        set: |c, v| put(&mut c.gateways, value::tables(v, GATEWAY_SETTINGS, parse_gateway)),
         get: |c| Some(value::show_tables(&c.gateways, GATEWAY_SETTINGS)),
     },
     Setting {
@@ -127,12 +117,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
         takes: "a time",
         doc: "How long a request waits for the channel before it is answered 503.",
         required: false,
-        set: |c, v| {
-            put(
-                &mut c.channel.wait,
-                value::duration(v, Duration::ZERO..=SECOND * 600),
-            )
-        },
+        set: |c, v| put(&mut c.channel.wait, value::duration(v, Duration::ZERO..=SECOND * 600)),
         get: |c| Some(value::show_duration(c.channel.wait).into()),
     },
     Setting {
@@ -140,12 +125,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
         takes: "a time",
         doc: "From one answered PING to the next; two unanswered mean the connection is dead.",
         required: false,
-        set: |c, v| {
-            put(
-                &mut c.channel.keepalive,
-                value::duration(v, SECOND * 5..=SECOND * 300),
-            )
-        },
+        set: |c, v| put(&mut c.channel.keepalive, value::duration(v, SECOND * 5..=SECOND * 300)),
         get: |c| Some(value::show_duration(c.channel.keepalive).into()),
     },
     Setting {
@@ -153,12 +133,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
         takes: "a time",
         doc: "How long requests may finish when the program is told to stop.",
         required: false,
-        set: |c, v| {
-            put(
-                &mut c.channel.drain,
-                value::duration(v, Duration::ZERO..=SECOND * 600),
-            )
-        },
+        set: |c, v| put(&mut c.channel.drain, value::duration(v, Duration::ZERO..=SECOND * 600)),
         get: |c| Some(value::show_duration(c.channel.drain).into()),
     },
     Setting {
@@ -239,15 +214,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
         doc: "What the gateway is told about this computer: label, version, name, processor, system.",
         required: false,
         set: |c, v| put(&mut c.identity.characteristics, characteristics(v)),
-        get: |c| {
-            Some(
-                c.identity
-                    .characteristics
-                    .iter()
-                    .map(String::as_str)
-                    .collect(),
-            )
-        },
+        get: |c| Some(c.identity.characteristics.iter().map(String::as_str).collect()),
     },
     Setting {
         key: "log.level",
@@ -284,11 +251,8 @@ pub static SETTINGS: &[Setting<Config>] = &[
 ];
 
 /// The words for [`Enroll`].
-pub(crate) const ENROLL: [(&str, Enroll); 3] = [
-    ("auto", Enroll::Auto),
-    ("manual", Enroll::Manual),
-    ("off", Enroll::Off),
-];
+pub(crate) const ENROLL: [(&str, Enroll); 3] =
+    [("auto", Enroll::Auto), ("manual", Enroll::Manual), ("off", Enroll::Off)];
 
 /// The words for [`KeyStore`].
 pub(crate) const KEY_STORES: [(&str, KeyStore); 2] =
@@ -301,10 +265,7 @@ fn name(value: &Value) -> Read<Option<String>> {
 fn key_bits(value: &Value) -> Read<KeySize> {
     let sizes = [KeySize::Rsa2048, KeySize::Rsa3072, KeySize::Rsa4096];
     let wanted = value.as_integer();
-    match sizes
-        .into_iter()
-        .find(|size| wanted == Some(size.bits() as i64))
-    {
+    match sizes.into_iter().find(|size| wanted == Some(size.bits() as i64)) {
         Some(size) => Ok(size),
         None => value::refuse(value, "must be 2048, 3072 or 4096"),
     }
@@ -313,10 +274,7 @@ fn key_bits(value: &Value) -> Read<KeySize> {
 /// A list of known keys, or one text with commas between them.
 fn characteristics(value: &Value) -> Read<Vec<String>> {
     let keys: Option<Vec<String>> = match (value.as_array(), value.as_str()) {
-        (Some(list), _) => list
-            .iter()
-            .map(|it| it.as_str().map(str::to_owned))
-            .collect(),
+        (Some(list), _) => list.iter().map(|it| it.as_str().map(str::to_owned)).collect(),
         (None, Some(text)) => {
             let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
             Some(keys.map(str::to_owned).collect())
@@ -341,10 +299,7 @@ pub(crate) const LEVELS: [(&str, Level); 5] = [
 
 /// The word for a meaning. Every meaning has one: a test walks the tables.
 pub(crate) fn word_of<T: PartialEq>(words: &[(&'static str, T)], meaning: &T) -> &'static str {
-    words
-        .iter()
-        .find(|(_, m)| m == meaning)
-        .map_or("?", |(word, _)| word)
+    words.iter().find(|(_, m)| m == meaning).map_or("?", |(word, _)| word)
 }
 
 #[cfg(test)]
@@ -370,11 +325,7 @@ mod tests {
         for setting in SETTINGS {
             let mut config = Config::default();
             if let Some(value) = (setting.get)(&config) {
-                assert!(
-                    (setting.set)(&mut config, &value).is_ok(),
-                    "{}",
-                    setting.key
-                );
+                assert!((setting.set)(&mut config, &value).is_ok(), "{}", setting.key);
             }
             assert_eq!(config, Config::default(), "{}", setting.key);
         }
@@ -391,23 +342,11 @@ mod tests {
             ("[::1]:8443", "::1", 8443),
         ] {
             let gateway = parse_gateway(text).unwrap();
-            assert_eq!(
-                (gateway.host.as_str(), gateway.port),
-                (host, port),
-                "{text}"
-            );
+            assert_eq!((gateway.host.as_str(), gateway.port), (host, port), "{text}");
         }
-        for text in [
-            "",
-            ":443",
-            "gw:",
-            "gw:0",
-            "gw:65536",
-            "gw:x",
-            "https://gw",
-            "[::1",
-            "[::1]443x",
-        ] {
+        for text in
+            ["", ":443", "gw:", "gw:0", "gw:65536", "gw:x", "https://gw", "[::1", "[::1]443x"]
+        {
             assert!(parse_gateway(text).is_err(), "{text}");
         }
     }

@@ -31,9 +31,7 @@ pub(super) async fn answer(identity: Option<&Identity>, request: &Request) -> Op
         Request::ResetIdentity => done(identity.reset().await),
         Request::ImportIdentity { file, password } => match read(file, password.as_ref()) {
             Ok(imported) => done(identity.import(imported).await),
-            Err(why) => Answer::Error {
-                message: why.to_string(),
-            },
+            Err(why) => Answer::Error { message: why.to_string() },
         },
         Request::ExportRequest => pem("CERTIFICATE REQUEST", identity.request().await),
         Request::ExportCertificate => pem("CERTIFICATE", identity.certificate().await),
@@ -42,12 +40,8 @@ pub(super) async fn answer(identity: Option<&Identity>, request: &Request) -> Op
 }
 
 fn read(file: &Secret, password: Option<&Secret>) -> Result<Imported, ImportError> {
-    let bytes = BASE64
-        .decode(&file.0)
-        .map_err(|_| ImportError::Unreadable)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let bytes = BASE64.decode(&file.0).map_err(|_| ImportError::Unreadable)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     Imported::read(&bytes, password.map(|it| it.0.as_str()), now)
 }
@@ -60,16 +54,12 @@ fn done(outcome: Result<(), IdentityError>) -> Answer {
 }
 
 fn error(why: &IdentityError) -> Answer {
-    Answer::Error {
-        message: why.to_string(),
-    }
+    Answer::Error { message: why.to_string() }
 }
 
 fn pem(label: &str, der: Result<Vec<u8>, IdentityError>) -> Answer {
     match der {
-        Ok(der) => Answer::Pem {
-            text: to_pem(label, &der),
-        },
+        Ok(der) => Answer::Pem { text: to_pem(label, &der) },
         Err(why) => error(&why),
     }
 }
@@ -81,10 +71,7 @@ fn to_pem(label: &str, der: &[u8]) -> String {
         .chunks(PEM_LINE)
         .map(|line| line.iter().copied().map(char::from).collect())
         .collect();
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        lines.join("\n")
-    )
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 #[cfg(test)]
@@ -115,9 +102,6 @@ mod tests {
             password: Some(Secret("hunter2".into())),
         };
         let shown = format!("{request:?}");
-        assert!(
-            !shown.contains("a2V5") && !shown.contains("hunter2"),
-            "{shown}"
-        );
+        assert!(!shown.contains("a2V5") && !shown.contains("hunter2"), "{shown}");
     }
 }

@@ -49,11 +49,7 @@ impl Certificate {
             public_key: it.public_key().subject_public_key.data.to_vec(),
             subject: printable(&it.subject().to_string()),
             issuer: printable(&it.issuer().to_string()),
-            serial: it
-                .raw_serial()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            serial: it.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
         })
     }
 

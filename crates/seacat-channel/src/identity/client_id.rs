@@ -31,12 +31,8 @@ impl ClientId {
         // Ten bytes are two groups of forty bits, eight characters each.
         let groups = self.0[..TAG_BYTES].chunks(5);
         let letters = groups.flat_map(|group| {
-            let bits = group
-                .iter()
-                .fold(0_u64, |bits, &byte| bits << 8 | u64::from(byte));
-            (0..8)
-                .rev()
-                .map(move |at| char::from(BASE32[(bits >> (5 * at) & 31) as usize]))
+            let bits = group.iter().fold(0_u64, |bits, &byte| bits << 8 | u64::from(byte));
+            (0..8).rev().map(move |at| char::from(BASE32[(bits >> (5 * at) & 31) as usize]))
         });
         format!("[{}]", letters.collect::<String>())
     }
@@ -67,11 +63,7 @@ mod tests {
         id[..10].copy_from_slice(&[0x76, 0x38, 0xf3, 0xce, 0x4f, 0xee, 0x01, 0x4e, 0x82, 0x8a]);
         assert_eq!(ClientId(id).tag(), "[OY4PHTSP5YAU5AUK]");
         assert_eq!(ClientId(id).to_string().len(), 96);
-        assert!(
-            ClientId(id)
-                .to_string()
-                .starts_with("7638f3ce4fee014e828a00")
-        );
+        assert!(ClientId(id).to_string().starts_with("7638f3ce4fee014e828a00"));
     }
 
     /// The keys that the reference client showed its gateway. The ids were computed from them by
@@ -84,9 +76,6 @@ mod tests {
                         f1a6752b1947801f10482a0e66e1830d77ed19ba561fb111";
         assert_eq!(id.to_string(), expected);
         assert_eq!(id.tag(), "[6X44WDUMSC2PK46D]");
-        assert_eq!(
-            ClientId::of(&key("cert_query_anonymous")).tag(),
-            "[DHB63WMKUJLQLBI6]"
-        );
+        assert_eq!(ClientId::of(&key("cert_query_anonymous")).tag(), "[DHB63WMKUJLQLBI6]");
     }
 }

@@ -73,10 +73,8 @@ impl Subject {
     fn params(&self) -> Result<CertificateParams, SubjectError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = self.name()?;
-        params.key_usages = vec![
-            KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyEncipherment,
-        ];
+        params.key_usages =
+            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         if let Some(label) = &self.application {
             if !label.is_ascii() || label.len() > LONGEST {
                 return Err(SubjectError::Application(label.clone()));
@@ -88,9 +86,7 @@ impl Subject {
             params.custom_extensions.push(extension);
         }
         if let Some(email) = &self.email {
-            params
-                .subject_alt_names
-                .push(SanType::Rfc822Name(address(email)?));
+            params.subject_alt_names.push(SanType::Rfc822Name(address(email)?));
         }
         Ok(params)
     }
@@ -102,11 +98,7 @@ impl Subject {
             ("the country", DnType::CountryName, &self.country),
             ("the state", DnType::StateOrProvinceName, &self.state),
             ("the locality", DnType::LocalityName, &self.locality),
-            (
-                "the organization",
-                DnType::OrganizationName,
-                &self.organization,
-            ),
+            ("the organization", DnType::OrganizationName, &self.organization),
             ("the unit", DnType::OrganizationalUnitName, &self.unit),
         ];
         for (what, kind, text) in parts {
@@ -161,10 +153,8 @@ pub enum CsrError {
 
 /// The request in DER.
 pub(crate) fn write(key: &dyn Key, subject: &Subject) -> Result<Vec<u8>, CsrError> {
-    let request = subject
-        .params()?
-        .serialize_request(&Signer(key))
-        .map_err(|_| CsrError::NotSigned)?;
+    let request =
+        subject.params()?.serialize_request(&Signer(key)).map_err(|_| CsrError::NotSigned)?;
     Ok(request.der().to_vec())
 }
 
@@ -233,19 +223,12 @@ mod tests {
         assert!(rest.is_empty());
         ours.verify_signature().unwrap();
         assert_eq!(ours.certification_request_info.version.0, 0);
-        assert_eq!(
-            ours.signature_algorithm.algorithm.to_id_string(),
-            "1.2.840.113549.1.1.11"
-        );
+        assert_eq!(ours.signature_algorithm.algorithm.to_id_string(), "1.2.840.113549.1.1.11");
         let theirs = golden("csr_with_subject")[8..].to_vec();
         let (_, theirs) = X509CertificationRequest::from_der(&theirs).unwrap();
         let email = |request: &X509CertificationRequest<'_>| {
             let alternative = extensions(request);
-            alternative
-                .into_iter()
-                .find(|it| it.0 == "2.5.29.17")
-                .unwrap()
-                .2
+            alternative.into_iter().find(|it| it.0 == "2.5.29.17").unwrap().2
         };
         let without_email = |request: &X509CertificationRequest<'_>| {
             let mut all = extensions(request);
@@ -268,38 +251,20 @@ mod tests {
         let der = write(&key, &Subject::default()).unwrap();
         let (_, request) = X509CertificationRequest::from_der(&der).unwrap();
         assert_eq!(request.certification_request_info.subject.to_string(), "");
-        assert_eq!(
-            extensions(&request),
-            [("2.5.29.15".into(), true, vec![3, 2, 5, 0xa0])]
-        );
+        assert_eq!(extensions(&request), [("2.5.29.15".into(), true, vec![3, 2, 5, 0xa0])]);
     }
 
     #[test]
     fn what_cannot_be_said() {
-        let country = |text: &str| Subject {
-            country: Some(text.into()),
-            ..Subject::default()
-        };
-        let email = |text: &str| Subject {
-            email: Some(text.into()),
-            ..Subject::default()
-        };
+        let country = |text: &str| Subject { country: Some(text.into()), ..Subject::default() };
+        let email = |text: &str| Subject { email: Some(text.into()), ..Subject::default() };
         for text in ["", "C", "CZE", "C1", "ČR"] {
-            assert_eq!(
-                country(text).validate(),
-                Err(SubjectError::Country(text.into()))
-            );
+            assert_eq!(country(text).validate(), Err(SubjectError::Country(text.into())));
         }
         for text in ["", "a", "@b", "a@", "a@b@c", "a b@c", "ž@c"] {
-            assert_eq!(
-                email(text).validate(),
-                Err(SubjectError::Email(text.into()))
-            );
+            assert_eq!(email(text).validate(), Err(SubjectError::Email(text.into())));
         }
-        let long = Subject {
-            common_name: Some("ž".repeat(65)),
-            ..Subject::default()
-        };
+        let long = Subject { common_name: Some("ž".repeat(65)), ..Subject::default() };
         assert!(matches!(long.validate(), Err(SubjectError::Long { .. })));
         assert_eq!(subject().validate(), Ok(()));
     }

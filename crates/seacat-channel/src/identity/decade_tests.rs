@@ -85,10 +85,7 @@ impl World {
     }
 
     fn now(&self) -> Now {
-        Now {
-            wall: self.truth() + self.error,
-            mono: self.mono,
-        }
+        Now { wall: self.truth() + self.error, mono: self.mono }
     }
 
     fn run(&mut self, years: i64) {
@@ -96,11 +93,7 @@ impl World {
         let mut turns = 0_u64;
         while self.time < end {
             turns += 1;
-            assert!(
-                turns < 200_000_000,
-                "no end in sight: {:?}",
-                self.machine.step()
-            );
+            assert!(turns < 200_000_000, "no end in sight: {:?}", self.machine.step());
             self.inbox.sort_by(|a, b| b.0.total_cmp(&a.0));
             let mail = self.inbox.last().map(|(at, _)| *at);
             let timer = self.machine.deadline(self.now()).map(|at| {
@@ -128,10 +121,7 @@ impl World {
         self.time += seconds;
         self.mono += Duration::from_secs_f64(seconds.max(0.0));
         let truth = self.truth();
-        let dressed = self
-            .machine
-            .certificate()
-            .is_some_and(|it| truth < it.not_after);
+        let dressed = self.machine.certificate().is_some_and(|it| truth < it.not_after);
         self.naked = if dressed { 0.0 } else { self.naked + seconds };
         self.longest_naked = self.longest_naked.max(self.naked);
     }
@@ -148,16 +138,8 @@ impl World {
         match self.trouble {
             Trouble::None | Trouble::Unlucky => {}
             Trouble::Ahead | Trouble::Behind => {
-                let sign = if self.trouble == Trouble::Ahead {
-                    1
-                } else {
-                    -1
-                };
-                self.error = if (365..730).contains(&day) {
-                    sign * YEAR
-                } else {
-                    0
-                };
+                let sign = if self.trouble == Trouble::Ahead { 1 } else { -1 };
+                self.error = if (365..730).contains(&day) { sign * YEAR } else { 0 };
             }
             Trouble::GatewayDown => match day % 365 {
                 100..107 => self.go_down(),
@@ -234,10 +216,7 @@ impl World {
         let input = match self.approved_at {
             Some(at) if at <= self.time => {
                 self.approved_at = None;
-                self.issued = Some(Validity {
-                    not_before: truth,
-                    not_after: truth + self.life,
-                });
+                self.issued = Some(Validity { not_before: truth, not_after: truth + self.life });
                 Input::Certificate
             }
             Some(_) => Input::NotYet,
@@ -262,10 +241,7 @@ impl World {
 
 #[test]
 fn ten_years_of_every_certificate_and_every_trouble() {
-    println!(
-        "{:>8} {:>12} {:>9} {:>9} {:>14}",
-        "life", "trouble", "csrs", "certs", "longest gap"
-    );
+    println!("{:>8} {:>12} {:>9} {:>9} {:>14}", "life", "trouble", "csrs", "certs", "longest gap");
     for (life, name) in [
         (60, "60 s"),
         (DAY, "1 day"),
@@ -289,12 +265,7 @@ fn ten_years_of_every_certificate_and_every_trouble() {
             assert!(fastest.is_none_or(|gap| gap >= PACE), "{case}: {fastest:?}");
             // Alive at the end, and enrolled not long ago.
             let lately = world.naked < 3.0 * 3600.0;
-            assert!(
-                lately,
-                "{case}: {:?} for {} s",
-                world.machine.step(),
-                world.naked
-            );
+            assert!(lately, "{case}: {:?} for {} s", world.machine.step(), world.naked);
             let longest = match trouble {
                 Trouble::GatewayDown => 36.0 * DAY as f64,
                 Trouble::Asleep => 11.0 * DAY as f64,
@@ -303,11 +274,7 @@ fn ten_years_of_every_certificate_and_every_trouble() {
             assert!(gap <= longest, "{case}: {gap} s without a certificate");
             // No more requests than certificates need: twice as many when luck is bad.
             let needed = (10 * YEAR / (life - life / 3).max(60)).max(10) as usize;
-            assert!(
-                world.tries.len() <= 3 * needed + 400,
-                "{case}: {} CSRs",
-                world.tries.len()
-            );
+            assert!(world.tries.len() <= 3 * needed + 400, "{case}: {} CSRs", world.tries.len());
         }
     }
 }

@@ -24,20 +24,13 @@ pub fn gather(keys: &[String], application: Option<&str>, version: &str) -> Vec<
         "oss" => Some(std::env::consts::OS.to_owned()),
         _ => None,
     };
-    let wanted = FACTS
-        .iter()
-        .filter(|(key, _)| keys.iter().any(|it| it == key));
-    wanted
-        .filter_map(|(key, _)| Some(((*key).to_owned(), known(key)?)))
-        .collect()
+    let wanted = FACTS.iter().filter(|(key, _)| keys.iter().any(|it| it == key));
+    wanted.filter_map(|(key, _)| Some(((*key).to_owned(), known(key)?))).collect()
 }
 
 fn computer_name() -> Option<String> {
-    system_file("/proc/sys/kernel/hostname").or_else(|| {
-        ["COMPUTERNAME", "HOSTNAME"]
-            .iter()
-            .find_map(|name| std::env::var(name).ok())
-    })
+    system_file("/proc/sys/kernel/hostname")
+        .or_else(|| ["COMPUTERNAME", "HOSTNAME"].iter().find_map(|name| std::env::var(name).ok()))
 }
 
 fn system_file(path: &str) -> Option<String> {
@@ -48,14 +41,7 @@ fn system_file(path: &str) -> Option<String> {
 
 /// By which a change is noticed.
 pub(crate) fn fingerprint(facts: &[(String, String)]) -> String {
-    let text: String = facts
-        .iter()
-        .map(|(key, value)| format!("{key}\u{1f}{value}\0"))
-        .collect();
+    let text: String = facts.iter().map(|(key, value)| format!("{key}\u{1f}{value}\0")).collect();
     let digest = digest(&SHA256, text.as_bytes());
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -85,9 +85,7 @@ impl Imported {
             .find_map(|der| Certificate::read_for(der, public.public_key()).ok())
             .ok_or(ImportError::Mismatch)?;
         if fitting.validity.not_after <= now {
-            return Err(ImportError::Expired {
-                not_after: super::day(fitting.validity.not_after),
-            });
+            return Err(ImportError::Expired { not_after: super::day(fitting.validity.not_after) });
         }
         let certificate = fitting.der().to_vec();
         Ok(Self { key, certificate })
@@ -112,23 +110,14 @@ fn from_pkcs12(bytes: &[u8], password: Option<&str>) -> Result<Contents, ImportE
             _ => ImportError::Unreadable,
         }
     })?;
-    let keys = archive
-        .keys
-        .iter()
-        .map(|bag| PrivateKey::from_pkcs8(bag.key.as_der().to_vec()));
+    let keys = archive.keys.iter().map(|bag| PrivateKey::from_pkcs8(bag.key.as_der().to_vec()));
     let certificates = archive.certs.iter().map(|bag| bag.cert.as_der().to_vec());
     Ok((keys.collect(), certificates.collect()))
 }
 
 fn from_pem(bytes: &[u8]) -> Result<Contents, ImportError> {
-    let locked = [
-        &b"BEGIN ENCRYPTED PRIVATE KEY"[..],
-        b"Proc-Type: 4,ENCRYPTED",
-    ];
-    if locked
-        .iter()
-        .any(|mark| bytes.windows(mark.len()).any(|window| window == *mark))
-    {
+    let locked = [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
+    if locked.iter().any(|mark| bytes.windows(mark.len()).any(|window| window == *mark)) {
         return Err(ImportError::EncryptedPem);
     }
     let certificates: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(bytes)

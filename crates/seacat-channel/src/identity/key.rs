@@ -212,10 +212,7 @@ mod tests {
         let private = key();
         let public = RsaKey::new(&private).unwrap();
         assert_eq!(format!("{private:?}"), "PrivateKey(…)");
-        assert_eq!(
-            format!("{public:?}"),
-            format!("RsaKey({})", public.client_id().tag())
-        );
+        assert_eq!(format!("{public:?}"), format!("RsaKey({})", public.client_id().tag()));
     }
 
     #[test]
@@ -236,9 +233,8 @@ mod tests {
 
     #[test]
     fn the_sizes() {
-        let bits: Vec<usize> = [KeySize::Rsa2048, KeySize::Rsa3072, KeySize::Rsa4096]
-            .map(KeySize::bits)
-            .to_vec();
+        let bits: Vec<usize> =
+            [KeySize::Rsa2048, KeySize::Rsa3072, KeySize::Rsa4096].map(KeySize::bits).to_vec();
         assert_eq!(bits, [2048, 3072, 4096]);
         let key = RsaKey::new(&PrivateKey::generate(KeySize::Rsa3072).unwrap()).unwrap();
         assert_eq!(key.pair.public().modulus_len() * 8, 3072);

@@ -270,8 +270,7 @@ impl Lifecycle {
     }
 
     pub(crate) fn is_expired(&self, now: Now) -> bool {
-        self.certificate
-            .is_some_and(|it| self.calendar(now) >= it.not_after)
+        self.certificate.is_some_and(|it| self.calendar(now) >= it.not_after)
     }
 
     /// The date. It is no earlier than the certificate's first day and the time we have had it
@@ -281,9 +280,7 @@ impl Lifecycle {
         let Some(it) = self.certificate else {
             return now.wall;
         };
-        let age = self
-            .held_since
-            .map(|since| now.mono.saturating_duration_since(since).as_secs());
+        let age = self.held_since.map(|since| now.mono.saturating_duration_since(since).as_secs());
         let age = i64::try_from(age.unwrap_or(0)).unwrap_or(i64::MAX);
         let earliest = it.not_before.saturating_add(age);
         if self.clock_is_ahead && now.wall >= it.not_after {
@@ -351,15 +348,9 @@ impl Lifecycle {
         match opened {
             Opened::Missing => self.step = Step::NoKey { hold: None },
             Opened::Locked => {
-                self.step = Step::Locked {
-                    again: now.mono + HOLD,
-                };
+                self.step = Step::Locked { again: now.mono + HOLD };
             }
-            Opened::Found {
-                certificate,
-                mark,
-                last_try,
-            } => {
+            Opened::Found { certificate, mark, last_try } => {
                 self.certificate = certificate;
                 self.held_since = Some(now.mono);
                 self.last_try = last_try;
@@ -384,9 +375,7 @@ impl Lifecycle {
         if self.step == Step::Making {
             self.step = match done {
                 true => Step::Idle { hold: None },
-                false => Step::NoKey {
-                    hold: Some(now.mono + HOLD),
-                },
+                false => Step::NoKey { hold: Some(now.mono + HOLD) },
             };
         }
         Vec::new()
@@ -396,9 +385,7 @@ impl Lifecycle {
         if self.step == Step::Writing {
             self.step = match done {
                 true => Step::Ready,
-                false => Step::Idle {
-                    hold: Some(now.mono + HOLD),
-                },
+                false => Step::Idle { hold: Some(now.mono + HOLD) },
             };
         }
         Vec::new()
@@ -426,10 +413,7 @@ impl Lifecycle {
     /// Wire specification, section 3.8.
     fn reply(&mut self, flags: u8, now: Now) -> Vec<Action> {
         use seacat_proto::frame::CsrReply;
-        if !matches!(
-            self.step,
-            Step::Sent { .. } | Step::Waiting { .. } | Step::Asked { .. }
-        ) {
+        if !matches!(self.step, Step::Sent { .. } | Step::Waiting { .. } | Step::Asked { .. }) {
             return Vec::new();
         }
         if flags & CsrReply::REJECTED != 0 {
@@ -466,9 +450,7 @@ impl Lifecycle {
 
     fn not_yet(&mut self, now: Now) -> Vec<Action> {
         if let Step::Asked { .. } = self.step {
-            self.step = Step::Waiting {
-                poll: now.mono + POLL,
-            };
+            self.step = Step::Waiting { poll: now.mono + POLL };
         }
         Vec::new()
     }
@@ -493,12 +475,8 @@ impl Lifecycle {
                 self.take(validity, now);
                 return vec![Action::Reconnect];
             }
-            Verdict::Same => Step::Waiting {
-                poll: now.mono + POLL,
-            },
-            Verdict::NotStored => Step::Waiting {
-                poll: now.mono + HOLD,
-            },
+            Verdict::Same => Step::Waiting { poll: now.mono + POLL },
+            Verdict::NotStored => Step::Waiting { poll: now.mono + HOLD },
             Verdict::Wrong => Step::Ready,
         };
         Vec::new()
@@ -575,9 +553,7 @@ impl Lifecycle {
         if done {
             self.step = Step::NoKey { hold: None };
         } else {
-            self.step = Step::Locked {
-                again: now.mono + HOLD,
-            };
+            self.step = Step::Locked { again: now.mono + HOLD };
         }
         vec![Action::Reconnect]
     }
@@ -613,16 +589,12 @@ impl Lifecycle {
             }
             Step::Ready if self.connected && due(self.last_try.map(|it| it + PACE)) => {
                 self.last_try = Some(now.mono);
-                self.step = Step::Sent {
-                    until: now.mono + REPLY_LIMIT,
-                };
+                self.step = Step::Sent { until: now.mono + REPLY_LIMIT };
                 actions.push(Action::Remember(Mark::Ready));
                 actions.push(Action::SendCsr);
             }
             Step::Waiting { poll } if self.connected && due(Some(poll)) => {
-                self.step = Step::Asked {
-                    until: now.mono + ANSWER_LIMIT,
-                };
+                self.step = Step::Asked { until: now.mono + ANSWER_LIMIT };
                 actions.push(Action::Query);
             }
             _ => {}

@@ -11,10 +11,7 @@ const YEAR: i64 = 365 * 86_400;
 const TODAY: i64 = 1_790_000_000;
 
 fn validity(from: i64, to: i64) -> Validity {
-    Validity {
-        not_before: TODAY + from,
-        not_after: TODAY + to,
-    }
+    Validity { not_before: TODAY + from, not_after: TODAY + to }
 }
 
 fn show(step: Step, now: Now) -> String {
@@ -57,13 +54,8 @@ fn steps(then: Instant) -> Vec<(&'static str, Step)> {
 }
 
 fn inputs() -> Vec<(&'static str, Input)> {
-    let found = |mark, certificate| {
-        Input::Opened(Opened::Found {
-            certificate,
-            mark,
-            last_try: None,
-        })
-    };
+    let found =
+        |mark, certificate| Input::Opened(Opened::Found { certificate, mark, last_try: None });
     let good = validity(-10, YEAR);
     vec![
         ("Opened, missing", Input::Opened(Opened::Missing)),
@@ -117,10 +109,7 @@ fn table() -> String {
     let then = Instant::now() + 100 * PATIENCE;
     let mut table = String::new();
     let mut section = |age, label: &str, connected: bool, name: &str, certificate| {
-        let now = Now {
-            wall: TODAY,
-            mono: then + age,
-        };
+        let now = Now { wall: TODAY, mono: then + age };
         for (step_name, step) in steps(then) {
             let machine = Lifecycle {
                 step,
@@ -150,12 +139,8 @@ fn rows(table: &mut String, state: &Lifecycle, now: Now) {
     for (name, input) in inputs() {
         let mut machine = state.clone();
         let actions = machine.handle(input, now);
-        let same = (
-            machine.step,
-            machine.certificate,
-            machine.refused,
-            machine.connected,
-        ) == (idle.step, idle.certificate, idle.refused, idle.connected);
+        let same = (machine.step, machine.certificate, machine.refused, machine.connected)
+            == (idle.step, idle.certificate, idle.refused, idle.connected);
         if same && actions == idle_actions && input != Input::Timer {
             nothing.push(name);
             continue;
@@ -175,10 +160,7 @@ fn rows(table: &mut String, state: &Lifecycle, now: Now) {
 /// To accept a new table, run with `SEACAT_BLESS=1` and read the difference.
 #[test]
 fn every_step_meets_every_input() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/src/identity/lifecycle_table.txt"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/identity/lifecycle_table.txt");
     let table = table();
     print!("{table}");
     if std::env::var_os("SEACAT_BLESS").is_some() {
@@ -198,18 +180,12 @@ fn from_no_key_to_enrolled() {
     let mut it = Lifecycle::new(true);
     let good = validity(0, YEAR);
     let mut say = |clock: &Clock, input| it.handle(input, clock.now());
-    assert_eq!(
-        say(&clock, Input::Opened(Opened::Missing)),
-        [Action::MakeKey]
-    );
+    assert_eq!(say(&clock, Input::Opened(Opened::Missing)), [Action::MakeKey]);
     assert_eq!(say(&clock, Input::Made(true)), [Action::WriteCsr]);
     assert_eq!(say(&clock, Input::Written(true)), []);
     let sent = [Action::Remember(Mark::Ready), Action::SendCsr];
     assert_eq!(say(&clock, Input::LinkUp), sent);
-    assert_eq!(
-        say(&clock, Input::Reply(1)),
-        [Action::Remember(Mark::Waiting)]
-    );
+    assert_eq!(say(&clock, Input::Reply(1)), [Action::Remember(Mark::Waiting)]);
     clock.pass(POLL);
     assert_eq!(say(&clock, Input::Timer), [Action::Query]);
     assert_eq!(say(&clock, Input::NotYet), []);
@@ -232,10 +208,7 @@ fn a_csr_without_a_reply_is_sent_again_in_its_turn() {
     clock.pass(REPLY_LIMIT);
     assert_eq!(it.handle(Input::Timer, clock.now()), []);
     assert_eq!(it.step(), Step::Ready);
-    assert_eq!(
-        it.deadline(clock.now()),
-        Some(clock.mono + PACE - REPLY_LIMIT)
-    );
+    assert_eq!(it.deadline(clock.now()), Some(clock.mono + PACE - REPLY_LIMIT));
     clock.pass(PACE - REPLY_LIMIT);
     let again = [Action::Remember(Mark::Ready), Action::SendCsr];
     assert_eq!(it.handle(Input::Timer, clock.now()), again);
@@ -281,10 +254,7 @@ fn a_certificate_that_is_old_on_its_first_day_tells_the_clock() {
     clock.wall += 2 * YEAR;
     let mut it = waiting(&clock);
     it.handle(Input::Certificate, clock.now());
-    it.handle(
-        Input::Checked(Verdict::Installed(validity(0, YEAR))),
-        clock.now(),
-    );
+    it.handle(Input::Checked(Verdict::Installed(validity(0, YEAR))), clock.now());
     assert!(it.presents(clock.now()));
     assert_eq!(it.step(), Step::Idle { hold: None });
     // Two thirds of a year later it is renewed as on any computer.
@@ -302,10 +272,7 @@ fn a_refused_certificate_is_not_shown_again_and_another_is_asked_for() {
     let clock = Clock::new();
     let mut it = waiting(&clock);
     it.handle(Input::Certificate, clock.now());
-    it.handle(
-        Input::Checked(Verdict::Installed(validity(0, YEAR))),
-        clock.now(),
-    );
+    it.handle(Input::Checked(Verdict::Installed(validity(0, YEAR))), clock.now());
     let actions = it.handle(Input::Refused, clock.now());
     assert_eq!(actions, [Action::Reconnect, Action::WriteCsr]);
     assert!(!it.presents(clock.now()));
@@ -322,11 +289,7 @@ fn waiting(clock: &Clock) -> Lifecycle {
 
 fn opened(clock: &Clock, mark: Mark) -> Lifecycle {
     let mut it = Lifecycle::new(true);
-    let found = Opened::Found {
-        certificate: None,
-        mark,
-        last_try: None,
-    };
+    let found = Opened::Found { certificate: None, mark, last_try: None };
     it.handle(Input::Opened(found), clock.now());
     it
 }
@@ -338,17 +301,11 @@ struct Clock {
 
 impl Clock {
     fn new() -> Self {
-        Self {
-            wall: TODAY,
-            mono: Instant::now(),
-        }
+        Self { wall: TODAY, mono: Instant::now() }
     }
 
     fn now(&self) -> Now {
-        Now {
-            wall: self.wall,
-            mono: self.mono,
-        }
+        Now { wall: self.wall, mono: self.mono }
     }
 
     fn pass(&mut self, time: Duration) {

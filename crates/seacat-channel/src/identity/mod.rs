@@ -131,25 +131,10 @@ impl Identity {
             facts: config.facts.clone(),
         };
         let (status_sender, status) = watch::channel(first);
-        let runner = Runner::new(
-            config,
-            store,
-            wire,
-            heard,
-            wishes,
-            shown_sender,
-            status_sender,
-        );
+        let runner = Runner::new(config, store, wire, heard, wishes, shown_sender, status_sender);
         tokio::spawn(runner.run());
-        let port = Port {
-            wire: wire_sender,
-            heard: heard_sender,
-            shown,
-        };
-        let identity = Self {
-            wishes: wish_sender,
-            status,
-        };
+        let port = Port { wire: wire_sender, heard: heard_sender, shown };
+        let identity = Self { wishes: wish_sender, status };
         (identity, port)
     }
 
@@ -226,12 +211,7 @@ pub fn day(seconds: i64) -> String {
     match ASN1Time::from_timestamp(seconds) {
         Ok(time) => {
             let it = time.to_datetime();
-            format!(
-                "{:04}-{:02}-{:02}",
-                it.year(),
-                u8::from(it.month()),
-                it.day()
-            )
+            format!("{:04}-{:02}-{:02}", it.year(), u8::from(it.month()), it.day())
         }
         Err(_) => "an unknown day".to_owned(),
     }

@@ -35,10 +35,7 @@ pub(crate) struct Presenter {
 
 impl Presenter {
     pub(crate) fn new(certified: Option<Arc<CertifiedKey>>) -> Self {
-        Self {
-            certified,
-            asked: AtomicBool::new(false),
-        }
+        Self { certified, asked: AtomicBool::new(false) }
     }
 
     /// Before a handshake.
@@ -85,9 +82,7 @@ struct TlsSigner(Arc<dyn Key>, SignatureScheme);
 
 impl Signer for TlsSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
-        self.0
-            .sign(self.1, message)
-            .map_err(|error| rustls::Error::General(error.to_string()))
+        self.0.sign(self.1, message).map_err(|error| rustls::Error::General(error.to_string()))
     }
 
     fn scheme(&self) -> SignatureScheme {

@@ -56,26 +56,12 @@ pub(crate) struct Port {
 
 /// A wish, and where to say what became of it.
 pub(crate) enum Wish {
-    Enroll {
-        common_name: Option<String>,
-        reply: Reply<()>,
-    },
-    Renew {
-        reply: Reply<()>,
-    },
-    Reset {
-        reply: Reply<()>,
-    },
-    Import {
-        imported: Box<Imported>,
-        reply: Reply<()>,
-    },
-    Request {
-        reply: Reply<Vec<u8>>,
-    },
-    Certificate {
-        reply: Reply<Vec<u8>>,
-    },
+    Enroll { common_name: Option<String>, reply: Reply<()> },
+    Renew { reply: Reply<()> },
+    Reset { reply: Reply<()> },
+    Import { imported: Box<Imported>, reply: Reply<()> },
+    Request { reply: Reply<Vec<u8>> },
+    Certificate { reply: Reply<Vec<u8>> },
 }
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, IdentityError>>;
@@ -274,10 +260,7 @@ impl Runner {
             return;
         };
         tracing::info!(bytes = der.len(), "asking the gateway for a certificate");
-        self.send(&Control::Csr(Csr {
-            flags: Csr::FLAGS,
-            der: Bytes::copy_from_slice(der),
-        }));
+        self.send(&Control::Csr(Csr { flags: Csr::FLAGS, der: Bytes::copy_from_slice(der) }));
     }
 
     /// Wire specification, section 3.9: ids from 1 on each connection, without 0; the key only
@@ -317,12 +300,8 @@ impl Runner {
     }
 
     fn send_facts(&self) {
-        let facts: Vec<(&str, &str)> = self
-            .config
-            .facts
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
+        let facts: Vec<(&str, &str)> =
+            self.config.facts.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         if facts.is_empty() || self.serial == 0 || self.serial == self.acknowledged {
             return;
         }
@@ -427,14 +406,9 @@ impl Runner {
 
     fn worked(&mut self, store: Store, done: Done) {
         self.at_work = None;
-        self.status_place = (
-            store.place(),
-            store.problem.as_ref().map(ToString::to_string),
-        );
-        let (record, in_making) = (
-            store.record.clone(),
-            matches!(store.record.place, Place::Making(_)),
-        );
+        self.status_place = (store.place(), store.problem.as_ref().map(ToString::to_string));
+        let (record, in_making) =
+            (store.record.clone(), matches!(store.record.place, Place::Making(_)));
         self.store = Some(store);
         match done {
             Done::Opened(found) => self.opened(found, &record, in_making),
@@ -473,11 +447,8 @@ impl Runner {
                 self.note(imported.as_ref().err());
                 let outcome = imported.map(|(key, certificate)| {
                     let validity = certificate.validity;
-                    self.found = Found {
-                        key: Some(key),
-                        certificate: Some(certificate),
-                        request: None,
-                    };
+                    self.found =
+                        Found { key: Some(key), certificate: Some(certificate), request: None };
                     self.tell(Input::Imported(validity));
                 });
                 let _ =
@@ -553,10 +524,7 @@ impl Runner {
                 if same {
                     Verdict::Same
                 } else {
-                    tracing::info!(
-                        serial = certificate.serial,
-                        "a certificate from the gateway"
-                    );
+                    tracing::info!(serial = certificate.serial, "a certificate from the gateway");
                     self.found.certificate = Some(certificate);
                     self.found.request = None;
                     Verdict::Installed(validity)
@@ -565,11 +533,7 @@ impl Runner {
             Err(error) => {
                 let wrong = matches!(error, StoreError::Certificate(_));
                 self.note(Some(&error));
-                if wrong {
-                    Verdict::Wrong
-                } else {
-                    Verdict::NotStored
-                }
+                if wrong { Verdict::Wrong } else { Verdict::NotStored }
             }
         };
         self.tell(Input::Checked(verdict));
@@ -577,11 +541,7 @@ impl Runner {
 
     /// What connections show; `moved` when those that are there must not stay.
     fn show(&mut self, moved: bool) {
-        let certificate = self
-            .found
-            .certificate
-            .as_ref()
-            .filter(|_| self.machine.presents(now()));
+        let certificate = self.found.certificate.as_ref().filter(|_| self.machine.presents(now()));
         let key = self.found.key.clone();
         let ready = self.shown.borrow().ready || self.machine.step() != Step::Opening;
         self.shown.send_if_modified(|shown| {

@@ -99,9 +99,7 @@ impl ClientCertVerifier for AnyClient {
     }
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let provider = rustls::crypto::ring::default_provider();
-        provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -153,17 +151,12 @@ fn reply(frame: &Control, gate: &mut Gate) -> Option<Control> {
             Some(Control::CsrReply(CsrReply { flags }))
         }
         Control::CertQuery(CertQuery { id, public_key, .. }) => {
-            gate.seen
-                .push(format!("query {id} with {} bytes", public_key.len()));
+            gate.seen.push(format!("query {id} with {} bytes", public_key.len()));
             let certificate = match (&gate.requested, gate.approved) {
                 (Some(key), true) => issue(&Public(key.clone()), 86_400).into(),
                 _ => Bytes::new(),
             };
-            Some(Control::Cert(Cert {
-                flags: 0,
-                id: *id,
-                certificate,
-            }))
+            Some(Control::Cert(Cert { flags: 0, id: *id, certificate }))
         }
         Control::Characteristics(facts) => {
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -225,16 +218,14 @@ async fn a_whole_life() {
     // A request is on its way while the certificate comes and the connection changes.
     let slow = channel.clone();
     let slow = tokio::spawn(async move {
-        slow.exchange(head("POST", "/slow"), None::<NoBody>, Replay::Never)
-            .await
+        slow.exchange(head("POST", "/slow"), None::<NoBody>, Replay::Never).await
     });
     let mut held = requests.recv().await.unwrap();
     let approve = || {
         let mut gate = gate.lock().unwrap();
         gate.approved = true;
         let link = gate.links.last().unwrap().clone();
-        link.control(&Control::CsrReply(CsrReply { flags: 3 }))
-            .unwrap();
+        link.control(&Control::CsrReply(CsrReply { flags: 3 })).unwrap();
     };
     tell("approving");
     approve();
@@ -249,9 +240,7 @@ async fn a_whole_life() {
     timeout(Duration::from_secs(10), identified).await.unwrap();
     let after = channel.clone();
     let after = tokio::spawn(async move {
-        after
-            .exchange(head("GET", "/after"), None::<NoBody>, Replay::Never)
-            .await
+        after.exchange(head("GET", "/after"), None::<NoBody>, Replay::Never).await
     });
     answer(&mut requests.recv().await.unwrap(), 200, "identified");
     assert_eq!(after.await.unwrap().unwrap().head.status(), 200);
@@ -261,10 +250,7 @@ async fn a_whole_life() {
         let seen = std::mem::take(&mut gate.lock().unwrap().seen);
         assert_eq!(seen[..2], ["anonymous", "csr"], "{seen:?}");
         assert_eq!(seen.last().unwrap(), "identified", "{seen:?}");
-        assert!(
-            seen.iter().any(|it| it == "query 1 with 270 bytes"),
-            "{seen:?}"
-        );
+        assert!(seen.iter().any(|it| it == "query 1 with 270 bytes"), "{seen:?}");
     }
 
     tell("identified, and the old connection finished");
@@ -278,8 +264,7 @@ async fn a_whole_life() {
     assert_eq!(again.certificate, enrolled.certificate);
     let ping = channel.clone();
     let ping = tokio::spawn(async move {
-        ping.exchange(head("GET", "/"), None::<NoBody>, Replay::Never)
-            .await
+        ping.exchange(head("GET", "/"), None::<NoBody>, Replay::Never).await
     });
     answer(&mut requests.recv().await.unwrap(), 200, "identified");
     ping.await.unwrap().unwrap();
@@ -294,9 +279,7 @@ async fn a_whole_life() {
     tell("revoked");
     let anonymous = channel.clone();
     let anonymous = tokio::spawn(async move {
-        anonymous
-            .exchange(head("GET", "/"), None::<NoBody>, Replay::Idempotent)
-            .await
+        anonymous.exchange(head("GET", "/"), None::<NoBody>, Replay::Idempotent).await
     });
     answer(&mut requests.recv().await.unwrap(), 403, "who are you?");
     assert_eq!(anonymous.await.unwrap().unwrap().head.status(), 403);

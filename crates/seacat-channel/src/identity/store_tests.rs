@@ -112,10 +112,7 @@ fn killed_at_every_write_point_the_next_start_continues() {
         total += pull_the_plug(trouble.as_ref(), |points, sent, next| {
             let found = next.open().unwrap();
             if let Some(sent) = sent {
-                let key = found
-                    .key
-                    .as_ref()
-                    .expect("no key is lost once its request was sent");
+                let key = found.key.as_ref().expect("no key is lost once its request was sent");
                 assert_eq!(key.public_key(), sent, "another key after {points} points");
                 assert!(
                     found.certificate.is_some() || found.request.is_some(),
@@ -166,10 +163,7 @@ fn a_key_that_cannot_be_read_is_not_replaced() {
     let mut store = Store::new(folder.path().to_owned(), handle);
     life(&mut store, &mut None).unwrap();
     vault.set_trouble(Some(KeyringError::Silent));
-    assert!(matches!(
-        store.open(),
-        Err(StoreError::Keyring(KeyringError::Silent))
-    ));
+    assert!(matches!(store.open(), Err(StoreError::Keyring(KeyringError::Silent))));
     assert!(matches!(store.delete(), Err(StoreError::Keyring(_))));
     vault.set_trouble(None);
     assert!(store.open().unwrap().key.is_some());
@@ -222,8 +216,5 @@ fn a_note_is_read_as_it_was_written() {
     };
     assert_eq!(Record::from_text(&record.to_text()), record);
     assert_eq!(Record::from_text(""), Record::default());
-    assert_eq!(
-        Record::from_text("mark nonsense\nwhat\n"),
-        Record::default()
-    );
+    assert_eq!(Record::from_text("mark nonsense\nwhat\n"), Record::default());
 }

@@ -13,24 +13,14 @@ pub(crate) fn golden(name: &str) -> Vec<u8> {
         .split("\"name\": ")
         .find(|item| item.starts_with(&format!("\"{name}\"")))
         .unwrap_or_else(|| panic!("no vector {name}"));
-    let hex = item
-        .split("\"hex\": \"")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap();
-    (0..hex.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
-        .collect()
+    let hex = item.split("\"hex\": \"").nth(1).unwrap().split('"').next().unwrap();
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
 /// One RSA key for all tests: making one takes a while.
 pub(crate) fn key() -> PrivateKey {
     static KEY: OnceLock<PrivateKey> = OnceLock::new();
-    KEY.get_or_init(|| PrivateKey::generate(KeySize::Rsa2048).unwrap())
-        .clone()
+    KEY.get_or_init(|| PrivateKey::generate(KeySize::Rsa2048).unwrap()).clone()
 }
 
 /// A certificate of a CA of the tests for this key, good for a year.
@@ -45,9 +35,7 @@ pub(crate) fn issue(key: &dyn Key, life: i64) -> Vec<u8> {
     let start = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
     params.not_before = start.into();
     params.not_after = params.not_before + std::time::Duration::from_secs(life as u64);
-    CA.get_or_init(|| Ca::new("clients"))
-        .certify(&params, &Public(key))
-        .to_vec()
+    CA.get_or_init(|| Ca::new("clients")).certify(&params, &Public(key)).to_vec()
 }
 
 struct Public<'a>(&'a dyn Key);

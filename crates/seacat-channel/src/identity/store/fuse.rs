@@ -20,11 +20,8 @@ impl Fuse {
     }
 
     pub(crate) fn point(&self) -> io::Result<()> {
-        let left = self
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
-                left.checked_sub(1)
-            });
+        let left =
+            self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
         left.map(drop).map_err(|_| io::Error::other("killed"))
     }
 

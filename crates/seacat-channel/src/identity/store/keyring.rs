@@ -100,14 +100,12 @@ impl Keyring {
         let hanging = self.hanging.clone();
         let (sender, receiver) = mpsc::channel();
         let id = id.to_owned();
-        let thread = thread::Builder::new()
-            .name("keyring".into())
-            .spawn(move || {
-                let outcome = entry(&id).and_then(|entry| work(&entry));
-                hanging.store(false, Ordering::Release);
-                // Nobody may be waiting any more.
-                let _ = sender.send(outcome);
-            });
+        let thread = thread::Builder::new().name("keyring".into()).spawn(move || {
+            let outcome = entry(&id).and_then(|entry| work(&entry));
+            hanging.store(false, Ordering::Release);
+            // Nobody may be waiting any more.
+            let _ = sender.send(outcome);
+        });
         if let Err(error) = thread {
             self.hanging.store(false, Ordering::Release);
             return Err(KeyringError::Unavailable(error.to_string()));
@@ -125,15 +123,10 @@ impl Keyring {
 
 fn entry(id: &str) -> keyring_core::Result<Entry> {
     #[cfg(target_os = "linux")]
-    let (store, options) = (
-        zbus_secret_service_keyring_store::Store::new()?,
-        HashMap::from([("label", LABEL)]),
-    );
+    let (store, options) =
+        (zbus_secret_service_keyring_store::Store::new()?, HashMap::from([("label", LABEL)]));
     #[cfg(target_os = "macos")]
-    let (store, options) = (
-        apple_native_keyring_store::keychain::Store::new()?,
-        HashMap::new(),
-    );
+    let (store, options) = (apple_native_keyring_store::keychain::Store::new()?, HashMap::new());
     #[cfg(windows)]
     let (store, options) = (windows_native_keyring_store::Store::new()?, HashMap::new());
     store.build(SERVICE, id, Some(&options))

@@ -86,12 +86,7 @@ impl Store {
     }
 
     pub(crate) fn on(disk: Disk, vault: Option<Arc<dyn Vault>>) -> Self {
-        Self {
-            disk,
-            vault,
-            record: Record::default(),
-            problem: None,
-        }
+        Self { disk, vault, record: Record::default(), problem: None }
     }
 
     /// Where the key is, for people.
@@ -118,11 +113,7 @@ impl Store {
                 .inspect_err(|fault| tracing::warn!(%fault, "the stored certificate is of no use"))
                 .ok()
         });
-        Ok(Found {
-            key: Some(key),
-            certificate,
-            request: self.disk.read(REQUEST)?,
-        })
+        Ok(Found { key: Some(key), certificate, request: self.disk.read(REQUEST)? })
     }
 
     fn find_key(&mut self) -> Result<Option<PrivateKey>, StoreError> {
@@ -130,10 +121,8 @@ impl Store {
             Place::Nowhere => Ok(None),
             Place::File(_) => self.key_file(),
             Place::Keyring(id) => {
-                let vault = self
-                    .vault
-                    .clone()
-                    .unwrap_or_else(|| Arc::new(keyring::Keyring::default()));
+                let vault =
+                    self.vault.clone().unwrap_or_else(|| Arc::new(keyring::Keyring::default()));
                 let key = vault.get(&id)?;
                 // Left over when the key moved.
                 self.disk.remove(KEY)?;
@@ -194,9 +183,7 @@ impl Store {
         self.disk.point()?;
         self.problem = match outcome {
             Ok(Some(read)) if read == *private => None,
-            Ok(_) => Some(KeyringError::Unavailable(
-                "it gave back something else".to_owned(),
-            )),
+            Ok(_) => Some(KeyringError::Unavailable("it gave back something else".to_owned())),
             Err(error) => Some(error),
         };
         Ok(self.problem.is_none())

@@ -63,11 +63,7 @@ impl Record {
         let mark = MARKS.iter().find(|(_, mark)| *mark == self.mark);
         lines.extend(mark.map(|(word, _)| format!("mark {word}")));
         lines.extend(self.last_try.map(|at| format!("last-try {at}")));
-        lines.extend(
-            self.common_name
-                .as_ref()
-                .map(|cn| format!("common-name {cn}")),
-        );
+        lines.extend(self.common_name.as_ref().map(|cn| format!("common-name {cn}")));
         lines.push(format!("facts {} {}", self.facts.0, self.facts.1));
         lines.push(format!("acknowledged {}", self.acknowledged));
         lines.join("\n") + "\n"
