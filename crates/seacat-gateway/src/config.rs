@@ -18,6 +18,7 @@ use toml::Spanned;
 
 use crate::builtin::Builtin;
 use crate::enroll::{ClientCa, Mode, Policy};
+use crate::head;
 use crate::identity::IdentityFields;
 use crate::pki;
 
@@ -331,8 +332,8 @@ struct GatewayTable {
     key: Spanned<PathBuf>,
     client_ca: Option<Spanned<PathBuf>>,
     threads: Option<Count>,
-    client_id_header: Option<Parsed<HeaderName>>,
-    client_tag_header: Option<Parsed<HeaderName>>,
+    client_id_header: Option<Spanned<Parsed<HeaderName>>>,
+    client_tag_header: Option<Spanned<Parsed<HeaderName>>>,
 }
 
 #[derive(Deserialize)]
@@ -385,15 +386,7 @@ impl File {
                 return Err(wrong(client_ca, both));
             }
         };
-        let default = IdentityFields::default();
-        let field = |given: &Option<Parsed<HeaderName>>, default| match given {
-            Some(Parsed(name)) => HeaderName::clone(name),
-            None => default,
-        };
-        let identity_fields = IdentityFields {
-            id: field(&self.gateway.client_id_header, default.id),
-            tag: field(&self.gateway.client_tag_header, default.tag),
-        };
+        let identity_fields = self.gateway.identity_fields()?;
         let mut hosts = BTreeMap::new();
         for (name, table) in self.host {
             let host = host(&name, &table)?;
@@ -433,6 +426,28 @@ impl File {
 }
 
 impl GatewayTable {
+    fn identity_fields(&self) -> Result<IdentityFields, Wrong> {
+        let mut fields = IdentityFields::default();
+        let given = [
+            (&self.client_id_header, &mut fields.id),
+            (&self.client_tag_header, &mut fields.tag),
+        ];
+        for (given, field) in given {
+            let Some(given) = given else { continue };
+            let Parsed(name) = given.get_ref();
+            if !head::is_free(name) {
+                return Err(wrong(given, format!("HTTP itself has a use for `{name}`")));
+            }
+            *field = name.clone();
+        }
+        match (&self.client_id_header, &self.client_tag_header) {
+            (Some(given), _) | (None, Some(given)) if fields.id == fields.tag => {
+                Err(wrong(given, "the client's id and tag need two fields"))
+            }
+            _ => Ok(fields),
+        }
+    }
+
     fn tls(&self, base: &Path) -> Result<Arc<rustls::ServerConfig>, Wrong> {
         let read = |path: &Spanned<PathBuf>| {
             let file = base.join(path.get_ref());
@@ -655,6 +670,12 @@ mod tests {
             ),
             ("[hosts.a]", 5, "unknown field `hosts`"),
             ("client_id_header = \"a b\"", 5, "HTTP header name"),
+            ("client_id_header = \"Host\"", 5, "HTTP itself has a use"),
+            (
+                "client_id_header = \"X-SeaCat-Client-Tag\"",
+                5,
+                "need two fields",
+            ),
             ("[enroll]\nmode = \"auto\"", 6, "unknown variant `auto`"),
             ("[enroll]\nvalidity = 60", 5, "missing field `mode`"),
             (

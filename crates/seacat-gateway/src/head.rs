@@ -51,6 +51,11 @@ fn rule(name: &HeaderName) -> Rule {
     }
 }
 
+/// Is a field of this name nobody's business but ours and the back end's?
+pub(crate) fn is_free(name: &HeaderName) -> bool {
+    rule(name) == Rule::Pass
+}
+
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 

@@ -115,7 +115,8 @@ impl Gateway {
                     StateAt::Folder(folder) => Store::open(folder).map_err(io::Error::other)?,
                     StateAt::Memory => Store::in_memory(),
                 };
-                let registrar = Registrar::new(store.into(), enroll.policy, enroll.ca);
+                let registrar = Registrar::new(store.into(), enroll.policy, enroll.ca)
+                    .map_err(io::Error::other)?;
                 Gate::Enroll(Arc::new(registrar), watch::Sender::new(()))
             }
         };

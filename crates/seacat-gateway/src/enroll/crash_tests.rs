@@ -204,7 +204,7 @@ impl<'a> Gateway<'a> {
             ..Policy::default()
         };
         Ok(Self {
-            registrar: Registrar::new(Arc::new(store), policy, Arc::clone(ca)),
+            registrar: Registrar::new(Arc::new(store), policy, Arc::clone(ca))?,
             requests,
         })
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use seacat_link::Link;
-use seacat_proto::Control;
 use seacat_proto::frame::{Cert, CertQuery, Characteristics, CharacteristicsAck, Csr, CsrReply};
+use seacat_proto::{Bytes, Control};
 use tokio::sync::mpsc;
 use tracing::{Instrument, debug, error, info};
 
@@ -46,26 +46,31 @@ impl Desk {
             // The reference client sends its CSR again after 20 s, ours after a minute; a few
             // more at once are somebody who corrects their name.
             requests: Bucket::new(4, Duration::from_secs(10), now),
-            // The reference client asks every 10 s.
-            questions: Bucket::new(16, Duration::from_secs(1), now),
+            // The reference client asks every 10 s. An answer is a small file read, which the
+            // disk can do a hundred times as often for a hundred clients.
+            questions: Bucket::new(64, Duration::from_millis(100), now),
         }
     }
 
-    /// Takes a frame. What comes too fast is refused where the protocol has a word for that, and
-    /// dropped where it has not: clients ask again.
+    /// Takes a frame. What comes too fast gets the answer that makes a client wait and ask again,
+    /// at no cost to the disk.
     pub(crate) fn take(&mut self, control: Control) {
         let now = Instant::now();
-        let is_csr = matches!(control, Control::Csr(_));
-        let in_time = match is_csr {
-            true => self.requests.take(now),
-            false => self.questions.take(now),
+        let (in_time, not_now) = match &control {
+            Control::Csr(_) => (self.requests.take(now), Some(Verdict::NotStored.into())),
+            Control::CertQuery(query) => (
+                self.questions.take(now),
+                Some(Found::Pending.answers(query.id)),
+            ),
+            // Not acknowledged, it is sent again on the next connection.
+            _ => (self.questions.take(now), None),
         };
         if in_time && self.tray.try_send(control).is_ok() {
             return;
         }
-        debug!(is_csr, "a frame of enrolment came too fast");
-        if is_csr {
-            send(&self.link, &Verdict::NotStored.into());
+        debug!("a frame of enrolment came too fast");
+        if let Some(not_now) = not_now {
+            send(&self.link, &not_now);
         }
     }
 }
@@ -153,17 +158,7 @@ impl Clerk {
                 }
             }
         };
-        let (flags, certificate) = match found {
-            Found::Certificate(der) => (0, der),
-            Found::Pending => (0, Vec::new()),
-            Found::Nothing => (Cert::NOT_FOUND, Vec::new()),
-        };
-        let answer = Cert {
-            flags,
-            id: query.id,
-            certificate: certificate.into(),
-        };
-        send(&self.link, &Control::Cert(answer));
+        send(&self.link, &found.answers(query.id));
     }
 
     /// Stores what a client tells about itself. Acknowledged is what is stored; what we cannot
@@ -188,6 +183,22 @@ impl Clerk {
     fn acknowledge(&self, serial: u32) {
         let ack = CharacteristicsAck { serial };
         send(&self.link, &Control::CharacteristicsAck(ack));
+    }
+}
+
+impl Found {
+    /// As an answer to the query with this number.
+    fn answers(self, id: u16) -> Control {
+        let (flags, certificate) = match self {
+            Self::Certificate(der) => (0, der.into()),
+            Self::Pending => (0, Bytes::new()),
+            Self::Nothing => (Cert::NOT_FOUND, Bytes::new()),
+        };
+        Control::Cert(Cert {
+            flags,
+            id,
+            certificate,
+        })
     }
 }
 

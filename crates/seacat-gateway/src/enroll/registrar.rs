@@ -1,5 +1,6 @@
 //! Answers the questions of enrolment: may it, where is it, who is it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -58,14 +59,19 @@ impl Shown {
 }
 
 impl Registrar {
-    pub(crate) fn new(store: Arc<Store>, policy: Policy, ca: Arc<ClientCa>) -> Self {
-        Self {
+    /// Takes over the clients that are in the store.
+    pub(crate) fn new(
+        store: Arc<Store>,
+        policy: Policy,
+        ca: Arc<ClientCa>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            room: Mutex::new(Room::count(&store)?),
             store,
             policy,
             ca,
-            room: Mutex::default(),
             turn: tokio::sync::Mutex::new(()),
-        }
+        })
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {
@@ -111,7 +117,9 @@ impl Registrar {
             let verdict = match decision {
                 Decision::Reject => Verdict::Rejected,
                 Decision::Ready => Verdict::Approved,
-                _ if record.is_none() && !self.make_room(decision) => Verdict::NotStored,
+                _ if record.is_none() && !self.make_room(request.id, decision) => {
+                    Verdict::NotStored
+                }
                 Decision::Wait => {
                     let record = record.get_or_insert_with(|| Record::new(&request.der, now));
                     record.wait(&request.der, now);
@@ -200,30 +208,26 @@ impl Registrar {
     }
 
     /// Takes a place for one more client, if there is one.
-    fn make_room(&self, decision: Decision) -> bool {
+    fn make_room(&self, id: ClientId, decision: Decision) -> bool {
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = decision == Decision::Wait;
         let fits = |room: &Room| {
-            let pending = decision != Decision::Wait || room.pending < self.policy.max_pending;
+            let pending = !waits || room.pending.len() < self.policy.max_pending;
             pending && room.clients < self.policy.max_clients
         };
-        if !fits(&room) && room.is_old() {
-            match Room::count(&self.store) {
-                Ok(counted) => *room = counted,
-                Err(error) => {
-                    warn!(%error, "the clients could not be counted");
-                    return false;
-                }
-            }
+        if !fits(&room)
+            && room.counted.elapsed() > Room::COUNT_AGAIN
+            && let Err(error) = room.count_again(&self.store)
+        {
+            warn!(%error, "the clients could not be counted");
         }
         let fits = fits(&room);
         if fits {
             room.clients += 1;
-            room.pending += usize::from(decision == Decision::Wait);
+            room.pending.extend(waits.then_some(id));
         } else {
-            warn!(
-                room.pending,
-                room.clients, "a CSR was not stored: too many are there"
-            );
+            let (pending, clients) = (room.pending.len(), room.clients);
+            warn!(pending, clients, "a CSR was not stored: too many are there");
         }
         fits
     }
@@ -233,41 +237,80 @@ impl Registrar {
 /// again can wait until there seems to be no room.
 struct Room {
     clients: usize,
-    pending: usize,
-    counted: Option<Instant>,
-}
-
-impl Default for Room {
-    /// Full, to be counted.
-    fn default() -> Self {
-        Self {
-            clients: usize::MAX,
-            pending: usize::MAX,
-            counted: None,
-        }
-    }
+    pending: HashSet<ClientId>,
+    counted: Instant,
 }
 
 impl Room {
-    /// Counting reads every record, so it is not done for each stranger who knocks at a full
-    /// house.
+    /// Counting asks the disk for every client that waits, so it is not done for each stranger
+    /// who knocks at a full house.
     const COUNT_AGAIN: Duration = Duration::from_secs(2);
 
-    fn is_old(&self) -> bool {
-        self.counted
-            .is_none_or(|at| at.elapsed() > Self::COUNT_AGAIN)
-    }
-
+    /// Reads every record, once.
     fn count(store: &Store) -> Result<Self, StoreError> {
         let ids = store.ids()?;
-        let is_pending = |id: &&ClientId| {
+        let mut room = Self {
+            clients: ids.len(),
+            pending: ids.into_iter().collect(),
+            counted: Instant::now(),
+        };
+        room.forget_answered(store);
+        Ok(room)
+    }
+
+    fn count_again(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.clients = store.ids()?.len();
+        self.forget_answered(store);
+        self.counted = Instant::now();
+        Ok(())
+    }
+
+    /// Keeps those who still wait. A record that cannot be read is not one of them.
+    fn forget_answered(&mut self, store: &Store) {
+        let waits = |id: &ClientId| {
             let record = store.read(id);
             record.is_ok_and(|it| it.is_some_and(|it| it.state() == State::Pending))
         };
-        Ok(Self {
-            clients: ids.len(),
-            pending: ids.iter().filter(is_pending).count(),
-            counted: Some(Instant::now()),
-        })
+        self.pending.retain(waits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enroll::request::tests::golden;
+
+    #[test]
+    fn who_was_answered_makes_room() {
+        let policy = Policy {
+            max_pending: 1,
+            ..Policy::default()
+        };
+        let ca = Arc::new(ClientCa::generate().unwrap());
+        let store = Arc::new(Store::in_memory());
+        let start = || Registrar::new(Arc::clone(&store), policy.clone(), Arc::clone(&ca)).unwrap();
+        let [anna, bob] =
+            ["csr", "csr_with_subject"].map(|name| Request::parse(&golden(name)).unwrap());
+        let registrar = start();
+        let now = SystemTime::now();
+        let submit = |registrar: &Registrar, request: &Request| {
+            registrar.submit(request, None, None, now).unwrap()
+        };
+        assert_eq!(submit(&registrar, &anna), Verdict::Stored);
+        assert_eq!(submit(&registrar, &bob), Verdict::NotStored);
+        assert_eq!(
+            submit(&start(), &bob),
+            Verdict::NotStored,
+            "after a restart"
+        );
+        store.reject(&anna.id).unwrap();
+        assert_eq!(
+            submit(&registrar, &bob),
+            Verdict::NotStored,
+            "counted just now"
+        );
+        registrar.room.lock().unwrap().counted -= Room::COUNT_AGAIN * 2;
+        assert_eq!(submit(&registrar, &bob), Verdict::Stored);
+        assert_eq!(submit(&registrar, &anna), Verdict::Rejected);
     }
 }

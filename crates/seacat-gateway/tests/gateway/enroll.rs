@@ -607,6 +607,21 @@ fn a_flood_of_requests_harms_nobody() {
             *answers.entry(reply.flags).or_insert(0) += 1;
         }
         assert_eq!(answers, [(NOT_STORED, FLOOD - 4), (STORED, 4)].into());
+        // Questions are answered, too, if only with "not now".
+        let key = machine.public_key();
+        for id in 0..u16::try_from(FLOOD).unwrap() {
+            let (query, public_key) = (CertQuery::MINE, key.clone());
+            let query = CertQuery {
+                id,
+                query,
+                public_key,
+            };
+            flooding.link.control(&Control::CertQuery(query)).unwrap();
+        }
+        for _ in 0..FLOOD {
+            let answer = flooding.control().await;
+            assert!(matches!(&answer, Control::Cert(cert) if cert.certificate.is_empty()));
+        }
         assert_eq!(flooding.get("echo", "/").await.unwrap().status, 200);
         assert_eq!(demo.clients.ids().unwrap().len(), 2);
     });
