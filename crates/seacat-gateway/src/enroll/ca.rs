@@ -145,6 +145,12 @@ impl fmt::Debug for ClientCa {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rustls::RootCertStore;
+    use rustls::pki_types::UnixTime;
+    use rustls::server::WebPkiClientVerifier;
+
     use super::*;
     use crate::client_id::ClientId;
     use crate::enroll::request::tests::golden;
@@ -186,6 +192,27 @@ mod tests {
         let one = ca.issue(&request, Duration::from_secs(60), now).unwrap();
         let two = ca.issue(&request, Duration::from_secs(60), now).unwrap();
         assert_ne!(one.der, two.der, "serial numbers differ");
+    }
+
+    #[test]
+    fn the_chain_is_good_for_a_client_and_for_so_long() {
+        let ca = ClientCa::generate().unwrap();
+        let request = Request::parse(&golden("csr")).unwrap();
+        let now = SystemTime::now();
+        let issued = ca.issue(&request, Duration::from_secs(60), now).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(ca.der.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .unwrap();
+        let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let good_after = |seconds: u64| {
+            let at = UnixTime::since_unix_epoch(since_1970 + Duration::from_secs(seconds));
+            let leaf = CertificateDer::from(issued.der.as_slice());
+            verifier.verify_client_cert(&leaf, &[], at).is_ok()
+        };
+        assert_eq!([0, 58, 62].map(good_after), [true, true, false]);
     }
 
     #[test]
