@@ -186,7 +186,7 @@ impl Model {
                 let again = control.encode().expect("it was small enough to be written");
                 assert_eq!(again, bytes);
             }
-            Frame::RstStream(_) | Frame::Ping(_) => {}
+            Frame::RstStream(_) | Frame::Ping(_) | Frame::Windows(_) | Frame::WindowUpdate(_) => {}
         }
         assert!(rest.is_empty(), "one transmit is one frame");
     }

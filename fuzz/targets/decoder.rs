@@ -114,6 +114,10 @@ fn check(bytes: &[u8]) {
         Frame::Data { payload, .. } => assert_eq!(payload, &bytes[HEADER..]),
         Frame::RstStream(frame) => same_beginning(&frame.encode(), bytes),
         Frame::Ping(ping) => same_beginning(&ping.encode(), bytes),
+        Frame::Windows(frame) => same_beginning(&frame.encode(), bytes),
+        Frame::WindowUpdate(frame) => {
+            assert!(seacat_proto::frame::WindowUpdate::decode(&frame.encode()[HEADER..]).is_ok());
+        }
     }
 }
 

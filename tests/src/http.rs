@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a client waits for any one read. Longer than the proxy waits for its channel (10 s):
 /// whoever reaches this has met a hang.
@@ -139,23 +139,31 @@ impl Client {
         self.ask(request("GET", url).as_bytes())
     }
 
-    /// Reads and forgets what comes until the connection ends, for at most `limit`; returns how
-    /// many bytes came, and whether it has ended.
-    pub fn read_away(&mut self, limit: Duration) -> (u64, bool) {
-        let deadline = Instant::now() + limit;
+    /// Reads and forgets until `enough` bytes have come, the connection ends, or nothing more
+    /// comes for `patience`; returns how many came.
+    pub fn read_away(&mut self, enough: u64, patience: Duration) -> u64 {
+        self.set_patience(patience);
         let mut count = 0;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return (count, false);
-            }
-            self.set_patience(left);
-            match self.stream.read(&mut [0; 16 * 1024]) {
-                Ok(0) => return (count, true),
+        let mut room = [0; 64 * 1024];
+        while count < enough {
+            match self.stream.read(&mut room) {
+                Ok(0) | Err(_) => break,
                 Ok(n) => count += n as u64,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return (count, false),
+            }
+        }
+        count
+    }
+
+    /// Whether the connection has ended by now; what still comes is forgotten.
+    pub fn has_ended(&mut self) -> bool {
+        self.set_patience(Duration::from_millis(1));
+        let mut room = [0; 16 * 1024];
+        loop {
+            match self.stream.read(&mut room) {
+                Ok(0) => return true,
+                Ok(_) => {}
                 // A reset is an end too.
-                Err(_) => return (count, true),
+                Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
             }
         }
     }

@@ -100,18 +100,19 @@ fn a_gibibyte_each_way() {
     report(&mut world, "1 GiB up, chunked", began);
 }
 
-/// There are no windows in the protocol: clients that ask for a gibibyte and do not read it fill
-/// the channel's inboxes. Then everybody waits, for as long as a reader may stall and no longer;
-/// those that still do not read lose their streams, and never see a part passed off as the whole.
+/// Clients that ask for much and do not read it hold up nobody else; when they read again, they
+/// get everything. Between the two ends here windows do that (docs/extensions.md).
 #[test]
 fn readers_that_do_not_read() {
     const STALLED: usize = 16;
     const ASKED: usize = 500;
-    /// What a reader is given (5 s), and some for a busy machine.
-    const PAUSE: Duration = Duration::from_secs(8);
+    const SIZE: u64 = GIB / 4;
+    /// Far more than any of 500 small requests needs, far less than anybody would wait for a
+    /// stalled reader.
+    const HELD_UP: Duration = Duration::from_secs(1);
     let mut world = World::start();
     let big = world.nginx.site().join("big.bin");
-    File::create(&big).unwrap().set_len(GIB).unwrap();
+    File::create(&big).unwrap().set_len(SIZE).unwrap();
     let ask = request("GET", "http://web.seacat/big.bin");
     let mut stalled: Vec<Client> = (0..STALLED).map(|_| world.proxy.client()).collect();
     for client in &mut stalled {
@@ -128,6 +129,10 @@ fn readers_that_do_not_read() {
         .collect();
     times.sort_unstable();
     let (median, slowest) = (times[ASKED / 2], times[ASKED - 1]);
+    for mut client in stalled {
+        let bytes = client.read_away(SIZE, Duration::from_secs(10));
+        assert!(bytes >= SIZE, "a stalled reader got only {bytes} bytes");
+    }
     let proxy = world.proxy.process().peak_memory_kib();
     let gateway = world.gateway.process().peak_memory_kib();
     println!(
@@ -136,22 +141,6 @@ fn readers_that_do_not_read() {
         proxy as f64 / 1024.0,
         gateway as f64 / 1024.0
     );
-    assert!(
-        slowest <= PAUSE,
-        "one reader stalled all others for {slowest:?}"
-    );
+    assert!(slowest <= HELD_UP, "held up for {slowest:?}");
     assert!(proxy <= MEMORY_KIB && gateway <= MEMORY_KIB);
-    let mut whole = 0;
-    for mut client in stalled {
-        let (bytes, ended) = client.read_away(PAUSE);
-        assert!(
-            ended || bytes > GIB,
-            "{bytes} bytes, and the connection neither ends nor goes on"
-        );
-        whole += usize::from(bytes > GIB);
-    }
-    println!(
-        "of the stalled downloads {whole} went on to the end, {} were cut off",
-        STALLED - whole
-    );
 }

@@ -244,7 +244,7 @@ fn wget() {
         echo.starts_with("POST /echo ") && echo.ends_with("a=1&b=2"),
         "{echo}"
     );
-    println!("wget: a file, a redirect's target, a form");
+    println!("wget: a file, a form");
 }
 
 #[test]

@@ -99,8 +99,9 @@ fn gateway_killed_under_load() {
     let load = Load::start(world.proxy.port());
     load.wait_for_each(2, Duration::from_secs(30));
 
-    world.gateway.process().kill();
+    // Before the signal: what it breaks may end before the call returns.
     let killed = Instant::now();
+    world.gateway.process().kill();
     // The outage is the story itself, not a way to wait for something.
     thread::sleep(OUTAGE);
     world.gateway.restart();

@@ -91,7 +91,6 @@ fn ctrl_c_lets_requests_finish() {
     client
         .send(request("GET", "http://origin.seacat/drip/50/40").as_bytes())
         .unwrap();
-    world.nginx.requests();
     let answering = std::thread::spawn(move || client.answer("GET"));
     seacat_tests::wait_for("the request at the origin", Duration::from_secs(10), || {
         let seen = world.origin.take_seen();

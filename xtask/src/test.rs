@@ -22,9 +22,19 @@ enum How {
     /// A cargo command, as it would be typed, and one variable for its environment.
     Cargo(&'static str, Option<(&'static str, &'static str)>),
     Fuzz(&'static str),
+    /// A test of `tests/`. It starts the programs, so they are built first.
+    Suite(&'static str),
 }
 
 impl Step {
+    const fn suite(name: &'static str, what: &'static str, test: &'static str) -> Self {
+        Self {
+            name,
+            what,
+            how: How::Suite(test),
+        }
+    }
+
     const fn cargo(name: &'static str, what: &'static str, command: &'static str) -> Self {
         Self {
             name,
@@ -33,6 +43,9 @@ impl Step {
         }
     }
 }
+
+/// Builds what the suite starts.
+const BUILD: &str = "build --workspace --bins";
 
 /// Cheap before dear: what fails in a second should not wait for what takes minutes.
 const STEPS: &[Step] = &[
@@ -75,49 +88,32 @@ const STEPS: &[Step] = &[
         what: "arbitrary bytes and wishes against a whole connection",
         how: How::Fuzz("connection"),
     },
-    // The suite starts the programs themselves, so they have to be there first.
-    Step::cargo(
-        "build",
-        "the programs the suite starts",
-        "build --workspace --bins",
-    ),
+    Step::cargo("build", "the programs the suite starts", BUILD),
     Step::cargo(
         "suite-harness",
         "the harness itself",
         "test -p seacat-tests --lib",
     ),
-    Step::cargo(
+    Step::suite(
         "suite-run",
         "first run: one command, one line pasted",
-        SUITE_RUN,
+        "run",
     ),
-    Step::cargo(
+    Step::suite(
         "suite-clients",
         "curl, wget, Python, Java, git, WebSocket",
-        SUITE_CLIENTS,
+        "clients",
     ),
-    Step::cargo(
-        "suite-hostile",
-        "requests nobody should send",
-        SUITE_HOSTILE,
-    ),
-    Step::cargo("suite-wire", "what the network sees", SUITE_WIRE),
-    Step::cargo(
+    Step::suite("suite-hostile", "requests nobody should send", "hostile"),
+    Step::suite("suite-wire", "what the network sees", "wire"),
+    Step::suite(
         "suite-many",
         "256 clients, 100 000 requests, one connection",
-        SUITE_MANY,
+        "many",
     ),
-    Step::cargo("suite-kill", "the gateway killed under load", SUITE_KILL),
-    Step::cargo("suite-bulk", "1 GiB each way, memory bounded", SUITE_BULK),
+    Step::suite("suite-kill", "the gateway killed under load", "kill"),
+    Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
 ];
-
-const SUITE_RUN: &str = "test -p seacat-tests --test run -- --nocapture --test-threads=1";
-const SUITE_CLIENTS: &str = "test -p seacat-tests --test clients -- --nocapture --test-threads=1";
-const SUITE_HOSTILE: &str = "test -p seacat-tests --test hostile -- --nocapture --test-threads=1";
-const SUITE_WIRE: &str = "test -p seacat-tests --test wire -- --nocapture --test-threads=1";
-const SUITE_MANY: &str = "test -p seacat-tests --test many -- --nocapture --test-threads=1";
-const SUITE_KILL: &str = "test -p seacat-tests --test kill -- --nocapture --test-threads=1";
-const SUITE_BULK: &str = "test -p seacat-tests --test bulk -- --nocapture --test-threads=1";
 
 /// Prints the steps' names.
 pub(crate) fn list() {
@@ -160,6 +156,10 @@ fn run(step: &Step) -> Outcome {
         How::Packages => packages::install(packages::TO_TEST),
         How::Cargo(arguments, variable) => check(&mut command(arguments, variable)),
         How::Fuzz(target) => fuzz::fuzz(target, FUZZ_SECONDS),
+        How::Suite(test) => {
+            check(&mut cargo(BUILD))?;
+            check(&mut suite(test))
+        }
     }
 }
 
@@ -172,11 +172,18 @@ fn command(arguments: &str, variable: Option<(&str, &str)>) -> Command {
     command
 }
 
+fn suite(test: &str) -> Command {
+    cargo(&format!(
+        "test -p seacat-tests --test {test} -- --nocapture --test-threads=1"
+    ))
+}
+
 fn repeat(step: &Step) -> String {
     match step.how {
         How::Packages => "cargo xtask packages".to_owned(),
         How::Cargo(arguments, variable) => shown(&command(arguments, variable)),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
+        How::Suite(test) => shown(&suite(test)),
     }
 }
 

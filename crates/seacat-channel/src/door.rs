@@ -14,7 +14,8 @@ use crate::failure::Failure;
 pub(crate) enum Door {
     /// Take this one. Generations count the connections from 1.
     Open { link: Link, generation: u64 },
-    /// There is none yet. `next`: nothing is being tried until then.
+    /// There is none yet. `next`: nothing is being tried before then, and something is then if
+    /// somebody asks.
     Soon {
         next: Option<Instant>,
         why: Option<Failure>,

@@ -36,6 +36,8 @@ pub(crate) struct Wishes {
     pub(crate) connect: bool,
     /// Counts the calls of "connect now".
     pub(crate) nudges: u64,
+    /// Counts the requests that found nothing but a pause.
+    pub(crate) wanted: u64,
     /// Counts the changes of the network.
     pub(crate) networks: u64,
     /// The highest connection known to have used up its stream ids.
@@ -176,6 +178,9 @@ impl Driver {
         if !Arc::ptr_eq(&wishes.gateways, &before.gateways) {
             self.set_gateways(wishes.gateways);
         }
+        if wishes.wanted != before.wanted {
+            self.step(Input::Wanted);
+        }
         if wishes.networks != before.networks {
             self.step(Input::NetworkChanged);
         }
@@ -305,8 +310,8 @@ impl Driver {
                 why: Some(why.clone()),
             },
             (Phase::Draining { .. } | Phase::Ended, _) => Door::Draining,
-            (Phase::Waiting { until, why }, _) => Door::Soon {
-                next: Some(*until),
+            (Phase::Waiting { soonest, why, .. }, _) => Door::Soon {
+                next: Some(*soonest),
                 why: Some(why.clone()),
             },
             (_, Some(live)) => Door::Open {
@@ -339,7 +344,7 @@ impl Driver {
                 gateway: name(*gateway),
                 attempt: self.machine.attempt(),
             },
-            (Phase::Waiting { until, why }, _) => State::Waiting {
+            (Phase::Waiting { until, why, .. }, _) => State::Waiting {
                 until: *until,
                 why: why.clone(),
             },

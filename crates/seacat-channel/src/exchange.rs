@@ -10,6 +10,7 @@ use seacat_proto::{Bytes, Reason, ReplyHead, RequestHead};
 use tokio::time::timeout_at;
 
 use crate::Channel;
+use crate::door::Door;
 use crate::driver::now;
 use crate::failure::Failure;
 use crate::task::Task;
@@ -294,15 +295,22 @@ impl Channel {
             return seen;
         }
         let mut door = self.door().clone();
-        let seen = door.wait_for(|door| door.look(after, deadline).is_some());
-        match timeout_at(deadline.into(), seen).await {
-            Ok(Ok(door)) => match door.look(after, deadline) {
-                Some(seen) => seen,
-                None => Err(door.closed()),
-            },
-            // The driver is gone.
-            Ok(Err(_)) => Err(ExchangeError::Draining),
-            Err(_) => Err(self.door().borrow().closed()),
+        loop {
+            {
+                let door = door.borrow_and_update();
+                if let Some(seen) = door.look(after, deadline) {
+                    return seen;
+                }
+                if matches!(*door, Door::Soon { next: Some(_), .. }) {
+                    self.want();
+                }
+            }
+            match timeout_at(deadline.into(), door.changed()).await {
+                Ok(Ok(())) => {}
+                // The driver is gone.
+                Ok(Err(_)) => return Err(ExchangeError::Draining),
+                Err(_) => return Err(door.borrow().closed()),
+            }
         }
     }
 }

@@ -77,6 +77,7 @@ impl Channel {
             connect: config.connect,
             nudges: 0,
             networks: 0,
+            wanted: 0,
             spent: 0,
             gateways: Arc::new(config.gateways.clone()),
             drain_until: None,
@@ -175,6 +176,11 @@ impl Channel {
 
     fn door(&self) -> &watch::Receiver<Door> {
         &self.inner.door
+    }
+
+    /// A request waits while nothing is being tried.
+    fn want(&self) {
+        self.inner.wishes.send_modify(|wishes| wishes.wanted += 1);
     }
 
     /// Connection number `generation` has no stream ids left.

@@ -15,6 +15,10 @@ pub(crate) const PROVE_LIMIT: Duration = Duration::from_secs(10);
 /// counts as a failed attempt, or a gateway that hangs up on us would be dialled in a tight loop.
 pub(crate) const STEADY: Duration = Duration::from_secs(10);
 
+/// While somebody waits for a connection, rounds of dialling follow each other after this pause
+/// at the latest: a person who tries again should not be told of a back-off of minutes.
+pub(crate) const HURRY: Duration = Duration::from_secs(2);
+
 /// Where the channel is.
 ///
 /// ```text
@@ -28,6 +32,7 @@ pub(crate) const STEADY: Duration = Duration::from_secs(10);
 ///                       │ ▼                  ▼
 ///                     Waiting             Stopped      (every failure of the round is permanent)
 ///
+///     Wanted cuts Waiting short, unless only a slow cure is in sight.
 ///     Connect and NetworkChanged leave Waiting and Stopped for Dialing, with a fresh back-off.
 ///     Disconnect leads to Off.   Drain leads to Draining (a connection is up) or Ended.
 ///     Draining ends with the connection or at its deadline; Ended is for ever.
@@ -42,8 +47,12 @@ pub(crate) enum Phase {
     Proving { gateway: usize, until: Instant },
     /// The gateway has answered a PING.
     Connected { gateway: usize, since: Instant },
-    /// Every gateway has failed; the next round begins then.
-    Waiting { until: Instant, why: Failure },
+    /// Every gateway has failed; the next round begins then, or at `soonest` if somebody asks.
+    Waiting {
+        soonest: Instant,
+        until: Instant,
+        why: Failure,
+    },
     /// Every gateway has failed for good; a human must change something.
     Stopped { why: Failure },
     /// What runs may finish until then; nothing new is taken.
@@ -57,6 +66,8 @@ pub(crate) enum Phase {
 pub(crate) enum Input {
     /// Somebody wants to be connected, now.
     Connect,
+    /// A request waits.
+    Wanted,
     /// Somebody does not want to be connected.
     Disconnect,
     /// The computer woke up, or has another network.
@@ -170,6 +181,7 @@ impl Machine {
         }
         match input {
             Input::Connect => self.connect(),
+            Input::Wanted => self.wanted(),
             Input::Disconnect => self.disconnect(),
             Input::NetworkChanged => self.network_changed(),
             Input::Gateways { list, keep } => self.gateways(list, keep),
@@ -193,6 +205,13 @@ impl Machine {
             Phase::Proving { .. } | Phase::Connected { .. } => vec![Action::Ping],
             Phase::Draining { .. } | Phase::Ended => Vec::new(),
         }
+    }
+
+    fn wanted(&mut self) -> Vec<Action> {
+        if let Phase::Waiting { soonest, until, .. } = &mut self.phase {
+            *until = *soonest;
+        }
+        Vec::new()
     }
 
     fn disconnect(&mut self) -> Vec<Action> {
@@ -367,11 +386,16 @@ impl Machine {
             return self.dial(gateway);
         }
         self.phase = match why.remedy() {
-            Remedy::Retry => Phase::Waiting {
-                until: now + self.backoff.next(),
-                why,
-            },
+            Remedy::Retry => {
+                let pause = self.backoff.next();
+                Phase::Waiting {
+                    soonest: now + pause.min(HURRY),
+                    until: now + pause,
+                    why,
+                }
+            }
             Remedy::RetrySlowly => Phase::Waiting {
+                soonest: now + LONGEST,
                 until: now + LONGEST,
                 why,
             },

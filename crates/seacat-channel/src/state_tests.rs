@@ -46,7 +46,7 @@ fn show(phase: &Phase, now: Instant) -> String {
         Phase::Dialing { gateway } => format!("Dialing {gateway}"),
         Phase::Proving { gateway, until } => format!("Proving {gateway} for {}", at(*until)),
         Phase::Connected { gateway, .. } => format!("Connected {gateway}"),
-        Phase::Waiting { until, why } => format!("Waiting {} ({})", at(*until), why.code()),
+        Phase::Waiting { until, why, .. } => format!("Waiting {} ({})", at(*until), why.code()),
         Phase::Stopped { why } => format!("Stopped ({})", why.code()),
         Phase::Draining { until } => format!("Draining for {}", at(*until)),
         Phase::Ended => "Ended".into(),
@@ -88,6 +88,7 @@ fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
     let list = || vec![rank(0, 0), rank(1, 0)];
     vec![
         ("Connect", Input::Connect),
+        ("Wanted", Input::Wanted),
         ("Disconnect", Input::Disconnect),
         ("NetworkChanged", Input::NetworkChanged),
         (
@@ -330,4 +331,31 @@ fn the_order_is_by_priority_and_then_by_lot() {
     assert!((2_200..2_700).contains(&second[1]), "{second:?}");
     assert!((7_000..7_600).contains(&second[2]), "{second:?}");
     assert!((1..500).contains(&second[3]), "{second:?}");
+}
+
+#[test]
+fn somebody_who_waits_shortens_a_long_pause_but_not_a_slow_cure() {
+    let start = Instant::now();
+    let mut machine = after(start, [Input::Connect]);
+    let mut now = start;
+    // Ten rounds without hope: the pause has grown to minutes.
+    for _ in 0..10 {
+        for _ in 0..3 {
+            machine.handle(Input::Failed(temporary()), now);
+        }
+        now = machine.deadline().expect("a pause");
+        machine.handle(Input::Timer, now);
+    }
+    for _ in 0..3 {
+        machine.handle(Input::Failed(temporary()), now);
+    }
+    assert!(machine.deadline().expect("a pause") > now + 100 * SECOND);
+    machine.handle(Input::Wanted, now + SECOND);
+    assert_eq!(machine.deadline(), Some(now + HURRY));
+
+    let failures = (0..3).map(|_| Input::Failed(slow()));
+    let mut machine = after(start, std::iter::once(Input::Connect).chain(failures));
+    let pause = machine.deadline();
+    machine.handle(Input::Wanted, start + SECOND);
+    assert_eq!(machine.deadline(), pause);
 }

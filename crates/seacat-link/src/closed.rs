@@ -52,8 +52,8 @@ pub enum StreamError {
     /// The limit of open streams is reached.
     #[error("too many streams are open")]
     TooManyStreams,
-    /// Its reader took nothing for too long while others waited for memory.
-    #[error("the stream was given up: its reader stalled")]
+    /// Its reader is so far behind that what waits for it can be kept no longer.
+    #[error("the stream was given up: its reader is too far behind")]
     Stalled,
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep_until, timeout};
 
 use crate::Closed;
 use crate::records::{Received, Records};
-use crate::shared::{STALL_LIMIT, Shared};
+use crate::shared::Shared;
 
 /// Plaintext taken in one turn before the streams' tasks get theirs. On a single-threaded
 /// runtime they could not empty their inboxes otherwise.
@@ -40,7 +40,6 @@ impl Driver {
             shared,
             records: Records::new(tcp, tls),
             timer: None,
-            stalled_since: None,
         };
         Self {
             inner: Box::pin(pump.run(http_answer)),
@@ -69,8 +68,6 @@ struct Pump {
     shared: Shared,
     records: Records,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
-    /// Since when the inboxes have been full.
-    stalled_since: Option<Instant>,
     _end: End,
 }
 
@@ -100,9 +97,6 @@ impl Pump {
     fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
         let mut taken = 0;
         while taken < RECEIVE_BUDGET {
-            if self.shared.lock().is_full() {
-                return Ok(());
-            }
             match self.records.poll_receive(cx) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(closed)) => return Err(closed),
@@ -123,15 +117,8 @@ impl Pump {
 
     fn pass_time(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
         let mut state = self.shared.lock();
-        match self.stalled_since {
-            _ if !state.is_full() => self.stalled_since = None,
-            None => self.stalled_since = Some(Instant::now()),
-            Some(_) => {}
-        }
         loop {
-            let keepalive = state.connection.poll_timeout();
-            let stall = self.stalled_since.map(|since| since + STALL_LIMIT);
-            let Some(due) = keepalive.into_iter().chain(stall).min() else {
+            let Some(due) = state.connection.poll_timeout() else {
                 self.timer = None;
                 return Ok(());
             };
@@ -145,16 +132,7 @@ impl Pump {
                 return Ok(());
             }
             self.timer = None;
-            let now = Instant::now();
-            state.connection.handle_timeout(now)?;
-            if self
-                .stalled_since
-                .is_some_and(|since| now >= since + STALL_LIMIT)
-            {
-                state.drop_stalled(now);
-                self.stalled_since = Some(now);
-                cx.waker().wake_by_ref();
-            }
+            state.connection.handle_timeout(Instant::now())?;
         }
     }
 

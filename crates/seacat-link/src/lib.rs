@@ -19,6 +19,7 @@ mod driver;
 mod duplex;
 mod half;
 mod handshake;
+mod inbox;
 mod link;
 mod records;
 mod shared;

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -11,15 +12,8 @@ use seacat_proto::{
     StreamId,
 };
 
+use crate::inbox::{Held, Inbox};
 use crate::{Closed, News, RecvHalf, Request, SendHalf, StreamError};
-
-/// Bytes of bodies that wait for their readers, over all streams, before the socket is
-/// read no further. The protocol has no windows (wire spec 4), so this is the only bound.
-const INBOX_LIMIT: usize = 32 * 1024 * 1024;
-
-/// While the socket is not read for want of room, a reader that takes nothing for this
-/// long loses its stream: one stalled reader must not stop all others for good.
-pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Control frames that may wait for the program to take them.
 const NEWS_LIMIT: usize = 256;
@@ -29,16 +23,13 @@ const NEWS_LIMIT: usize = 256;
 pub(crate) struct Slot {
     /// The answer's head, until it is taken.
     pub(crate) reply: Option<ReplyHead>,
-    pub(crate) inbox: VecDeque<Bytes>,
-    pub(crate) inbox_bytes: usize,
+    pub(crate) inbox: Inbox,
     /// The peer's half has ended; the inbox may still hold bytes.
     pub(crate) ended: bool,
     /// The stream ended early.
     pub(crate) error: Option<StreamError>,
     /// Its SYN_STREAM has been handed to the socket.
     pub(crate) started: bool,
-    /// When the reader last took something.
-    taken: Option<Instant>,
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
     /// Halves that the program still holds.
@@ -66,8 +57,7 @@ impl Slot {
 pub(crate) struct State {
     pub(crate) connection: Connection,
     pub(crate) slots: HashMap<StreamId, Slot>,
-    /// Sum of all inboxes.
-    inbox_bytes: usize,
+    held: Held,
     pub(crate) news: VecDeque<News>,
     pub(crate) news_reader: Option<Waker>,
     /// Whether anybody will take the news.
@@ -94,7 +84,7 @@ impl Shared {
         let state = State {
             connection,
             slots: HashMap::new(),
-            inbox_bytes: 0,
+            held: Held::default(),
             news: VecDeque::new(),
             news_reader: None,
             news_wanted: true,
@@ -168,19 +158,7 @@ impl Shared {
 
     fn dispatch(&self, state: &mut State, event: Event, now: Instant) {
         match event {
-            Event::Data { id, bytes, end } => {
-                let Some(slot) = state.slots.get_mut(&id) else {
-                    return;
-                };
-                state.inbox_bytes += bytes.len();
-                slot.inbox_bytes += bytes.len();
-                if !bytes.is_empty() {
-                    slot.inbox.push_back(bytes);
-                }
-                slot.ended |= end;
-                slot.taken.get_or_insert(now);
-                slot.reader.take().into_iter().for_each(Waker::wake);
-            }
+            Event::Data { id, bytes, end } => state.receive(id, bytes, end),
             Event::Reply { id, head, end } => {
                 let Some(slot) = state.slots.get_mut(&id) else {
                     return;
@@ -286,61 +264,54 @@ impl State {
         }
     }
 
-    /// Takes the next piece of a body.
-    pub(crate) fn take_data(&mut self, id: StreamId) -> Option<Bytes> {
-        let slot = self.slots.get_mut(&id)?;
-        let bytes = slot.inbox.pop_front()?;
-        slot.taken = (!slot.inbox.is_empty()).then(Instant::now);
-        slot.inbox_bytes -= bytes.len();
-        let was_full = self.is_full();
-        self.inbox_bytes -= bytes.len();
-        if was_full && !self.is_full() {
-            self.wake_driver();
-        }
-        Some(bytes)
-    }
-
-    /// The socket must not be read now.
-    pub(crate) fn is_full(&self) -> bool {
-        self.inbox_bytes >= INBOX_LIMIT
-    }
-
-    /// Gives up the streams whose readers stalled while the socket could not be read.
-    pub(crate) fn drop_stalled(&mut self, now: Instant) {
-        let stalled: Vec<StreamId> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| {
-                slot.taken
-                    .is_some_and(|since| now.duration_since(since) >= STALL_LIMIT)
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in stalled {
-            if let Some(slot) = self.slots.get_mut(&id) {
-                slot.error = Some(StreamError::Stalled);
-            }
-            self.give_up(id, Reason::CANCEL);
-            self.empty_inbox(id);
-        }
-    }
-
-    fn empty_inbox(&mut self, id: StreamId) {
+    fn receive(&mut self, id: StreamId, bytes: Bytes, end: bool) {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
-        slot.inbox.clear();
-        slot.taken = None;
-        let was_full = self.inbox_bytes >= INBOX_LIMIT;
-        self.inbox_bytes -= std::mem::take(&mut slot.inbox_bytes);
-        if was_full && !self.is_full() {
-            self.wake_driver();
+        match slot.inbox.push(bytes, &mut self.held) {
+            Ok(()) => {
+                slot.ended |= end;
+                slot.reader.take().into_iter().for_each(Waker::wake);
+            }
+            Err(error) => self.give_up_stalled(id, &error),
         }
+    }
+
+    /// Takes the next piece of a body.
+    pub(crate) fn take_data(&mut self, id: StreamId) -> Option<Bytes> {
+        let slot = self.slots.get_mut(&id)?;
+        match slot.inbox.pop(&mut self.held) {
+            Ok(bytes) => {
+                let bytes = bytes?;
+                if self.connection.taken(id, bytes.len()) {
+                    self.wake_driver();
+                }
+                Some(bytes)
+            }
+            Err(error) => {
+                self.give_up_stalled(id, &error);
+                None
+            }
+        }
+    }
+
+    /// What waits for this reader can be kept no longer: it alone loses its stream.
+    fn give_up_stalled(&mut self, id: StreamId, error: &io::Error) {
+        tracing::warn!(%id, %error, "gave up a stream whose reader is too far behind");
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.inbox.clear(&mut self.held);
+            slot.ended = false;
+            slot.error = Some(StreamError::Stalled);
+        }
+        self.give_up(id, Reason::CANCEL);
+        self.wake_driver();
     }
 
     /// The program has let go of the receiving half.
     pub(crate) fn drop_reader(&mut self, id: StreamId) {
-        self.empty_inbox(id);
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.inbox.clear(&mut self.held);
+        }
         self.drop_half(id);
     }
 

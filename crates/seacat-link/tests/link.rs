@@ -44,6 +44,11 @@ struct Pair {
 }
 
 async fn pair() -> Pair {
+    pair_with(true).await
+}
+
+/// `windows`: whether both ends keep them.
+async fn pair_with(windows: bool) -> Pair {
     let (client_tls, server_tls) = tls();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -57,8 +62,9 @@ async fn pair() -> Pair {
         handshake_client(tcp, client_tls, name).await.unwrap()
     };
     let ((stcp, ssession), (ctcp, csession)) = tokio::join!(server, client);
-    let (gateway, requests, driver) =
-        Link::start(stcp, ssession, &LinkConfig::gateway(HTTP_ANSWER));
+    let mut gateway_config = LinkConfig::gateway(HTTP_ANSWER);
+    gateway_config.proto.windows = windows;
+    let (gateway, requests, driver) = Link::start(stcp, ssession, &gateway_config);
     let gateway_driver = tokio::spawn(driver);
     let (client, news, driver): (_, _, Driver) = Link::start(ctcp, csession, &LinkConfig::client());
     let client_driver = tokio::spawn(driver);
@@ -338,6 +344,71 @@ async fn an_https_client_gets_a_page_and_a_goodbye() {
         drop(https);
         let closed = server.await.unwrap();
         assert!(closed.to_string().contains("HTTPS client"), "{closed}");
+    }
+}
+
+/// With windows the gateway stops; without, what the readers do not take goes to a file.
+/// Either way the others go on, and whoever resumes gets every byte.
+#[tokio::test]
+async fn stalled_readers_stop_nobody_and_miss_nothing() {
+    const SIZE: usize = 20 * 1024 * 1024;
+    const STALLED: usize = 4;
+    for windows in [true, false] {
+        let Pair {
+            client,
+            requests,
+            _client_news,
+            ..
+        } = pair_with(windows).await;
+        if windows {
+            // The announcements cross before the first stream.
+            client.ping();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::spawn(serve_bodies(requests, SIZE));
+        let mut stalled = Vec::new();
+        for _ in 0..STALLED {
+            let (send, mut recv) = client.open(get("/bulk"), true).unwrap();
+            recv.reply().await.unwrap();
+            stalled.push((send, recv));
+        }
+        for _ in 0..50 {
+            let (_send, mut recv) = client.open(get("/bulk"), true).unwrap();
+            let answered = timeout(Duration::from_secs(5), recv.reply()).await;
+            assert!(
+                answered.is_ok(),
+                "windows {windows}: a quick request was held up"
+            );
+        }
+        for (_send, recv) in &mut stalled {
+            let mut count = 0;
+            while let Some(bytes) = recv.data().await {
+                let bytes = bytes.unwrap();
+                for (at, byte) in bytes.iter().enumerate() {
+                    assert_eq!(*byte, ((count + at) % 251) as u8);
+                }
+                count += bytes.len();
+            }
+            assert_eq!(count, SIZE, "windows {windows}");
+        }
+    }
+}
+
+/// Answers every request with the same long body.
+async fn serve_bodies(mut requests: Incoming, size: usize) {
+    while let Some(news) = requests.next().await {
+        let News::Request(mut request) = news else {
+            continue;
+        };
+        tokio::spawn(async move {
+            let body: Bytes = (0..size).map(|n| (n % 251) as u8).collect();
+            request.reply.reply(ReplyHead::new(200), false)?;
+            for chunk in body.chunks(MAX_PAYLOAD) {
+                request.reply.ready().await?;
+                request.reply.send(body.slice_ref(chunk))?;
+            }
+            request.reply.finish()
+        });
     }
 }
 

@@ -123,6 +123,7 @@ fn check_fields(name: &str, fields: &Value, frame: &Frame<'_>) {
             is("name", "PING".into());
             is("ping_id", (*id).into());
         }
+        Frame::Windows(_) | Frame::WindowUpdate(_) => panic!("{name}: none was recorded"),
         Frame::Control(control) => check_control(&is, control),
     }
 }
@@ -243,6 +244,8 @@ fn rebuild(frame: Frame<'_>) -> Vec<u8> {
         .concat(),
         Frame::RstStream(frame) => frame.encode().to_vec(),
         Frame::Ping(frame) => frame.encode().to_vec(),
+        Frame::Windows(frame) => frame.encode().to_vec(),
+        Frame::WindowUpdate(frame) => frame.encode().to_vec(),
         Frame::Control(Control::Characteristics(old)) => {
             let items: Vec<(String, String)> = old
                 .items()

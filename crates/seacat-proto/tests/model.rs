@@ -211,8 +211,11 @@ fn side<'a>(
 
 proptest! {
     #[test]
-    fn any_history_agrees_with_the_model(steps in vec(step(), 0..60)) {
-        let mut world = World { pair: Pair::new(), streams: Vec::new(), models: BTreeMap::new() };
+    fn any_history_agrees_with_the_model(
+        steps in vec(step(), 0..60),
+        windows in any::<bool>(),
+    ) {
+        let mut world = World { pair: Pair::new(windows), streams: Vec::new(), models: BTreeMap::new() };
         for step in &steps {
             world.take(step);
         }
@@ -259,7 +262,7 @@ proptest! {
         cuts in vec(0..2000usize, 0..5),
         client in any::<bool>(),
     ) {
-        let mut pair = Pair::new();
+        let mut pair = Pair::new(client);
         pair.client.open(RequestHead::new(b"h", b"GET", b"/").unwrap(), false).unwrap();
         let target = if client { &mut pair.client } else { &mut pair.gateway };
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();

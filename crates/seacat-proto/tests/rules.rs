@@ -24,7 +24,14 @@ fn head(path: &str) -> RequestHead {
 }
 
 fn gateway() -> Connection {
-    Connection::new(Role::Gateway, &Config::default(), Instant::now())
+    Connection::new(Role::Gateway, &without_windows(), Instant::now())
+}
+
+fn without_windows() -> Config {
+    Config {
+        windows: false,
+        ..Config::default()
+    }
 }
 
 /// What a connection writes, as frames for the eye.
@@ -49,7 +56,7 @@ fn rst(number: u32, reason: Reason) -> Vec<u8> {
 
 #[test]
 fn a_request_with_a_body_and_its_answer() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(false);
     let stream = pair
         .client
         .open(RequestHead::new(b"h", b"POST", b"/").unwrap(), false)
@@ -239,7 +246,7 @@ fn frames_that_break_the_rules_of_a_stream_reset_it_alone() {
 
 #[test]
 fn late_frames_for_a_forgotten_stream_are_silence() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(false);
     let stream = pair.client.open(head("/"), true).unwrap();
     pair.settle();
     pair.client.reset(stream, Reason::CANCEL);
@@ -274,7 +281,7 @@ fn a_stream_given_up_before_it_left_leaves_nothing_on_the_wire() {
 
 #[test]
 fn a_gateway_that_has_answered_tells_the_client_to_stop() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(false);
     let stream = pair.client.open(head("/"), false).unwrap();
     pair.settle();
     pair.gateway.stop_receiving(stream);
@@ -307,7 +314,7 @@ fn a_gateway_that_has_answered_tells_the_client_to_stop() {
 fn limits_of_streams() {
     let config = Config {
         max_streams: 2,
-        ..Config::default()
+        ..without_windows()
     };
     let now = Instant::now();
     let mut client = Connection::new(Role::Client, &config, now);
@@ -380,7 +387,7 @@ fn somebody_elses_protocol_is_named() {
 
 #[test]
 fn pings_are_echoed_by_the_other_side_only() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(false);
     pair.client.ping(pair.now);
     pair.now += Duration::from_millis(20);
     let seen = pair.settle();
@@ -422,7 +429,7 @@ fn silence_is_death() {
 
 #[test]
 fn control_frames_cross_and_unknown_ones_are_no_error() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(false);
     let facts = Characteristics::new(3, &[("osh", "desk"), ("apI", "x")]).unwrap();
     pair.client
         .control(&Control::Characteristics(facts.clone()))
@@ -449,7 +456,7 @@ fn control_frames_cross_and_unknown_ones_are_no_error() {
 
 #[test]
 fn drained_means_ended_and_written() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(false);
     let stream = pair.client.open(head("/"), true).unwrap();
     pair.client.drain();
     assert!(!pair.client.is_drained());
@@ -463,7 +470,7 @@ fn drained_means_ended_and_written() {
 
 #[test]
 fn the_largest_frame_has_the_largest_size() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(false);
     let stream = pair.client.open(head("/"), false).unwrap();
     written(&mut pair.client);
     pair.client
@@ -472,4 +479,127 @@ fn the_largest_frame_has_the_largest_size() {
     let sizes: Vec<usize> = written(&mut pair.client).iter().map(Vec::len).collect();
     assert_eq!(sizes[0], MAX_FRAME);
     assert_eq!(sizes.iter().sum::<usize>(), 100_000 + 8 * sizes.len());
+}
+
+/// Both ends have announced windows and one stream is open, its head answered.
+fn windowed() -> (Pair, StreamId) {
+    let mut pair = Pair::new(true);
+    pair.client.ping(pair.now);
+    pair.settle();
+    let stream = pair.client.open(head("/"), true).unwrap();
+    pair.settle();
+    pair.gateway
+        .reply(stream, ReplyHead::new(200), false)
+        .unwrap();
+    pair.settle();
+    (pair, stream)
+}
+
+/// Carries what the gateway writes; the client's reader takes nothing.
+fn to_a_stalled_reader(pair: &mut Pair) -> usize {
+    let mut received = 0;
+    for frame in written(&mut pair.gateway) {
+        pair.client.handle_input(&frame, pair.now).unwrap();
+    }
+    for event in news(&mut pair.client) {
+        if let Event::Data { bytes, .. } = event {
+            received += bytes.len();
+        }
+    }
+    received
+}
+
+#[test]
+fn with_windows_a_stalled_reader_stops_its_own_stream_only() {
+    let (mut pair, stalled) = windowed();
+    pair.gateway
+        .send(stalled, Bytes::from(vec![0; 1 << 20]))
+        .unwrap();
+    pair.gateway.finish(stalled).unwrap();
+    let received = to_a_stalled_reader(&mut pair);
+    assert_eq!(received, 64 * 1024);
+    // Another stream is not held up, however long the first one is.
+    let other = pair.client.open(head("/other"), true).unwrap();
+    pair.settle();
+    pair.gateway
+        .reply(other, ReplyHead::new(200), false)
+        .unwrap();
+    pair.gateway
+        .send(other, Bytes::from(vec![0; 500_000]))
+        .unwrap();
+    pair.gateway.finish(other).unwrap();
+    pair.settle();
+    assert_eq!(pair.gateway.stream_count(), 1);
+    // The reader wakes up and gets the rest.
+    pair.client.taken(stalled, received);
+    let rest: usize = pair
+        .settle()
+        .client
+        .iter()
+        .map(|event| match event {
+            Event::Data { bytes, .. } => bytes.len(),
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(received + rest, 1 << 20);
+    assert_eq!(pair.gateway.stream_count(), 0);
+}
+
+#[test]
+fn a_peer_that_ignores_its_window_loses_the_stream() {
+    let (mut pair, stream) = windowed();
+    let frame = [
+        &seacat_proto::frame::head::data(stream, false, MAX_PAYLOAD)[..],
+        &[0; MAX_PAYLOAD],
+    ]
+    .concat();
+    for _ in 0..4 {
+        pair.client.handle_input(&frame, pair.now).unwrap();
+    }
+    assert!(written(&mut pair.client).is_empty());
+    pair.client.handle_input(&frame, pair.now).unwrap();
+    assert_eq!(
+        written(&mut pair.client),
+        [rst(stream.get(), Reason::FLOW_CONTROL_ERROR)]
+    );
+}
+
+/// The announcement answers the client's first frame; a client of the reference era ignores
+/// it (golden misc.json), never answers, and nothing changes for it.
+#[test]
+fn a_peer_that_announces_nothing_is_treated_as_ever() {
+    let mut gateway = Connection::new(Role::Gateway, &Config::default(), Instant::now());
+    assert!(written(&mut gateway).is_empty());
+    let frame = SynStream {
+        id: id(1),
+        fin: true,
+        head: head("/"),
+    }
+    .encode();
+    gateway.handle_input(&frame, Instant::now()).unwrap();
+    assert_eq!(
+        written(&mut gateway),
+        [[0x80, 0xA1, 0, 0x57, 0, 0, 0, 4, 0, 1, 0, 0].to_vec()]
+    );
+    gateway.reply(id(1), ReplyHead::new(200), false).unwrap();
+    gateway.send(id(1), Bytes::from(vec![0; 1 << 20])).unwrap();
+    let bytes: usize = written(&mut gateway).iter().map(Vec::len).sum();
+    assert!(bytes > 1 << 20, "no window holds it up");
+    // And a client never announces anything by itself.
+    let mut client = Connection::new(Role::Client, &Config::default(), Instant::now());
+    assert!(written(&mut client).is_empty());
+}
+
+#[test]
+fn a_stream_older_than_the_announcement_stays_without_a_window() {
+    let mut pair = Pair::new(true);
+    let early = pair.client.open(head("/"), true).unwrap();
+    pair.settle();
+    pair.gateway
+        .reply(early, ReplyHead::new(200), false)
+        .unwrap();
+    pair.gateway
+        .send(early, Bytes::from(vec![0; 1 << 20]))
+        .unwrap();
+    assert_eq!(to_a_stalled_reader(&mut pair), 1 << 20);
 }

@@ -93,7 +93,7 @@ fn broken(error: &hyper::Error) -> Fault {
         let code = if too_large {
             Code::BodyTooLarge
         } else {
-            Code::ClientGone
+            Code::BodyCut
         };
         return Fault::new(code, "The request's body could not be read to its end.");
     }

@@ -101,6 +101,10 @@ errors! {
         "The request body is too large",
         "It is larger than the limit set in this proxy.",
         "Send less, or raise the limit in the configuration.";
+    BodyCut = "SC-BODY-CUT", 400, "http_request_error",
+        "The request body ended early",
+        "The client announced more than it sent, so the request was cancelled.",
+        "Try again; if it happens often, look for what stops the client in the middle.";
     HeadTimeout = "SC-HEAD-TIMEOUT", 408, "connection_read_timeout",
         "The request head did not arrive in time",
         "The client began a request and did not finish its head.",

@@ -92,7 +92,7 @@ impl From<ExchangeError> for Fault {
             ExchangeError::Body(error) if error.is::<BodyTooLarge>() => {
                 Fault::new(Code::BodyTooLarge, sentence(&error.to_string()))
             }
-            ExchangeError::Body(_) => Fault::new(Code::ClientGone, what),
+            ExchangeError::Body(_) => Fault::new(Code::BodyCut, what),
             ExchangeError::BadReply(_) => Fault::new(Code::BadReply, what),
         }
     }

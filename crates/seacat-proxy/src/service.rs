@@ -254,7 +254,7 @@ impl Client {
             }
             Door::Proxy => {
                 let named = Target::named(&parts.uri);
-                let chosen = parts.headers.get(X_SC_HOST);
+                let chosen = chosen_host(&parts.headers)?;
                 if named.is_some() || chosen.is_some() {
                     self.check_credentials(&parts.headers)?;
                 }
@@ -353,6 +353,15 @@ impl Shared {
         self.own
             .iter()
             .any(|own| own.port() == port && (is_loopback(host) || address == Some(own.ip())))
+    }
+}
+
+/// The one host that X-SC-HOST names, if the field is there.
+fn chosen_host(fields: &HeaderMap) -> Result<Option<&HeaderValue>, Fault> {
+    let mut values = fields.get_all(X_SC_HOST).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Fault::new(Code::BadHost, "X-SC-HOST stands there twice.")),
+        (one, None) => Ok(one),
     }
 }
 

@@ -116,7 +116,9 @@ fn judge(fate: &Fate, reply: &Reply, seen: &[Seen]) -> Result<(), String> {
         Fate::Refused(status, code) => answered(&[*status], Some(code)).and_then(|()| ended()),
         Fate::Own(status, code) => answered(&[*status], Some(code)),
         Fate::Page(status) => answered(&[*status], None),
-        Fate::Dropped => answered(&[], None).and_then(|()| ended()),
+        Fate::Dropped => answered(&[], None)
+            .or_else(|_| answered(&[400], Some("SC-BODY-CUT")))
+            .and_then(|()| ended()),
     }
 }
 
@@ -140,7 +142,7 @@ fn send(world: &World, bytes: &str, finish: bool) -> Reply {
         reply.statuses.push(answer.status);
         reply.code = answer.code().or(reply.code);
     }
-    let (_, ended) = client.read_away(Duration::from_millis(1));
+    let ended = client.has_ended();
     reply.ended = ended;
     reply
 }

@@ -9,7 +9,8 @@ pub(crate) enum Fate {
     Own(u16, &'static str),
     /// Answered by the proxy with a page of its own; nothing passes.
     Page(u16),
-    /// No answer, the connection ends; nothing passes.
+    /// The client ends in the middle: no answer, or 400 with SC-BODY-CUT if it came before the
+    /// end was noticed. The connection ends; nothing passes.
     Dropped,
     /// Forwarded once for each status below 400. Each head at the origin has the first words and
     /// none of the second, without regard to case; then the connection ends.

@@ -28,6 +28,12 @@ pub struct Setting<T> {
 }
 
 impl<T> Setting<T> {
+    /// Its value in `T`, as `config show` prints it; `None` when it has none.
+    #[must_use]
+    pub fn shown(&self, of: &T) -> Option<String> {
+        (self.get)(of).map(|value| super::show::plain(&super::show::json(&value)))
+    }
+
     /// The environment variable that sets it: `SEACAT_PROXY_` and the key in capitals, where the
     /// table `proxy` is not named twice (`proxy.port` is `SEACAT_PROXY_PORT`).
     #[must_use]

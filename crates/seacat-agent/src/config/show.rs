@@ -72,7 +72,7 @@ pub fn text(loaded: &Loaded) -> String {
 const VALUE_COLUMN: usize = 40;
 
 /// The value on one line.
-fn plain(value: &serde_json::Value) -> String {
+pub(super) fn plain(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Null => "-".to_owned(),
         serde_json::Value::String(text) => one_line(text),
@@ -98,7 +98,7 @@ fn one_line(text: &str) -> String {
     }
 }
 
-fn json(value: &Value) -> serde_json::Value {
+pub(super) fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::String(text) => text.value().as_str().into(),
         Value::Integer(number) => (*number.value()).into(),

@@ -10,6 +10,7 @@ pub mod sockets;
 pub mod syn_reply;
 pub mod syn_stream;
 pub mod text;
+pub mod window;
 
 use bytes::Bytes;
 
@@ -22,6 +23,7 @@ pub use rst_stream::{Reason, RstStream};
 pub use sockets::{SocketsReply, SocketsRequest};
 pub use syn_reply::{ReplyHead, SynReply};
 pub use syn_stream::{RequestHead, SynStream};
+pub use window::{WindowUpdate, Windows};
 
 use crate::{DecodeError, StreamId};
 
@@ -148,6 +150,10 @@ pub enum Frame<'a> {
     RstStream(RstStream),
     /// A sign of life.
     Ping(Ping),
+    /// The peer keeps windows.
+    Windows(Windows),
+    /// More may be sent on a stream.
+    WindowUpdate(WindowUpdate),
     /// Everything that belongs to no stream.
     Control(Control),
 }
@@ -177,6 +183,8 @@ impl<'a> Frame<'a> {
             Kind::SYN_REPLY => Self::SynReply(SynReply::decode(flags, body)?),
             Kind::RST_STREAM => Self::RstStream(RstStream::decode(body)?),
             Kind::PING => Self::Ping(Ping::decode(body)?),
+            Kind::WINDOWS => Self::Windows(Windows::decode(body)?),
+            Kind::WINDOW_UPDATE => Self::WindowUpdate(WindowUpdate::decode(body)?),
             _ => Self::Control(decode_control(kind, flags, body)?),
         })
     }

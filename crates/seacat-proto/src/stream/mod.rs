@@ -2,9 +2,11 @@
 
 mod queue;
 mod state;
+mod window;
 
 pub(crate) use queue::SendQueue;
 pub(crate) use state::{Refused, State};
+pub(crate) use window::{GROWTH_LIMIT, INITIAL_WINDOW, RecvWindow};
 
 use crate::Priority;
 
@@ -14,6 +16,19 @@ pub(crate) struct Stream {
     pub(crate) state: State,
     pub(crate) queue: SendQueue,
     pub(crate) priority: Priority,
+    /// It stands in the outbox's ring.
+    pub(crate) waiting: bool,
     /// Our program wants no more of the peer's half.
     pub(crate) unwanted: bool,
+    /// What the peer lets us send, if it keeps windows.
+    pub(crate) send_window: Option<u32>,
+    /// What we let the peer send, if both keep windows.
+    pub(crate) recv_window: Option<RecvWindow>,
+}
+
+impl Stream {
+    /// Something waits, and the peer has room for it. The end alone needs no room.
+    pub(crate) fn may_send(&self) -> bool {
+        !self.queue.is_empty() && (self.send_window != Some(0) || self.queue.bytes() == 0)
+    }
 }

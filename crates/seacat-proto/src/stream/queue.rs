@@ -11,8 +11,6 @@ pub(crate) struct SendQueue {
     bytes: usize,
     /// The end has been asked for and not been sent.
     fin: bool,
-    /// The stream stands in the outbox's ring.
-    pub(crate) waiting: bool,
 }
 
 impl SendQueue {
@@ -28,7 +26,7 @@ impl SendQueue {
     }
 
     /// Bytes that wait.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
@@ -71,7 +69,7 @@ mod tests {
         queue.push(Bytes::new());
         queue.push(Bytes::from(vec![0; 10]));
         queue.finish();
-        assert_eq!(queue.len(), 35);
+        assert_eq!(queue.bytes(), 35);
         assert_eq!(
             drain(&mut queue, 10),
             [(10, false), (10, false), (5, false), (10, true)]

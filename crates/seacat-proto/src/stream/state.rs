@@ -98,6 +98,11 @@ impl State {
         self.local().is_none()
     }
 
+    /// The peer's half has ended.
+    pub(crate) fn is_received(self) -> bool {
+        self.remote().is_none()
+    }
+
     fn local(self) -> Option<Half> {
         match self {
             Self::Open { local, .. } | Self::HalfClosedRemote { local } => Some(local),

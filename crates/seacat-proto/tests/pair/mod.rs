@@ -19,9 +19,13 @@ pub(crate) struct Seen {
 }
 
 impl Pair {
-    pub(crate) fn new() -> Self {
+    /// `windows`: whether both keep them.
+    pub(crate) fn new(windows: bool) -> Self {
         let now = Instant::now();
-        let config = Config::default();
+        let config = Config {
+            windows,
+            ..Config::default()
+        };
         Self {
             client: Connection::new(Role::Client, &config, now),
             gateway: Connection::new(Role::Gateway, &config, now),
@@ -29,7 +33,7 @@ impl Pair {
         }
     }
 
-    /// Carries bytes both ways until nothing moves.
+    /// Carries bytes both ways until nothing moves; readers take all that comes.
     pub(crate) fn settle(&mut self) -> Seen {
         let mut seen = Seen::default();
         loop {
@@ -61,7 +65,12 @@ fn deliver(
     let mut frames = 0;
     while let Some(frame) = from.poll_transmit() {
         to.handle_input(&frame.to_vec(), now).unwrap();
-        seen.extend(std::iter::from_fn(|| to.poll_event()));
+        while let Some(event) = to.poll_event() {
+            if let Event::Data { id, bytes, .. } = &event {
+                to.taken(*id, bytes.len());
+            }
+            seen.push(event);
+        }
         frames += 1;
     }
     frames

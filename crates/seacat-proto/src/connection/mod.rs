@@ -1,21 +1,23 @@
 //! One connection: frames in, events out; wishes in, frames out.
 
+mod receive;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::codec::Decoder;
-use crate::error::{ConnectionError, DecodeError, OpenError, StreamClosed};
+use crate::error::{ConnectionError, OpenError, StreamClosed};
 use crate::frame::{
-    Control, Frame, HeadTooLarge, MAX_PAYLOAD, Ping, RawFrame, Reason, ReplyHead, RequestHead,
-    RstStream, SynReply, SynStream, head,
+    Control, HeadTooLarge, MAX_PAYLOAD, Ping, Reason, ReplyHead, RequestHead, RstStream, SynReply,
+    SynStream, WindowUpdate, Windows, head,
 };
 use crate::ids::{Priority, StreamId};
 use crate::keepalive::{KeepAlive, KeepAliveConfig, Verdict};
 use crate::outbox::{Outbox, Transmit};
 use crate::sniff::Sniffer;
-use crate::stream::{Refused, SendQueue, State, Stream};
+use crate::stream::{GROWTH_LIMIT, INITIAL_WINDOW, RecvWindow, SendQueue, State, Stream};
 
 /// Which end of the wire we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,10 @@ pub struct Config {
     /// Streams open at once. Each may hold a head of 16 KiB and a queue of
     /// [`Connection::SEND_QUEUE`] bytes.
     pub max_streams: usize,
+    /// Whether to keep windows with a peer that keeps them too (docs/extensions.md). A gateway
+    /// announces it behind a client's first frame; a client only answers, so that no other
+    /// gateway ever sees the announcement.
+    pub windows: bool,
 }
 
 impl Default for Config {
@@ -43,13 +49,10 @@ impl Default for Config {
         Self {
             keepalive: None,
             max_streams: 4096,
+            windows: true,
         }
     }
 }
-
-/// Answers that may wait for a peer that does not read them, beyond two for each stream.
-/// A peer that makes us owe more (PINGs, frames for unknown streams) is flooding us.
-const MAX_OWED: usize = 1024;
 
 /// News from the wire.
 #[derive(Debug)]
@@ -111,6 +114,13 @@ pub struct Connection {
     /// Client: the next id to open. Gateway: one beyond the highest id seen.
     next_id: u32,
     draining: bool,
+    /// Whether we keep windows with a peer that does.
+    keeps_windows: bool,
+    windows_announced: bool,
+    /// What the peer allows on a fresh stream, once both ends have announced windows.
+    peer_window: Option<u32>,
+    /// What our windows may still grow, all together.
+    growth: u64,
 }
 
 impl Connection {
@@ -132,6 +142,10 @@ impl Connection {
             events: VecDeque::new(),
             next_id: 1,
             draining: false,
+            keeps_windows: config.windows,
+            peer_window: None,
+            windows_announced: false,
+            growth: GROWTH_LIMIT,
         }
     }
 
@@ -178,7 +192,7 @@ impl Connection {
         self.outbox
             .push_control(Transmit::new(Some(id), &fixed, block));
         if over || stop {
-            self.streams.remove(&id);
+            self.remove(id);
         }
         if stop && !over {
             self.push_rst(id, Reason::CANCEL);
@@ -210,10 +224,28 @@ impl Connection {
         if end {
             stream.queue.finish();
         }
-        if !stream.queue.is_empty() && !std::mem::replace(&mut stream.queue.waiting, true) {
-            self.outbox.push_turn(id, stream.priority);
-        }
+        self.push_turn(id);
         Ok(())
+    }
+
+    /// The reader has taken bytes of this stream's body. Says whether that gave the peer
+    /// something to hear.
+    pub fn taken(&mut self, id: StreamId, bytes: usize) -> bool {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return false;
+        };
+        let Some(window) = stream
+            .recv_window
+            .as_mut()
+            .filter(|_| !stream.state.is_received())
+        else {
+            return false;
+        };
+        let Some(bytes) = window.take(bytes as u32, &mut self.growth) else {
+            return false;
+        };
+        self.push_frame(&WindowUpdate { id, bytes }.encode());
+        true
     }
 
     /// Bytes this stream's queue still takes; 0 for a stream that is gone.
@@ -221,18 +253,16 @@ impl Connection {
     pub fn room(&self, id: StreamId) -> usize {
         self.streams
             .get(&id)
-            .map_or(0, |s| Self::SEND_QUEUE.saturating_sub(s.queue.len()))
+            .map_or(0, |s| Self::SEND_QUEUE.saturating_sub(s.queue.bytes()))
     }
 
     /// Gives a stream up. Nothing of it is sent any more but RST_STREAM, and not even
     /// that when its SYN_STREAM had not left. Unknown streams are ignored.
     pub fn reset(&mut self, id: StreamId, reason: Reason) {
-        let Some(stream) = self.streams.remove(&id) else {
+        let Some(stream) = self.remove(id) else {
             return;
         };
-        let head_unsent = self
-            .outbox
-            .forget(id, stream.priority, stream.queue.waiting);
+        let head_unsent = self.outbox.forget(id, stream.priority, stream.waiting);
         if !(head_unsent && self.role == Role::Client) {
             self.push_rst(id, reason);
         }
@@ -343,14 +373,20 @@ impl Connection {
         }
         let id = self.outbox.pop_turn()?;
         let stream = self.streams.get_mut(&id)?;
-        let (payload, end) = stream.queue.pop(MAX_PAYLOAD)?;
-        stream.queue.waiting = !stream.queue.is_empty();
-        if stream.queue.waiting {
-            self.outbox.push_turn(id, stream.priority);
+        stream.waiting = false;
+        let limit = stream
+            .send_window
+            .map_or(MAX_PAYLOAD, |window| MAX_PAYLOAD.min(window as usize));
+        let (payload, end) = stream.queue.pop(limit)?;
+        if let Some(window) = &mut stream.send_window {
+            *window -= payload.len() as u32;
+        }
+        if !stream.queue.is_empty() {
+            self.push_turn(id);
         } else if stream.state.is_closed() {
-            self.streams.remove(&id);
+            self.remove(id);
         } else if end && stream.unwanted {
-            self.streams.remove(&id);
+            self.remove(id);
             self.push_rst(id, Reason::CANCEL);
         }
         Some(Transmit::new(
@@ -371,153 +407,59 @@ impl Connection {
         self.keepalive.poll_timeout()
     }
 
-    // --- one frame --------------------------------------------------------------
-
-    fn handle_frame(&mut self, raw: RawFrame<'_>, now: Instant) -> Result<(), ConnectionError> {
-        match Frame::decode(raw) {
-            Ok(Frame::Data { id, fin, payload }) => self.on_data(id, fin, payload),
-            Ok(Frame::SynStream(frame)) => self.on_syn_stream(frame),
-            Ok(Frame::SynReply(frame)) => self.on_syn_reply(frame),
-            Ok(Frame::RstStream(frame)) => self.on_rst_stream(frame),
-            Ok(Frame::Ping(ping)) => self.on_ping(ping, now),
-            Ok(Frame::Control(control)) => self.events.push_back(Event::Control(control)),
-            Err(DecodeError::BadHead { id, .. }) => self.fail(id, Reason::PROTOCOL_ERROR),
-            Err(DecodeError::Malformed(why)) => return Err(why.into()),
-        }
-        if self.outbox.control_len() > MAX_OWED + 2 * self.max_streams {
-            return Err(ConnectionError::Flood);
-        }
-        Ok(())
-    }
-
-    fn on_syn_stream(&mut self, SynStream { id, fin, head }: SynStream) {
-        if self.role == Role::Client {
-            return self.push_rst(id, Reason::REFUSED_STREAM);
-        }
-        if !id.is_odd() {
-            return self.push_rst(id, Reason::PROTOCOL_ERROR);
-        }
-        if self.streams.contains_key(&id) {
-            return self.fail(id, Reason::PROTOCOL_ERROR);
-        }
-        // Any odd id that is not in use is taken: reference clients neither start at 1
-        // on every connection nor promise to rise (wire spec 1.4, 4).
-        self.next_id = self.next_id.max(id.get() + 1);
-        if self.draining || self.streams.len() >= self.max_streams {
-            return self.push_rst(id, Reason::REFUSED_STREAM);
-        }
-        self.insert(id, State::accepted(fin), head.priority());
-        self.events.push_back(Event::Request { id, head, end: fin });
-    }
-
-    fn on_syn_reply(&mut self, SynReply { id, fin, head }: SynReply) {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return self.on_unknown(id);
-        };
-        // An interim answer is not the answer (wire spec 3.2); 101 is one.
-        if matches!(head.status(), 100 | 102..=199) && !fin {
-            return;
-        }
-        match stream.state.recv_head(fin) {
-            Ok(()) => {
-                self.forget_if_over(id);
-                self.events.push_back(Event::Reply { id, head, end: fin });
-            }
-            Err(Refused::AfterEnd) => self.fail(id, Reason::STREAM_ALREADY_CLOSED),
-            Err(_) => self.fail(id, Reason::PROTOCOL_ERROR),
-        }
-    }
-
-    fn on_data(&mut self, id: StreamId, fin: bool, payload: &[u8]) {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return self.on_unknown(id);
-        };
-        let unwanted = stream.unwanted;
-        match stream.state.recv_data(fin) {
-            Ok(()) => {
-                self.forget_if_over(id);
-                if !unwanted && (fin || !payload.is_empty()) {
-                    let bytes = Bytes::copy_from_slice(payload);
-                    self.events.push_back(Event::Data {
-                        id,
-                        bytes,
-                        end: fin,
-                    });
-                }
-            }
-            Err(Refused::AfterEnd) => self.fail(id, Reason::STREAM_ALREADY_CLOSED),
-            Err(_) => self.fail(id, Reason::PROTOCOL_ERROR),
-        }
-    }
-
-    fn on_rst_stream(&mut self, RstStream { id, reason }: RstStream) {
-        if let Some(stream) = self.streams.remove(&id) {
-            self.outbox
-                .forget(id, stream.priority, stream.queue.waiting);
-            self.events.push_back(Event::Reset { id, reason });
-        }
-    }
-
-    fn on_ping(&mut self, ping: Ping, now: Instant) {
-        let ours = (ping.id % 2 == 1) == (self.role == Role::Client);
-        if !ours {
-            self.outbox
-                .push_control(Transmit::new(None, &ping.encode(), Bytes::new()));
-        } else if let Some(rtt) = self.keepalive.pong(ping.id, now) {
-            self.events.push_back(Event::Pong { rtt });
-        }
-    }
-
-    /// A frame for a stream that is not there. One that was there and is forgotten is
-    /// late, and silence answers it; one that never was is answered as Android does.
-    fn on_unknown(&mut self, id: StreamId) {
-        if !id.is_odd() || id.get() >= self.next_id {
-            self.push_rst(id, Reason::INVALID_STREAM);
-        }
-    }
-
-    /// Ends a stream whose peer broke its rules.
-    fn fail(&mut self, id: StreamId, reason: Reason) {
-        if let Some(stream) = self.streams.remove(&id) {
-            self.outbox
-                .forget(id, stream.priority, stream.queue.waiting);
-            self.events.push_back(Event::Reset { id, reason });
-        }
-        self.push_rst(id, reason);
-    }
-
-    fn forget_if_over(&mut self, id: StreamId) {
-        if self
-            .streams
-            .get(&id)
-            .is_some_and(|s| s.state.is_closed() && s.queue.is_empty())
-        {
-            self.streams.remove(&id);
-        }
-    }
-
     fn insert(&mut self, id: StreamId, state: State, priority: Priority) {
-        self.streams.insert(
-            id,
-            Stream {
-                state,
-                queue: SendQueue::default(),
-                priority,
-                unwanted: false,
-            },
-        );
+        let stream = Stream {
+            state,
+            queue: SendQueue::default(),
+            priority,
+            waiting: false,
+            unwanted: false,
+            send_window: self.peer_window,
+            recv_window: self.peer_window.map(|_| RecvWindow::new()),
+        };
+        self.streams.insert(id, stream);
+    }
+
+    fn remove(&mut self, id: StreamId) -> Option<Stream> {
+        let stream = self.streams.remove(&id)?;
+        self.growth += stream.recv_window.as_ref().map_or(0, RecvWindow::grown);
+        Some(stream)
+    }
+
+    /// Puts a stream in its ring when it has something to send and may send it.
+    fn push_turn(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if stream.may_send() && !std::mem::replace(&mut stream.waiting, true) {
+            self.outbox.push_turn(id, stream.priority);
+        }
+    }
+
+    fn announce_windows(&mut self) {
+        if self.keeps_windows && !std::mem::replace(&mut self.windows_announced, true) {
+            self.push_frame(
+                &Windows {
+                    initial: INITIAL_WINDOW,
+                }
+                .encode(),
+            );
+        }
+    }
+
+    /// Queues a short frame that is its own fixed part.
+    fn push_frame(&mut self, frame: &[u8]) {
+        self.outbox
+            .push_control(Transmit::new(None, frame, Bytes::new()));
     }
 
     fn push_rst(&mut self, id: StreamId, reason: Reason) {
-        let frame = RstStream { id, reason }.encode();
-        self.outbox
-            .push_control(Transmit::new(None, &frame, Bytes::new()));
+        self.push_frame(&RstStream { id, reason }.encode());
     }
 
     fn push_ping(&mut self, verdict: Verdict) {
         if let Verdict::Ping(id) = verdict {
-            self.outbox
-                .push_control(Transmit::new(None, &Ping { id }.encode(), Bytes::new()));
+            self.push_frame(&Ping { id }.encode());
         }
     }
 }

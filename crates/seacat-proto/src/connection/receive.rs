@@ -1,0 +1,177 @@
+//! What one frame from the peer does to a connection.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{Connection, Event, Role};
+use crate::error::{ConnectionError, DecodeError};
+use crate::frame::{
+    Frame, Ping, RawFrame, Reason, RstStream, SynReply, SynStream, WindowUpdate, Windows,
+};
+use crate::ids::StreamId;
+use crate::stream::{Refused, State};
+
+/// Answers that may wait for a peer that does not read them, beyond two for each stream.
+/// A peer that makes us owe more (PINGs, frames for unknown streams) is flooding us.
+const MAX_OWED: usize = 1024;
+
+impl Connection {
+    pub(super) fn handle_frame(
+        &mut self,
+        raw: RawFrame<'_>,
+        now: Instant,
+    ) -> Result<(), ConnectionError> {
+        if self.role == Role::Gateway {
+            // Not earlier: an HTTPS client would find it in front of its answer.
+            self.announce_windows();
+        }
+        match Frame::decode(raw) {
+            Ok(Frame::Data { id, fin, payload }) => self.on_data(id, fin, payload),
+            Ok(Frame::SynStream(frame)) => self.on_syn_stream(frame),
+            Ok(Frame::SynReply(frame)) => self.on_syn_reply(frame),
+            Ok(Frame::RstStream(frame)) => self.on_rst_stream(frame),
+            Ok(Frame::Ping(ping)) => self.on_ping(ping, now),
+            Ok(Frame::Windows(frame)) => self.on_windows(frame),
+            Ok(Frame::WindowUpdate(frame)) => self.on_window_update(frame),
+            Ok(Frame::Control(control)) => self.events.push_back(Event::Control(control)),
+            Err(DecodeError::BadHead { id, .. }) => self.fail(id, Reason::PROTOCOL_ERROR),
+            Err(DecodeError::Malformed(why)) => return Err(why.into()),
+        }
+        if self.outbox.control_len() > MAX_OWED + 2 * self.max_streams {
+            return Err(ConnectionError::Flood);
+        }
+        Ok(())
+    }
+
+    fn on_syn_stream(&mut self, SynStream { id, fin, head }: SynStream) {
+        if self.role == Role::Client {
+            return self.push_rst(id, Reason::REFUSED_STREAM);
+        }
+        if !id.is_odd() {
+            return self.push_rst(id, Reason::PROTOCOL_ERROR);
+        }
+        if self.streams.contains_key(&id) {
+            return self.fail(id, Reason::PROTOCOL_ERROR);
+        }
+        // Any odd id that is not in use is taken: reference clients neither start at 1
+        // on every connection nor promise to rise (wire spec 1.4, 4).
+        self.next_id = self.next_id.max(id.get() + 1);
+        if self.draining || self.streams.len() >= self.max_streams {
+            return self.push_rst(id, Reason::REFUSED_STREAM);
+        }
+        self.insert(id, State::accepted(fin), head.priority());
+        self.events.push_back(Event::Request { id, head, end: fin });
+    }
+
+    fn on_syn_reply(&mut self, SynReply { id, fin, head }: SynReply) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return self.on_unknown(id);
+        };
+        // An interim answer is not the answer (wire spec 3.2); 101 is one.
+        if matches!(head.status(), 100 | 102..=199) && !fin {
+            return;
+        }
+        match stream.state.recv_head(fin) {
+            Ok(()) => {
+                self.forget_if_over(id);
+                self.events.push_back(Event::Reply { id, head, end: fin });
+            }
+            Err(Refused::AfterEnd) => self.fail(id, Reason::STREAM_ALREADY_CLOSED),
+            Err(_) => self.fail(id, Reason::PROTOCOL_ERROR),
+        }
+    }
+
+    fn on_data(&mut self, id: StreamId, fin: bool, payload: &[u8]) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return self.on_unknown(id);
+        };
+        let unwanted = stream.unwanted;
+        let length = payload.len() as u32;
+        if stream
+            .recv_window
+            .as_mut()
+            .is_some_and(|window| !window.receive(length))
+        {
+            return self.fail(id, Reason::FLOW_CONTROL_ERROR);
+        }
+        match stream.state.recv_data(fin) {
+            Ok(()) => {
+                self.forget_if_over(id);
+                if !unwanted && (fin || !payload.is_empty()) {
+                    let bytes = Bytes::copy_from_slice(payload);
+                    self.events.push_back(Event::Data {
+                        id,
+                        bytes,
+                        end: fin,
+                    });
+                }
+            }
+            Err(Refused::AfterEnd) => self.fail(id, Reason::STREAM_ALREADY_CLOSED),
+            Err(_) => self.fail(id, Reason::PROTOCOL_ERROR),
+        }
+    }
+
+    fn on_rst_stream(&mut self, RstStream { id, reason }: RstStream) {
+        if let Some(stream) = self.remove(id) {
+            self.outbox.forget(id, stream.priority, stream.waiting);
+            self.events.push_back(Event::Reset { id, reason });
+        }
+    }
+
+    fn on_ping(&mut self, ping: Ping, now: Instant) {
+        let ours = (ping.id % 2 == 1) == (self.role == Role::Client);
+        if !ours {
+            self.push_frame(&ping.encode());
+        } else if let Some(rtt) = self.keepalive.pong(ping.id, now) {
+            self.events.push_back(Event::Pong { rtt });
+        }
+    }
+
+    /// The peer keeps windows. From the next stream on we do too.
+    fn on_windows(&mut self, Windows { initial }: Windows) {
+        if !self.keeps_windows || self.peer_window.replace(initial).is_some() {
+            return;
+        }
+        if self.role == Role::Client {
+            self.announce_windows();
+        }
+    }
+
+    fn on_window_update(&mut self, WindowUpdate { id, bytes }: WindowUpdate) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if let Some(window) = &mut stream.send_window {
+            *window = window.saturating_add(bytes).min(StreamId::MAX);
+            self.push_turn(id);
+        }
+    }
+
+    /// A frame for a stream that is not there. One that was there and is forgotten is
+    /// late, and silence answers it; one that never was is answered as Android does.
+    fn on_unknown(&mut self, id: StreamId) {
+        if !id.is_odd() || id.get() >= self.next_id {
+            self.push_rst(id, Reason::INVALID_STREAM);
+        }
+    }
+
+    /// Ends a stream whose peer broke its rules.
+    fn fail(&mut self, id: StreamId, reason: Reason) {
+        if let Some(stream) = self.remove(id) {
+            self.outbox.forget(id, stream.priority, stream.waiting);
+            self.events.push_back(Event::Reset { id, reason });
+        }
+        self.push_rst(id, reason);
+    }
+
+    fn forget_if_over(&mut self, id: StreamId) {
+        if self
+            .streams
+            .get(&id)
+            .is_some_and(|s| s.state.is_closed() && s.queue.is_empty())
+        {
+            self.remove(id);
+        }
+    }
+}
