@@ -109,11 +109,9 @@ fn change(
 fn open(config: &Path) -> Result<Store, Box<dyn std::error::Error>> {
     let loaded = Config::load(config)?;
     let Identities::Enroll(enroll) = loaded.identities else {
-        return Err(format!(
-            "{}: this gateway does not enrol: set [enroll]",
-            config.display()
-        )
-        .into());
+        return Err(
+            format!("{}: this gateway does not enrol: set [enroll]", config.display()).into()
+        );
     };
     match enroll.state {
         StateAt::Folder(folder) => Ok(Store::open(&folder)?),

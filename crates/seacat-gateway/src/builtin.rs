@@ -29,11 +29,8 @@ pub enum Builtin {
 
 impl Builtin {
     /// All of them, with the names the demo gives their hosts.
-    pub const ALL: [(&'static str, Self); 3] = [
-        ("hello", Self::Hello),
-        ("echo", Self::Echo),
-        ("download", Self::Download),
-    ];
+    pub const ALL: [(&'static str, Self); 3] =
+        [("hello", Self::Hello), ("echo", Self::Echo), ("download", Self::Download)];
 
     /// Answers one request.
     pub(crate) async fn answer(
@@ -46,10 +43,7 @@ impl Builtin {
         match self {
             Self::Echo => echo(head, caller, reply, body).await,
             Self::Hello | Self::Download if !matches!(head.method(), b"GET" | b"HEAD") => {
-                let text = Text::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "only GET and HEAD work here",
-                );
+                let text = Text::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD work here");
                 text.field("Allow", "GET, HEAD").send(head, reply)
             }
             Self::Hello => hello(head, reply),
@@ -95,9 +89,7 @@ fn request_text(head: &RequestHead, caller: &Caller) -> Bytes {
         text.put_slice(part);
     }
     let told = caller.told(SystemTime::now());
-    let told = told
-        .iter()
-        .map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let told = told.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     let claimed = |(name, _): &(&[u8], &[u8])| caller.fields.claims(name);
     for (name, value) in head.fields().filter(|it| !claimed(it)).chain(told) {
         for part in [name, b": ", value, b"\n"] {
@@ -145,11 +137,7 @@ fn size(path: &[u8]) -> Option<u64> {
     if !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    number
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(unit)
-        .filter(|size| *size <= LARGEST)
+    number.parse::<u64>().ok()?.checked_mul(unit).filter(|size| *size <= LARGEST)
 }
 
 /// What downloads are made of: close to the 64 KiB that a stream may queue, and a whole number of

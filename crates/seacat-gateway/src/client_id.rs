@@ -103,9 +103,7 @@ impl FromStr for ClientName {
     fn from_str(text: &str) -> Result<Self, NotAClient> {
         let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
         if let Ok(id) = bare.to_ascii_lowercase().parse::<ClientId>() {
-            return Ok(Self {
-                start: id.0.to_vec(),
-            });
+            return Ok(Self { start: id.0.to_vec() });
         }
         BASE32
             .decode(bare.to_ascii_uppercase().as_bytes())
@@ -130,13 +128,8 @@ mod tests {
 
         let id_text = id.to_string();
         let upper = id_text.to_uppercase();
-        let names = [
-            "[OY4PHTSP5YAU5AUK]",
-            "OY4PHTSP5YAU5AUK",
-            "oy4phtsp5yau5auk",
-            &id_text,
-            &upper,
-        ];
+        let names =
+            ["[OY4PHTSP5YAU5AUK]", "OY4PHTSP5YAU5AUK", "oy4phtsp5yau5auk", &id_text, &upper];
         for name in names {
             let name: ClientName = name.parse().unwrap();
             assert!(name.fits(&id) && !name.fits(&ClientId([0; 48])), "{name:?}");

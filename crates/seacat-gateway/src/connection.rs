@@ -115,10 +115,7 @@ async fn established(
 /// The certificate that the handshake has proved the key of, if its key makes a client id.
 fn shown(chain: &[CertificateDer<'_>]) -> Option<Shown> {
     let der = chain.first()?;
-    Some(Shown {
-        id: ClientId::of_certificate(der)?,
-        der: der.to_vec(),
-    })
+    Some(Shown { id: ClientId::of_certificate(der)?, der: der.to_vec() })
 }
 
 /// Who has connected. A certificate that is not on the list, or not any more, is no reason to
@@ -138,18 +135,13 @@ async fn identify(
         Gate::ClientCa => shown.until(),
         Gate::Enroll(registrar, _) => listed(registrar, shown).await?,
     };
-    Ok(Identity {
-        id: shown.id,
-        until,
-    })
+    Ok(Identity { id: shown.id, until })
 }
 
 /// Looks a certificate up on the allow-list.
 async fn listed(registrar: &Arc<Registrar>, shown: &Shown) -> Result<SystemTime, Anonymous> {
     let asked = shown.clone();
-    let looked_up = registrar
-        .beside(move |it| it.identify(&asked, SystemTime::now()))
-        .await;
+    let looked_up = registrar.beside(move |it| it.identify(&asked, SystemTime::now())).await;
     match looked_up {
         Ok(Ok(until)) => Ok(until),
         Ok(Err(not_listed)) => {
@@ -223,9 +215,7 @@ impl Client {
             (Some(desk), _) if enrolment => desk.take(control),
             // Nobody keeps them here, and a client need not tell us again.
             (None, Control::Characteristics(facts)) => {
-                let ack = CharacteristicsAck {
-                    serial: facts.serial,
-                };
+                let ack = CharacteristicsAck { serial: facts.serial };
                 if let Err(error) = self.link.control(&Control::CharacteristicsAck(ack)) {
                     debug!(%error, "the acknowledgement was not sent");
                 }
@@ -243,10 +233,6 @@ mod tests {
     fn the_answer_for_https_clients_has_the_length_it_says() {
         let text = std::str::from_utf8(HTTPS_ANSWER).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(
-            head.contains(&format!("Content-Length: {}\r\n", body.len())),
-            "{}",
-            body.len()
-        );
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
     }
 }

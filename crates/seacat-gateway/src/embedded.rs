@@ -60,10 +60,7 @@ impl Demo {
         hosts: impl IntoIterator<Item = (String, Host)>,
         limits: Limits,
     ) -> Result<Self, DemoError> {
-        let policy = Policy {
-            mode: Mode::Automatic,
-            ..Policy::default()
-        };
+        let policy = Policy { mode: Mode::Automatic, ..Policy::default() };
         Self::start_enrolling(hosts, limits, policy, StateAt::Memory)
     }
 
@@ -100,14 +97,7 @@ impl Demo {
             // A dropped sender means the same.
             let _ = stopped.await;
         }));
-        Ok(Self {
-            addr,
-            ca_pem: pki.ca_pem,
-            stats,
-            clients,
-            stop,
-            running,
-        })
+        Ok(Self { addr, ca_pem: pki.ca_pem, stats, clients, stop, running })
     }
 
     /// Stops it gracefully and waits for its end.

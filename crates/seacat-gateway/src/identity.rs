@@ -81,11 +81,7 @@ impl Caller {
         identity: Result<Identity, Anonymous>,
         fields: Arc<IdentityFields>,
     ) -> Self {
-        Self {
-            address,
-            identity: identity.map(Arc::new),
-            fields,
-        }
+        Self { address, identity: identity.map(Arc::new), fields }
     }
 
     /// Who it is now. A certificate may end while its connection lives.
@@ -125,12 +121,7 @@ mod tests {
         ] {
             assert!(fields.claims(ours.as_bytes()), "{ours}");
         }
-        for theirs in [
-            "X-SeaCat-Client",
-            "X-SeaCat-Client-Ids",
-            "XSeaCat-Client-Id",
-            "",
-        ] {
+        for theirs in ["X-SeaCat-Client", "X-SeaCat-Client-Ids", "XSeaCat-Client-Id", ""] {
             assert!(!fields.claims(theirs.as_bytes()), "{theirs}");
         }
     }

@@ -94,20 +94,14 @@ impl ClientCa {
             params.subject_alt_names.push(SanType::Rfc822Name(email));
         }
         params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![
-            KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyEncipherment,
-        ];
+        params.key_usages =
+            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
         params.serial_number = Some(serial()?);
         (params.not_before, params.not_after) = (from.into(), until.into());
         let certificate = params.signed_by(&Key(&request.key), &self.issuer)?;
-        Ok(Certificate {
-            der: certificate.der().to_vec(),
-            from,
-            until,
-        })
+        Ok(Certificate { der: certificate.der().to_vec(), from, until })
     }
 }
 
@@ -115,9 +109,7 @@ impl ClientCa {
 /// serial numbers apart. A leading zero would make them fewer, a leading one a negative number.
 fn serial() -> Result<SerialNumber, rcgen::Error> {
     let mut bytes = [0; 17];
-    SystemRandom::new()
-        .fill(&mut bytes[1..])
-        .map_err(|_| rcgen::Error::RingUnspecified)?;
+    SystemRandom::new().fill(&mut bytes[1..]).map_err(|_| rcgen::Error::RingUnspecified)?;
     bytes[0] = 0x01;
     Ok(SerialNumber::from_slice(&bytes))
 }
@@ -170,17 +162,10 @@ mod tests {
             let life = i64::try_from(life).unwrap();
             assert_eq!(validity.not_after.timestamp(), 1_800_000_000 + life);
             assert_eq!(parsed.subject().to_string(), request.about.subject);
-            assert!(
-                parsed.raw_serial().len() == 17,
-                "{}",
-                parsed.raw_serial_as_string()
-            );
+            assert!(parsed.raw_serial().len() == 17, "{}", parsed.raw_serial_as_string());
             assert_eq!(ClientId::of_certificate(&issued.der), Some(request.id));
             let usage = parsed.key_usage().unwrap().unwrap().value;
-            assert_eq!(
-                usage.flags, 0b101,
-                "signature and key encipherment: {usage}"
-            );
+            assert_eq!(usage.flags, 0b101, "signature and key encipherment: {usage}");
             let purposes = parsed.extended_key_usage().unwrap().unwrap().value;
             assert!(purposes.client_auth && !purposes.server_auth && !purposes.any);
             assert!(!parsed.is_ca());
@@ -203,9 +188,8 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add(ca.der.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-            .build()
-            .unwrap();
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
         let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let good_after = |seconds: u64| {
             let at = UnixTime::since_unix_epoch(since_1970 + Duration::from_secs(seconds));

@@ -198,15 +198,8 @@ impl<'a> Gateway<'a> {
         requests: &'a [Request; 2],
     ) -> Result<Self, StoreError> {
         let store = Store::on(Box::new(disk.clone()))?;
-        let policy = Policy {
-            mode: Mode::Pending,
-            validity: DAY,
-            ..Policy::default()
-        };
-        Ok(Self {
-            registrar: Registrar::new(Arc::new(store), policy, Arc::clone(ca))?,
-            requests,
-        })
+        let policy = Policy { mode: Mode::Pending, validity: DAY, ..Policy::default() };
+        Ok(Self { registrar: Registrar::new(Arc::new(store), policy, Arc::clone(ca))?, requests })
     }
 
     fn request(&self, who: Who) -> &Request {
@@ -237,10 +230,7 @@ impl<'a> Gateway<'a> {
             Submit(who) => {
                 let shown = self.record(who).and_then(|record| {
                     let der = record.current(now)?.der.0.clone();
-                    Some(Shown {
-                        id: self.request(who).id,
-                        der,
-                    })
+                    Some(Shown { id: self.request(who).id, der })
                 });
                 let request = self.request(who);
                 let said = self.registrar.submit(request, shown.as_ref(), None, now)?;
@@ -298,12 +288,7 @@ fn nothing_acknowledged_is_lost_wherever_the_plug_is_pulled() {
     assert!(steps >= 50, "{steps}");
 
     for pull_at in 0..=steps {
-        for crash in [
-            Crash::Kill,
-            Crash::Nothing,
-            Crash::NamesFirst,
-            Crash::ContentsFirst,
-        ] {
+        for crash in [Crash::Kill, Crash::Nothing, Crash::NamesFirst, Crash::ContentsFirst] {
             let case = format!("before step {pull_at}, {crash:?}");
             let disk = FragileDisk::default();
             disk.0.lock().unwrap().pull_at = Some(pull_at);
@@ -338,10 +323,7 @@ fn nothing_acknowledged_is_lost_wherever_the_plug_is_pulled() {
             }
             // Nothing is left lying about.
             let names = disk.names().unwrap();
-            assert!(
-                names.iter().all(|it| it.ends_with(".toml")),
-                "{case}: {names:?}"
-            );
+            assert!(names.iter().all(|it| it.ends_with(".toml")), "{case}: {names:?}");
             // And life goes on, beginning with what was not acknowledged.
             for (day, deed, expected) in &LIFE[next..] {
                 world.act(*day, *deed).unwrap();

@@ -31,13 +31,7 @@ impl Desk {
     /// `shown`: the certificate that the connection has shown.
     pub(crate) fn open(link: Link, registrar: Arc<Registrar>, shown: Option<Shown>) -> Self {
         let (tray, frames) = mpsc::channel(TRAY);
-        let clerk = Clerk {
-            link: link.clone(),
-            registrar,
-            shown,
-            who: None,
-            facts: None,
-        };
+        let clerk = Clerk { link: link.clone(), registrar, shown, who: None, facts: None };
         tokio::spawn(clerk.work(frames).in_current_span());
         let now = Instant::now();
         Self {
@@ -58,10 +52,9 @@ impl Desk {
         let now = Instant::now();
         let (in_time, not_now) = match &control {
             Control::Csr(_) => (self.requests.take(now), Some(Verdict::NotStored.into())),
-            Control::CertQuery(query) => (
-                self.questions.take(now),
-                Some(Found::Pending.answers(query.id)),
-            ),
+            Control::CertQuery(query) => {
+                (self.questions.take(now), Some(Found::Pending.answers(query.id)))
+            }
             // Not acknowledged, it is sent again on the next connection.
             _ => (self.questions.take(now), None),
         };
@@ -122,9 +115,7 @@ impl Clerk {
                 if stored && who.is_some() {
                     self.who = who;
                     self.facts = None;
-                    serial
-                        .into_iter()
-                        .for_each(|serial| self.acknowledge(serial));
+                    serial.into_iter().for_each(|serial| self.acknowledge(serial));
                 }
                 verdict
             }
@@ -194,11 +185,7 @@ impl Found {
             Self::Pending => (0, Bytes::new()),
             Self::Nothing => (Cert::NOT_FOUND, Bytes::new()),
         };
-        Control::Cert(Cert {
-            flags,
-            id,
-            certificate,
-        })
+        Control::Cert(Cert { flags, id, certificate })
     }
 }
 
@@ -232,11 +219,7 @@ struct Bucket {
 
 impl Bucket {
     fn new(size: u32, every: Duration, now: Instant) -> Self {
-        Self {
-            full: now,
-            size,
-            every,
-        }
+        Self { full: now, size, every }
     }
 
     fn take(&mut self, now: Instant) -> bool {

@@ -59,10 +59,7 @@ impl Folder {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            lock: lock.to_owned(),
-        })
+        Ok(Self { path: path.to_owned(), lock: lock.to_owned() })
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -110,10 +107,7 @@ impl Disk for Folder {
         let names = fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name()));
         let names: io::Result<Vec<_>> = names.collect();
         // A name that is not UTF-8 is none of ours.
-        Ok(names?
-            .into_iter()
-            .filter_map(|name| name.into_string().ok())
-            .collect())
+        Ok(names?.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
 
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
@@ -168,10 +162,7 @@ struct Remembered {
 
 impl Memory {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Remembered {
-            files: HashMap::new(),
-            changed: SystemTime::now(),
-        }))
+        Self(Mutex::new(Remembered { files: HashMap::new(), changed: SystemTime::now() }))
     }
 
     fn now(&self) -> MutexGuard<'_, Remembered> {

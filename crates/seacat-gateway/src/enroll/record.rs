@@ -250,11 +250,7 @@ impl Record {
         }
         let found = self.certificates.iter().find(|it| it.der.0 == der);
         let until = found.ok_or(NotListed::Unknown)?.until.time();
-        if until > now {
-            Ok(until)
-        } else {
-            Err(NotListed::Expired)
-        }
+        if until > now { Ok(until) } else { Err(NotListed::Expired) }
     }
 }
 
@@ -269,14 +265,8 @@ impl Issued {
 impl From<&Characteristics> for Facts {
     fn from(frame: &Characteristics) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let items = frame
-            .items()
-            .map(|(key, value)| (text(key), text(value)))
-            .collect();
-        Self {
-            serial: frame.serial,
-            items,
-        }
+        let items = frame.items().map(|(key, value)| (text(key), text(value))).collect();
+        Self { serial: frame.serial, items }
     }
 }
 

@@ -177,9 +177,9 @@ impl Registrar {
                 State::Pending | State::Approved => Found::Pending,
                 State::Rejected | State::Revoked => Found::Nothing,
                 // One that is over helps nobody: the client should submit again.
-                State::Issued => record.current(now).map_or(Found::Nothing, |current| {
-                    Found::Certificate(current.der.0.clone())
-                }),
+                State::Issued => record
+                    .current(now)
+                    .map_or(Found::Nothing, |current| Found::Certificate(current.der.0.clone())),
             }
         })
     }
@@ -282,10 +282,7 @@ mod tests {
 
     #[test]
     fn who_was_answered_makes_room() {
-        let policy = Policy {
-            max_pending: 1,
-            ..Policy::default()
-        };
+        let policy = Policy { max_pending: 1, ..Policy::default() };
         let ca = Arc::new(ClientCa::generate().unwrap());
         let store = Arc::new(Store::in_memory());
         let start = || Registrar::new(Arc::clone(&store), policy.clone(), Arc::clone(&ca)).unwrap();
@@ -298,17 +295,9 @@ mod tests {
         };
         assert_eq!(submit(&registrar, &anna), Verdict::Stored);
         assert_eq!(submit(&registrar, &bob), Verdict::NotStored);
-        assert_eq!(
-            submit(&start(), &bob),
-            Verdict::NotStored,
-            "after a restart"
-        );
+        assert_eq!(submit(&start(), &bob), Verdict::NotStored, "after a restart");
         store.reject(&anna.id).unwrap();
-        assert_eq!(
-            submit(&registrar, &bob),
-            Verdict::NotStored,
-            "counted just now"
-        );
+        assert_eq!(submit(&registrar, &bob), Verdict::NotStored, "counted just now");
         registrar.room.lock().unwrap().counted -= Room::COUNT_AGAIN * 2;
         assert_eq!(submit(&registrar, &bob), Verdict::Stored);
         assert_eq!(submit(&registrar, &anna), Verdict::Rejected);

@@ -95,10 +95,7 @@ impl Request {
             der: der.to_vec(),
             key: key.to_vec(),
             subject: subject(&info.subject)?,
-            about: About {
-                subject: info.subject.to_string(),
-                ..About::default()
-            },
+            about: About { subject: info.subject.to_string(), ..About::default() },
         };
         for attribute in info.attributes() {
             if let ParsedCriAttribute::ExtensionRequest(wanted) = attribute.parsed_attribute() {
@@ -135,11 +132,7 @@ impl Request {
 fn subject(name: &X509Name<'_>) -> Result<DistinguishedName, BadRequest> {
     let mut subject = DistinguishedName::new();
     for attribute in name.iter_attributes() {
-        let kind: Vec<u64> = attribute
-            .attr_type()
-            .iter()
-            .ok_or(BadRequest::Subject)?
-            .collect();
+        let kind: Vec<u64> = attribute.attr_type().iter().ok_or(BadRequest::Subject)?.collect();
         let kind = DnType::from_oid(&kind);
         if subject.get(&kind).is_some() {
             return Err(BadRequest::Subject);
@@ -200,16 +193,8 @@ pub(crate) mod tests {
         assert_eq!(request.key, golden("cert_query")[4..]);
         assert_eq!(request.id, ClientId::of_key(&golden("cert_query")[4..]));
         assert_eq!(request.id.tag(), "[6X44WDUMSC2PK46D]");
-        assert!(
-            request
-                .id
-                .to_string()
-                .starts_with("f5f9cb0e8c90b4f573c37a4f")
-        );
-        assert_eq!(
-            ClientId::of_certificate(&golden("cert")[4..]),
-            Some(request.id)
-        );
+        assert!(request.id.to_string().starts_with("f5f9cb0e8c90b4f573c37a4f"));
+        assert_eq!(ClientId::of_certificate(&golden("cert")[4..]), Some(request.id));
         assert_eq!(request.about.subject, "CN=Test User, C=CZ, O=Test Org");
         assert_eq!(request.about.emails, ["alt@example.com"]);
         let label = "fcb8e55c185661e4fbc087688c1bb717py3-dev";
@@ -250,9 +235,8 @@ pub(crate) mod tests {
         assert_eq!(Request::parse(&huge).map(drop), Err(BadRequest::TooLarge));
         assert_eq!(Request::parse(b"").map(drop), Err(BadRequest::NotPkcs10));
 
-        let elliptic = CertificateParams::default()
-            .serialize_request(&KeyPair::generate().unwrap())
-            .unwrap();
+        let elliptic =
+            CertificateParams::default().serialize_request(&KeyPair::generate().unwrap()).unwrap();
         let got = Request::parse(elliptic.der()).map(drop);
         assert_eq!(got, Err(BadRequest::Key));
     }

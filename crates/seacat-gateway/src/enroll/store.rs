@@ -77,10 +77,7 @@ impl Store {
     /// A store that is forgotten with the program.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self {
-            disk: Box::new(Memory::new()),
-            turn: Mutex::new(()),
-        }
+        Self { disk: Box::new(Memory::new()), turn: Mutex::new(()) }
     }
 
     /// Takes a disk over from whoever used it before, and may have died in the middle.
@@ -94,10 +91,7 @@ impl Store {
         // A rename of the one before may not be on the disk yet, and we are about to believe it.
         disk.sync_names()?;
         drop(lock);
-        Ok(Self {
-            disk,
-            turn: Mutex::new(()),
-        })
+        Ok(Self { disk, turn: Mutex::new(()) })
     }
 
     /// The ids of all clients, in order.
@@ -205,8 +199,7 @@ impl Store {
     /// # Errors
     /// [`WishError`].
     pub fn forget(&self, id: &ClientId) -> Result<(), WishError> {
-        self.update(id, |record| record.take().ok_or(WishError::Unknown))?
-            .map(drop)
+        self.update(id, |record| record.take().ok_or(WishError::Unknown))?.map(drop)
     }
 
     fn wish(
@@ -255,9 +248,7 @@ mod tests {
                 let facts = Facts { serial, items };
                 let facts = record.characteristics.get_or_insert(facts);
                 facts.serial += 1;
-                facts
-                    .items
-                    .insert(format!("{side}.{change}"), String::new());
+                facts.items.insert(format!("{side}.{change}"), String::new());
             })
         };
         std::thread::scope(|scope| {

@@ -42,10 +42,7 @@ impl Machine {
             let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap();
             key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
         });
-        Self {
-            key_pem: key_pem.clone(),
-            key: KeyPair::from_pem(key_pem).unwrap(),
-        }
+        Self { key_pem: key_pem.clone(), key: KeyPair::from_pem(key_pem).unwrap() }
     }
 
     pub(crate) fn id(&self) -> ClientId {
@@ -99,9 +96,7 @@ impl Client {
     /// Sends a CSR; says the flags of the answer.
     pub(crate) async fn submit(&mut self, der: impl Into<Bytes>) -> u8 {
         let (flags, der) = (Csr::FLAGS, der.into());
-        self.link
-            .control(&Control::Csr(Csr { flags, der }))
-            .unwrap();
+        self.link.control(&Control::Csr(Csr { flags, der })).unwrap();
         match self.control().await {
             Control::CsrReply(reply) => reply.flags,
             other => panic!("{other:?}"),
@@ -110,11 +105,7 @@ impl Client {
 
     /// Asks for a certificate; says the flags and the certificate.
     pub(crate) async fn query(&mut self, key: Bytes) -> (u8, Vec<u8>) {
-        let query = CertQuery {
-            id: 7,
-            query: CertQuery::MINE,
-            public_key: key,
-        };
+        let query = CertQuery { id: 7, query: CertQuery::MINE, public_key: key };
         self.link.control(&Control::CertQuery(query)).unwrap();
         match self.control().await {
             Control::Cert(cert) => {
@@ -136,22 +127,13 @@ const PENDING: (u8, Vec<u8>) = (0, Vec::new());
 const NOT_FOUND: (u8, Vec<u8>) = (Cert::NOT_FOUND, Vec::new());
 
 fn policy(mode: Mode) -> Policy {
-    Policy {
-        mode,
-        ..Policy::default()
-    }
+    Policy { mode, ..Policy::default() }
 }
 
 /// A gateway with `echo` for all and `inner` for those with an identity.
 fn gateway(policy: Policy, state: StateAt) -> Demo {
-    let inner = Host {
-        identity: true,
-        ..Host::new(Builtin::Echo.into())
-    };
-    let hosts = [
-        ("echo".to_owned(), Host::new(Builtin::Echo.into())),
-        ("inner".to_owned(), inner),
-    ];
+    let inner = Host { identity: true, ..Host::new(Builtin::Echo.into()) };
+    let hosts = [("echo".to_owned(), Host::new(Builtin::Echo.into())), ("inner".to_owned(), inner)];
     Demo::start_enrolling(hosts, Limits::default(), policy, state).unwrap()
 }
 
@@ -193,10 +175,7 @@ fn automatic_from_a_csr_to_an_identified_request() {
         let demo = in_memory(Mode::Automatic);
         let machine = Machine::number(0);
         let mut client = Client::connect(&demo).await;
-        assert_eq!(
-            standing(&client).await,
-            refused("you have shown no certificate")
-        );
+        assert_eq!(standing(&client).await, refused("you have shown no certificate"));
         assert_eq!(client.query(machine.public_key()).await, NOT_FOUND);
         assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
         let (flags, certificate) = client.query(machine.public_key()).await;
@@ -309,10 +288,7 @@ fn renewal_with_and_without_identity() {
 #[test]
 fn without_automatic_renewal_a_human_is_asked_again() {
     story(async {
-        let rules = Policy {
-            auto_renew: false,
-            ..policy(Mode::Pending)
-        };
+        let rules = Policy { auto_renew: false, ..policy(Mode::Pending) };
         let demo = gateway(rules, StateAt::Memory);
         let machine = Machine::number(0);
         let mut client = Client::connect(&demo).await;
@@ -322,11 +298,7 @@ fn without_automatic_renewal_a_human_is_asked_again() {
         let mut client = machine.connect(&demo, &first).await;
         assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
         assert_eq!(client.query(Bytes::new()).await, PENDING);
-        assert_eq!(
-            standing(&client).await,
-            told(&machine),
-            "meanwhile the old one is good"
-        );
+        assert_eq!(standing(&client).await, told(&machine), "meanwhile the old one is good");
         demo.clients.approve(&machine.id()).unwrap();
         assert_ne!(client.query(Bytes::new()).await.1, first);
     });
@@ -335,10 +307,7 @@ fn without_automatic_renewal_a_human_is_asked_again() {
 #[test]
 fn a_certificate_ends_while_its_connection_lives() {
     story(async {
-        let rules = Policy {
-            validity: Duration::from_secs(4),
-            ..policy(Mode::Pending)
-        };
+        let rules = Policy { validity: Duration::from_secs(4), ..policy(Mode::Pending) };
         let demo = gateway(rules, StateAt::Memory);
         let machine = Machine::number(0);
         let mut client = Client::connect(&demo).await;
@@ -354,10 +323,7 @@ fn a_certificate_ends_while_its_connection_lives() {
         // The connection goes on; the identity does not, here nor on the next one.
         let over = refused("your certificate has expired");
         assert_eq!(standing(&client).await, over);
-        assert_eq!(
-            standing(&machine.connect(&demo, &certificate).await).await,
-            over
-        );
+        assert_eq!(standing(&machine.connect(&demo, &certificate).await).await, over);
         // "Submit again", and a human looks at it again.
         assert_eq!(client.query(Bytes::new()).await, NOT_FOUND);
         assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
@@ -394,10 +360,7 @@ fn a_revoked_client_loses_its_connections_and_its_identity() {
 
         // It may come back as an anonymous client, and hears why.
         let mut client = machine.connect(&demo, &certificate).await;
-        assert_eq!(
-            standing(&client).await,
-            refused("your certificate has been revoked")
-        );
+        assert_eq!(standing(&client).await, refused("your certificate has been revoked"));
         assert_eq!(client.query(Bytes::new()).await, NOT_FOUND);
         assert_eq!(client.submit(machine.csr("Anna")).await, REJECTED);
         assert_eq!(stranger.submit(machine.csr("Anna")).await, REJECTED);
@@ -405,10 +368,7 @@ fn a_revoked_client_loses_its_connections_and_its_identity() {
         // A human may let it in again; what it had before stays worthless.
         demo.clients.approve(&machine.id()).unwrap();
         let (_, new) = client.query(Bytes::new()).await;
-        assert_eq!(
-            standing(&machine.connect(&demo, &new).await).await,
-            told(&machine)
-        );
+        assert_eq!(standing(&machine.connect(&demo, &new).await).await, told(&machine));
         let client = machine.connect(&demo, &certificate).await;
         let unknown = "this gateway has not issued your certificate, or has replaced it";
         assert_eq!(standing(&client).await, refused(unknown));
@@ -433,12 +393,8 @@ fn a_gateway_that_starts_again_knows_its_clients() {
         assert_eq!(client.query(Bytes::new()).await.1, certificate);
 
         // A file that is damaged gives no identity, and is not written over.
-        let file = dir
-            .path()
-            .join(format!("state/clients/{}.toml", machine.id()));
-        let text = std::fs::read_to_string(&file)
-            .unwrap()
-            .replace("issued", "emperor");
+        let file = dir.path().join(format!("state/clients/{}.toml", machine.id()));
+        let text = std::fs::read_to_string(&file).unwrap().replace("issued", "emperor");
         std::fs::write(&file, &text).unwrap();
         let mut client = machine.connect(&demo, &certificate).await;
         let not_now = refused("your certificate could not be looked up");
@@ -476,10 +432,7 @@ fn characteristics_are_acknowledged_when_they_are_stored() {
         let mut client = Client::connect(&demo).await;
         // Nobody knows whose they are yet; the CSR says it.
         client.tell(5).await;
-        let csr = Csr {
-            flags: Csr::FLAGS,
-            der: machine.csr("Anna").into(),
-        };
+        let csr = Csr { flags: Csr::FLAGS, der: machine.csr("Anna").into() };
         client.link.control(&Control::Csr(csr)).unwrap();
         let ack = |serial| Control::CharacteristicsAck(CharacteristicsAck { serial });
         assert_eq!(client.control().await, ack(5));
@@ -499,11 +452,7 @@ fn recorded_requests_of_the_reference_client_are_taken() {
     let file = include_str!("../../../seacat-proto/tests/golden/identity.json");
     let frames: serde_json::Value = serde_json::from_str(file).unwrap();
     let body = |name: &str| {
-        let frame = frames
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|it| it["name"] == name);
+        let frame = frames.as_array().unwrap().iter().find(|it| it["name"] == name);
         let hex = frame.unwrap()["hex"].as_str().unwrap();
         Bytes::from(data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap()).slice(8..)
     };
@@ -512,11 +461,7 @@ fn recorded_requests_of_the_reference_client_are_taken() {
         let mut client = Client::connect(&demo).await;
         let recorded = [
             ("csr", "cert_query", "[6X44WDUMSC2PK46D]"),
-            (
-                "csr_with_subject",
-                "cert_query_anonymous",
-                "[DHB63WMKUJLQLBI6]",
-            ),
+            ("csr_with_subject", "cert_query_anonymous", "[DHB63WMKUJLQLBI6]"),
         ];
         for (csr, query, tag) in recorded {
             let key = body(query).slice(4..);
@@ -558,10 +503,7 @@ fn bad_requests_are_rejected_and_leave_no_trace() {
     story(async {
         let (machine, other) = (Machine::number(0), Machine::number(1));
         let demo = in_memory(Mode::Automatic);
-        let forger = Forger {
-            claims: &machine.key,
-            signs: &other.key,
-        };
+        let forger = Forger { claims: &machine.key, signs: &other.key };
         let elliptic = KeyPair::generate().unwrap();
         let mut long = machine.csr("Anna");
         long.push(0);
@@ -592,18 +534,13 @@ fn a_flood_of_requests_harms_nobody() {
         let der = Bytes::from(machine.csr("Anna"));
         for _ in 0..FLOOD {
             let (flags, der) = (Csr::FLAGS, der.clone());
-            flooding
-                .link
-                .control(&Control::Csr(Csr { flags, der }))
-                .unwrap();
+            flooding.link.control(&Control::Csr(Csr { flags, der })).unwrap();
         }
         let mut client = Client::connect(&demo).await;
         assert_eq!(client.submit(other.csr("Bob")).await, STORED);
         let mut answers = std::collections::BTreeMap::new();
         for _ in 0..FLOOD {
-            let Control::CsrReply(reply) = flooding.control().await else {
-                panic!()
-            };
+            let Control::CsrReply(reply) = flooding.control().await else { panic!() };
             *answers.entry(reply.flags).or_insert(0) += 1;
         }
         assert_eq!(answers, [(NOT_STORED, FLOOD - 4), (STORED, 4)].into());
@@ -611,11 +548,7 @@ fn a_flood_of_requests_harms_nobody() {
         let key = machine.public_key();
         for id in 0..u16::try_from(FLOOD).unwrap() {
             let (query, public_key) = (CertQuery::MINE, key.clone());
-            let query = CertQuery {
-                id,
-                query,
-                public_key,
-            };
+            let query = CertQuery { id, query, public_key };
             flooding.link.control(&Control::CertQuery(query)).unwrap();
         }
         for _ in 0..FLOOD {
@@ -631,10 +564,7 @@ fn a_flood_of_requests_harms_nobody() {
 fn there_is_room_for_so_many() {
     story(async {
         let (machine, other) = (Machine::number(0), Machine::number(1));
-        let tight = Policy {
-            max_pending: 1,
-            ..policy(Mode::Pending)
-        };
+        let tight = Policy { max_pending: 1, ..policy(Mode::Pending) };
         let demo = gateway(tight, StateAt::Memory);
         let mut client = Client::connect(&demo).await;
         assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
@@ -643,10 +573,7 @@ fn there_is_room_for_so_many() {
         // Who is known already is not kept out by newcomers.
         assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
 
-        let full = Policy {
-            max_clients: 1,
-            ..policy(Mode::Automatic)
-        };
+        let full = Policy { max_clients: 1, ..policy(Mode::Automatic) };
         let demo = gateway(full, StateAt::Memory);
         let mut client = Client::connect(&demo).await;
         assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
@@ -686,10 +613,7 @@ fn a_ca_of_ones_own_gives_identities_too() {
         assert_eq!(standing(&client).await, told(&machine));
         let (tcp, session) = handshake(addr, anonymous(&ca_pem)).await.unwrap();
         let client = Client::over(tcp, session);
-        assert_eq!(
-            standing(&client).await,
-            refused("you have shown no certificate")
-        );
+        assert_eq!(standing(&client).await, refused("you have shown no certificate"));
     });
 }
 

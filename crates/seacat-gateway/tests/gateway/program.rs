@@ -32,14 +32,9 @@ impl Running {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let addr = line.strip_prefix("listening on ").unwrap().trim();
-        Self {
-            child,
-            addr: addr.parse().unwrap(),
-        }
+        Self { child, addr: addr.parse().unwrap() }
     }
 }
 
@@ -59,14 +54,7 @@ fn text(path: &Path) -> &str {
 fn from_nothing_to_an_answer_to_a_clean_exit() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("gateway");
-    let made = output(&[
-        "init",
-        text(&dir),
-        "--name",
-        "gw.test",
-        "--name",
-        "192.0.2.1",
-    ]);
+    let made = output(&["init", text(&dir), "--name", "gw.test", "--name", "192.0.2.1"]);
     assert!(made.status.success(), "{made:?}");
     let again = output(&["init", text(&dir)]);
     assert_eq!(again.status.code(), Some(1), "{again:?}");
@@ -85,10 +73,7 @@ fn from_nothing_to_an_answer_to_a_clean_exit() {
             let client = Client::over(tcp, session);
             assert_eq!(client.get("hello", "/").await.unwrap().status, 200);
             let pid = running.child.id().to_string();
-            let sent = Command::new("kill")
-                .args([&format!("-{signal}"), &pid])
-                .status()
-                .unwrap();
+            let sent = Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap();
             assert!(sent.success());
             assert!(matches!(client.driver.await.unwrap(), Closed::Peer));
         });
@@ -105,10 +90,7 @@ fn mistakes_are_said_in_one_line() {
         let got = output(&[command, "--config", text(&file)]);
         assert_eq!(got.status.code(), Some(1));
         let said = String::from_utf8(got.stderr).unwrap();
-        assert!(
-            said.contains("bad.toml, line 2: unknown field `lissten`"),
-            "{said}"
-        );
+        assert!(said.contains("bad.toml, line 2: unknown field `lissten`"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -119,10 +101,7 @@ fn mistakes_are_said_in_one_line() {
     let got = output(&["run", "--config", text(&config), "--listen", &taken]);
     assert_eq!(got.status.code(), Some(1));
     let said = String::from_utf8(got.stderr).unwrap();
-    assert!(
-        said.contains(&format!("cannot listen on {taken}")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("cannot listen on {taken}")), "{said}");
 }
 
 /// A directory of a gateway that enrols.
@@ -166,10 +145,7 @@ fn an_administrator_decides_while_the_gateway_runs() {
     story(async {
         let (tcp, session) = handshake(running.addr, anonymous(&ca_pem)).await.unwrap();
         let mut stranger = Client::over(tcp, session);
-        assert_eq!(
-            stranger.submit(machine.csr("Anna \u{1b}[31m")).await,
-            STORED
-        );
+        assert_eq!(stranger.submit(machine.csr("Anna \u{1b}[31m")).await, STORED);
         assert_eq!(stranger.submit(other.csr("Bob")).await, STORED);
         let waiting = admin(&config, &["pending"]);
         // What a client calls itself is shown and not obeyed.
@@ -187,26 +163,16 @@ fn an_administrator_decides_while_the_gateway_runs() {
 
         let key = machine.public_key();
         let (_, certificate) = stranger.query(key).await;
-        let client = machine
-            .connect_to(running.addr, &ca_pem, &certificate)
-            .await;
+        let client = machine.connect_to(running.addr, &ca_pem, &certificate).await;
         assert_eq!(client.get("inner", "/").await.unwrap().status, 200);
         let listed = admin(&config, &["clients"]);
-        assert!(
-            listed.contains(&format!("{tag}  enrolled until ")),
-            "{listed}"
-        );
-        assert!(
-            listed.contains(&format!("{}  rejected ", other.id().tag())),
-            "{listed}"
-        );
+        assert!(listed.contains(&format!("{tag}  enrolled until ")), "{listed}");
+        assert!(listed.contains(&format!("{}  rejected ", other.id().tag())), "{listed}");
 
         let done = admin(&config, &["revoke", &tag]);
         assert!(done.starts_with("revoked: "), "{done}");
         assert!(matches!(client.driver.await.unwrap(), Closed::Peer));
-        let client = machine
-            .connect_to(running.addr, &ca_pem, &certificate)
-            .await;
+        let client = machine.connect_to(running.addr, &ca_pem, &certificate).await;
         assert_eq!(client.get("inner", "/").await.unwrap().status, 403);
         assert!(admin(&config, &["forget", &tag]).starts_with("forgotten: "));
         assert!(!admin(&config, &["clients"]).contains(&tag));
@@ -234,19 +200,12 @@ fn a_killed_gateway_keeps_what_it_has_said() {
                     let (tcp, session) = handshake(running.addr, anonymous(&ca_pem)).await.unwrap();
                     Client::over(tcp, session)
                 }
-                _ => {
-                    machine
-                        .connect_to(running.addr, &ca_pem, &certificate)
-                        .await
-                }
+                _ => machine.connect_to(running.addr, &ca_pem, &certificate).await,
             };
             if life > 0 {
                 assert_eq!(client.get("inner", "/").await.unwrap().status, 200);
                 let (_, found) = client.query(machine.public_key()).await;
-                assert_ne!(
-                    found, certificate,
-                    "the renewal of the life before is there"
-                );
+                assert_ne!(found, certificate, "the renewal of the life before is there");
                 certificate = found;
             }
             // The answer to the CSR is the last that we hear of this gateway.
@@ -254,9 +213,7 @@ fn a_killed_gateway_keeps_what_it_has_said() {
             if life == 0 {
                 certificate = client.query(machine.public_key()).await.1;
                 assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
-                let mut known = machine
-                    .connect_to(running.addr, &ca_pem, &certificate)
-                    .await;
+                let mut known = machine.connect_to(running.addr, &ca_pem, &certificate).await;
                 assert_eq!(known.submit(machine.csr("Anna")).await, APPROVED);
             }
             drop(running);
