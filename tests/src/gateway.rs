@@ -34,13 +34,41 @@ impl Gateway {
 
     /// The same on a port that was chosen before.
     pub fn start_on(port: u16, hosts: &[Host]) -> Self {
+        Self::configured(port, &configuration(port, hosts))
+    }
+
+    /// One that enrols: newcomers wait for [`Gateway::command`]`("approve")`, and every host is
+    /// for enrolled clients alone.
+    pub fn start_enrolling(hosts: &[Host]) -> Self {
+        let port = free_port();
+        let hosts = configuration(port, hosts).replace("\nuri", "\nidentity = true\nuri");
+        Self::configured(port, &(hosts + "\n[enroll]\nmode = \"pending\"\nvalidity = 3600\n"))
+    }
+
+    /// Runs one of the administrator's commands and returns what it prints.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let done = clean_command(binary("seacat-gateway"), self.dir.path())
+            .args(arguments)
+            .args(["--config", "gateway.toml"])
+            .output()
+            .expect("seacat-gateway starts");
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(
+            done.status.success(),
+            "{arguments:?}: {said}{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        said
+    }
+
+    fn configured(port: u16, configuration: &str) -> Self {
         let dir = scratch();
         let made = clean_command(binary("seacat-gateway"), dir.path())
             .args(["init", ".", "--name", "localhost"])
             .output()
             .expect("seacat-gateway starts");
         assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
-        fs::write(dir.path().join("gateway.toml"), configuration(port, hosts)).unwrap();
+        fs::write(dir.path().join("gateway.toml"), configuration).unwrap();
         let process = run(&dir, port);
         Self { process, dir, port }
     }

@@ -21,9 +21,14 @@ impl Proxy {
     /// Starts it against a gateway called `localhost` on `gateway_port` whose CA is in `ca`, and
     /// waits until it listens. `mapped_host` is the host behind [`Proxy::mapped_port`].
     pub fn start(gateway_port: u16, ca: &Path, mapped_host: &str) -> Self {
+        Self::start_with(gateway_port, ca, mapped_host, "")
+    }
+
+    /// The same with `more` at the end of its configuration.
+    pub fn start_with(gateway_port: u16, ca: &Path, mapped_host: &str, more: &str) -> Self {
         let dir = scratch();
         let (port, mapped_port) = (free_port(), free_port());
-        let configuration = configuration(port, mapped_port, mapped_host, gateway_port, ca);
+        let configuration = configuration(port, mapped_port, mapped_host, gateway_port, ca) + more;
         fs::write(dir.path().join("config.toml"), configuration).unwrap();
         let mut command = Self::command(dir.path());
         command.args(["--config", "config.toml", "run"]);

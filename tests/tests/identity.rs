@@ -1,0 +1,169 @@
+//! The whole life of an identity, against the gateway as a process, over real TLS: first start,
+//! waiting, approved, an identified request, renewal under load, revoked, reset.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a story fails where it cannot go on, and says what it measured"
+)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use seacat_tests::{Gateway, Host, Origin, Proxy, wait_for};
+use serde_json::Value;
+
+/// The client asks every ten seconds whether it is approved; a busy machine gets three more.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// At most one request a minute is sent (docs/identity.md), and the first is not old yet.
+const RENEWAL: Duration = Duration::from_secs(100);
+
+/// No key store in a test: the file is the place that is always there.
+const IDENTITY: &str =
+    "\n[identity]\nenroll = \"auto\"\nkey_store = \"file\"\ncommon_name = \"Jan\"\n";
+
+struct Story {
+    began: Instant,
+    gateway: Gateway,
+    proxy: Proxy,
+    origin: Origin,
+}
+
+impl Story {
+    fn begin() -> Self {
+        let origin = Origin::start();
+        let host = Host { name: "origin", port: origin.port(), tunnel: false };
+        let gateway = Gateway::start_enrolling(&[host]);
+        let proxy = Proxy::start_with(gateway.port(), &gateway.ca(), "origin", IDENTITY);
+        Self { began: Instant::now(), gateway, proxy, origin }
+    }
+
+    fn tell(&self, what: &str) {
+        println!("{:6.1} s  {what}", self.began.elapsed().as_secs_f64());
+    }
+
+    /// `seacat-proxy …` beside the running one; what it prints.
+    fn cli(&self, arguments: &[&str]) -> String {
+        let done = Proxy::command(&self.proxy.home())
+            .args(["--config", "config.toml"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(
+            done.status.success(),
+            "{arguments:?}: {said}{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        said
+    }
+
+    fn identity(&self) -> Value {
+        serde_json::from_str(&self.cli(&["identity", "show", "--json"])).unwrap()
+    }
+
+    fn wait_for_state(&self, state: &str) -> Value {
+        let seen = wait_for(&format!("the state {state}"), PATIENCE, || {
+            thread::sleep(Duration::from_millis(100));
+            let seen = self.identity();
+            (seen["state"] == state).then_some(seen)
+        });
+        self.tell(seen["sentence"].as_str().unwrap());
+        seen
+    }
+
+    fn get(&self) -> u16 {
+        self.proxy.client().get("http://origin.seacat/echo").unwrap().status
+    }
+
+    fn wait_for_status(&self, status: u16) {
+        wait_for(&format!("status {status}"), PATIENCE, || {
+            thread::sleep(Duration::from_millis(100));
+            (self.get() == status).then_some(())
+        });
+        self.tell(&format!("a request is answered {status}"));
+    }
+}
+
+fn tag(identity: &Value) -> String {
+    identity["client_tag"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn from_the_first_start_to_a_reset() {
+    let story = Story::begin();
+    story.tell("first start");
+    let waiting = story.wait_for_state("waiting");
+    let me = tag(&waiting);
+    story.wait_for_status(403);
+    let pending = story.gateway.command(&["pending"]);
+    assert!(pending.contains(&me) && pending.contains("Jan"), "{pending}");
+
+    story.gateway.command(&["approve", &me]);
+    story.tell("the administrator approves");
+    let enrolled = story.wait_for_state("enrolled");
+    assert_eq!(tag(&enrolled), me);
+    story.wait_for_status(200);
+    let seen = story.origin.take_seen();
+    let told = seen.last().unwrap().fields("x-seacat-client-tag").join(" ");
+    assert_eq!(told, me, "the back end is told who asks");
+
+    renewal_under_load(&story, &enrolled);
+
+    story.gateway.command(&["revoke", &me]);
+    story.tell("the administrator revokes");
+    story.wait_for_status(403);
+
+    story.cli(&["identity", "reset", "--yes"]);
+    story.tell("reset");
+    // Asked for again within the minute; the new key is there at once.
+    let fresh = story.wait_for_state("ready");
+    assert_ne!(tag(&fresh), me, "another key");
+    story.wait_for_status(403);
+}
+
+/// Tells the clients to stop when it is dropped.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A new certificate means a new connection; requests do not notice.
+fn renewal_under_load(story: &Story, before: &Value) {
+    let stop = AtomicBool::new(false);
+    let asked: usize = thread::scope(|scope| {
+        let clients: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = story.proxy.client();
+                    let mut asked = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        let answer = client.get("http://origin.seacat/echo").unwrap();
+                        assert_eq!(answer.status, 200, "{}", answer.text());
+                        asked += 1;
+                    }
+                    asked
+                })
+            })
+            .collect();
+        story.cli(&["identity", "renew"]);
+        // Also when the wait below fails: the clients must not go on for ever.
+        let ending = Stop(&stop);
+        wait_for("another certificate", RENEWAL, || {
+            thread::sleep(Duration::from_millis(100));
+            let now = story.identity();
+            (now["serial"] != before["serial"] && now["state"] == "enrolled").then_some(())
+        });
+        // And some more on the new connection.
+        thread::sleep(Duration::from_millis(500));
+        drop(ending);
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    });
+    story.tell(&format!("renewed under load: {asked} requests, none failed"));
+    assert!(asked > 100);
+}
