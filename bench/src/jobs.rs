@@ -49,7 +49,8 @@ pub(crate) fn run(job: &Job, target: &Target) -> Outcome {
             .block_on(bodies::begin_and_stop(target, clients, bytes))
             .and_then(|readers| {
                 hold()?;
-                Ok(say(runtime.block_on(bodies::resume(readers))))
+                say(runtime.block_on(bodies::resume(readers)));
+                Ok(())
             }),
         Job::Idle { clients } => {
             runtime

@@ -49,6 +49,8 @@ pub(crate) struct Served {
     /// Of the requests that were answered; none when none was.
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
+    /// The longest of all.
+    pub(crate) worst_ms: Option<f64>,
 }
 
 /// What came of a flood or a transfer.

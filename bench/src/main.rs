@@ -67,6 +67,9 @@ struct Arguments {
         overrides_with = "out"
     )]
     out: PathBuf,
+    /// Put the tables into FILE too, in place of those it has
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -117,10 +120,14 @@ fn measure(arguments: Arguments) -> Outcome {
     for scenario in &scenarios {
         scenario.run(&mut bench)?;
     }
-    println!("{}", report::markdown(&bench, &scenarios));
+    let tables = report::markdown(&bench, &scenarios);
+    println!("{tables}");
     let path = report::save(&bench, &scenarios, &arguments.out)?;
     println!("the numbers of every round: {}", path.display());
-    Ok(())
+    match &arguments.into {
+        Some(page) => report::put_into(page, &tables),
+        None => Ok(()),
+    }
 }
 
 /// A thousand clients are a thousand open files at both ends of each process; all of them inherit

@@ -11,13 +11,18 @@ pub(crate) enum Metric {
     RequestsPerSecond,
     P50Ms,
     P99Ms,
+    WorstMs,
     /// Of the near end, for each request, in microseconds.
     CpuUsPerRequest,
+    /// The same of the far end.
+    FarCpuUsPerRequest,
     /// Requests that failed.
     Errors,
     MegabytesPerSecond,
     /// Of the near end, in seconds.
     CpuPerGib,
+    /// The same of the far end.
+    FarCpuPerGib,
     PeakMib,
     FarPeakMib,
     DiskMib,
@@ -41,10 +46,13 @@ impl Metric {
             Self::RequestsPerSecond => "req/s",
             Self::P50Ms => "p50 ms",
             Self::P99Ms => "p99 ms",
+            Self::WorstMs => "worst ms",
             Self::CpuUsPerRequest => "CPU µs/req",
+            Self::FarCpuUsPerRequest => "far end's CPU µs/req",
             Self::Errors => "errors",
             Self::MegabytesPerSecond => "MB/s",
             Self::CpuPerGib => "CPU s/GiB",
+            Self::FarCpuPerGib => "far end's CPU s/GiB",
             Self::PeakMib => "peak MiB",
             Self::FarPeakMib => "far end's peak MiB",
             Self::DiskMib => "disk MiB",

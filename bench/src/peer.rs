@@ -189,7 +189,7 @@ fn configure(peer: Peer, dir: &Path, place: &Place, port: u16, far_port: u16) ->
             ),
             format!(
                 "frontend=127.0.0.1,{far_port}\nbackend=127.0.0.1,{origin}\n\
-                 private-key-file={key}\ncertificate-file={cert}\n\
+                 private-key-file={key}\ncertificate-file={cert}\nno-ocsp=yes\n\
                  single-process=yes\nsingle-thread=yes\n"
             ),
         ),

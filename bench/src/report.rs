@@ -16,7 +16,7 @@ use crate::scenario::{Bench, Scenario};
 pub(crate) fn markdown(bench: &Bench, scenarios: &[Scenario]) -> String {
     let mut text = String::from("\n");
     for line in Surroundings::look().lines() {
-        text += &format!("{line}  \n");
+        text += &format!("- {line}\n");
     }
     for scenario in scenarios {
         text += &table(bench, *scenario);
@@ -162,6 +162,19 @@ pub(crate) fn save(bench: &Bench, scenarios: &[Scenario], dir: &Path) -> Outcome
     Ok(path)
 }
 
+/// What stands in a page before the tables of the last run.
+const MARK: &str = "<!-- measured from here on -->\n";
+
+/// Puts tables into a page, in place of everything behind the mark.
+pub(crate) fn put_into(page: &Path, tables: &str) -> Outcome {
+    let wrong = |error: std::io::Error| format!("{}: {error}", page.display());
+    let text = fs::read_to_string(page).map_err(wrong)?;
+    let (kept, _) = text
+        .split_once(MARK)
+        .ok_or_else(|| format!("{} has no line {}", page.display(), MARK.trim_end()))?;
+    fs::write(page, format!("{kept}{MARK}{tables}")).map_err(wrong)
+}
+
 /// The machine and the peers.
 #[derive(Debug, Serialize)]
 struct Surroundings {
@@ -223,6 +236,19 @@ fn version(peer: Peer) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_keeps_what_stands_before_the_mark() {
+        let dir = seacat_tests::scratch();
+        let page = dir.path().join("page.md");
+        fs::write(&page, format!("words\n{MARK}old")).unwrap();
+        put_into(&page, "new").unwrap();
+        let text = fs::read_to_string(&page).unwrap();
+        assert_eq!(text, format!("words\n{MARK}new"));
+        fs::write(&page, "words").unwrap();
+        assert!(put_into(&page, "new").is_err());
+        assert_eq!(fs::read_to_string(&page).unwrap(), "words");
+    }
 
     #[test]
     fn numbers_are_as_long_as_they_are_worth() {

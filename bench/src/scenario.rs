@@ -203,28 +203,48 @@ fn turns<T>(all: &[T], round: usize) -> Vec<&T> {
     }
 }
 
-/// The near end's time on a processor since a moment.
+/// Time on a processor since a moment: the near end's and the far end's.
 struct Meter {
-    near: Option<Proc>,
     clock: Clock,
-    before: Duration,
+    near: Option<(Proc, Duration)>,
+    far: Option<(Proc, Duration)>,
 }
 
 impl Meter {
     fn start(road: &Road) -> Outcome<Self> {
-        let mut meter = Self {
-            near: road.near(),
-            clock: road.peer.clock(),
-            before: Duration::ZERO,
+        let clock = road.peer.clock();
+        let now = |process: Option<Proc>| {
+            let counted = process.map(|p| p.cpu(clock).map(|cpu| (p, cpu)));
+            counted.transpose()
         };
-        meter.before = meter.spent()?.unwrap_or_default();
-        Ok(meter)
+        Ok(Self {
+            clock,
+            near: now(road.near())?,
+            far: now(road.far())?,
+        })
     }
 
-    /// None where there is no proxy.
-    fn spent(&self) -> Outcome<Option<Duration>> {
-        let now = self.near.map(|near| near.cpu(self.clock)).transpose()?;
-        Ok(now.map(|now| now.saturating_sub(self.before)))
+    /// Seconds spent for each of `work`; none where there is no proxy, or where nothing was done.
+    fn spent_for(&self, work: f64) -> Outcome<[Option<f64>; 2]> {
+        let each = |since: Option<(Proc, Duration)>| {
+            let Some((process, before)) = since else {
+                return Ok(None);
+            };
+            let spent = process.cpu(self.clock)?.saturating_sub(before);
+            Outcome::Ok(Some(spent.as_secs_f64() / work).filter(|each| each.is_finite()))
+        };
+        Ok([each(self.near)?, each(self.far)?])
+    }
+}
+
+/// The peak of memory where the roads were kept through all rounds.
+fn keep_peaks(run: &mut Run<'_>, roads: &[Road]) {
+    for road in roads {
+        let Some(near) = road.near() else { continue };
+        let measured = near
+            .peak_mib()
+            .map(|peak| vec![(Metric::PeakMib, Some(peak))]);
+        run.keep(run.rounds - 1, "all", road.peer, measured);
     }
 }
 

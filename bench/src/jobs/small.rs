@@ -122,6 +122,7 @@ pub(super) async fn served(client: &Client, clients: usize, seconds: f64) -> Ser
         seconds,
         p50_ms: percentile(&tally.times, 50),
         p99_ms: percentile(&tally.times, 99),
+        worst_ms: percentile(&tally.times, 100),
     }
 }
 
@@ -160,6 +161,7 @@ mod tests {
         let times: Vec<Duration> = (1..=200).map(Duration::from_millis).collect();
         assert_eq!(percentile(&times, 50), Some(100.0));
         assert_eq!(percentile(&times, 99), Some(198.0));
+        assert_eq!(percentile(&times, 100), Some(200.0));
         assert_eq!(percentile(&times[..1], 99), Some(1.0));
         assert_eq!(percentile(&[], 50), None);
     }

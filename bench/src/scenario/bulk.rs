@@ -1,6 +1,6 @@
 //! One large body down and one up: how fast, and what it costs the near end.
 
-use super::{GIB, Meter, Run, turns};
+use super::{GIB, Meter, Run, keep_peaks, turns};
 use crate::Outcome;
 use crate::load::{Job, Load, Moved};
 use crate::measures::Metric;
@@ -19,15 +19,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
             }
         }
     }
-    for road in &roads {
-        let peak = road.near().map(|near| near.peak_mib()).transpose();
-        run.keep(
-            0,
-            "all",
-            road.peer,
-            peak.map(|p| vec![(Metric::PeakMib, p)]),
-        );
-    }
+    keep_peaks(run, &roads);
     Ok(())
 }
 
@@ -36,11 +28,11 @@ fn measure(road: &Road, job: &Job) -> Outcome<Vec<(Metric, Option<f64>)>> {
     load.ready()?;
     let meter = Meter::start(road)?;
     let moved: Moved = load.result()?;
-    let cpu = meter.spent()?;
-    let gib = moved.bytes as f64 / GIB;
+    let [near, far] = meter.spent_for(moved.bytes as f64 / GIB)?;
     Ok(vec![
         (Metric::MegabytesPerSecond, Some(rate(&moved))),
-        (Metric::CpuPerGib, cpu.map(|cpu| cpu.as_secs_f64() / gib)),
+        (Metric::CpuPerGib, near),
+        (Metric::FarCpuPerGib, far),
     ])
 }
 

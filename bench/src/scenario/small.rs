@@ -1,6 +1,6 @@
 //! Small requests: rate, times and the near end's processor time for each.
 
-use super::{Meter, Run, turns};
+use super::{Meter, Run, keep_peaks, turns};
 use crate::Outcome;
 use crate::load::{Job, Load, Served};
 use crate::measures::Metric;
@@ -30,15 +30,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
             }
         }
     }
-    for road in &roads {
-        let peak = road.near().map(|near| near.peak_mib()).transpose();
-        run.keep(
-            0,
-            "all",
-            road.peer,
-            peak.map(|p| vec![(Metric::PeakMib, p)]),
-        );
-    }
+    keep_peaks(run, &roads);
     Ok(())
 }
 
@@ -47,10 +39,12 @@ fn measure(road: &Road, job: &Job) -> Outcome<Vec<(Metric, Option<f64>)>> {
     load.ready()?;
     let meter = Meter::start(road)?;
     let served: Served = load.result()?;
-    let cpu = meter.spent()?;
+    let [near, far] = meter.spent_for(served.requests as f64)?;
     let mut numbers = numbers(&served);
-    let each = cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / served.requests as f64);
-    numbers.push((Metric::CpuUsPerRequest, each.filter(|us| us.is_finite())));
+    numbers.extend([
+        (Metric::CpuUsPerRequest, near.map(|s| s * 1e6)),
+        (Metric::FarCpuUsPerRequest, far.map(|s| s * 1e6)),
+    ]);
     Ok(numbers)
 }
 
@@ -65,6 +59,7 @@ pub(super) fn numbers(served: &Served) -> Vec<(Metric, Option<f64>)> {
         (Metric::RequestsPerSecond, Some(rate)),
         (Metric::P50Ms, served.p50_ms),
         (Metric::P99Ms, served.p99_ms),
+        (Metric::WorstMs, served.worst_ms),
         (Metric::Errors, errors),
     ]
 }

@@ -5,6 +5,7 @@ use crate::Outcome;
 use crate::load::{Job, Load, Resumed, Served};
 use crate::measures::Metric;
 use crate::peer::{Peer, Road};
+use crate::procfs::Proc;
 
 /// How many readers stop.
 const STALLED: [usize; 3] = [1, 8, 64];
@@ -42,10 +43,7 @@ fn measure(
     readers.ready()?;
     let meanwhile = others(&road, run.seconds)?;
     let kept = rate(&meanwhile) / rate(&before) * 100.0;
-    let disk = road
-        .near()
-        .map(|near| near.nameless_files_mib())
-        .transpose()?;
+    let disk = road.near().map(Proc::nameless_files_mib).transpose()?;
     let whole = if resume {
         readers.go_on()?;
         Some(share_whole(&readers.result()?, stalled))
@@ -58,11 +56,11 @@ fn measure(
     numbers.extend([
         (
             Metric::PeakMib,
-            road.near().map(|p| p.peak_mib()).transpose()?,
+            road.near().map(Proc::peak_mib).transpose()?,
         ),
         (
             Metric::FarPeakMib,
-            road.far().map(|p| p.peak_mib()).transpose()?,
+            road.far().map(Proc::peak_mib).transpose()?,
         ),
         (Metric::DiskMib, disk),
         (Metric::WholePercent, whole),
