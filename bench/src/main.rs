@@ -43,7 +43,7 @@ type Outcome<T = ()> = Result<T, String>;
 
 /// Our proxy beside its peers on one machine.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask bench")]
+#[command(bin_name = "cargo xtask bench")]
 struct Arguments {
     /// What to measure; everything when nothing is named
     scenarios: Vec<Scenario>,
@@ -124,9 +124,12 @@ fn measure(arguments: Arguments) -> Outcome {
     println!("{tables}");
     let path = report::save(&bench, &scenarios, &arguments.out)?;
     println!("the numbers of every round: {}", path.display());
-    match &arguments.into {
-        Some(page) => report::put_into(page, &tables),
-        None => Ok(()),
+    if let Some(page) = &arguments.into {
+        report::put_into(page, &tables)?;
+    }
+    match bench.measures.failures.as_slice() {
+        [] => Ok(()),
+        some => Err(format!("could not be measured:\n{}", some.join("\n"))),
     }
 }
 

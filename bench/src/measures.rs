@@ -109,9 +109,10 @@ pub(crate) struct Row<'a> {
 
 /// All numbers of a run.
 #[derive(Debug, Default, Serialize)]
-#[serde(transparent)]
 pub(crate) struct Measures {
     list: Vec<Measure>,
+    /// What could not be measured, and why.
+    pub(crate) failures: Vec<String>,
 }
 
 impl Measures {

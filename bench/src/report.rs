@@ -14,14 +14,28 @@ use crate::scenario::{Bench, Scenario};
 
 /// The tables of a run, in Markdown.
 pub(crate) fn markdown(bench: &Bench, scenarios: &[Scenario]) -> String {
-    let mut text = String::from("\n");
+    let mut text = format!("\n- `{}`\n", command());
     for line in Surroundings::look().lines() {
         text += &format!("- {line}\n");
     }
     for scenario in scenarios {
         text += &table(bench, *scenario);
     }
-    text + &goals(&bench.measures, scenarios)
+    text += &goals(&bench.measures, scenarios);
+    for failure in &bench.measures.failures {
+        text += &format!("\n    {failure}\n");
+    }
+    text
+}
+
+/// What was typed. The folder for the numbers was not: xtask adds it in front.
+fn command() -> String {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == "--out") {
+        words.drain(..words.len().min(2));
+    }
+    words.insert(0, "cargo xtask bench".to_owned());
+    words.join(" ")
 }
 
 /// One scenario: a row for each number, a column for each peer, and our ratios to them.
@@ -64,8 +78,8 @@ fn table(bench: &Bench, scenario: Scenario) -> String {
 
 /// A ratio where one says something.
 fn ratio(measures: &Measures, row: Row<'_>, against: Against) -> Option<f64> {
-    let counted = matches!(row.metric, Metric::Errors | Metric::WholePercent);
-    if counted {
+    let shares = [Metric::Errors, Metric::KeptPercent, Metric::WholePercent];
+    if shares.contains(&row.metric) {
         None
     } else {
         measures.ratio(row, against)
@@ -76,13 +90,14 @@ fn cell(value: Option<f64>) -> String {
     value.map_or(" – |".to_owned(), |value| format!(" {} |", short(value)))
 }
 
-/// Three figures that mean something, and no more than two behind the point.
+/// About three figures that mean something.
 fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
+        size if size >= 0.1 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
     }
 }
 
@@ -256,6 +271,7 @@ mod tests {
             (28_207.4, "28207"),
             (-12.34, "-12.3"),
             (0.123, "0.12"),
+            (0.0123, "0.012"),
             (0.0, "0"),
             (100.0, "100"),
         ] {

@@ -188,7 +188,10 @@ impl Run<'_> {
                     }
                 }
             }
-            Err(why) => line += &format!("  FAILED: {why}"),
+            Err(why) => {
+                line += &format!("  FAILED: {why}");
+                self.measures.failures.push(line.clone());
+            }
         }
         crate::progress(&line);
     }
