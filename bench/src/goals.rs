@@ -57,15 +57,7 @@ const fn goal(
     wanted: Wanted,
     stretch: &'static str,
 ) -> Goal {
-    Goal {
-        text,
-        scenario,
-        point,
-        metric,
-        of,
-        wanted,
-        stretch,
-    }
+    Goal { text, scenario, point, metric, of, wanted, stretch }
 }
 
 use Metric::{
@@ -114,11 +106,7 @@ pub(crate) const GOALS: [Goal; 30] = [
 impl Goal {
     /// The number that is judged.
     pub(crate) fn value(&self, measures: &Measures) -> Option<f64> {
-        let row = Row {
-            scenario: self.scenario.name(),
-            point: self.point,
-            metric: self.metric,
-        };
+        let row = Row { scenario: self.scenario.name(), point: self.point, metric: self.metric };
         match self.of {
             Ours => measures.median(row, Peer::Seacat),
             Ratio(against) => measures.ratio(row, against),
@@ -148,8 +136,7 @@ impl Goal {
 
     /// Was it reached?
     pub(crate) fn verdict(&self, measures: &Measures) -> Verdict {
-        self.value(measures)
-            .map_or(Verdict::NotMeasured, |value| self.wanted.judge(value))
+        self.value(measures).map_or(Verdict::NotMeasured, |value| self.wanted.judge(value))
     }
 }
 

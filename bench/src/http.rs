@@ -34,11 +34,7 @@ impl Target {
         keep_alive: bool,
         length: Option<u64>,
     ) -> Vec<u8> {
-        let prefix = if self.absolute {
-            format!("http://{HOST}")
-        } else {
-            String::new()
-        };
+        let prefix = if self.absolute { format!("http://{HOST}") } else { String::new() };
         let mut text = format!(
             "{method} {prefix}{path} HTTP/1.1\r\nHost: {HOST}\r\n\
              User-Agent: seacat-bench\r\nAccept: */*\r\n"
@@ -82,11 +78,7 @@ impl Connection {
         }
         let stream = socket.connect((Ipv4Addr::LOCALHOST, port).into()).await?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            buffer: vec![0; buffer].into_boxed_slice(),
-            filled: 0,
-        })
+        Ok(Self { stream, buffer: vec![0; buffer].into_boxed_slice(), filled: 0 })
     }
 
     /// Writes bytes of a request.
@@ -163,11 +155,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<Head>> {
     let status = status.and_then(|s| s.parse().ok()).ok_or_else(wrong)?;
     let length = declared_length(lines).ok_or_else(wrong)?;
     let size = end + 4;
-    Ok(Some(Head {
-        status,
-        size,
-        length,
-    }))
+    Ok(Some(Head { status, size, length }))
 }
 
 /// The value of Content-Length among the lines of a head.
@@ -194,10 +182,7 @@ mod tests {
             assert!(parse(&head[..cut]).unwrap().is_none());
         }
         let found = parse(&[head, &b"hello"[..]].concat()).unwrap().unwrap();
-        assert_eq!(
-            (found.status, found.size, found.length),
-            (200, head.len(), 5)
-        );
+        assert_eq!((found.status, found.size, found.length), (200, head.len(), 5));
         assert!(parse(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
     }
 

@@ -24,12 +24,7 @@ pub(crate) fn run(job: &Job, target: &Target) -> Outcome {
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
     let done = match *job {
-        Job::Small {
-            clients,
-            keep_alive,
-            think_ms,
-            seconds,
-        } => {
+        Job::Small { clients, keep_alive, think_ms, seconds } => {
             let think = Duration::from_millis(think_ms);
             let client = small::Client::new(target, keep_alive, think);
             say(runtime.block_on(small::served(&client, clients, seconds)));
@@ -45,21 +40,19 @@ pub(crate) fn run(job: &Job, target: &Target) -> Outcome {
         Job::Transfer { up: true, bytes } => {
             runtime.block_on(bodies::upload(target, bytes)).map(say)
         }
-        Job::Stall { clients, bytes } => runtime
-            .block_on(bodies::begin_and_stop(target, clients, bytes))
-            .and_then(|readers| {
+        Job::Stall { clients, bytes } => {
+            runtime.block_on(bodies::begin_and_stop(target, clients, bytes)).and_then(|readers| {
                 hold()?;
                 say(runtime.block_on(bodies::resume(readers)));
                 Ok(())
-            }),
+            })
+        }
         Job::Idle { clients } => {
-            runtime
-                .block_on(small::ask_once(target, clients))
-                .and_then(|open| {
-                    hold()?;
-                    drop(open);
-                    Ok(())
-                })
+            runtime.block_on(small::ask_once(target, clients)).and_then(|open| {
+                hold()?;
+                drop(open);
+                Ok(())
+            })
         }
     };
     done.map_err(|error| format!("{job:?}: {error}"))

@@ -90,15 +90,10 @@ impl Load {
             command.arg(word.map_err(|error| format!("a job as JSON: {error}"))?);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("cannot start a load generator: {error}"))?;
+        let mut child =
+            command.spawn().map_err(|error| format!("cannot start a load generator: {error}"))?;
         match (child.stdin.take(), child.stdout.take()) {
-            (Some(wishes), Some(out)) => Ok(Self {
-                child,
-                wishes,
-                lines: BufReader::new(out),
-            }),
+            (Some(wishes), Some(out)) => Ok(Self { child, wishes, lines: BufReader::new(out) }),
             _ => Err("a load generator without pipes".to_owned()),
         }
     }

@@ -9,11 +9,7 @@
 //! loopback, all ends with the bench, however it ends. What is measured and why stands in
 //! docs/performance.md.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a bench says what it measured"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench says what it measured")]
 
 mod goals;
 mod http;
@@ -60,12 +56,7 @@ struct Arguments {
     #[arg(long, value_delimiter = ',', value_name = "PEER,…")]
     peers: Vec<Peer>,
     /// Folder for the numbers of this run, as JSON
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "target/bench",
-        overrides_with = "out"
-    )]
+    #[arg(long, value_name = "DIR", default_value = "target/bench", overrides_with = "out")]
     out: PathBuf,
     /// Put the tables into FILE too, in place of those it has
     #[arg(long, value_name = "FILE")]
@@ -137,9 +128,8 @@ fn measure(arguments: Arguments) -> Outcome {
 /// our limit.
 fn raise_file_limit() -> Outcome {
     const WANTED: &str = "--nofile=8192:";
-    let raised = Command::new("prlimit")
-        .args(["--pid", &std::process::id().to_string(), WANTED])
-        .status();
+    let raised =
+        Command::new("prlimit").args(["--pid", &std::process::id().to_string(), WANTED]).status();
     match raised {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err("8192 open files are needed; see `ulimit -Hn`".to_owned()),
@@ -152,11 +142,7 @@ fn or_all<T: Copy + PartialEq>(mut named: Vec<T>, all: &[T]) -> Vec<T> {
         return all.to_vec();
     }
     // In the order of the tables, and each once.
-    named = all
-        .iter()
-        .copied()
-        .filter(|one| named.contains(one))
-        .collect();
+    named = all.iter().copied().filter(|one| named.contains(one)).collect();
     named
 }
 

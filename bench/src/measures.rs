@@ -124,11 +124,7 @@ impl Measures {
     pub(crate) fn rows(&self, scenario: &str) -> Vec<Row<'_>> {
         let mut rows = Vec::new();
         for one in self.list.iter().filter(|m| m.scenario == scenario) {
-            let row = Row {
-                scenario: one.scenario,
-                point: &one.point,
-                metric: one.metric,
-            };
+            let row = Row { scenario: one.scenario, point: &one.point, metric: one.metric };
             if !rows.contains(&row) {
                 rows.push(row);
             }
@@ -165,9 +161,7 @@ impl Measures {
         match against {
             Against::Peer(peer) => self.in_round(row, peer, round),
             Against::BestMux => {
-                let all = Peer::MUXES
-                    .iter()
-                    .filter_map(|p| self.in_round(row, *p, round));
+                let all = Peer::MUXES.iter().filter_map(|p| self.in_round(row, *p, round));
                 if row.metric.more_is_better() {
                     all.reduce(f64::max)
                 } else {
@@ -195,22 +189,14 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     let upper = *values.get(middle)?;
-    if values.len() % 2 == 1 {
-        Some(upper)
-    } else {
-        Some((values[middle - 1] + upper) / 2.0)
-    }
+    if values.len() % 2 == 1 { Some(upper) } else { Some((values[middle - 1] + upper) / 2.0) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ROW: Row<'_> = Row {
-        scenario: "small",
-        point: "c=1",
-        metric: Metric::RequestsPerSecond,
-    };
+    const ROW: Row<'_> = Row { scenario: "small", point: "c=1", metric: Metric::RequestsPerSecond };
 
     fn measures(of: &[(Peer, &[f64])]) -> Measures {
         let mut all = Measures::default();

@@ -107,9 +107,7 @@ fn read(head: &[u8]) -> (Wish, bool) {
     let path = target.rsplit('/').next().unwrap_or_default();
     let wish = match (method, path) {
         (Some("GET"), "k") => Wish::Small,
-        (Some("GET"), n) => n
-            .parse()
-            .map_or(Wish::Unknown("404 Not Found"), Wish::Bytes),
+        (Some("GET"), n) => n.parse().map_or(Wish::Unknown("404 Not Found"), Wish::Bytes),
         (Some("POST"), _) => {
             declared_length(lines).map_or(Wish::Unknown("411 Length Required"), Wish::Count)
         }
@@ -163,26 +161,10 @@ mod tests {
         for (head, wish, close) in [
             ("GET /k HTTP/1.1\r\nHost: h\r\n\r\n", Wish::Small, false),
             ("GET http://h/k HTTP/1.1\r\n\r\n", Wish::Small, false),
-            (
-                "GET /70000 HTTP/1.1\r\nConnection: close\r\n\r\n",
-                Wish::Bytes(70_000),
-                true,
-            ),
-            (
-                "POST /up HTTP/1.1\r\ncontent-length: 9\r\n\r\n",
-                Wish::Count(9),
-                false,
-            ),
-            (
-                "POST /up HTTP/1.1\r\n\r\n",
-                Wish::Unknown("411 Length Required"),
-                false,
-            ),
-            (
-                "GET /x HTTP/1.1\r\n\r\n",
-                Wish::Unknown("404 Not Found"),
-                false,
-            ),
+            ("GET /70000 HTTP/1.1\r\nConnection: close\r\n\r\n", Wish::Bytes(70_000), true),
+            ("POST /up HTTP/1.1\r\ncontent-length: 9\r\n\r\n", Wish::Count(9), false),
+            ("POST /up HTTP/1.1\r\n\r\n", Wish::Unknown("411 Length Required"), false),
+            ("GET /x HTTP/1.1\r\n\r\n", Wish::Unknown("404 Not Found"), false),
         ] {
             assert_eq!(read(head.as_bytes()), (wish, close), "{head}");
         }

@@ -34,13 +34,8 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Direct,
-        Self::Seacat,
-        Self::Nghttpx,
-        Self::Haproxy,
-        Self::Stunnel,
-    ];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Direct, Self::Seacat, Self::Nghttpx, Self::Haproxy, Self::Stunnel];
     /// The peers that carry many requests over one connection, as we do.
     pub(crate) const MUXES: [Self; 2] = [Self::Nghttpx, Self::Haproxy];
 
@@ -104,13 +99,7 @@ impl Road {
                 (port, Some(far))
             }
         };
-        Ok(Self {
-            peer,
-            port,
-            dir,
-            far,
-            near: None,
-        })
+        Ok(Self { peer, port, dir, far, near: None })
     }
 
     /// Starts everything and waits until the near end accepts connections.
@@ -138,10 +127,7 @@ impl Road {
 
     /// Where clients go, and how they ask there.
     pub(crate) fn target(&self) -> Target {
-        Target {
-            port: self.port,
-            absolute: !matches!(self.peer, Peer::Direct | Peer::Stunnel),
-        }
+        Target { port: self.port, absolute: !matches!(self.peer, Peer::Direct | Peer::Stunnel) }
     }
 
     /// The near end's process: the one whose costs are the user's.
@@ -159,11 +145,7 @@ impl Road {
 fn configure(peer: Peer, dir: &Path, place: &Place, port: u16, far_port: u16) -> Outcome {
     let origin = place.origin_port;
     let keys = place.keys();
-    let (cert, key, ca) = (
-        keys.join("server.pem"),
-        keys.join("server.key"),
-        keys.join("ca.pem"),
-    );
+    let (cert, key, ca) = (keys.join("server.pem"), keys.join("server.key"), keys.join("ca.pem"));
     let (cert, key, ca) = (cert.display(), key.display(), ca.display());
     let both = place.certificate_and_key();
     let both = both.display();

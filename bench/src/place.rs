@@ -38,12 +38,7 @@ impl Place {
         command.args(["origin", &origin_port.to_string()]);
         let mut origin = Process::start("origin", dir.path(), &command);
         origin.wait_for_port(origin_port);
-        let place = Self {
-            origin_port,
-            dir,
-            programs,
-            _origin: origin,
-        };
+        let place = Self { origin_port, dir, programs, _origin: origin };
         let both = ["server.pem", "server.key"].map(|file| read(&place.keys().join(file)));
         let [certificate, key] = both;
         write(&place.certificate_and_key(), &(certificate? + &key?))?;

@@ -40,9 +40,7 @@ impl Proc {
     /// meanwhile counts as nothing.
     fn sum(self, file: &str, number: fn(&str) -> Option<u64>) -> Outcome<u64> {
         let tasks = self.tasks()?;
-        let texts = tasks
-            .iter()
-            .filter_map(|task| self.read(&format!("task/{task}/{file}")).ok());
+        let texts = tasks.iter().filter_map(|task| self.read(&format!("task/{task}/{file}")).ok());
         Ok(texts.filter_map(|text| number(&text)).sum())
     }
 
@@ -101,9 +99,7 @@ impl Proc {
     pub(crate) fn nameless_files_mib(self) -> Outcome<f64> {
         let path = format!("/proc/{}/fd", self.0);
         let list = fs::read_dir(&path).map_err(|error| format!("{path}: {error}"))?;
-        let files = list
-            .flatten()
-            .filter_map(|entry| fs::metadata(entry.path()).ok());
+        let files = list.flatten().filter_map(|entry| fs::metadata(entry.path()).ok());
         let nameless = files.filter(|file| file.is_file() && file.nlink() == 0);
         // st_blocks counts in 512 bytes whatever the file system does.
         let bytes: u64 = nameless.map(|file| file.blocks() * 512).sum();

@@ -47,11 +47,8 @@ fn table(bench: &Bench, scenario: Scenario) -> String {
         scenario.title()
     );
     let peers = &bench.peers;
-    let rivals: Vec<Peer> = peers
-        .iter()
-        .copied()
-        .filter(|peer| !matches!(peer, Peer::Direct | Peer::Seacat))
-        .collect();
+    let rivals: Vec<Peer> =
+        peers.iter().copied().filter(|peer| !matches!(peer, Peer::Direct | Peer::Seacat)).collect();
     text += "| | |";
     for peer in peers {
         text += &format!(" {} |", peer.name());
@@ -79,11 +76,7 @@ fn table(bench: &Bench, scenario: Scenario) -> String {
 /// A ratio where one says something.
 fn ratio(measures: &Measures, row: Row<'_>, against: Against) -> Option<f64> {
     let shares = [Metric::Errors, Metric::KeptPercent, Metric::WholePercent];
-    if shares.contains(&row.metric) {
-        None
-    } else {
-        measures.ratio(row, against)
-    }
+    if shares.contains(&row.metric) { None } else { measures.ratio(row, against) }
 }
 
 fn cell(value: Option<f64>) -> String {
@@ -165,9 +158,7 @@ pub(crate) fn save(bench: &Bench, scenarios: &[Scenario], dir: &Path) -> Outcome
     let saved = Saved {
         surroundings,
         arguments: std::env::args().skip(1).collect(),
-        goals: ours
-            .map(|goal| SavedGoal::new(goal, &bench.measures))
-            .collect(),
+        goals: ours.map(|goal| SavedGoal::new(goal, &bench.measures)).collect(),
         measures: &bench.measures,
     };
     let text = serde_json::to_string_pretty(&saved).map_err(|error| error.to_string())?;
@@ -207,9 +198,7 @@ impl Surroundings {
     fn look() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let info = read("/proc/cpuinfo");
-        let model = info
-            .lines()
-            .find_map(|line| line.strip_prefix("model name"));
+        let model = info.lines().find_map(|line| line.strip_prefix("model name"));
         let model = model.unwrap_or_default().trim_matches([' ', '\t', ':']);
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
@@ -217,11 +206,7 @@ impl Surroundings {
             processor: model.to_owned(),
             processors: std::thread::available_parallelism().map_or(0, usize::from),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            load: read("/proc/loadavg")
-                .split(' ')
-                .take(3)
-                .collect::<Vec<_>>()
-                .join(" "),
+            load: read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "),
             versions: Peer::ALL.iter().filter_map(|peer| version(*peer)).collect(),
         }
     }
@@ -242,9 +227,7 @@ fn version(peer: Peer) -> Option<String> {
     let said = peer.version()?.output().ok()?;
     let words = [said.stdout, said.stderr].concat();
     let words = String::from_utf8_lossy(&words).into_owned();
-    let line = words
-        .lines()
-        .find(|line| line.contains(|c: char| c.is_ascii_digit()))?;
+    let line = words.lines().find(|line| line.contains(|c: char| c.is_ascii_digit()))?;
     Some(line.trim().to_owned())
 }
 

@@ -35,14 +35,8 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Small,
-        Self::Bulk,
-        Self::Fair,
-        Self::Stall,
-        Self::Idle,
-        Self::Startup,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Small, Self::Bulk, Self::Fair, Self::Stall, Self::Idle, Self::Startup];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -142,12 +136,8 @@ impl Run<'_> {
 
     /// The peers that are processes, in the order of a round.
     fn proxies(&self, round: usize) -> Vec<Peer> {
-        let proxies: Vec<Peer> = self
-            .peers
-            .iter()
-            .copied()
-            .filter(|p| *p != Peer::Direct)
-            .collect();
+        let proxies: Vec<Peer> =
+            self.peers.iter().copied().filter(|p| *p != Peer::Direct).collect();
         turns(&proxies, round).into_iter().copied().collect()
     }
 
@@ -199,11 +189,7 @@ impl Run<'_> {
 
 /// The order of one round: every other one is reversed, so that no peer always comes first.
 fn turns<T>(all: &[T], round: usize) -> Vec<&T> {
-    if round.is_multiple_of(2) {
-        all.iter().collect()
-    } else {
-        all.iter().rev().collect()
-    }
+    if round.is_multiple_of(2) { all.iter().collect() } else { all.iter().rev().collect() }
 }
 
 /// Time on a processor since a moment: the near end's and the far end's.
@@ -220,11 +206,7 @@ impl Meter {
             let counted = process.map(|p| p.cpu(clock).map(|cpu| (p, cpu)));
             counted.transpose()
         };
-        Ok(Self {
-            clock,
-            near: now(road.near())?,
-            far: now(road.far())?,
-        })
+        Ok(Self { clock, near: now(road.near())?, far: now(road.far())? })
     }
 
     /// Seconds spent for each of `work`; none where there is no proxy, or where nothing was done.
@@ -244,9 +226,7 @@ impl Meter {
 fn keep_peaks(run: &mut Run<'_>, roads: &[Road]) {
     for road in roads {
         let Some(near) = road.near() else { continue };
-        let measured = near
-            .peak_mib()
-            .map(|peak| vec![(Metric::PeakMib, Some(peak))]);
+        let measured = near.peak_mib().map(|peak| vec![(Metric::PeakMib, Some(peak))]);
         run.keep(run.rounds - 1, "all", road.peer, measured);
     }
 }

@@ -37,11 +37,7 @@ pub struct Model {
 impl Model {
     /// A model of a fresh connection.
     pub fn new(role: Role) -> Self {
-        Self {
-            role,
-            lanes: HashMap::new(),
-            unsent: 0,
-        }
+        Self { role, lanes: HashMap::new(), unsent: 0 }
     }
 
     /// The `nth` stream that is alive, in the order of ids.
@@ -61,13 +57,7 @@ impl Model {
     /// We opened a stream.
     pub fn opened(&mut self, id: StreamId, end: bool) {
         let ours = if end { Half::Ended } else { Half::Body };
-        let before = self.lanes.insert(
-            id,
-            Lane {
-                ours,
-                theirs: Half::Head,
-            },
-        );
+        let before = self.lanes.insert(id, Lane { ours, theirs: Half::Head });
         assert!(before.is_none(), "{id} was open already");
     }
 
@@ -116,13 +106,7 @@ impl Model {
                 assert_eq!(self.role, Role::Gateway);
                 assert!(id.is_odd());
                 let theirs = if end { Half::Ended } else { Half::Body };
-                let before = self.lanes.insert(
-                    id,
-                    Lane {
-                        ours: Half::Head,
-                        theirs,
-                    },
-                );
+                let before = self.lanes.insert(id, Lane { ours: Half::Head, theirs });
                 assert!(before.is_none(), "a second request on {id}");
             }
             Event::Reply { id, end, .. } => {
@@ -142,10 +126,7 @@ impl Model {
                 }
             }
             Event::Reset { id, .. } => {
-                assert!(
-                    self.lanes.remove(&id).is_some(),
-                    "reset of {id}, which is not alive"
-                );
+                assert!(self.lanes.remove(&id).is_some(), "reset of {id}, which is not alive");
             }
             Event::Pong { .. } | Event::Control(_) => {}
         }
@@ -160,20 +141,14 @@ impl Model {
         assert!(bytes.len() <= MAX_FRAME && bytes.len() == transmit.len());
         let mut decoder = Decoder::default();
         let mut rest = bytes.as_slice();
-        let raw = decoder
-            .next(&mut rest)
-            .expect("within the limit")
-            .expect("a whole frame");
+        let raw = decoder.next(&mut rest).expect("within the limit").expect("a whole frame");
         let length = raw.body.len();
         match Frame::decode(raw).expect("what we write we can read") {
             Frame::Data { id, fin, .. } => {
                 assert!(length <= self.unsent, "more body than was queued");
                 self.unsent -= length;
                 let lane = self.lane(id);
-                assert!(
-                    matches!(lane.ours, Half::Body | Half::Ending),
-                    "data after the end"
-                );
+                assert!(matches!(lane.ours, Half::Body | Half::Ending), "data after the end");
                 assert!(!fin || lane.ours == Half::Ending, "an end nobody asked for");
                 if fin {
                     lane.ours = Half::Ended;
@@ -192,9 +167,7 @@ impl Model {
     }
 
     fn lane(&mut self, id: StreamId) -> &mut Lane {
-        self.lanes
-            .get_mut(&id)
-            .unwrap_or_else(|| panic!("{id} is not alive"))
+        self.lanes.get_mut(&id).unwrap_or_else(|| panic!("{id} is not alive"))
     }
 
     /// A stream whose halves have both ended is over, and nothing more may be heard of it.

@@ -48,32 +48,15 @@ struct Play {
 impl Play {
     fn new(story: &mut Story<'_>) -> Option<Self> {
         let first = story.byte()?;
-        let role = if first & 1 == 0 {
-            Role::Client
-        } else {
-            Role::Gateway
-        };
+        let role = if first & 1 == 0 { Role::Client } else { Role::Gateway };
         let keepalive = (first & 2 != 0).then(KeepAliveConfig::default);
         let max_streams = 1 + usize::from(first >> 2);
         let windows = first & 4 != 0;
-        let config = Config {
-            keepalive,
-            max_streams,
-            windows,
-        };
+        let config = Config { keepalive, max_streams, windows };
         let now = Instant::now();
         let connection = Connection::new(role, &config, now);
         let model = Model::new(role);
-        Some(Self {
-            connection,
-            model,
-            role,
-            max_streams,
-            windows,
-            now,
-            wishes: 0,
-            queued: 0,
-        })
+        Some(Self { connection, model, role, max_streams, windows, now, wishes: 0, queued: 0 })
     }
 
     /// One step of the story; `None` when the story or the connection is over.
@@ -84,9 +67,7 @@ impl Play {
             4 => self.send(story.byte()?, usize::from(story.byte()?) * 257),
             5 => self.finish(story.byte()?),
             6 => self.reset(story.byte()?, story.byte()?),
-            7 => self
-                .wait(Duration::from_millis(u64::from(story.byte()?) * 256))
-                .ok()?,
+            7 => self.wait(Duration::from_millis(u64::from(story.byte()?) * 256)).ok()?,
             8 => self.write(usize::from(story.byte()?)),
             _ => match story.byte()? {
                 0 => self.connection.drain(),
@@ -114,11 +95,7 @@ impl Play {
             count += 1;
         }
         // The shortest frame has eight bytes, one of which may have come before.
-        assert!(
-            count <= piece.len() / 8 + 1,
-            "{count} news from {} bytes",
-            piece.len()
-        );
+        assert!(count <= piece.len() / 8 + 1, "{count} news from {} bytes", piece.len());
         assert!(self.connection.stream_count() <= self.max_streams);
         outcome
     }
@@ -156,10 +133,7 @@ impl Play {
         if self.connection.room(id) == 0 {
             return;
         }
-        let granted = self
-            .connection
-            .send(id, Bytes::from(vec![b'x'; length]))
-            .is_ok();
+        let granted = self.connection.send(id, Bytes::from(vec![b'x'; length])).is_ok();
         self.model.sent(id, length, granted);
         if granted {
             self.wishes += 1;
@@ -188,19 +162,11 @@ impl Play {
 
     fn wait(&mut self, time: Duration) -> Result<(), ConnectionError> {
         self.now += time;
-        while self
-            .connection
-            .poll_timeout()
-            .is_some_and(|deadline| deadline <= self.now)
-        {
+        while self.connection.poll_timeout().is_some_and(|deadline| deadline <= self.now) {
             let before = self.connection.poll_timeout();
             self.wishes += 1;
             self.connection.handle_timeout(self.now)?;
-            assert_ne!(
-                before,
-                self.connection.poll_timeout(),
-                "a deadline that stays is a spin"
-            );
+            assert_ne!(before, self.connection.poll_timeout(), "a deadline that stays is a spin");
         }
         Ok(())
     }
@@ -222,24 +188,14 @@ impl Play {
         while let Some(frame) = self.connection.poll_transmit() {
             self.model.wrote(&frame);
             count += 1;
-            assert!(
-                count <= most + 1,
-                "{count} frames for {} wishes",
-                self.wishes
-            );
+            assert!(count <= most + 1, "{count} frames for {} wishes", self.wishes);
         }
         for id in self.model.alive() {
             // With windows the peer may be what a stream waits for.
             let room = self.connection.room(id);
-            assert!(
-                self.windows || room == Connection::SEND_QUEUE,
-                "{id} was left behind"
-            );
+            assert!(self.windows || room == Connection::SEND_QUEUE, "{id} was left behind");
         }
         (self.wishes, self.queued) = (0, 0);
-        assert!(!matches!(
-            self.connection.poll_event(),
-            Some(Event::Request { .. })
-        ));
+        assert!(!matches!(self.connection.poll_event(), Some(Event::Request { .. })));
     }
 }

@@ -39,10 +39,7 @@ fn frames(pieces: &[&[u8]]) -> Found {
                 Err(error) => return (found, Some(error)),
             }
         }
-        assert!(
-            rest.is_empty(),
-            "a decoder that wants more has taken everything"
-        );
+        assert!(rest.is_empty(), "a decoder that wants more has taken everything");
     }
     (found, None)
 }
@@ -51,21 +48,9 @@ fn frames(pieces: &[&[u8]]) -> Found {
 fn bytes_of(head: FrameHead) -> [u8; HEADER] {
     use seacat_proto::frame::head::{control, data};
     match head {
-        FrameHead::Control {
-            kind,
-            flags,
-            length,
-        } => control(kind, flags, length),
-        FrameHead::Data {
-            stream: Some(id),
-            flags,
-            length,
-        } => data(id, flags & 1 != 0, length),
-        FrameHead::Data {
-            stream: None,
-            flags,
-            length,
-        } => {
+        FrameHead::Control { kind, flags, length } => control(kind, flags, length),
+        FrameHead::Data { stream: Some(id), flags, length } => data(id, flags & 1 != 0, length),
+        FrameHead::Data { stream: None, flags, length } => {
             let [_, a, b, c] = (length as u32).to_be_bytes();
             [0, 0, 0, 0, flags & 1, a, b, c]
         }
@@ -91,10 +76,7 @@ fn cuts(mut wire: &[u8], seed: u8) -> Vec<&[u8]> {
 fn check(bytes: &[u8]) {
     let mut decoder = Decoder::default();
     let mut rest = bytes;
-    let raw = decoder
-        .next(&mut rest)
-        .expect("it was decoded before")
-        .expect("it is whole");
+    let raw = decoder.next(&mut rest).expect("it was decoded before").expect("it is whole");
     let Ok(frame) = Frame::decode(raw) else {
         return;
     };
@@ -136,10 +118,7 @@ fn again(control: &Control) {
     let bytes = control.encode().expect("it came in one frame");
     let mut decoder = Decoder::default();
     let mut rest = bytes.as_slice();
-    let raw = decoder
-        .next(&mut rest)
-        .expect("within the limit")
-        .expect("whole");
+    let raw = decoder.next(&mut rest).expect("within the limit").expect("whole");
     match Frame::decode(raw) {
         Ok(Frame::Control(second)) => assert_eq!(&second, control),
         other => panic!("{control:?} became {other:?}"),

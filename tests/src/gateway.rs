@@ -39,11 +39,7 @@ impl Gateway {
             .args(["init", ".", "--name", "localhost"])
             .output()
             .expect("seacat-gateway starts");
-        assert!(
-            made.status.success(),
-            "init: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
         fs::write(dir.path().join("gateway.toml"), configuration(port, hosts)).unwrap();
         let process = run(&dir, port);
         Self { process, dir, port }

@@ -22,15 +22,8 @@ pub struct Answer {
 impl Answer {
     /// All values of a field, in order; names are compared without case.
     pub fn fields(&self, name: &str) -> Vec<&str> {
-        let lines = self
-            .head
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split_once(':'));
-        lines
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.trim())
-            .collect()
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.trim()).collect()
     }
 
     /// The body as text.
@@ -64,10 +57,7 @@ impl Client {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self {
-            stream: BufReader::new(stream),
-            head_read: false,
-        })
+        Ok(Self { stream: BufReader::new(stream), head_read: false })
     }
 
     /// Sends bytes as they are.
@@ -99,11 +89,7 @@ impl Client {
                 continue;
             }
             self.head_read = true;
-            let mut answer = Answer {
-                status,
-                head,
-                body: Vec::new(),
-            };
+            let mut answer = Answer { status, head, body: Vec::new() };
             let tunnel = method == "CONNECT" && (200..300).contains(&status);
             if method != "HEAD" && !tunnel && !matches!(status, 101 | 204 | 304) {
                 answer.body = self.body(&answer)?;
@@ -124,10 +110,7 @@ impl Client {
     /// As [`Client::send`] and [`Client::answer`].
     pub fn ask(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.send(request)?;
-        let method = request
-            .split(|byte| *byte == b' ')
-            .next()
-            .unwrap_or_default();
+        let method = request.split(|byte| *byte == b' ').next().unwrap_or_default();
         self.answer(&String::from_utf8_lossy(method))
     }
 
@@ -171,21 +154,14 @@ impl Client {
     /// Has something come, an answer or the end of the connection?
     pub fn has_news(&self) -> bool {
         let stream = self.stream.get_ref();
-        let looked = stream
-            .set_nonblocking(true)
-            .and_then(|()| stream.peek(&mut [0]));
-        stream
-            .set_nonblocking(false)
-            .expect("a socket can be set back");
+        let looked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+        stream.set_nonblocking(false).expect("a socket can be set back");
         !looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// How long a single read may wait, when not as long as usual.
     pub fn set_patience(&mut self, limit: Duration) {
-        self.stream
-            .get_mut()
-            .set_read_timeout(Some(limit))
-            .expect("a positive time limit");
+        self.stream.get_mut().set_read_timeout(Some(limit)).expect("a positive time limit");
     }
 
     fn head(&mut self) -> io::Result<(u16, String)> {
@@ -193,9 +169,7 @@ impl Client {
         while !head.ends_with("\r\n\r\n") {
             self.line(&mut head)?;
         }
-        let status = head
-            .strip_prefix("HTTP/1.")
-            .and_then(|rest| rest.get(2..5)?.parse().ok());
+        let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok());
         let status = status.ok_or_else(|| invalid(&format!("not HTTP/1: {head:?}")))?;
         Ok((status, head))
     }
@@ -230,11 +204,7 @@ impl Client {
         self.stream.read_exact(&mut body[before..])?;
         line.clear();
         self.line(&mut line)?;
-        if line == "\r\n" {
-            Ok(size > 0)
-        } else {
-            Err(invalid("chunk end"))
-        }
+        if line == "\r\n" { Ok(size > 0) } else { Err(invalid("chunk end")) }
     }
 
     fn line(&mut self, line: &mut String) -> io::Result<()> {
@@ -294,19 +264,12 @@ mod tests {
     fn an_answer_cut_short_is_an_error() {
         for (cut, has_head) in [
             (&b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"[..], true),
-            (
-                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
-                true,
-            ),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", true),
             (b"HTTP/1.1 200 OK\r\n", false),
             (b"HTTP/1.1 100 Continue\r\n\r\n", false),
         ] {
             let (answer, head) = read_with(cut);
-            assert_eq!(
-                answer.unwrap_err().kind(),
-                io::ErrorKind::UnexpectedEof,
-                "{cut:?}"
-            );
+            assert_eq!(answer.unwrap_err().kind(), io::ErrorKind::UnexpectedEof, "{cut:?}");
             assert_eq!(head, has_head, "{cut:?}");
         }
     }

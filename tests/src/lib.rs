@@ -11,11 +11,7 @@
 //! Every player lives in its own scratch folder with its own home, on ports of its own, and ends
 //! with the value that holds it. When a test fails, the players' last words are printed.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test says what it measured"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test says what it measured")]
 #![allow(
     clippy::unwrap_used,
     reason = "a harness that cannot go on fails the test, and says where"

@@ -29,31 +29,17 @@ impl Nginx {
             fs::create_dir_all(dir.path().join(name)).unwrap();
         }
         fs::write(dir.path().join("site/hello.txt"), HELLO).unwrap();
-        fs::write(
-            dir.path().join("site/text/long.txt"),
-            "all work and no play\n".repeat(500),
-        )
-        .unwrap();
+        fs::write(dir.path().join("site/text/long.txt"), "all work and no play\n".repeat(500))
+            .unwrap();
         certificate(dir.path());
-        fs::write(
-            dir.path().join("nginx.conf"),
-            configuration(dir.path(), port, tls_port),
-        )
-        .unwrap();
+        fs::write(dir.path().join("nginx.conf"), configuration(dir.path(), port, tls_port))
+            .unwrap();
         let mut command = clean_command("nginx", dir.path());
-        command
-            .arg("-p")
-            .arg(dir.path())
-            .args(["-c", "nginx.conf", "-e", "stderr"]);
+        command.arg("-p").arg(dir.path()).args(["-c", "nginx.conf", "-e", "stderr"]);
         let mut process = Process::start("nginx", dir.path(), &command);
         process.wait_for_port(port);
         process.wait_for_port(tls_port);
-        Self {
-            process,
-            dir,
-            port,
-            tls_port,
-        }
+        Self { process, dir, port, tls_port }
     }
 
     /// The port of plain HTTP.
@@ -91,34 +77,13 @@ impl Nginx {
 /// A self-signed certificate for the names the HTTPS origin is called by.
 fn certificate(dir: &Path) {
     let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-        ])
-        .args([
-            "-days",
-            "2",
-            "-subj",
-            "/CN=secure",
-            "-keyout",
-            "tls.key",
-            "-out",
-            "tls.pem",
-        ])
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-days", "2", "-subj", "/CN=secure", "-keyout", "tls.key", "-out", "tls.pem"])
         .args(["-addext", "subjectAltName=DNS:secure,DNS:secure.seacat"])
         .current_dir(dir)
         .output()
         .expect("openssl starts");
-    assert!(
-        made.status.success(),
-        "openssl: {}",
-        String::from_utf8_lossy(&made.stderr)
-    );
+    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
 }
 
 fn configuration(dir: &Path, port: u16, tls_port: u16) -> String {
@@ -190,10 +155,7 @@ mod tests {
         assert_eq!(get("/cookies").fields("set-cookie").len(), 2);
         let put = "PUT http://x/put/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc";
         assert_eq!(client.ask(put.as_bytes()).unwrap().status, 201);
-        assert_eq!(
-            fs::read_to_string(nginx.site().join("put/a")).unwrap(),
-            "abc"
-        );
+        assert_eq!(fs::read_to_string(nginx.site().join("put/a")).unwrap(), "abc");
         let delete = request("DELETE", "http://x/put/a");
         assert_eq!(client.ask(delete.as_bytes()).unwrap().status, 204);
         assert!(nginx.requests().contains(&"PUT /put/a 201 0".to_owned()));

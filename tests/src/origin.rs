@@ -37,15 +37,8 @@ pub struct Seen {
 impl Seen {
     /// All values of a field, in order; names are compared without case.
     pub fn fields(&self, name: &str) -> Vec<&str> {
-        let lines = self
-            .head
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split_once(':'));
-        lines
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.trim())
-            .collect()
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.trim()).collect()
     }
 
     /// The request line.
@@ -94,16 +87,8 @@ fn serve(stream: &TcpStream, record: &Mutex<Vec<Seen>>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::with_capacity(256 * 1024, stream);
     while let Some(head) = read_head(&mut reader)? {
-        let mut seen = Seen {
-            head,
-            body: Vec::new(),
-            ambiguous: false,
-        };
-        if seen
-            .fields("expect")
-            .iter()
-            .any(|v| v.eq_ignore_ascii_case("100-continue"))
-        {
+        let mut seen = Seen { head, body: Vec::new(), ambiguous: false };
+        if seen.fields("expect").iter().any(|v| v.eq_ignore_ascii_case("100-continue")) {
             (&*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let target = seen.line().split(' ').nth(1).unwrap_or_default().to_owned();
@@ -151,16 +136,10 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let before = head.len();
-        reader
-            .take((MAX_HEAD - before) as u64)
-            .read_until(b'\n', &mut head)?;
+        reader.take((MAX_HEAD - before) as u64).read_until(b'\n', &mut head)?;
         if head.len() == before {
             let nothing = head.is_empty();
-            return if nothing {
-                Ok(None)
-            } else {
-                Err(io::ErrorKind::UnexpectedEof.into())
-            };
+            return if nothing { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
         }
     }
     Ok(Some(String::from_utf8_lossy(&head).into_owned()))
@@ -242,9 +221,7 @@ impl<R: BufRead> Read for Body<R> {
             Framing::Ended | Framing::Length(0) => return Ok(0),
             Framing::Length(left) | Framing::Chunk(left) => left,
         };
-        let room = buffer
-            .len()
-            .min(usize::try_from(*left).unwrap_or(usize::MAX));
+        let room = buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
         let n = self.reader.read(&mut buffer[..room])?;
         if n == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -270,19 +247,12 @@ mod tests {
         let chunked = "POST /sum HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
                        1\r\na\r\n2\r\nbc\r\n0\r\n\r\n";
         let sum = client.ask(chunked.as_bytes()).unwrap().text();
-        assert!(
-            sum.starts_with("ba7816bf8f01cfea") && sum.ends_with(" 3\n"),
-            "{sum}"
-        );
+        assert!(sum.starts_with("ba7816bf8f01cfea") && sum.ends_with(" 3\n"), "{sum}");
         let echo = client.ask(b"GET /echo HTTP/1.1\r\nX: 1\r\n\r\n").unwrap();
         assert_eq!(echo.text(), "GET /echo HTTP/1.1\r\nX: 1\r\n\r\n");
         assert_eq!(client.get("/drip/3/1").unwrap().body.len(), 3 * 1024);
         assert!(client.ask(request("GET", "/hang-up").as_bytes()).is_err());
-        let seen: Vec<String> = origin
-            .take_seen()
-            .iter()
-            .map(|s| s.line().to_owned())
-            .collect();
+        let seen: Vec<String> = origin.take_seen().iter().map(|s| s.line().to_owned()).collect();
         assert_eq!(seen.len(), 4, "{seen:?}");
         assert!(origin.take_seen().is_empty());
     }

@@ -17,10 +17,7 @@ use sha2::{Digest, Sha256};
 pub fn binary(name: &str) -> PathBuf {
     // target/debug/deps/clients-0123abcd -> target/debug/NAME
     let test = std::env::current_exe().expect("a test knows its own path");
-    let profile = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("tests are built in PROFILE/deps");
+    let profile = test.parent().and_then(Path::parent).expect("tests are built in PROFILE/deps");
     let path = profile.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(
         path.is_file(),
@@ -33,19 +30,14 @@ pub fn binary(name: &str) -> PathBuf {
 
 /// The path of one of the clients and servers kept in `programs/` (Python, Java).
 pub fn program_file(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("programs")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(name);
     assert!(path.is_file(), "{} is missing", path.display());
     path
 }
 
 /// A new folder that goes away with the value.
 pub fn scratch() -> tempfile::TempDir {
-    tempfile::Builder::new()
-        .prefix("seacat-")
-        .tempdir()
-        .expect("the system has room for a folder")
+    tempfile::Builder::new().prefix("seacat-").tempdir().expect("the system has room for a folder")
 }
 
 /// A program that sees nothing of the person who runs the tests: an empty environment but for
@@ -53,10 +45,7 @@ pub fn scratch() -> tempfile::TempDir {
 pub fn clean_command(program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Command {
     let mut command = Command::new(program);
     let path = std::env::var("PATH").unwrap_or_default();
-    command
-        .env_clear()
-        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
-        .env("HOME", home);
+    command.env_clear().env("PATH", format!("{path}:/usr/sbin:/sbin")).env("HOME", home);
     command.env("LC_ALL", "C.UTF-8").current_dir(home);
     command
 }
@@ -130,14 +119,8 @@ mod tests {
     fn sum_of_nothing_and_of_abc() {
         let (empty, length) = sha256_of(io::empty()).unwrap();
         assert_eq!(length, 0);
-        assert_eq!(
-            empty,
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
+        assert_eq!(empty, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         let (abc, _) = sha256_of(&b"abc"[..]).unwrap();
-        assert_eq!(
-            abc,
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(abc, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

@@ -45,38 +45,20 @@ impl Process {
     /// for any reason: Ctrl-C, a time limit, SIGKILL.
     pub fn start(name: &str, dir: &Path, command: &Command) -> Self {
         let log = dir.join(format!("{name}.log"));
-        let out = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .expect("the log opens");
+        let out = File::options().create(true).append(true).open(&log).expect("the log opens");
         let mut wrapped = Command::new("setpriv");
-        wrapped
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(command.get_program());
+        wrapped.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program());
         wrapped.args(command.get_args());
         // std keeps env_clear() to itself, so the environment starts empty here as well.
         wrapped.env_clear();
-        wrapped.envs(
-            command
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
+        wrapped.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         if let Some(dir) = command.get_current_dir() {
             wrapped.current_dir(dir);
         }
-        wrapped
-            .stdin(Stdio::null())
-            .stderr(out.try_clone().expect("a file can be shared"));
+        wrapped.stdin(Stdio::null()).stderr(out.try_clone().expect("a file can be shared"));
         wrapped.stdout(out);
-        let child = wrapped
-            .spawn()
-            .unwrap_or_else(|e| panic!("cannot start {name}: {e}"));
-        Self {
-            name: name.to_owned(),
-            child,
-            log,
-        }
+        let child = wrapped.spawn().unwrap_or_else(|e| panic!("cannot start {name}: {e}"));
+        Self { name: name.to_owned(), child, log }
     }
 
     /// The process's id.
@@ -141,9 +123,7 @@ impl Process {
         let status = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let digits = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-        digits
-            .and_then(|d| d.trim().parse().ok())
-            .expect("VmHWM is a number of kB")
+        digits.and_then(|d| d.trim().parse().ok()).expect("VmHWM is a number of kB")
     }
 }
 

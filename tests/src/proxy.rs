@@ -29,12 +29,7 @@ impl Proxy {
         command.args(["--config", "config.toml", "run"]);
         let mut process = Process::start("seacat-proxy", dir.path(), &command);
         process.wait_for_port(port);
-        Self {
-            process,
-            dir,
-            port,
-            mapped_port,
-        }
+        Self { process, dir, port, mapped_port }
     }
 
     /// The program with nothing of ours in its environment and all its folders in `home`.

@@ -39,10 +39,7 @@ mod tests {
         let two = TcpStream::connect(address).unwrap();
         assert_eq!(established_to(address.port()).len(), 2);
         drop(two);
-        assert_eq!(
-            established_to(address.port()),
-            [one.local_addr().unwrap().port()]
-        );
+        assert_eq!(established_to(address.port()), [one.local_addr().unwrap().port()]);
         drop(one);
         assert_eq!(established_to(address.port()), []);
     }

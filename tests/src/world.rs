@@ -40,17 +40,8 @@ impl World {
         let gateway = Gateway::start(&hosts);
         let mapped = if port.is_some() { "ws" } else { "origin" };
         let proxy = Proxy::start(gateway.port(), &gateway.ca(), mapped);
-        let world = Self {
-            proxy,
-            gateway,
-            nginx,
-            origin,
-        };
-        let hello = world
-            .proxy
-            .client()
-            .get("http://web.seacat/hello.txt")
-            .expect("an answer");
+        let world = Self { proxy, gateway, nginx, origin };
+        let hello = world.proxy.client().get("http://web.seacat/hello.txt").expect("an answer");
         assert_eq!(hello.status, 200, "the road is open: {}", hello.text());
         assert_eq!(hello.text(), crate::nginx::HELLO);
         world

@@ -29,8 +29,7 @@ fn write_random(path: &Path, length: u64) -> String {
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;
-        file.write_all(&state.wrapping_mul(0x2545_F491_4F6C_DD1D).to_le_bytes())
-            .unwrap();
+        file.write_all(&state.wrapping_mul(0x2545_F491_4F6C_DD1D).to_le_bytes()).unwrap();
     }
     file.into_inner().unwrap();
     let (sum, written) = sha256_of_file(path);
@@ -66,22 +65,15 @@ fn a_gibibyte_each_way() {
     };
 
     let began = Instant::now();
-    let mut download = curl()
-        .arg("http://web.seacat/big.bin")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut download =
+        curl().arg("http://web.seacat/big.bin").stdout(Stdio::piped()).spawn().unwrap();
     let (received, length) = sha256_of(download.stdout.take().unwrap()).unwrap();
     assert!(download.wait().unwrap().success());
     assert_eq!((received.as_str(), length), (sum.as_str(), GIB));
     report(&mut world, "1 GiB down", began);
 
     let began = Instant::now();
-    let put = curl()
-        .arg("-T")
-        .arg(&big)
-        .arg("http://web.seacat/put/big.bin")
-        .status();
+    let put = curl().arg("-T").arg(&big).arg("http://web.seacat/put/big.bin").status();
     assert!(put.unwrap().success());
     report(&mut world, "1 GiB up, its length known", began);
     let stored = sha256_of_file(&world.nginx.site().join("put/big.bin"));
@@ -93,10 +85,7 @@ fn a_gibibyte_each_way() {
         .stdin(File::open(&big).unwrap())
         .output()
         .unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&chunked.stdout),
-        format!("{sum} {GIB}\n")
-    );
+    assert_eq!(String::from_utf8_lossy(&chunked.stdout), format!("{sum} {GIB}\n"));
     report(&mut world, "1 GiB up, chunked", began);
 }
 

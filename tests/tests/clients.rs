@@ -20,10 +20,7 @@ const ORIGIN: &str = "http://origin.seacat";
 
 /// Runs a client to its end; it must end well.
 fn run(command: &mut Command) -> Output {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .expect("the client starts");
+    let output = command.stdin(Stdio::null()).output().expect("the client starts");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
@@ -42,9 +39,7 @@ fn text(output: &Output) -> String {
 fn curl(world: &World, arguments: &[&str]) -> Output {
     let home = world.proxy.home();
     let proxy = world.proxy.url();
-    run(clean_command("curl", &home)
-        .args(["-sS", "-m", "60", "-x", &proxy])
-        .args(arguments))
+    run(clean_command("curl", &home).args(["-sS", "-m", "60", "-x", &proxy]).args(arguments))
 }
 
 #[test]
@@ -65,10 +60,7 @@ fn curl_methods_and_statuses() {
     fs::write(&file, "put by curl").unwrap();
     let put = url("/put/by-curl");
     assert_eq!(code(&["-T", file.to_str().unwrap(), &put]), "201");
-    assert_eq!(
-        fs::read_to_string(world.nginx.site().join("put/by-curl")).unwrap(),
-        "put by curl"
-    );
+    assert_eq!(fs::read_to_string(world.nginx.site().join("put/by-curl")).unwrap(), "put by curl");
     assert_eq!(text(&curl(&world, &[&put])), "put by curl");
     assert_eq!(code(&["-X", "DELETE", &put]), "204");
     assert_eq!(code(&[&put]), "404");
@@ -81,10 +73,7 @@ fn curl_methods_and_statuses() {
     // 304: first with the tag we were given, then by curl's own bookkeeping.
     let tag = world.proxy.home().join("etag");
     let tag = tag.to_str().unwrap();
-    curl(
-        &world,
-        &["--etag-save", tag, "-o", "/dev/null", &url("/hello.txt")],
-    );
+    curl(&world, &["--etag-save", tag, "-o", "/dev/null", &url("/hello.txt")]);
     assert_eq!(code(&["--etag-compare", tag, &url("/hello.txt")]), "304");
     println!("curl: GET HEAD PUT DELETE 204 302 301 304 404");
 }
@@ -99,12 +88,7 @@ fn curl_bodies() {
     fs::write(&file, &body).unwrap();
     let data = format!("@{}", file.display());
     let expected = format!("{sum} {length}\n");
-    let post = [
-        "--data-binary",
-        &data,
-        "-H",
-        "Content-Type: application/octet-stream",
-    ];
+    let post = ["--data-binary", &data, "-H", "Content-Type: application/octet-stream"];
 
     let with_length = curl(&world, &[&post[..], &[&origin]].concat());
     assert_eq!(text(&with_length), expected);
@@ -114,24 +98,14 @@ fn curl_bodies() {
     assert_eq!(text(&answer), expected, "chunked upload");
 
     // curl would go on after a second without an answer; it must not have to.
-    let expect = [
-        "-v",
-        "-H",
-        "Expect: 100-continue",
-        "--expect100-timeout",
-        "20",
-    ];
+    let expect = ["-v", "-H", "Expect: 100-continue", "--expect100-timeout", "20"];
     let answer = curl(&world, &[&post[..], &expect, &[&origin]].concat());
     assert_eq!(text(&answer), expected, "100-continue");
     let said = String::from_utf8_lossy(&answer.stderr);
     assert!(said.contains("< HTTP/1.1 100"), "100 Continue came: {said}");
 
     let dripped = curl(&world, &[&format!("{ORIGIN}/drip/20/1")]);
-    assert_eq!(
-        dripped.stdout,
-        "drip".repeat(256 * 20).as_bytes(),
-        "chunked download"
-    );
+    assert_eq!(dripped.stdout, "drip".repeat(256 * 20).as_bytes(), "chunked download");
     println!("curl: {length} bytes up with length, chunked and after 100-continue; chunked down");
 }
 
@@ -139,15 +113,9 @@ fn curl_bodies() {
 fn curl_fields() {
     let world = World::start();
     let cookies = text(&curl(&world, &["-i", &format!("{WEB}/cookies")]));
-    let cookies: Vec<&str> = cookies
-        .lines()
-        .filter(|line| line.contains("Set-Cookie"))
-        .collect();
+    let cookies: Vec<&str> = cookies.lines().filter(|line| line.contains("Set-Cookie")).collect();
     assert_eq!(cookies.len(), 2, "{cookies:?}");
-    assert!(
-        cookies[0].contains("first=1") && cookies[1].contains("second=2"),
-        "{cookies:?}"
-    );
+    assert!(cookies[0].contains("first=1") && cookies[1].contains("second=2"), "{cookies:?}");
 
     // gzip passes through as it is; asked to, curl unpacks it.
     let long = format!("{WEB}/text/long.txt");
@@ -158,23 +126,10 @@ fn curl_fields() {
     assert_eq!(text(&curl(&world, &["--compressed", &long])), plain);
 
     // What the origin sees: the request, Via, and nothing of the hop before.
-    let echo = [
-        "-H",
-        "X-Kept: yes",
-        "-H",
-        "Connection: X-Dropped",
-        "-H",
-        "X-Dropped: secret",
-    ];
-    let echo = text(&curl(
-        &world,
-        &[&echo[..], &[&format!("{ORIGIN}/echo")]].concat(),
-    ));
+    let echo = ["-H", "X-Kept: yes", "-H", "Connection: X-Dropped", "-H", "X-Dropped: secret"];
+    let echo = text(&curl(&world, &[&echo[..], &[&format!("{ORIGIN}/echo")]].concat()));
     assert!(echo.starts_with("GET /echo HTTP/1.1\r\n"), "{echo}");
-    assert!(
-        echo.contains("X-Kept: yes") || echo.contains("x-kept: yes"),
-        "{echo}"
-    );
+    assert!(echo.contains("X-Kept: yes") || echo.contains("x-kept: yes"), "{echo}");
     assert!(echo.to_lowercase().contains("\r\nvia: "), "{echo}");
     for hop in ["x-dropped", "secret", "proxy-connection"] {
         assert!(!echo.to_lowercase().contains(hop), "{hop} in {echo}");
@@ -187,22 +142,11 @@ fn curl_to_an_https_origin_through_connect() {
     let world = World::start();
     let certificate = world.nginx.certificate();
     let certificate = ["--cacert", certificate.to_str().unwrap()];
-    let answer = curl(
-        &world,
-        &[&certificate[..], &["https://secure.seacat/"]].concat(),
-    );
+    let answer = curl(&world, &[&certificate[..], &["https://secure.seacat/"]].concat());
     assert_eq!(text(&answer), "hello from TLS\n");
     // A host that allows no tunnel says so, and curl sees its status.
     let refused = clean_command("curl", &world.proxy.home())
-        .args([
-            "-sS",
-            "-m",
-            "20",
-            "-x",
-            &world.proxy.url(),
-            "-o",
-            "/dev/null",
-        ])
+        .args(["-sS", "-m", "20", "-x", &world.proxy.url(), "-o", "/dev/null"])
         .args(["-w", "%{http_connect}", "https://web.seacat/"])
         .output()
         .unwrap();
@@ -217,33 +161,13 @@ fn wget() {
     let home = world.proxy.home();
     let mut command = clean_command("wget", &home);
     command.env("http_proxy", world.proxy.url());
-    run(command.args([
-        "-q",
-        "-r",
-        "-np",
-        "-nH",
-        "-P",
-        "got",
-        &format!("{WEB}/hello.txt"),
-    ]));
-    assert_eq!(
-        fs::read_to_string(home.join("got/hello.txt")).unwrap(),
-        HELLO
-    );
+    run(command.args(["-q", "-r", "-np", "-nH", "-P", "got", &format!("{WEB}/hello.txt")]));
+    assert_eq!(fs::read_to_string(home.join("got/hello.txt")).unwrap(), HELLO);
     let mut command = clean_command("wget", &home);
     command.env("http_proxy", world.proxy.url());
-    command.args([
-        "-q",
-        "-O",
-        "-",
-        "--post-data=a=1&b=2",
-        &format!("{ORIGIN}/echo"),
-    ]);
+    command.args(["-q", "-O", "-", "--post-data=a=1&b=2", &format!("{ORIGIN}/echo")]);
     let echo = text(&run(&mut command));
-    assert!(
-        echo.starts_with("POST /echo ") && echo.ends_with("a=1&b=2"),
-        "{echo}"
-    );
+    assert!(echo.starts_with("POST /echo ") && echo.ends_with("a=1&b=2"), "{echo}");
     println!("wget: a file, a form");
 }
 
@@ -252,9 +176,7 @@ fn python_urllib() {
     let world = World::start();
     let mut command = clean_command("/usr/bin/python3", &world.proxy.home());
     command.env("http_proxy", world.proxy.url());
-    command
-        .arg(program_file("urllib_client.py"))
-        .args([WEB, ORIGIN]);
+    command.arg(program_file("urllib_client.py")).args([WEB, ORIGIN]);
     print!("{}", text(&run(&mut command)));
 }
 
@@ -274,21 +196,12 @@ fn git_clone_over_http() {
     let home = world.proxy.home();
     let head = repository(&world.nginx.site(), &home);
     let mut command = clean_command("git", &home);
-    command
-        .env("http_proxy", world.proxy.url())
-        .env("GIT_TERMINAL_PROMPT", "0");
+    command.env("http_proxy", world.proxy.url()).env("GIT_TERMINAL_PROMPT", "0");
     run(command.args(["clone", "-q", &format!("{WEB}/repo.git"), "cloned"]));
     let mut command = clean_command("git", &home);
-    assert_eq!(
-        text(&run(command.args(["-C", "cloned", "rev-parse", "HEAD"]))),
-        head
-    );
+    assert_eq!(text(&run(command.args(["-C", "cloned", "rev-parse", "HEAD"]))), head);
     run(clean_command("git", &home).args(["-C", "cloned", "fsck", "--strict"]));
-    println!(
-        "git: cloned {} with {} requests",
-        head.trim(),
-        world.nginx.requests().len()
-    );
+    println!("git: cloned {} with {} requests", head.trim(), world.nginx.requests().len());
 }
 
 /// Makes a repository of 50 commits that a plain web server can serve; returns its head.
@@ -302,19 +215,12 @@ fn repository(site: &Path, home: &Path) -> String {
     fs::create_dir(&work).unwrap();
     git(&work, &["init", "-q", "-b", "main"]);
     for number in 0..50 {
-        fs::write(
-            work.join(format!("file-{number}")),
-            number.to_string().repeat(1000),
-        )
-        .unwrap();
+        fs::write(work.join(format!("file-{number}")), number.to_string().repeat(1000)).unwrap();
         git(&work, &["add", "."]);
         git(&work, &["commit", "-q", "-m", &format!("commit {number}")]);
     }
     let bare = site.join("repo.git");
-    git(
-        &work,
-        &["clone", "-q", "--bare", ".", bare.to_str().unwrap()],
-    );
+    git(&work, &["clone", "-q", "--bare", ".", bare.to_str().unwrap()]);
     git(&bare, &["update-server-info"]);
     git(&work, &["rev-parse", "HEAD"])
 }
@@ -324,13 +230,9 @@ fn python_websocket() {
     let home = scratch();
     let port = free_port();
     let mut command = clean_command("/usr/bin/python3", home.path());
-    command
-        .arg(program_file("websocket_server.py"))
-        .arg(port.to_string());
+    command.arg(program_file("websocket_server.py")).arg(port.to_string());
     let mut server = Process::start("websocket-server", home.path(), &command);
-    server.wait_until("ready", |server| {
-        server.log().contains("ready").then_some(())
-    });
+    server.wait_until("ready", |server| server.log().contains("ready").then_some(()));
     let world = World::with_websocket(Some(port));
     for (how, port) in [
         ("connect", world.proxy.port()),
@@ -338,9 +240,7 @@ fn python_websocket() {
         ("mapped", world.proxy.mapped_port()),
     ] {
         let mut command = clean_command("/usr/bin/python3", home.path());
-        command
-            .arg(program_file("websocket_client.py"))
-            .args([how, &port.to_string()]);
+        command.arg(program_file("websocket_client.py")).args([how, &port.to_string()]);
         print!("{}", text(&run(&mut command)));
     }
 }

@@ -62,13 +62,8 @@ impl Kind {
 }
 
 /// How many clients of each kind.
-const CLIENTS: [(Kind, usize); 5] = [
-    (Kind::Quick, 16),
-    (Kind::Slow, 8),
-    (Kind::Post, 8),
-    (Kind::Upload, 4),
-    (Kind::Download, 4),
-];
+const CLIENTS: [(Kind, usize); 5] =
+    [(Kind::Quick, 16), (Kind::Slow, 8), (Kind::Post, 8), (Kind::Upload, 4), (Kind::Download, 4)];
 
 /// How a request ended, as its client saw it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,18 +106,10 @@ fn gateway_killed_under_load() {
     let lives = load.stop();
 
     tally(&lives, killed, returned);
-    println!(
-        "every client had two more good answers {:.1} s after the return",
-        back.as_secs_f64()
-    );
-    let first = lives
-        .iter()
-        .filter(|l| l.ending == Ending::Answered && l.ended > returned);
+    println!("every client had two more good answers {:.1} s after the return", back.as_secs_f64());
+    let first = lives.iter().filter(|l| l.ending == Ending::Answered && l.ended > returned);
     let first = first.map(|l| l.ended).min().unwrap();
-    println!(
-        "the first good answer came {:.2} s after it",
-        (first - returned).as_secs_f64()
-    );
+    println!("the first good answer came {:.2} s after it", (first - returned).as_secs_f64());
     for life in &lives {
         check(life, killed, returned);
     }
@@ -166,24 +153,14 @@ fn no_post_twice(world: &World) {
         }
     }
     let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
-    println!(
-        "{} numbered POSTs reached the origin, {} of them twice",
-        times.len(),
-        twice.len()
-    );
+    println!("{} numbered POSTs reached the origin, {} of them twice", times.len(), twice.len());
     assert!(!times.is_empty());
     assert_eq!(twice.len(), 0, "{twice:?}");
 }
 
 fn tally(lives: &[Life], killed: Instant, returned: Instant) {
     let mut table: BTreeMap<(&str, Kind, String), (usize, Duration)> = BTreeMap::new();
-    for Life {
-        kind,
-        began,
-        ended,
-        ending,
-    } in lives
-    {
+    for Life { kind, began, ended, ending } in lives {
         let when = match () {
             () if *ended < killed => "1 before the kill",
             () if *began < killed => "2 in flight at the kill",
@@ -197,23 +174,13 @@ fn tally(lives: &[Life], killed: Instant, returned: Instant) {
         let (count, longest) = table.entry((when, *kind, how)).or_default();
         *count += 1;
         // From the kill for what was in flight, from its own beginning for all others.
-        let since = if *began < killed && *ended >= killed {
-            killed
-        } else {
-            *began
-        };
+        let since = if *began < killed && *ended >= killed { killed } else { *began };
         *longest = (*longest).max(*ended - since);
     }
-    println!(
-        "{:28} {:9} {:36} {:>6}  {:>9}",
-        "when", "what", "ended", "count", "longest"
-    );
+    println!("{:28} {:9} {:36} {:>6}  {:>9}", "when", "what", "ended", "count", "longest");
     for ((when, kind, how), (count, longest)) in table {
         let kind = format!("{kind:?}");
-        println!(
-            "{when:28} {kind:9} {how:36} {count:6}  {:7.3} s",
-            longest.as_secs_f64()
-        );
+        println!("{when:28} {kind:9} {how:36} {count:6}  {:7.3} s", longest.as_secs_f64());
     }
 }
 
@@ -251,29 +218,16 @@ impl Load {
                 }));
             }
         }
-        Self {
-            stop,
-            lives,
-            threads,
-            good,
-        }
+        Self { stop, lives, threads, good }
     }
 
     /// Waits until every client has had `count` good answers from now on.
     fn wait_for_each(&self, count: usize, limit: Duration) {
-        let now = || {
-            self.good
-                .iter()
-                .map(|good| good.load(Ordering::Relaxed))
-                .collect()
-        };
+        let now = || self.good.iter().map(|good| good.load(Ordering::Relaxed)).collect();
         let before: Vec<usize> = now();
         wait_for("good answers for every client", limit, || {
             let now: Vec<usize> = now();
-            let all = now
-                .iter()
-                .zip(&before)
-                .all(|(now, before)| now - before >= count);
+            let all = now.iter().zip(&before).all(|(now, before)| now - before >= count);
             all.then_some(())
         });
     }
@@ -298,19 +252,12 @@ fn live(port: u16, kind: Kind, stop: &AtomicBool, mut report: impl FnMut(Life)) 
         };
         let outcome = open.and_then(|mut open| {
             let outcome = ask(&mut open, kind);
-            client = outcome
-                .as_ref()
-                .is_ok_and(|ending| *ending == Ending::Answered)
-                .then_some(open);
+            client =
+                outcome.as_ref().is_ok_and(|ending| *ending == Ending::Answered).then_some(open);
             outcome
         });
         let ending = outcome.unwrap_or_else(|error| Ending::Bad(error.to_string()));
-        report(Life {
-            kind,
-            began,
-            ended: Instant::now(),
-            ending,
-        });
+        report(Life { kind, began, ended: Instant::now(), ending });
     }
 }
 
@@ -321,14 +268,8 @@ fn ask(client: &mut Client, kind: Kind) -> io::Result<Ending> {
     let (line, length) = match kind {
         Kind::Quick => ("GET http://web.seacat/small", None),
         Kind::Slow => ("GET http://origin.seacat/slow/300", None),
-        Kind::Post => (
-            "POST http://origin.seacat/slow/300",
-            Some("Content-Length: 100"),
-        ),
-        Kind::Upload => (
-            "POST http://origin.seacat/sum",
-            Some("Transfer-Encoding: chunked"),
-        ),
+        Kind::Post => ("POST http://origin.seacat/slow/300", Some("Content-Length: 100")),
+        Kind::Upload => ("POST http://origin.seacat/sum", Some("Transfer-Encoding: chunked")),
         Kind::Download => ("GET http://origin.seacat/drip/100/20", None),
     };
     let mut head = format!("{line} HTTP/1.1\r\nHost: x\r\n");

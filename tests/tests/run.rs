@@ -14,9 +14,7 @@ use seacat_tests::{Client, Process, Proxy, World, clean_command, free_port, requ
 /// `seacat-proxy run --demo` in an empty home, on a port that is free.
 fn demo(home: &std::path::Path, port: u16) -> Process {
     let mut command = Proxy::command(home);
-    command
-        .env("SEACAT_PROXY_PORT", port.to_string())
-        .args(["run", "--demo"]);
+    command.env("SEACAT_PROXY_PORT", port.to_string()).args(["run", "--demo"]);
     Process::start("seacat-proxy", home, &command)
 }
 
@@ -35,33 +33,17 @@ fn one_command_and_the_line_it_prints() {
     let began = Instant::now();
     let mut proxy = demo(home.path(), port);
     let line = proxy.wait_until("the line to paste", printed_line);
-    println!(
-        "after {:.0} ms it printed: {line}",
-        began.elapsed().as_secs_f64() * 1000.0
-    );
+    println!("after {:.0} ms it printed: {line}", began.elapsed().as_secs_f64() * 1000.0);
     assert!(line.contains(&format!("127.0.0.1:{port}")), "{line}");
     assert!(line.contains("http://hello.seacat/"), "{line}");
-    let answer = clean_command("sh", home.path())
-        .args(["-c", &line])
-        .output()
-        .unwrap();
+    let answer = clean_command("sh", home.path()).args(["-c", &line]).output().unwrap();
     let text = String::from_utf8_lossy(&answer.stdout);
-    println!(
-        "pasted, it answers: {}",
-        text.lines().next().unwrap_or_default()
-    );
-    assert!(
-        answer.status.success(),
-        "{}",
-        String::from_utf8_lossy(&answer.stderr)
-    );
+    println!("pasted, it answers: {}", text.lines().next().unwrap_or_default());
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     assert!(text.to_lowercase().contains("seacat"), "{text}");
 
     // The host is the built-in gateway's, the road a real channel: the answer says so.
-    let answer = Client::connect(port)
-        .unwrap()
-        .get("http://hello.seacat/")
-        .unwrap();
+    let answer = Client::connect(port).unwrap().get("http://hello.seacat/").unwrap();
     assert_eq!(answer.status, 200);
     let via = answer.fields("via").join(", ");
     println!("Via: {via}");
@@ -69,17 +51,9 @@ fn one_command_and_the_line_it_prints() {
 
     proxy.signal("INT");
     let status = proxy.wait_to_end(Duration::from_secs(10));
-    assert_eq!(
-        status.code(),
-        Some(0),
-        "Ctrl-C ends it well: {}",
-        proxy.log()
-    );
+    assert_eq!(status.code(), Some(0), "Ctrl-C ends it well: {}", proxy.log());
     assert!(Client::connect(port).is_err(), "nobody listens any more");
-    let left: Vec<_> = fs::read_dir(home.path().join("runtime"))
-        .unwrap()
-        .flatten()
-        .collect();
+    let left: Vec<_> = fs::read_dir(home.path().join("runtime")).unwrap().flatten().collect();
     println!("left behind in the runtime folder: {left:?}");
 }
 
@@ -88,15 +62,11 @@ fn ctrl_c_lets_requests_finish() {
     let mut world = World::start();
     // Two seconds of answer; the first bytes have come when the signal is sent.
     let mut client = world.proxy.client();
-    client
-        .send(request("GET", "http://origin.seacat/drip/50/40").as_bytes())
-        .unwrap();
+    client.send(request("GET", "http://origin.seacat/drip/50/40").as_bytes()).unwrap();
     let answering = std::thread::spawn(move || client.answer("GET"));
     seacat_tests::wait_for("the request at the origin", Duration::from_secs(10), || {
         let seen = world.origin.take_seen();
-        seen.iter()
-            .any(|seen| seen.line().contains("/drip/"))
-            .then_some(())
+        seen.iter().any(|seen| seen.line().contains("/drip/")).then_some(())
     });
     world.proxy.process().signal("INT");
     let signalled = Instant::now();

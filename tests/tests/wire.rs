@@ -50,11 +50,7 @@ fn the_channel_is_plain_tls_and_tells_nothing() {
     let (origin, gateway) = (Origin::start(), free_port());
     // First of all, so that the handshake is captured too.
     let capture = Capture::start(dir.path(), &[gateway, origin.port()]);
-    let host = Host {
-        name: "origin",
-        port: origin.port(),
-        tunnel: false,
-    };
+    let host = Host { name: "origin", port: origin.port(), tunnel: false };
     let server = Gateway::start_on(gateway, &[host]);
     let proxy = Proxy::start(gateway, &server.ca(), "origin");
     say_secrets(&proxy);
@@ -68,15 +64,9 @@ fn the_channel_is_plain_tls_and_tells_nothing() {
     }
     let channel = only(&file, gateway);
     for secret in SECRETS {
-        assert!(
-            !contains(&channel, secret),
-            "{secret} can be read on the wire"
-        );
+        assert!(!contains(&channel, secret), "{secret} can be read on the wire");
     }
-    println!(
-        "{} bytes of capture of the channel: none of {SECRETS:?} is in it",
-        channel.len()
-    );
+    println!("{} bytes of capture of the channel: none of {SECRETS:?} is in it", channel.len());
     dissected_as_tls(&file, gateway);
     records_only(&file, gateway);
     hello(&file, gateway);
@@ -94,11 +84,7 @@ fn say_secrets(proxy: &Proxy) {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let echo = request.replace(&format!("/{path}?{query}"), "/echo");
     let answer = proxy.client().ask(echo.as_bytes()).expect("an answer");
-    assert!(
-        answer.text().contains(body),
-        "the answer carries it back: {}",
-        answer.text()
-    );
+    assert!(answer.text().contains(body), "the answer carries it back: {}", answer.text());
 }
 
 /// A running dumpcap on the loopback interface.
@@ -110,14 +96,9 @@ struct Capture {
 impl Capture {
     fn start(dir: &Path, ports: &[u16]) -> Self {
         let file = dir.join("capture.pcapng");
-        let filter: Vec<String> = ports
-            .iter()
-            .map(|port| format!("tcp port {port}"))
-            .collect();
+        let filter: Vec<String> = ports.iter().map(|port| format!("tcp port {port}")).collect();
         let mut command = clean_command("dumpcap", dir);
-        command
-            .args(["-i", "lo", "-q", "-f", &filter.join(" or "), "-w"])
-            .arg(&file);
+        command.args(["-i", "lo", "-q", "-f", &filter.join(" or "), "-w"]).arg(&file);
         let mut dumpcap = Process::start("dumpcap", dir, &command);
         wait_for("dumpcap to capture", Duration::from_secs(20), || {
             let log = dumpcap.log();
@@ -147,34 +128,19 @@ impl Capture {
 /// What tshark prints. While a capture is written its last packet may be cut short; then tshark
 /// ends with an error after having printed the others, so how it ends is not looked at.
 fn tshark(file: &Path, arguments: &[&str]) -> String {
-    let out = Command::new("tshark")
-        .arg("-r")
-        .arg(file)
-        .args(arguments)
-        .output()
-        .unwrap();
+    let out = Command::new("tshark").arg("-r").arg(file).args(arguments).output().unwrap();
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
 /// The raw bytes of a capture with only the packets of one port.
 fn only(file: &Path, port: u16) -> Vec<u8> {
     let part = file.with_extension(format!("{port}.pcapng"));
-    tshark(
-        file,
-        &[
-            "-Y",
-            &format!("tcp.port == {port}"),
-            "-w",
-            part.to_str().unwrap(),
-        ],
-    );
+    tshark(file, &["-Y", &format!("tcp.port == {port}"), "-w", part.to_str().unwrap()]);
     fs::read(&part).unwrap_or_else(|e| panic!("{}: {e}", part.display()))
 }
 
 fn contains(bytes: &[u8], words: &str) -> bool {
-    bytes
-        .windows(words.len())
-        .any(|window| window == words.as_bytes())
+    bytes.windows(words.len()).any(|window| window == words.as_bytes())
 }
 
 /// Every segment with content is TLS to tshark, or a piece of a record that is.
@@ -182,9 +148,7 @@ fn dissected_as_tls(file: &Path, port: u16) {
     let decode = format!("tcp.port=={port},tls");
     let count = |filter: &str| {
         let filter = format!("tcp.port == {port} && {filter}");
-        tshark(file, &["-d", &decode, "-Y", &filter])
-            .lines()
-            .count()
+        tshark(file, &["-d", &decode, "-Y", &filter]).lines().count()
     };
     let all = count("tcp.len > 0");
     let other = count("tcp.len > 0 && !tls && !tcp.segment_data && !tcp.reassembled_in");
@@ -224,17 +188,10 @@ fn records_only(file: &Path, port: u16) {
                 rest = &after[length..];
                 records += 1;
             }
-            assert!(
-                rest.is_empty(),
-                "{} bytes behind the last record",
-                rest.len()
-            );
+            assert!(rest.is_empty(), "{} bytes behind the last record", rest.len());
         }
     }
-    println!(
-        "{records} TLS records in {} connections, and nothing between them",
-        streams.len()
-    );
+    println!("{records} TLS records in {} connections, and nothing between them", streams.len());
     assert!(records >= 8);
 }
 
@@ -268,11 +225,7 @@ fn hello(file: &Path, port: u16) {
     for number in extensions.split(',') {
         let number: u16 = number.parse().unwrap();
         let known = KNOWN_EXTENSIONS.iter().find(|(known, _)| *known == number);
-        names.push(
-            known
-                .unwrap_or_else(|| panic!("extension {number} is not known"))
-                .1,
-        );
+        names.push(known.unwrap_or_else(|| panic!("extension {number} is not known")).1);
     }
     println!("ClientHello: SNI {name:?}; extensions {}", names.join(", "));
     println!("suites offered: {suites}");

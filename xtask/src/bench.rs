@@ -20,9 +20,7 @@ const TO_BENCH: &[Need] = &[
 /// are the bench's own.
 pub(crate) fn bench(arguments: &[&str]) -> Outcome {
     packages::install(TO_BENCH)?;
-    check(&mut cargo(
-        "build --release -p seacat-agent -p seacat-gateway -p seacat-bench --bins",
-    ))?;
+    check(&mut cargo("build --release -p seacat-agent -p seacat-gateway -p seacat-bench --bins"))?;
     let target = target_dir();
     let mut command = Command::new(target.join("release").join("seacat-bench"));
     command.arg("--out").arg(target.join("bench"));

@@ -48,10 +48,7 @@ pub(crate) fn fuzz(target: &str, seconds: u32) -> Outcome {
         // libFuzzer writes what it finds into the first folder and only reads the others.
         .args([&found, &kept]);
     check(&mut command).map_err(|why| {
-        format!(
-            "{why}\nthe input is kept in {}; it is a test from now on",
-            kept.display()
-        )
+        format!("{why}\nthe input is kept in {}; it is a test from now on", kept.display())
     })
 }
 
@@ -64,11 +61,7 @@ pub(crate) fn merge(target: &str) -> Outcome {
     let before = kept.with_extension("before");
     std::fs::rename(&kept, &before).map_err(|e| format!("cannot move {}: {e}", kept.display()))?;
     std::fs::create_dir_all(&kept).map_err(|e| format!("cannot make {}: {e}", kept.display()))?;
-    check(
-        Command::new(program)
-            .arg("-set_cover_merge=1")
-            .args([&kept, &before, &found]),
-    )?;
+    check(Command::new(program).arg("-set_cover_merge=1").args([&kept, &before, &found]))?;
     // A crash that was found once stays, by its name, whether it adds coverage or not.
     for entry in files(&before)? {
         let name = entry.file_name().unwrap_or_default().to_owned();
@@ -86,11 +79,7 @@ fn seed(target: &str, dir: &Path) -> Outcome {
     for file in files(&root().join("crates/seacat-proto/tests/golden"))? {
         let text =
             std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
-        let name = file
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         for (nth, frame) in hex_strings(&text).enumerate() {
             for (variant, input) in story(target, &frame).into_iter().enumerate() {
                 let path = dir.join(format!("golden-{name}-{nth}-{variant}"));
@@ -125,10 +114,7 @@ fn story(target: &str, frame: &[u8]) -> Vec<Vec<u8>> {
     let heard = [&[INPUT], length.as_slice(), frame].concat();
     // A client has opened streams 1 to 63 before it hears the frame, so that it belongs to one.
     let opened = [OPEN, 0].repeat(32);
-    vec![
-        [&[0xFE], opened.as_slice(), &heard].concat(),
-        [&[0xFF], heard.as_slice()].concat(),
-    ]
+    vec![[&[0xFE], opened.as_slice(), &heard].concat(), [&[0xFF], heard.as_slice()].concat()]
 }
 
 fn corpus_dir(target: &str) -> PathBuf {
@@ -148,19 +134,13 @@ fn build(target: &str) -> Result<PathBuf, String> {
             .iter()
             .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
             .collect();
-        return Err(format!(
-            "no fuzz target {target:?}; there are: {}",
-            known.join(", ")
-        ));
+        return Err(format!("no fuzz target {target:?}; there are: {}", known.join(", ")));
     }
     let triple = host()?;
     let dir = target_dir().join("fuzz");
     let line = format!("build --manifest-path fuzz/Cargo.toml --release --locked --bin {target}");
     let mut command = cargo(&line);
-    command
-        .args(["--target", &triple, "--target-dir"])
-        .arg(&dir)
-        .env("RUSTFLAGS", FLAGS);
+    command.args(["--target", &triple, "--target-dir"]).arg(&dir).env("RUSTFLAGS", FLAGS);
     check(&mut command)?;
     Ok(dir.join(triple).join("release").join(target))
 }
@@ -168,14 +148,10 @@ fn build(target: &str) -> Result<PathBuf, String> {
 /// The machine's own target triple, by the compiler's word.
 fn host() -> Result<String, String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let out = Command::new(rustc)
-        .arg("-vV")
-        .output()
-        .map_err(|e| format!("no rustc: {e}"))?;
+    let out = Command::new(rustc).arg("-vV").output().map_err(|e| format!("no rustc: {e}"))?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     let line = text.lines().find_map(|line| line.strip_prefix("host: "));
-    line.map(str::to_owned)
-        .ok_or_else(|| "rustc does not name its host".to_owned())
+    line.map(str::to_owned).ok_or_else(|| "rustc does not name its host".to_owned())
 }
 
 fn files(dir: &Path) -> Result<Vec<PathBuf>, String> {

@@ -4,11 +4,7 @@
 //! second and needs nothing that has to be installed first. (Building any Rust program needs a
 //! linker, so a machine without a C compiler is told so by cargo itself, before we run.)
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is what it is for"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 
 mod bench;
 mod deny;

@@ -31,11 +31,7 @@ enum Probe {
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 
 pub(crate) const fn program(name: &'static str, package: &'static str, why: &'static str) -> Need {
-    Need {
-        probe: Probe::Program(name),
-        package,
-        why,
-    }
+    Need { probe: Probe::Program(name), package, why }
 }
 
 /// What building and running needs beside Rust.
@@ -49,11 +45,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("curl", "curl", "a client"),
     program("wget", "wget", "a client"),
     program("git", "git", "a client"),
-    program(
-        "java",
-        "default-jdk-headless",
-        "a client (HttpURLConnection)",
-    ),
+    program("java", "default-jdk-headless", "a client (HttpURLConnection)"),
     program(SYSTEM_PYTHON, "python3", "a client (urllib, WebSocket)"),
     Need {
         probe: Probe::SystemPython("websockets"),
@@ -94,13 +86,8 @@ fn find(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<_> = std::env::split_paths(&path).collect();
     places.extend(["/usr/sbin".into(), "/sbin".into()]);
-    let names = [
-        program.to_owned(),
-        format!("{program}{}", std::env::consts::EXE_SUFFIX),
-    ];
-    places
-        .iter()
-        .any(|place| names.iter().any(|name| place.join(name).is_file()))
+    let names = [program.to_owned(), format!("{program}{}", std::env::consts::EXE_SUFFIX)];
+    places.iter().any(|place| names.iter().any(|name| place.join(name).is_file()))
 }
 
 /// Makes sure that all of `needs` are there.
@@ -135,19 +122,14 @@ pub(crate) fn install(needs: &[Need]) -> Outcome {
     check(&mut install)?;
     match missing.iter().find(|need| !need.is_met()) {
         None => Ok(()),
-        Some(need) => Err(format!(
-            "{} is installed but {} is not there",
-            need.package,
-            need.name()
-        )),
+        Some(need) => {
+            Err(format!("{} is installed but {} is not there", need.package, need.name()))
+        }
     }
 }
 
 fn is_root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+    Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0")
 }
 
 /// apt-get that waits for another one to finish, and asks no questions of its own.
@@ -173,9 +155,7 @@ fn allow(root: bool, what: &str) -> Outcome {
     }
     print!("\ninstall with:\n  {what}\nnow? [Y/n] ");
     let mut answer = String::new();
-    let asked = std::io::stdout()
-        .flush()
-        .and_then(|()| std::io::stdin().read_line(&mut answer));
+    let asked = std::io::stdout().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
     asked.map_err(|error| format!("cannot ask: {error}"))?;
     match answer.trim() {
         "" | "y" | "Y" | "yes" => Ok(()),

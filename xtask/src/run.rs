@@ -20,17 +20,13 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
         ["--", passed_on @ ..] => passed_on,
         [] => &[],
         [other, ..] => {
-            return Err(format!(
-                "{other:?} is not ours; put what the proxy is to get after `--`"
-            ));
+            return Err(format!("{other:?} is not ours; put what the proxy is to get after `--`"));
         }
     };
     packages::install(packages::TO_RUN)?;
     let profile = if release { "release" } else { "debug" };
     let flag = if release { " --release" } else { "" };
-    check(&mut cargo(&format!(
-        "build --package seacat-agent --bin seacat-proxy{flag}"
-    )))?;
+    check(&mut cargo(&format!("build --package seacat-agent --bin seacat-proxy{flag}")))?;
     let name = format!("seacat-proxy{}", std::env::consts::EXE_SUFFIX);
     let program = target_dir().join(profile).join(name);
     let mut command = Command::new(program);
@@ -50,8 +46,6 @@ fn become_it(command: &mut Command) -> Outcome {
 /// Where a process cannot become another one we wait for it, and end as it ended.
 #[cfg(not(unix))]
 fn become_it(command: &mut Command) -> Outcome {
-    let status = command
-        .status()
-        .map_err(|e| format!("cannot start {}: {e}", shown(command)))?;
+    let status = command.status().map_err(|e| format!("cannot start {}: {e}", shown(command)))?;
     std::process::exit(status.code().unwrap_or(1))
 }

@@ -24,17 +24,12 @@ pub(crate) fn target_dir() -> PathBuf {
 pub(crate) fn cargo(arguments: &str) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
-    command
-        .args(arguments.split_whitespace())
-        .current_dir(root());
+    command.args(arguments.split_whitespace()).current_dir(root());
     // What the cargo that started us says about *this* package. Build scripts look at some of it
     // (ring's does), and would run again each time we and a plain cargo take turns.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
-        {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| text.starts_with(prefix)) {
             command.env_remove(&name);
         }
     }
@@ -43,14 +38,9 @@ pub(crate) fn cargo(arguments: &str) -> Command {
 
 /// Runs a command to its end; what it prints goes where ours goes.
 pub(crate) fn check(command: &mut Command) -> Outcome {
-    let status = command
-        .status()
-        .map_err(|error| format!("cannot start {}: {error}", shown(command)))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{} ended with {status}", shown(command)))
-    }
+    let status =
+        command.status().map_err(|error| format!("cannot start {}: {error}", shown(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", shown(command))) }
 }
 
 /// A command as a person would type it (environment first, paths of tools shortened).
@@ -58,26 +48,12 @@ pub(crate) fn shown(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
-            words.push(format!(
-                "{}={}",
-                name.display(),
-                quoted(&value.to_string_lossy())
-            ));
+            words.push(format!("{}={}", name.display(), quoted(&value.to_string_lossy())));
         }
     }
     let program = PathBuf::from(command.get_program());
-    words.push(
-        program
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-    );
-    words.extend(
-        command
-            .get_args()
-            .map(|word| quoted(&word.to_string_lossy())),
-    );
+    words.push(program.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    words.extend(command.get_args().map(|word| quoted(&word.to_string_lossy())));
     words.join(" ")
 }
 
@@ -96,11 +72,7 @@ pub(crate) fn human(time: Duration) -> String {
     if seconds < 60.0 {
         format!("{seconds:.1} s")
     } else {
-        format!(
-            "{:.0} min {:02.0} s",
-            (seconds / 60.0).floor(),
-            seconds % 60.0
-        )
+        format!("{:.0} min {:02.0} s", (seconds / 60.0).floor(), seconds % 60.0)
     }
 }
 

@@ -28,19 +28,11 @@ enum How {
 
 impl Step {
     const fn suite(name: &'static str, what: &'static str, test: &'static str) -> Self {
-        Self {
-            name,
-            what,
-            how: How::Suite(test),
-        }
+        Self { name, what, how: How::Suite(test) }
     }
 
     const fn cargo(name: &'static str, what: &'static str, command: &'static str) -> Self {
-        Self {
-            name,
-            what,
-            how: How::Cargo(command, None),
-        }
+        Self { name, what, how: How::Cargo(command, None) }
     }
 }
 
@@ -49,68 +41,29 @@ const BUILD: &str = "build --workspace --bins";
 
 /// Cheap before dear: what fails in a second should not wait for what takes minutes.
 const STEPS: &[Step] = &[
-    Step {
-        name: "packages",
-        what: "system packages the suite needs",
-        how: How::Packages,
-    },
+    Step { name: "packages", what: "system packages the suite needs", how: How::Packages },
     Step::cargo("fmt", "formatting", "fmt --all --check"),
-    Step::cargo(
-        "fmt-fuzz",
-        "formatting",
-        "fmt --manifest-path fuzz/Cargo.toml --check",
-    ),
-    Step::cargo(
-        "clippy",
-        "lints",
-        "clippy --workspace --all-targets -- -D warnings",
-    ),
+    Step::cargo("fmt-fuzz", "formatting", "fmt --manifest-path fuzz/Cargo.toml --check"),
+    Step::cargo("clippy", "lints", "clippy --workspace --all-targets -- -D warnings"),
     Step {
         name: "doc",
         what: "documentation without warnings",
-        how: How::Cargo(
-            "doc --workspace --no-deps",
-            Some(("RUSTDOCFLAGS", "-D warnings")),
-        ),
+        how: How::Cargo("doc --workspace --no-deps", Some(("RUSTDOCFLAGS", "-D warnings"))),
     },
-    Step::cargo(
-        "unit",
-        "the crates' own tests",
-        "test --workspace --exclude seacat-tests",
-    ),
-    Step {
-        name: "fuzz-decoder",
-        what: "arbitrary bytes, cut anywhere",
-        how: How::Fuzz("decoder"),
-    },
+    Step::cargo("unit", "the crates' own tests", "test --workspace --exclude seacat-tests"),
+    Step { name: "fuzz-decoder", what: "arbitrary bytes, cut anywhere", how: How::Fuzz("decoder") },
     Step {
         name: "fuzz-connection",
         what: "arbitrary bytes and wishes against a whole connection",
         how: How::Fuzz("connection"),
     },
     Step::cargo("build", "the programs the suite starts", BUILD),
-    Step::cargo(
-        "suite-harness",
-        "the harness itself",
-        "test -p seacat-tests --lib",
-    ),
-    Step::suite(
-        "suite-run",
-        "first run: one command, one line pasted",
-        "run",
-    ),
-    Step::suite(
-        "suite-clients",
-        "curl, wget, Python, Java, git, WebSocket",
-        "clients",
-    ),
+    Step::cargo("suite-harness", "the harness itself", "test -p seacat-tests --lib"),
+    Step::suite("suite-run", "first run: one command, one line pasted", "run"),
+    Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
     Step::suite("suite-hostile", "requests nobody should send", "hostile"),
     Step::suite("suite-wire", "what the network sees", "wire"),
-    Step::suite(
-        "suite-many",
-        "256 clients, 100 000 requests, one connection",
-        "many",
-    ),
+    Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
     Step::suite("suite-kill", "the gateway killed under load", "kill"),
     Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
 ];
@@ -138,11 +91,7 @@ pub(crate) fn test(names: &[&str]) -> Outcome {
         let began = Instant::now();
         timed(step.name, step.what, || run(step)).map_err(|why| {
             summary(&times);
-            format!(
-                "{} failed: {why}\nrepeat it with: {}",
-                step.name,
-                repeat(step)
-            )
+            format!("{} failed: {why}\nrepeat it with: {}", step.name, repeat(step))
         })?;
         times.push((step.name, began.elapsed()));
     }
@@ -173,9 +122,7 @@ fn command(arguments: &str, variable: Option<(&str, &str)>) -> Command {
 }
 
 fn suite(test: &str) -> Command {
-    cargo(&format!(
-        "test -p seacat-tests --test {test} -- --nocapture --test-threads=1"
-    ))
+    cargo(&format!("test -p seacat-tests --test {test} -- --nocapture --test-threads=1"))
 }
 
 fn repeat(step: &Step) -> String {

@@ -90,9 +90,7 @@ pub(super) async fn upload(target: &Target, bytes: u64) -> io::Result<Moved> {
         sent += next.len() as u64;
     }
     let mut count = Vec::new();
-    connection
-        .receive(|piece| count.extend_from_slice(piece))
-        .await?;
+    connection.receive(|piece| count.extend_from_slice(piece)).await?;
     let count = String::from_utf8_lossy(&count).parse().unwrap_or(0);
     moved(bytes, count, began)
 }
@@ -101,10 +99,7 @@ fn moved(wanted: u64, got: u64, began: Instant) -> io::Result<Moved> {
     if got != wanted {
         return Err(io::Error::other(format!("{got} bytes of {wanted} arrived")));
     }
-    Ok(Moved {
-        bytes: got,
-        seconds: began.elapsed().as_secs_f64(),
-    })
+    Ok(Moved { bytes: got, seconds: began.elapsed().as_secs_f64() })
 }
 
 /// A reader that has stopped: it has seen the head and nothing of the body behind its buffer.
@@ -146,11 +141,7 @@ pub(super) async fn resume(readers: Vec<Stopped>) -> Resumed {
     for reader in readers {
         tasks.spawn(read_on(reader, Arc::clone(&pattern)));
     }
-    let mut resumed = Resumed {
-        whole: 0,
-        last_error: None,
-        seconds: 0.0,
-    };
+    let mut resumed = Resumed { whole: 0, last_error: None, seconds: 0.0 };
     while let Some(ended) = tasks.join_next().await {
         match ended.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(()) => resumed.whole += 1,
@@ -168,9 +159,5 @@ async fn read_on(mut reader: Stopped, pattern: Arc<Pattern>) -> io::Result<()> {
         offset += piece.len() as u64;
     };
     reader.connection.rest(reader.left, compare).await?;
-    if right {
-        Ok(())
-    } else {
-        Err(io::Error::other("bytes that do not belong there"))
-    }
+    if right { Ok(()) } else { Err(io::Error::other("bytes that do not belong there")) }
 }

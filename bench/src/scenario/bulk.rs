@@ -11,10 +11,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     for round in 0..run.rounds {
         for (point, up) in [("down", false), ("up", true)] {
             for road in turns(&roads, round) {
-                let job = Job::Transfer {
-                    up,
-                    bytes: run.bytes,
-                };
+                let job = Job::Transfer { up, bytes: run.bytes };
                 run.keep(round, point, road.peer, measure(road, &job));
             }
         }

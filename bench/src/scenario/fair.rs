@@ -23,16 +23,8 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
 }
 
 fn measure(road: &Road, seconds: f64) -> Outcome<Vec<(Metric, Option<f64>)>> {
-    let downloads = Job::Flood {
-        clients: DOWNLOADS,
-        seconds,
-    };
-    let client = Job::Small {
-        clients: 1,
-        keep_alive: true,
-        think_ms: THINK_MS,
-        seconds,
-    };
+    let downloads = Job::Flood { clients: DOWNLOADS, seconds };
+    let client = Job::Small { clients: 1, keep_alive: true, think_ms: THINK_MS, seconds };
     // Both warm up for the same time, so what they measure is the same stretch of time.
     let mut downloads = Load::start(&downloads, &road.target())?;
     let mut client = Load::start(&client, &road.target())?;

@@ -45,10 +45,7 @@ fn silence(run: &mut Run<'_>, round: usize, roads: &[Road]) {
             let near = road.near().ok_or("no process")?;
             Ok(vec![
                 (Metric::ResidentMib, Some(near.resident_mib()?)),
-                (
-                    Metric::ProportionalMib,
-                    Some(near.proportional_kib()? / 1024.0),
-                ),
+                (Metric::ProportionalMib, Some(near.proportional_kib()? / 1024.0)),
                 (Metric::Threads, Some(near.threads()? as f64)),
                 (Metric::WakeUps, Some(times)),
             ])
@@ -68,10 +65,7 @@ fn with_clients(road: &Road) -> Outcome<Vec<(Metric, Option<f64>)>> {
     let each = (near.proportional_kib()? - before) / CLIENTS as f64;
     let threads = near.threads()? as f64;
     drop(clients);
-    Ok(vec![
-        (Metric::KibPerClient, Some(each)),
-        (Metric::Threads, Some(threads)),
-    ])
+    Ok(vec![(Metric::KibPerClient, Some(each)), (Metric::Threads, Some(threads))])
 }
 
 /// Clients that asked once and stay connected as long as the value lives.

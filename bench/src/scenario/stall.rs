@@ -35,10 +35,7 @@ fn measure(
     // A new pair each time: the peak of memory is that of this number of readers.
     let road = Road::start(peer, run.place)?;
     let before = others(&road, run.seconds)?;
-    let job = Job::Stall {
-        clients: stalled,
-        bytes: run.bytes,
-    };
+    let job = Job::Stall { clients: stalled, bytes: run.bytes };
     let mut readers = Load::start(&job, &road.target())?;
     readers.ready()?;
     let meanwhile = others(&road, run.seconds)?;
@@ -54,14 +51,8 @@ fn measure(
     let mut numbers = vec![(Metric::KeptPercent, Some(kept).filter(|k| k.is_finite()))];
     numbers.extend(small::numbers(&meanwhile));
     numbers.extend([
-        (
-            Metric::PeakMib,
-            road.near().map(Proc::peak_mib).transpose()?,
-        ),
-        (
-            Metric::FarPeakMib,
-            road.far().map(Proc::peak_mib).transpose()?,
-        ),
+        (Metric::PeakMib, road.near().map(Proc::peak_mib).transpose()?),
+        (Metric::FarPeakMib, road.far().map(Proc::peak_mib).transpose()?),
         (Metric::DiskMib, disk),
         (Metric::WholePercent, whole),
     ]);
@@ -69,12 +60,7 @@ fn measure(
 }
 
 fn others(road: &Road, seconds: f64) -> Outcome<Served> {
-    let job = Job::Small {
-        clients: OTHERS,
-        keep_alive: true,
-        think_ms: 0,
-        seconds,
-    };
+    let job = Job::Small { clients: OTHERS, keep_alive: true, think_ms: 0, seconds };
     let mut load = Load::start(&job, &road.target())?;
     load.ready()?;
     load.result()
@@ -89,11 +75,7 @@ fn share_whole(resumed: &Resumed, of: usize) -> f64 {
         "  {} of {of} readers went on and got every byte, in {:.1} s{}",
         resumed.whole,
         resumed.seconds,
-        resumed
-            .last_error
-            .as_deref()
-            .map(|e| format!("; {e}"))
-            .unwrap_or_default()
+        resumed.last_error.as_deref().map(|e| format!("; {e}")).unwrap_or_default()
     ));
     resumed.whole as f64 * 100.0 / of as f64
 }

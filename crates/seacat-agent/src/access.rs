@@ -48,10 +48,7 @@ pub enum RouteView {
 
 impl From<&AccessLine> for AccessView {
     fn from(line: &AccessLine) -> Self {
-        let since_1970 = line
-            .time
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_1970 = line.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
             method: line.method.to_string(),
@@ -81,13 +78,8 @@ fn millis(duration: Duration) -> f64 {
 /// One line for a terminal.
 #[must_use]
 pub fn text(line: &AccessView) -> String {
-    let status = line
-        .status
-        .map_or_else(|| "-".to_owned(), |status| status.to_string());
-    let code = line
-        .code
-        .as_deref()
-        .map_or(String::new(), |code| format!(" {code}"));
+    let status = line.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+    let code = line.code.as_deref().map_or(String::new(), |code| format!(" {code}"));
     format!(
         "{status:>3} {:<7} {}{} {} ms, {} B up, {} B down{code}",
         line.method, line.host, line.path, line.total_ms, line.bytes_up, line.bytes_down

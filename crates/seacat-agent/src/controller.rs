@@ -90,9 +90,7 @@ pub enum StartError {
 }
 
 fn owner_text(owner: &Option<Owner>) -> String {
-    owner
-        .as_ref()
-        .map_or_else(|| "another program".to_owned(), Owner::to_string)
+    owner.as_ref().map_or_else(|| "another program".to_owned(), Owner::to_string)
 }
 
 fn with_cause(error: &BindError) -> String {
@@ -103,9 +101,7 @@ fn with_cause(error: &BindError) -> String {
 }
 
 fn offer(free: &Option<u16>) -> String {
-    free.map_or(String::new(), |port| {
-        format!("; port {port} is free: use --port {port}")
-    })
+    free.map_or(String::new(), |port| format!("; port {port} is free: use --port {port}"))
 }
 
 /// How the engine ended.
@@ -138,21 +134,15 @@ impl Engine {
     /// # Errors
     /// When a port is taken or a file cannot be used. Nothing is left running.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
-        let Setup {
-            loaded,
-            sources,
-            demo,
-            log,
-        } = setup;
+        let Setup { loaded, sources, demo, log } = setup;
         let is_managed = loaded.origin("gateway").is_locked();
         if demo && is_managed {
             return Err(StartError::DemoLocked);
         }
         let config = loaded.config;
         let proxy_config = apply::proxy(&config)?;
-        let demo = (demo || config.gateways.is_empty() && !is_managed)
-            .then(Demo::start)
-            .transpose()?;
+        let demo =
+            (demo || config.gateways.is_empty() && !is_managed).then(Demo::start).transpose()?;
         let gateways = match &demo {
             Some(demo) => vec![demo_gateway(demo)],
             None => config.gateways.iter().map(apply::gateway).collect(),
@@ -163,31 +153,19 @@ impl Engine {
         let local = Local {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            proxy: proxy
-                .addresses()
-                .iter()
-                .copied()
-                .filter(|a| !is_mapped(a, &config))
-                .collect(),
+            proxy: proxy.addresses().iter().copied().filter(|a| !is_mapped(a, &config)).collect(),
             mapped: config
                 .proxy
                 .map
                 .iter()
-                .map(|map| MappedView {
-                    listen: map.listen,
-                    host: map.host.clone(),
-                })
+                .map(|map| MappedView { listen: map.listen, host: map.host.clone() })
                 .collect(),
             demo: demo.is_some(),
         };
         let first = view(&channel.status().borrow(), None, &local, Instant::now());
         let (views, watching) = watch::channel(Arc::new(first));
         let (sender, commands) = mpsc::channel(COMMANDS);
-        let desk = Desk {
-            commands: sender,
-            status: watching,
-            access: proxy.access_log(),
-        };
+        let desk = Desk { commands: sender, status: watching, access: proxy.access_log() };
         let (stop_proxy, stopped) = oneshot::channel::<()>();
         let shutdown = async {
             // A dropped sender means the same.
@@ -269,9 +247,7 @@ impl Engine {
             Request::Disconnect => self.channel.disconnect(),
             Request::Reload => return self.reload(),
             Request::Status => {
-                return Answer::Status {
-                    status: Box::new(self.view()),
-                };
+                return Answer::Status { status: Box::new(self.view()) };
             }
             Request::Stop => tracing::info!("told to stop"),
             // Answered at the desk, from the senders it holds.
@@ -286,17 +262,14 @@ impl Engine {
             Ok(loaded) => loaded.config,
             Err(problems) => {
                 tracing::warn!("the configuration is not right, the old one stays:\n{problems}");
-                return Answer::Error {
-                    message: problems.to_string(),
-                };
+                return Answer::Error { message: problems.to_string() };
             }
         };
         if let Some(log) = &self.log {
             log.set_level(new.log.level);
         }
         if self.demo.is_none() && !new.gateways.is_empty() {
-            self.channel
-                .set_gateways(new.gateways.iter().map(apply::gateway).collect());
+            self.channel.set_gateways(new.gateways.iter().map(apply::gateway).collect());
         }
         let restart_for = restart_for(&self.config, &new, self.demo.is_some());
         tracing::info!(?restart_for, "the configuration was read again");
@@ -321,9 +294,7 @@ impl Engine {
                 Ok(Drained { cut }) => tracing::warn!(cut, "connections did not finish in time"),
                 Err(error) => tracing::error!(%error, "the proxy ended in a panic"),
             }
-            self.channel
-                .drain(until.saturating_duration_since(Instant::now()))
-                .await;
+            self.channel.drain(until.saturating_duration_since(Instant::now())).await;
             if let Some(demo) = self.demo.take() {
                 // It only has our own connection, which has just ended.
                 let _ = timeout(DEMO_STOP, demo.stop()).await;
@@ -386,10 +357,7 @@ fn demo_gateway(demo: &Demo) -> GatewayConfig {
         name: "the built-in gateway".to_owned(),
         port: demo.addr.port(),
         address: Some(demo.addr.ip()),
-        trust: Trust {
-            roots: Roots::Pem(demo.ca_pem.clone()),
-            pins: Vec::new(),
-        },
+        trust: Trust { roots: Roots::Pem(demo.ca_pem.clone()), pins: Vec::new() },
         ..GatewayConfig::new(Demo::SERVER_NAME)
     }
 }

@@ -39,25 +39,15 @@ impl Exit {
         (Exit::NotRunning, "no proxy is running"),
         (Exit::AlreadyRunning, "a proxy is running already"),
         (Exit::PortTaken, "the port is taken"),
-        (
-            Exit::NotConnected,
-            "not connected, or the gateway cannot be reached",
-        ),
-        (
-            Exit::Interrupted,
-            "ended by a second Ctrl-C before requests had finished",
-        ),
+        (Exit::NotConnected, "not connected, or the gateway cannot be reached"),
+        (Exit::Interrupted, "ended by a second Ctrl-C before requests had finished"),
     ];
 
     /// The table for `--help`.
     #[must_use]
     pub fn help() -> String {
-        let lines = Self::ALL
-            .iter()
-            .map(|(exit, why)| format!("  {:>3}  {why}\n", *exit as u8));
-        std::iter::once("Exit codes:\n".to_owned())
-            .chain(lines)
-            .collect()
+        let lines = Self::ALL.iter().map(|(exit, why)| format!("  {:>3}  {why}\n", *exit as u8));
+        std::iter::once("Exit codes:\n".to_owned()).chain(lines).collect()
     }
 }
 

@@ -55,10 +55,7 @@ impl Instance {
         let path = state_dir.join("instance.lock");
         // The process id is in a file of its own: Windows lets nobody read a locked one.
         let pid_file = state_dir.join("instance.pid");
-        let failed = |source| InstanceError::Lock {
-            path: path.clone(),
-            source,
-        };
+        let failed = |source| InstanceError::Lock { path: path.clone(), source };
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -68,9 +65,7 @@ impl Instance {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(InstanceError::AlreadyRunning {
-                    pid: read_pid(&pid_file),
-                });
+                return Err(InstanceError::AlreadyRunning { pid: read_pid(&pid_file) });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
@@ -78,10 +73,7 @@ impl Instance {
         if let Err(error) = fs::write(&pid_file, std::process::id().to_string()) {
             tracing::warn!(%error, "the process id could not be written");
         }
-        Ok(Self {
-            lock: file,
-            pid_file,
-        })
+        Ok(Self { lock: file, pid_file })
     }
 }
 
@@ -124,11 +116,7 @@ mod tests {
     fn a_second_process_is_told_who_runs_and_a_dead_one_leaves_no_lock() {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "instance::tests::child_that_holds_the_lock",
-                "--nocapture",
-            ])
+            .args(["--exact", "instance::tests::child_that_holds_the_lock", "--nocapture"])
             .env(CHILD, folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -152,13 +140,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("a/b");
         let first = Instance::claim(&state).unwrap();
-        let error = Instance::claim(&state)
-            .expect_err("the first still holds it")
-            .to_string();
-        assert!(
-            error.contains(&format!("process {}", std::process::id())),
-            "{error}"
-        );
+        let error = Instance::claim(&state).expect_err("the first still holds it").to_string();
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         drop(first);
         Instance::claim(&state).unwrap();
     }

@@ -47,11 +47,7 @@ pub fn start(settings: &Log, state_dir: &Path) -> (LogHandle, Option<io::Error>)
         .with_target(false)
         .log_internal_errors(false);
     let opened = settings.file.then(|| {
-        RotatingFile::open(
-            state_dir.join(LOG_FILE),
-            settings.max_file,
-            settings.max_total,
-        )
+        RotatingFile::open(state_dir.join(LOG_FILE), settings.max_file, settings.max_total)
     });
     let (file, failure) = match opened {
         Some(Ok(file)) => (Some(file), None),
@@ -59,16 +55,9 @@ pub fn start(settings: &Log, state_dir: &Path) -> (LogHandle, Option<io::Error>)
         None => (None, None),
     };
     let machines = file.map(|file| {
-        fmt::layer()
-            .json()
-            .with_writer(Mutex::new(file))
-            .log_internal_errors(false)
-            .boxed()
+        fmt::layer().json().with_writer(Mutex::new(file)).log_internal_errors(false).boxed()
     });
-    let subscriber = tracing_subscriber::registry()
-        .with(level)
-        .with(people)
-        .with(machines);
+    let subscriber = tracing_subscriber::registry().with(level).with(people).with(machines);
     // A second start in one process (tests) keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
     (LogHandle(handle), failure)
@@ -101,14 +90,7 @@ struct RotatingFile {
 impl RotatingFile {
     fn open(path: PathBuf, max_file: u64, max_total: u64) -> io::Result<Self> {
         let generations = (max_total / max_file.max(1)).saturating_sub(1);
-        let mut log = Self {
-            path,
-            file: None,
-            size: 0,
-            max_file,
-            generations,
-            lost: 0,
-        };
+        let mut log = Self { path, file: None, size: 0, max_file, generations, lost: 0 };
         log.reopen()?;
         log.remove_beyond_cap();
         Ok(log)
@@ -196,10 +178,7 @@ mod tests {
     use super::*;
 
     fn total(folder: &Path) -> u64 {
-        fs::read_dir(folder)
-            .unwrap()
-            .map(|e| e.unwrap().metadata().unwrap().len())
-            .sum()
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum()
     }
 
     #[test]
@@ -208,28 +187,17 @@ mod tests {
         let path = folder.path().join(LOG_FILE);
         let mut log = RotatingFile::open(path.clone(), 100, 350).unwrap();
         for n in 0..1000 {
-            log.write_all(format!("line number {n:04}\n").as_bytes())
-                .unwrap();
+            log.write_all(format!("line number {n:04}\n").as_bytes()).unwrap();
             assert!(total(folder.path()) <= 350);
         }
         // Three files fit; 17 bytes a line, five lines a file.
         let names = |n: u64| {
-            if n == 0 {
-                path.clone()
-            } else {
-                log.generation(n)
-            }
+            if n == 0 { path.clone() } else { log.generation(n) }
         };
-        let all: String = (0..3)
-            .rev()
-            .map(|n| fs::read_to_string(names(n)).unwrap())
-            .collect();
+        let all: String = (0..3).rev().map(|n| fs::read_to_string(names(n)).unwrap()).collect();
         let kept: Vec<&str> = all.lines().collect();
         assert_eq!(kept.len(), 15);
-        assert_eq!(
-            (kept[0], kept[14]),
-            ("line number 0985", "line number 0999")
-        );
+        assert_eq!((kept[0], kept[14]), ("line number 0985", "line number 0999"));
     }
 
     #[test]
@@ -284,9 +252,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(LOG_FILE);
         RotatingFile::open(path.clone(), 10, 100).unwrap();
-        assert_eq!(
-            fs::metadata(path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -95,11 +95,7 @@ impl Places {
         let config_is_named = named.config.is_some();
         let config_file = match named.config {
             Some(file) => file,
-            None => home
-                .as_ref()
-                .map_err(|_| PlaceError::NoHome)?
-                .config_dir()
-                .join("config.toml"),
+            None => home.as_ref().map_err(|_| PlaceError::NoHome)?.config_dir().join("config.toml"),
         };
         let (state_dir, control_dir) = match (named.state_dir, named.runtime_dir) {
             // Two copies with two state folders need two sockets.
@@ -113,13 +109,7 @@ impl Places {
         };
         let policy_dir =
             cfg!(target_os = "linux").then(|| PathBuf::from("/etc/seacat-proxy/policy.d"));
-        Ok(Self {
-            config_file,
-            config_is_named,
-            policy_dir,
-            state_dir,
-            control_dir,
-        })
+        Ok(Self { config_file, config_is_named, policy_dir, state_dir, control_dir })
     }
 
     /// The control socket.
@@ -159,32 +149,20 @@ mod tests {
         let places = Places::find(named).unwrap();
         assert_eq!(places.config_file, Path::new("/x/c.toml"));
         assert!(places.config_is_named);
-        assert_eq!(
-            places.control_socket(),
-            Path::new("/x/state/run/control.sock")
-        );
+        assert_eq!(places.control_socket(), Path::new("/x/state/run/control.sock"));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn the_runtime_folder_is_used_when_there_is_one() {
         let find = |runtime: Option<&str>| {
-            let named = Named {
-                runtime_dir: runtime.map(PathBuf::from),
-                ..Named::default()
-            };
+            let named = Named { runtime_dir: runtime.map(PathBuf::from), ..Named::default() };
             Places::find(named).unwrap()
         };
         let with = find(Some("/run/user/1"));
-        assert_eq!(
-            with.control_socket(),
-            Path::new("/run/user/1/seacat-proxy/control.sock")
-        );
+        assert_eq!(with.control_socket(), Path::new("/run/user/1/seacat-proxy/control.sock"));
         let without = find(None);
-        assert_eq!(
-            without.control_socket(),
-            without.state_dir.join("run/control.sock")
-        );
+        assert_eq!(without.control_socket(), without.state_dir.join("run/control.sock"));
         assert!(without.state_dir.ends_with("seacat-proxy"));
         assert!(without.config_file.ends_with("seacat-proxy/config.toml"));
     }
@@ -195,10 +173,7 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         let error = make_private_folder(&file.join("state")).expect_err("no folder in a file");
-        assert!(
-            error.to_string().contains("file/state cannot be made"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("file/state cannot be made"), "{error}");
     }
 
     #[test]

@@ -52,19 +52,10 @@ const NEARBY: u16 = 20;
 #[must_use]
 pub fn free_port(addresses: &[IpAddr], taken: u16) -> Option<u16> {
     let is_free = |port: &u16| addresses.iter().all(|address| is_free(*address, *port));
-    let nearby = (1..=NEARBY)
-        .filter_map(|step| taken.checked_add(step))
-        .find(is_free);
+    let nearby = (1..=NEARBY).filter_map(|step| taken.checked_add(step)).find(is_free);
     nearby.or_else(|| {
-        let first = addresses
-            .first()
-            .copied()
-            .unwrap_or(Ipv4Addr::LOCALHOST.into());
-        let port = TcpListener::bind((first, 0))
-            .ok()?
-            .local_addr()
-            .ok()?
-            .port();
+        let first = addresses.first().copied().unwrap_or(Ipv4Addr::LOCALHOST.into());
+        let port = TcpListener::bind((first, 0)).ok()?.local_addr().ok()?.port();
         is_free(&port).then_some(port)
     })
 }
@@ -95,14 +86,9 @@ mod linux {
 
     pub(super) fn find(port: u16) -> Option<Owner> {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
-        let text: String = tables
-            .iter()
-            .filter_map(|t| fs::read_to_string(t).ok())
-            .collect();
+        let text: String = tables.iter().filter_map(|t| fs::read_to_string(t).ok()).collect();
         let listeners = listeners(&text, port);
-        let process = listeners
-            .iter()
-            .find_map(|listener| process_with(listener.inode));
+        let process = listeners.iter().find_map(|listener| process_with(listener.inode));
         process.or_else(|| listeners.first().map(|listener| Owner::User(listener.uid)))
     }
 
@@ -129,10 +115,7 @@ mod linux {
         processes
             .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
             .find(|pid| holds(&Path::new("/proc").join(pid.to_string()), &wanted))
-            .map(|pid| Owner::Process {
-                pid,
-                name: name_of(pid),
-            })
+            .map(|pid| Owner::Process { pid, name: name_of(pid) })
     }
 
     fn holds(process: &Path, socket: &str) -> bool {
@@ -146,10 +129,7 @@ mod linux {
     /// The name of its program file, else the name it gave itself (16 characters at most).
     fn name_of(pid: u32) -> String {
         let file = fs::read_link(format!("/proc/{pid}/exe")).ok();
-        let file = file
-            .as_deref()
-            .and_then(Path::file_name)
-            .and_then(|name| name.to_str());
+        let file = file.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
         match file {
             Some(name) => name.to_owned(),
             None => fs::read_to_string(format!("/proc/{pid}/comm"))
@@ -172,13 +152,7 @@ mod tests {
    2: 00000000000000000000000001000000:0C39 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 77 1
    3: broken line";
         let find = |port| linux::listeners(table, port);
-        assert_eq!(
-            find(3128),
-            [linux::Listener {
-                inode: 34961,
-                uid: 1000
-            }]
-        );
+        assert_eq!(find(3128), [linux::Listener { inode: 34961, uid: 1000 }]);
         assert_eq!(find(3129), [linux::Listener { inode: 77, uid: 0 }]);
         assert_eq!(find(3130), []);
     }

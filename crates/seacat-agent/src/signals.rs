@@ -37,11 +37,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
-            hangup_means: if io::stderr().is_terminal() {
-                Signal::Stop
-            } else {
-                Signal::Reload
-            },
+            hangup_means: if io::stderr().is_terminal() { Signal::Stop } else { Signal::Reload },
         })
     }
 
@@ -71,10 +67,7 @@ impl Signals {
     /// When the system refuses.
     pub fn listen() -> io::Result<Self> {
         use tokio::signal::windows::{ctrl_c, ctrl_shutdown};
-        Ok(Self {
-            ctrl_c: ctrl_c()?,
-            shutdown: ctrl_shutdown()?,
-        })
+        Ok(Self { ctrl_c: ctrl_c()?, shutdown: ctrl_shutdown()? })
     }
 
     /// The next one.

@@ -119,9 +119,7 @@ pub fn view(status: &Status, health: Option<Health>, local: &Local, now: Instant
     let mut view = StatusView {
         last_failure: status.last_failure.as_ref().map(failure_view),
         rtt_ms: health.rtt.map(tenths),
-        pong_age_ms: health
-            .last_pong
-            .map(|at| millis(now.saturating_duration_since(at))),
+        pong_age_ms: health.last_pong.map(|at| millis(now.saturating_duration_since(at))),
         streams: health.streams,
         bytes_in: health.bytes_in,
         bytes_out: health.bytes_out,
@@ -141,12 +139,7 @@ pub fn view(status: &Status, health: Option<Health>, local: &Local, now: Instant
                 n => format!("connecting to {gateway}, attempt {n}"),
             };
         }
-        State::Connected {
-            gateway,
-            address,
-            tls,
-            since,
-        } => {
+        State::Connected { gateway, address, tls, since } => {
             view.state = Word::Connected;
             view.gateway = Some(gateway.clone());
             view.address = Some(*address);
@@ -274,22 +267,13 @@ pub fn text(view: &StatusView) -> String {
         line("issued by", &tls.issuer);
     }
     if let Some(connected) = view.connected_ms {
-        line(
-            "connected",
-            &format!("for {}", seconds(Duration::from_millis(connected))),
-        );
+        line("connected", &format!("for {}", seconds(Duration::from_millis(connected))));
     }
     if let Some(age) = view.pong_age_ms {
-        line(
-            "last answer",
-            &format!("{} ago", seconds(Duration::from_millis(age))),
-        );
+        line("last answer", &format!("{} ago", seconds(Duration::from_millis(age))));
     }
     if let Some(failure) = &view.last_failure {
-        line(
-            "last failure",
-            &format!("{} ({})", failure.message, failure.code),
-        );
+        line("last failure", &format!("{} ({})", failure.message, failure.code));
     }
     for address in &view.local.proxy {
         line("proxy", &format!("http://{address}"));
@@ -317,20 +301,14 @@ mod tests {
     use seacat_channel::TlsInfo;
 
     fn status(state: State) -> Status {
-        Status {
-            state,
-            health: None,
-            last_failure: None,
-        }
+        Status { state, health: None, last_failure: None }
     }
 
     /// Every state: its word, its sentence, and whether there is advice.
     #[test]
     fn every_state_in_words() {
         let now = Instant::now();
-        let refused = || Failure::Refused {
-            address: ([192, 0, 2, 1], 443).into(),
-        };
+        let refused = || Failure::Refused { address: ([192, 0, 2, 1], 443).into() };
         let tls = TlsInfo {
             version: "TLS 1.3",
             suite: "TLS13_AES_128_GCM_SHA256",
@@ -340,19 +318,13 @@ mod tests {
         let table = [
             (State::Off, Word::Off, "disconnected", true),
             (
-                State::Connecting {
-                    gateway: gateway(),
-                    attempt: 1,
-                },
+                State::Connecting { gateway: gateway(), attempt: 1 },
                 Word::Connecting,
                 "connecting to gw.example.com",
                 false,
             ),
             (
-                State::Connecting {
-                    gateway: gateway(),
-                    attempt: 3,
-                },
+                State::Connecting { gateway: gateway(), attempt: 3 },
                 Word::Connecting,
                 "connecting to gw.example.com, attempt 3",
                 false,
@@ -369,28 +341,18 @@ mod tests {
                 false,
             ),
             (
-                State::Waiting {
-                    until: now + Duration::from_millis(11_500),
-                    why: refused(),
-                },
+                State::Waiting { until: now + Duration::from_millis(11_500), why: refused() },
                 Word::Waiting,
                 "not connected: 192.0.2.1:443 refused the connection; next attempt in 12 s",
                 true,
             ),
             (
-                State::Stopped {
-                    why: Failure::NoCommonSuite,
-                },
+                State::Stopped { why: Failure::NoCommonSuite },
                 Word::Stopped,
                 "stopped: the gateway and this client have no TLS cipher suite in common",
                 true,
             ),
-            (
-                State::Draining,
-                Word::Draining,
-                "finishing what runs",
-                false,
-            ),
+            (State::Draining, Word::Draining, "finishing what runs", false),
             (State::Ended, Word::Off, "ended", false),
         ];
         for (state, word, sentence, advised) in table {
@@ -414,28 +376,18 @@ mod tests {
             bytes_in: 7,
             bytes_out: 8,
         };
-        let tls = TlsInfo {
-            version: "TLS 1.2",
-            suite: "S",
-            issuer: "I".into(),
-        };
+        let tls = TlsInfo { version: "TLS 1.2", suite: "S", issuer: "I".into() };
         let state = State::Connected {
             gateway: "gw".into(),
             address: ([127, 0, 0, 1], 1).into(),
             tls,
             since: then,
         };
-        let stale = Status {
-            state,
-            health: Some(Health::default()),
-            last_failure: Some(Failure::HungUp),
-        };
+        let stale =
+            Status { state, health: Some(Health::default()), last_failure: Some(Failure::HungUp) };
         let view = view(&stale, Some(health), &Local::default(), now);
         assert_eq!(view.sentence, "connected to gw, round trip 12.3 ms");
-        assert_eq!(
-            (view.connected_ms, view.pong_age_ms),
-            (Some(65_000), Some(5_000))
-        );
+        assert_eq!((view.connected_ms, view.pong_age_ms), (Some(65_000), Some(5_000)));
         assert_eq!((view.streams, view.bytes_in, view.bytes_out), (3, 7, 8));
         assert_eq!(view.last_failure.as_ref().unwrap().code, "SC-TLS-HUNG-UP");
         assert_eq!(view.failure, None, "all is well now");

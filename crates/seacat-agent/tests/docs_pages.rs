@@ -46,41 +46,22 @@ fn failures() -> Vec<Failure> {
         Failure::NoGateway,
         Failure::BadConfig("…".into()),
         Failure::NoSuchHost { host: host() },
-        Failure::Unresolvable {
-            host: host(),
-            detail: "…".into(),
-        },
+        Failure::Unresolvable { host: host(), detail: "…".into() },
         Failure::Refused { address },
         Failure::Unreachable { address },
-        Failure::TimedOut {
-            stage: Stage::Tcp,
-            limit: Duration::from_secs(20),
-        },
+        Failure::TimedOut { stage: Stage::Tcp, limit: Duration::from_secs(20) },
         Failure::HungUp,
         Failure::NotTls,
         Failure::NoCommonSuite,
         Failure::TlsVersion,
         Failure::Tls("…".into()),
-        Failure::WrongName {
-            expected: host(),
-            found: vec!["www.example.com".into()],
-        },
-        Failure::UnknownCa {
-            issuer: "CN=Example CA".into(),
-        },
-        Failure::Expired {
-            not_after: "2026-01-31".into(),
-        },
-        Failure::NotYetValid {
-            not_before: "2027-01-31".into(),
-        },
-        Failure::PinMismatch {
-            found: "sha256/…".into(),
-        },
+        Failure::WrongName { expected: host(), found: vec!["www.example.com".into()] },
+        Failure::UnknownCa { issuer: "CN=Example CA".into() },
+        Failure::Expired { not_after: "2026-01-31".into() },
+        Failure::NotYetValid { not_before: "2027-01-31".into() },
+        Failure::PinMismatch { found: "sha256/…".into() },
         Failure::BadCertificate("…".into()),
-        Failure::ClientCertRefused {
-            alert: "…".into()
-        },
+        Failure::ClientCertRefused { alert: "…".into() },
         Failure::HttpsServer,
         Failure::Silent(Duration::from_secs(10)),
         Failure::Interrupted(Closed::Truncated),
@@ -95,11 +76,7 @@ fn page() -> String {
     for row in seacat_proxy::error_table() {
         let (code, status, title) = (row.code, row.status, row.title);
         let (meaning, advice) = (row.meaning, row.advice);
-        writeln!(
-            page,
-            "| `{code}` | {status} | {title} | {meaning} | {advice} |"
-        )
-        .unwrap();
+        writeln!(page, "| `{code}` | {status} | {title} | {meaning} | {advice} |").unwrap();
     }
     page.push_str(FAILURES);
     page.push_str("| code | what happened (an example) | what to do | stops |\n");
@@ -121,11 +98,7 @@ fn settings() -> String {
         let default = setting.shown(&defaults).unwrap_or_default();
         let (key, takes, doc) = (setting.key, setting.takes, setting.doc);
         let environment = setting.environment_name();
-        writeln!(
-            page,
-            "| `{key}` | {takes} | {default} | `{environment}` | {doc} |"
-        )
-        .unwrap();
+        writeln!(page, "| `{key}` | {takes} | {default} | `{environment}` | {doc} |").unwrap();
     }
     list(&mut page, "[[gateway]]", GATEWAY_SETTINGS);
     list(&mut page, "[[proxy.map]]", MAP_SETTINGS);
@@ -134,19 +107,8 @@ fn settings() -> String {
 }
 
 fn list<T>(page: &mut String, name: &str, settings: &[Setting<T>]) {
-    writeln!(
-        page,
-        "\n### `{name}`\n\n| key | takes | |\n| --- | --- | --- |"
-    )
-    .unwrap();
-    for Setting {
-        key,
-        takes,
-        doc,
-        required,
-        ..
-    } in settings
-    {
+    writeln!(page, "\n### `{name}`\n\n| key | takes | |\n| --- | --- | --- |").unwrap();
+    for Setting { key, takes, doc, required, .. } in settings {
         let required = if *required { "Required. " } else { "" };
         writeln!(page, "| `{key}` | {takes} | {required}{doc} |").unwrap();
     }
@@ -154,17 +116,12 @@ fn list<T>(page: &mut String, name: &str, settings: &[Setting<T>]) {
 
 /// Writes or checks one page.
 fn keep(name: &str, page: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../docs")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     if std::env::var_os("SEACAT_BLESS").is_some() {
         std::fs::write(&path, page).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        kept == page,
-        "docs/{name} is out of date: run with SEACAT_BLESS=1"
-    );
+    assert!(kept == page, "docs/{name} is out of date: run with SEACAT_BLESS=1");
 }
 
 #[test]
@@ -185,10 +142,8 @@ fn the_page_of_settings_says_what_the_program_says() {
 fn every_code_in_the_source_is_on_the_page() {
     let source = include_str!("../../seacat-channel/src/failure.rs");
     let page = page();
-    let codes: Vec<&str> = source
-        .split('"')
-        .filter(|text| text.starts_with("SC-") && text.len() < 30)
-        .collect();
+    let codes: Vec<&str> =
+        source.split('"').filter(|text| text.starts_with("SC-") && text.len() < 30).collect();
     assert!(codes.len() >= 20, "{codes:?}");
     for code in codes {
         assert!(page.contains(&format!("`{code}`")), "{code} is missing");

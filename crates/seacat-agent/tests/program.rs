@@ -59,32 +59,18 @@ impl Running {
             .split_once("listens on http://")
             .and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok())
             .unwrap_or_else(|| panic!("no address in {announced:?}"));
-        Self {
-            child,
-            address,
-            announced,
-        }
+        Self { child, address, announced }
     }
 
     fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
     /// What a proxied GET answers, as text.
     fn get(&self, url: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(
-            stream,
-            "GET {url} HTTP/1.1\r\nHost: ignored\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
+        write!(stream, "GET {url} HTTP/1.1\r\nHost: ignored\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -103,10 +89,8 @@ struct Watcher {
 
 impl Watcher {
     fn start(home: &Path) -> Self {
-        let mut child = program(home, &["status", "--watch", "--json"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            program(home, &["status", "--watch", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
@@ -117,10 +101,7 @@ impl Watcher {
             if view["state"] == state {
                 return;
             }
-            assert_ne!(
-                view["state"], "waiting",
-                "the gateway was not reached: {view}"
-            );
+            assert_ne!(view["state"], "waiting", "the gateway was not reached: {view}");
         }
         panic!("the proxy ended before it was {state}");
     }
@@ -152,17 +133,12 @@ fn text(bytes: &[u8]) -> String {
 fn a_demo_answers_through_the_channel_tells_its_status_and_ends_well() {
     let home = home();
     let proxy = Running::start(home.path(), &["--demo", "--port", "0"]);
-    assert!(proxy.announced.contains(&format!(
-        "curl -x http://{} http://hello.seacat/",
-        proxy.address
-    )));
+    assert!(
+        proxy.announced.contains(&format!("curl -x http://{} http://hello.seacat/", proxy.address))
+    );
     let answer = proxy.get("http://hello.seacat/");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(
-        proxy
-            .get("http://no-such-host.seacat/")
-            .starts_with("HTTP/1.1 404")
-    );
+    assert!(proxy.get("http://no-such-host.seacat/").starts_with("HTTP/1.1 404"));
 
     Watcher::start(home.path()).until("connected");
     let status = run(home.path(), &["status", "--json"]);
@@ -197,10 +173,7 @@ fn a_demo_answers_through_the_channel_tells_its_status_and_ends_well() {
 fn connect_and_disconnect_are_seen_by_a_watcher() {
     let home = home();
     let proxy = Running::start(home.path(), &["--port", "0"]);
-    assert!(
-        proxy.announced.contains("built-in gateway"),
-        "none is configured"
-    );
+    assert!(proxy.announced.contains("built-in gateway"), "none is configured");
     let mut watcher = Watcher::start(home.path());
     watcher.until("connected");
     assert_eq!(run(home.path(), &["disconnect"]).status.code(), Some(0));
@@ -219,22 +192,13 @@ fn a_taken_port_names_its_owner_and_offers_another() {
     let home = home();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let refused = run(
-        home.path(),
-        &["run", "--port", &port, "--listen", "127.0.0.1"],
-    );
+    let refused = run(home.path(), &["run", "--port", &port, "--listen", "127.0.0.1"]);
     let said = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(6), "{said}");
-    assert!(
-        said.contains(&format!("127.0.0.1:{port} is taken by")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("127.0.0.1:{port} is taken by")), "{said}");
     assert!(said.contains("use --port"), "{said}");
     #[cfg(target_os = "linux")]
-    assert!(
-        said.contains(&format!("process {}", std::process::id())),
-        "{said}"
-    );
+    assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
 }
 
 #[test]
@@ -244,10 +208,7 @@ fn a_setting_that_is_changed_while_it_runs_takes_effect_or_says_when() {
     let set =
         |key: &str, value: &str| text(&run(home.path(), &["config", "set", key, value]).stdout);
     assert_eq!(set("log.level", "debug"), "saved, and in effect\n");
-    assert_eq!(
-        set("channel.wait", "3s"),
-        "saved; restart the proxy for channel.wait\n"
-    );
+    assert_eq!(set("channel.wait", "3s"), "saved; restart the proxy for channel.wait\n");
     assert_eq!(
         set("gateway", "gw.example.com"),
         "saved; restart the proxy for gateway, channel.wait\n",
@@ -263,10 +224,7 @@ fn a_wrong_configuration_stops_the_start_with_the_line() {
     let refused = run(home.path(), &["run", "--config", file.to_str().unwrap()]);
     assert_eq!(refused.status.code(), Some(3));
     let said = text(&refused.stderr);
-    assert!(
-        said.contains("c.toml:2:1: unknown key `prot`; did you mean `port`?"),
-        "{said}"
-    );
+    assert!(said.contains("c.toml:2:1: unknown key `prot`; did you mean `port`?"), "{said}");
 }
 
 /// A gateway that cannot be reached: said by the status, the exit codes and the test of the gateway.
@@ -274,30 +232,15 @@ fn a_wrong_configuration_stops_the_start_with_the_line() {
 fn an_unreachable_gateway_is_named() {
     let home = home();
     // Bound and dropped: nothing listens there now.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let gateway = format!("127.0.0.1:{port}");
     let tested = run(home.path(), &["gateway", "test", &gateway]);
     assert_eq!(tested.status.code(), Some(7));
-    assert!(
-        text(&tested.stdout).contains("FAILED"),
-        "{}",
-        text(&tested.stdout)
-    );
+    assert!(text(&tested.stdout).contains("FAILED"), "{}", text(&tested.stdout));
 
     let proxy = Running::start(
         home.path(),
-        &[
-            "--port",
-            "0",
-            "--gateway",
-            &gateway,
-            "--set",
-            "channel.wait=0s",
-        ],
+        &["--port", "0", "--gateway", &gateway, "--set", "channel.wait=0s"],
     );
     let answer = proxy.get("http://erp/");
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");

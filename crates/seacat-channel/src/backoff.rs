@@ -17,10 +17,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            ceiling: SHORTEST,
-            rng: fastrand::Rng::with_seed(seed),
-        }
+        Self { ceiling: SHORTEST, rng: fastrand::Rng::with_seed(seed) }
     }
 
     /// The next wait, longer than the one before (until [`LONGEST`]).
@@ -47,14 +44,8 @@ mod tests {
             for ceiling in [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300] {
                 let wait = backoff.next();
                 let ceiling = Duration::from_secs(ceiling);
-                assert!(
-                    wait >= ceiling / 2 && wait <= ceiling,
-                    "seed {seed}: {wait:?}"
-                );
-                assert!(
-                    (SHORTEST..=LONGEST).contains(&wait),
-                    "seed {seed}: {wait:?}"
-                );
+                assert!(wait >= ceiling / 2 && wait <= ceiling, "seed {seed}: {wait:?}");
+                assert!((SHORTEST..=LONGEST).contains(&wait), "seed {seed}: {wait:?}");
             }
             backoff.restart();
             assert!(backoff.next() <= SHORTEST * 2, "seed {seed}");

@@ -29,11 +29,7 @@ async fn pair() -> (Channel, TestGateway) {
 /// An exchange without a body, on its way.
 fn get(channel: &Channel, replay: Replay) -> tokio::task::JoinHandle<Result<Reply, ExchangeError>> {
     let channel = channel.clone();
-    tokio::spawn(async move {
-        channel
-            .exchange(head("GET", "/"), None::<NoBody>, replay)
-            .await
-    })
+    tokio::spawn(async move { channel.exchange(head("GET", "/"), None::<NoBody>, replay).await })
 }
 
 /// An exchange with this body, on its way.
@@ -43,11 +39,7 @@ fn post(
     replay: Replay,
 ) -> tokio::task::JoinHandle<Result<Reply, ExchangeError>> {
     let channel = channel.clone();
-    tokio::spawn(async move {
-        channel
-            .exchange(head("POST", "/"), Some(body), replay)
-            .await
-    })
+    tokio::spawn(async move { channel.exchange(head("POST", "/"), Some(body), replay).await })
 }
 
 async fn text(mut body: ReplyBody) -> String {
@@ -76,12 +68,7 @@ async fn until(channel: &Channel, there: impl FnMut(&Status) -> bool) -> Status 
 }
 
 async fn stopped(channel: &Channel) -> Failure {
-    match until(channel, |status| {
-        matches!(status.state, State::Stopped { .. })
-    })
-    .await
-    .state
-    {
+    match until(channel, |status| matches!(status.state, State::Stopped { .. })).await.state {
         State::Stopped { why } => why,
         other => panic!("{other:?}"),
     }
@@ -90,10 +77,7 @@ async fn stopped(channel: &Channel) -> Failure {
 /// Cuts the connection, and does not wait for the back-off afterwards.
 async fn cut(channel: &Channel, gateway: &TestGateway) {
     gateway.cut();
-    until(channel, |status| {
-        matches!(status.state, State::Waiting { .. })
-    })
-    .await;
+    until(channel, |status| matches!(status.state, State::Waiting { .. })).await;
     channel.connect();
 }
 
@@ -123,10 +107,7 @@ async fn a_request_its_body_and_its_reply() {
     let exchange = post(&channel, body, Replay::Never);
     filler.send(Ok(Bytes::from_static(b"one "))).unwrap();
     let mut request = gateway.request().await;
-    assert_eq!(
-        (request.head.host(), request.head.method()),
-        (&b"erp"[..], &b"POST"[..])
-    );
+    assert_eq!((request.head.host(), request.head.method()), (&b"erp"[..], &b"POST"[..]));
     filler.send(Ok(Bytes::from_static(b"two"))).unwrap();
     drop(filler);
     assert_eq!(received(&mut request).await.0, b"one two");
@@ -134,28 +115,12 @@ async fn a_request_its_body_and_its_reply() {
 
     let reply = exchange.await.unwrap().unwrap();
     assert_eq!(reply.head.status(), 201);
-    let Timings {
-        arrived,
-        sent,
-        first_byte,
-        resent,
-    } = reply.timings;
+    let Timings { arrived, sent, first_byte, resent } = reply.timings;
     assert!(arrived <= sent && sent <= first_byte && !resent);
     assert_eq!(text(reply.body).await, OK);
 
-    let status = until(&channel, |status| {
-        matches!(status.state, State::Connected { .. })
-    })
-    .await;
-    let State::Connected {
-        address,
-        tls,
-        gateway: name,
-        ..
-    } = status.state
-    else {
-        unreachable!()
-    };
+    let status = until(&channel, |status| matches!(status.state, State::Connected { .. })).await;
+    let State::Connected { address, tls, gateway: name, .. } = status.state else { unreachable!() };
     assert_eq!(
         (address, tls.version, tls.issuer.as_str()),
         (gateway.address, "TLS 1.3", "CN=our CA")
@@ -187,16 +152,7 @@ async fn but_only_once() {
         cut(&channel, &gateway).await;
     }
     let error = error(exchange.await.unwrap());
-    assert!(
-        matches!(
-            error,
-            ExchangeError::Lost {
-                sent_body: false,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ExchangeError::Lost { sent_body: false, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -206,16 +162,7 @@ async fn what_may_have_been_processed_is_not_sent_again() {
     let _request = gateway.request().await;
     cut(&channel, &gateway).await;
     let failed = error(exchange.await.unwrap());
-    assert!(
-        matches!(
-            failed,
-            ExchangeError::Lost {
-                sent_body: false,
-                ..
-            }
-        ),
-        "{failed}"
-    );
+    assert!(matches!(failed, ExchangeError::Lost { sent_body: false, .. }), "{failed}");
 
     // Idempotent, but the beginning of its body is gone.
     let (filler, body) = Body::new();
@@ -225,16 +172,7 @@ async fn what_may_have_been_processed_is_not_sent_again() {
     assert!(matches!(request.body.data().await, Some(Ok(_))));
     cut(&channel, &gateway).await;
     let failed = error(exchange.await.unwrap());
-    assert!(
-        matches!(
-            failed,
-            ExchangeError::Lost {
-                sent_body: true,
-                ..
-            }
-        ),
-        "{failed}"
-    );
+    assert!(matches!(failed, ExchangeError::Lost { sent_body: true, .. }), "{failed}");
 
     // Idempotent, and nothing of its body has been asked for yet.
     let (filler, body) = Body::new();
@@ -262,22 +200,12 @@ async fn a_refused_stream_is_tried_again_and_other_resets_are_not() {
     gateway.request().await.reply.reset(Reason::REFUSED_STREAM);
     gateway.request().await.reply.reset(Reason::REFUSED_STREAM);
     let failed = error(exchange.await.unwrap());
-    assert!(
-        matches!(failed, ExchangeError::Reset(Reason::REFUSED_STREAM)),
-        "{failed}"
-    );
+    assert!(matches!(failed, ExchangeError::Reset(Reason::REFUSED_STREAM)), "{failed}");
 
     let exchange = get(&channel, Replay::Idempotent);
-    gateway
-        .request()
-        .await
-        .reply
-        .reset(Reason::RESPONSE_TIMEOUT);
+    gateway.request().await.reply.reset(Reason::RESPONSE_TIMEOUT);
     let failed = error(exchange.await.unwrap());
-    assert!(
-        matches!(failed, ExchangeError::Reset(Reason::RESPONSE_TIMEOUT)),
-        "{failed}"
-    );
+    assert!(matches!(failed, ExchangeError::Reset(Reason::RESPONSE_TIMEOUT)), "{failed}");
 }
 
 /// The rule by itself, every line of it.
@@ -321,10 +249,7 @@ async fn a_body_goes_on_after_an_early_reply_and_ends_with_it() {
     assert_eq!(&piece[..], b"late");
     drop(reply);
     let (_, end) = received(&mut request).await;
-    assert!(
-        matches!(end, Some(StreamError::Reset(Reason::CANCEL))),
-        "{end:?}"
-    );
+    assert!(matches!(end, Some(StreamError::Reset(Reason::CANCEL))), "{end:?}");
     filler.closed().await;
 }
 
@@ -343,11 +268,7 @@ async fn a_large_body_waits_for_the_gateway_to_take_it() {
     let (all, end) = received(&mut request).await;
     assert!(end.is_none(), "{end:?}");
     assert_eq!(all.len(), PIECES * PIECE);
-    assert!(
-        all.chunks(PIECE)
-            .enumerate()
-            .all(|(i, piece)| piece.iter().all(|&b| b == i as u8))
-    );
+    assert!(all.chunks(PIECE).enumerate().all(|(i, piece)| piece.iter().all(|&b| b == i as u8)));
     answer(&mut request, 200, OK);
     assert_eq!(text(exchange.await.unwrap().unwrap().body).await, OK);
 }
@@ -360,15 +281,9 @@ async fn a_body_that_fails_resets_the_stream() {
     let mut request = gateway.request().await;
     filler.send(Err("the client went away".into())).unwrap();
     let failed = error(exchange.await.unwrap());
-    assert_eq!(
-        failed.to_string(),
-        "the request's body could not be read: the client went away"
-    );
+    assert_eq!(failed.to_string(), "the request's body could not be read: the client went away");
     let (_, end) = received(&mut request).await;
-    assert!(
-        matches!(end, Some(StreamError::Reset(Reason::CANCEL))),
-        "{end:?}"
-    );
+    assert!(matches!(end, Some(StreamError::Reset(Reason::CANCEL))), "{end:?}");
 }
 
 #[tokio::test]
@@ -379,10 +294,7 @@ async fn dropping_an_exchange_resets_its_stream() {
     let mut request = gateway.request().await;
     exchange.abort();
     let (_, end) = received(&mut request).await;
-    assert!(
-        matches!(end, Some(StreamError::Reset(Reason::CANCEL))),
-        "{end:?}"
-    );
+    assert!(matches!(end, Some(StreamError::Reset(Reason::CANCEL))), "{end:?}");
 }
 
 #[tokio::test]
@@ -403,9 +315,7 @@ async fn a_tunnel_opens_or_is_refused() {
     let tunnel = open(channel.clone());
     let mut request = gateway.request().await;
     request.reply.reply(ReplyHead::new(200), false).unwrap();
-    let Ok(Tunnel::Open(_, mut duplex, _)) = tunnel.await.unwrap() else {
-        panic!("not open")
-    };
+    let Ok(Tunnel::Open(_, mut duplex, _)) = tunnel.await.unwrap() else { panic!("not open") };
     duplex.write_all(b"ping").await.unwrap();
     assert_eq!(&request.body.data().await.unwrap().unwrap()[..], b"ping");
     request.reply.send(Bytes::from_static(b"pong")).unwrap();
@@ -416,9 +326,7 @@ async fn a_tunnel_opens_or_is_refused() {
 
     let tunnel = open(channel);
     answer(&mut gateway.request().await, 403, OK);
-    let Ok(Tunnel::Refused(reply)) = tunnel.await.unwrap() else {
-        panic!("not refused")
-    };
+    let Ok(Tunnel::Refused(reply)) = tunnel.await.unwrap() else { panic!("not refused") };
     assert_eq!(reply.head.status(), 403);
     assert_eq!(text(reply.body).await, OK);
 }
@@ -428,10 +336,7 @@ async fn a_request_waits_for_a_gateway_that_comes_up() {
     let ca = Ca::new("our CA");
     let address = nobody().await;
     let channel = Channel::start(ChannelConfig::new(vec![ca.gateway_at(address)]));
-    let status = until(&channel, |status| {
-        matches!(status.state, State::Waiting { .. })
-    })
-    .await;
+    let status = until(&channel, |status| matches!(status.state, State::Waiting { .. })).await;
     assert_eq!(status.last_failure.unwrap().code(), "SC-TCP-REFUSED");
 
     let exchange = get(&channel, Replay::Never);
@@ -453,38 +358,21 @@ async fn a_request_waits_no_longer_than_it_may() {
     let ca = Ca::new("our CA");
     let wait = Duration::from_millis(50);
     let gateways = vec![ca.gateway_at(server.address)];
-    let channel = Channel::start(ChannelConfig {
-        wait,
-        ..ChannelConfig::new(gateways)
-    });
+    let channel = Channel::start(ChannelConfig { wait, ..ChannelConfig::new(gateways) });
     let failed = error(get(&channel, Replay::Never).await.unwrap());
-    let ExchangeError::NotConnected {
-        why: None,
-        retry_after: Some(_),
-    } = failed
-    else {
+    let ExchangeError::NotConnected { why: None, retry_after: Some(_) } = failed else {
         panic!("{failed}")
     };
 
     // When nothing will be tried in time, it does not wait at all.
     channel.set_gateways(vec![ca.gateway_at(nobody().await)]);
-    until(&channel, |status| {
-        matches!(status.state, State::Waiting { .. })
-    })
-    .await;
+    until(&channel, |status| matches!(status.state, State::Waiting { .. })).await;
     let failed = error(get(&channel, Replay::Never).await.unwrap());
-    let ExchangeError::NotConnected {
-        why: Some(why),
-        retry_after: Some(after),
-    } = failed
-    else {
+    let ExchangeError::NotConnected { why: Some(why), retry_after: Some(after) } = failed else {
         panic!("{failed}")
     };
     assert_eq!(why.code(), "SC-TCP-REFUSED");
-    assert!(
-        after >= Duration::from_secs(1) && after <= Duration::from_secs(2),
-        "{after:?}"
-    );
+    assert!(after >= Duration::from_secs(1) && after <= Duration::from_secs(2), "{after:?}");
 }
 
 #[tokio::test]
@@ -492,49 +380,27 @@ async fn while_off_or_stopped_a_request_fails_at_once() {
     let ca = Ca::new("our CA");
     let gateway = TestGateway::start(ca.server()).await;
     let forever = Duration::from_secs(1_000_000);
-    let config = |gateways| ChannelConfig {
-        wait: forever,
-        ..ChannelConfig::new(gateways)
-    };
+    let config = |gateways| ChannelConfig { wait: forever, ..ChannelConfig::new(gateways) };
 
     let gateways = vec![ca.gateway_at(gateway.address)];
-    let off = Channel::start(ChannelConfig {
-        connect: false,
-        ..config(gateways)
-    });
+    let off = Channel::start(ChannelConfig { connect: false, ..config(gateways) });
     let failed = error(get(&off, Replay::Never).await.unwrap());
-    let nothing = matches!(
-        failed,
-        ExchangeError::NotConnected {
-            why: None,
-            retry_after: None
-        }
-    );
+    let nothing = matches!(failed, ExchangeError::NotConnected { why: None, retry_after: None });
     assert!(nothing, "{failed}");
     off.connect();
-    until(&off, |status| {
-        matches!(status.state, State::Connected { .. })
-    })
-    .await;
+    until(&off, |status| matches!(status.state, State::Connected { .. })).await;
     off.disconnect();
     until(&off, |status| matches!(status.state, State::Off)).await;
     assert!(matches!(
         error(get(&off, Replay::Never).await.unwrap()),
-        ExchangeError::NotConnected {
-            why: None,
-            retry_after: None
-        }
+        ExchangeError::NotConnected { why: None, retry_after: None }
     ));
 
     let wrong_ca = vec![Ca::new("another CA").gateway_at(gateway.address)];
     let channel = Channel::start(config(wrong_ca));
     assert_eq!(stopped(&channel).await.code(), "SC-CERT-CA");
     let failed = error(get(&channel, Replay::Never).await.unwrap());
-    let ExchangeError::NotConnected {
-        why: Some(why),
-        retry_after: None,
-    } = failed
-    else {
+    let ExchangeError::NotConnected { why: Some(why), retry_after: None } = failed else {
         panic!("{failed}")
     };
     assert_eq!(why.code(), "SC-CERT-CA");
@@ -547,16 +413,9 @@ async fn while_off_or_stopped_a_request_fails_at_once() {
 async fn the_next_gateway_is_tried_before_waiting() {
     let ca = Ca::new("our CA");
     let gateway = TestGateway::start(ca.server()).await;
-    let dead = GatewayConfig {
-        name: "dead".into(),
-        ..ca.gateway_at(nobody().await)
-    };
+    let dead = GatewayConfig { name: "dead".into(), ..ca.gateway_at(nobody().await) };
     let good = ca.gateway_at(gateway.address);
-    let good = GatewayConfig {
-        name: "good".into(),
-        priority: 1,
-        ..good
-    };
+    let good = GatewayConfig { name: "good".into(), priority: 1, ..good };
     let channel = Channel::start(ChannelConfig::new(vec![good, dead]));
     let mut status = channel.status();
     loop {
@@ -567,10 +426,7 @@ async fn the_next_gateway_is_tried_before_waiting() {
         }
         status.changed().await.unwrap();
     }
-    assert_eq!(
-        status.borrow().last_failure.as_ref().unwrap().code(),
-        "SC-TCP-REFUSED"
-    );
+    assert_eq!(status.borrow().last_failure.as_ref().unwrap().code(), "SC-TCP-REFUSED");
 }
 
 #[tokio::test]
@@ -583,10 +439,7 @@ async fn other_gateways_take_over_and_what_runs_may_finish() {
     let mut running = first.request().await;
 
     // The same place under another name: the connection stays.
-    let renamed = GatewayConfig {
-        name: "renamed".into(),
-        ..ca.gateway_at(first.address)
-    };
+    let renamed = GatewayConfig { name: "renamed".into(), ..ca.gateway_at(first.address) };
     channel.set_gateways(vec![renamed]);
     until(
         &channel,
@@ -649,14 +502,8 @@ async fn the_last_handle_takes_the_connection_with_it() {
     request.reply.reply(ReplyHead::new(200), false).unwrap();
     let mut reply = exchange.await.unwrap().unwrap();
     drop(channel);
-    assert!(matches!(
-        reply.body.data().await,
-        Some(Err(StreamError::Lost(_)))
-    ));
-    let _ = status
-        .wait_for(|status| matches!(status.state, State::Ended))
-        .await
-        .unwrap();
+    assert!(matches!(reply.body.data().await, Some(Err(StreamError::Lost(_)))));
+    let _ = status.wait_for(|status| matches!(status.state, State::Ended)).await.unwrap();
 }
 
 /// A server that completes the handshake and then does as `then` says.
@@ -693,10 +540,7 @@ async fn an_https_server_is_recognised() {
     .await;
     let channel = Channel::start(ChannelConfig::new(vec![ca.gateway_at(server.address)]));
     let why = stopped(&channel).await;
-    assert_eq!(
-        why.to_string(),
-        "this is an HTTPS server, not a SeaCat gateway"
-    );
+    assert_eq!(why.to_string(), "this is an HTTPS server, not a SeaCat gateway");
     assert_eq!(why.code(), "SC-HTTPS-SERVER");
 }
 
@@ -706,9 +550,7 @@ async fn a_gateway_that_wants_a_certificate_is_understood_in_tls_1_3_too() {
     let ca = Ca::new("our CA");
     let mut roots = rustls::RootCertStore::empty();
     roots.add(ca.der()).unwrap();
-    let clients = WebPkiClientVerifier::builder(Arc::new(roots))
-        .build()
-        .unwrap();
+    let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
     let (chain, key) = ca.identity(&leaf("x", &[testing::HOST]));
     let tls = ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
         .with_client_cert_verifier(clients)
@@ -729,10 +571,7 @@ async fn a_server_that_answers_no_ping_is_given_up() {
     })
     .await;
     let channel = Channel::start(ChannelConfig::new(vec![ca.gateway_at(server.address)]));
-    let status = until(&channel, |status| {
-        matches!(status.state, State::Waiting { .. })
-    })
-    .await;
+    let status = until(&channel, |status| matches!(status.state, State::Waiting { .. })).await;
     assert_eq!(status.last_failure.unwrap().code(), "SC-GATEWAY-SILENT");
 }
 
@@ -743,21 +582,12 @@ async fn settings_that_cannot_be_used_stop_the_channel_until_they_can() {
     let _gateway = TestGateway::on(listener, ca.server());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
-    let trust = Trust {
-        roots: Roots::File(file.clone()),
-        pins: vec![],
-    };
-    let gateway = GatewayConfig {
-        trust,
-        ..ca.gateway_at(address)
-    };
+    let trust = Trust { roots: Roots::File(file.clone()), pins: vec![] };
+    let gateway = GatewayConfig { trust, ..ca.gateway_at(address) };
     let channel = Channel::start(ChannelConfig::new(vec![gateway]));
     assert_eq!(stopped(&channel).await.code(), "SC-GATEWAY-CONFIG");
 
     std::fs::write(&file, ca.pem()).unwrap();
     channel.connect();
-    until(&channel, |status| {
-        matches!(status.state, State::Connected { .. })
-    })
-    .await;
+    until(&channel, |status| matches!(status.state, State::Connected { .. })).await;
 }

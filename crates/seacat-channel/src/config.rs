@@ -94,10 +94,9 @@ impl GatewayConfig {
         }
         match self.port {
             0 => Err(ConfigError::Port),
-            1..1024 if self.port != DEFAULT_PORT => Ok(vec![Warning::Port {
-                port: self.port,
-                reachability: reachability(self.port),
-            }]),
+            1..1024 if self.port != DEFAULT_PORT => {
+                Ok(vec![Warning::Port { port: self.port, reachability: reachability(self.port) }])
+            }
             _ => Ok(Vec::new()),
         }
     }
@@ -109,9 +108,8 @@ impl GatewayConfig {
     }
 
     pub(crate) fn server_name(&self) -> Result<ServerName<'static>, ConfigError> {
-        ServerName::try_from(self.host.clone()).map_err(|_| ConfigError::Host {
-            host: self.host.clone(),
-        })
+        ServerName::try_from(self.host.clone())
+            .map_err(|_| ConfigError::Host { host: self.host.clone() })
     }
 }
 
@@ -165,9 +163,7 @@ impl FromStr for Pin {
             .and_then(|base64| BASE64.decode(base64).ok())
             .and_then(|bytes| bytes.try_into().ok())
             .map(Self)
-            .ok_or_else(|| ConfigError::Pin {
-                pin: text.to_owned(),
-            })
+            .ok_or_else(|| ConfigError::Pin { pin: text.to_owned() })
     }
 }
 
@@ -245,112 +241,33 @@ mod tests {
     #[test]
     fn what_validate_says() {
         let gateway = || GatewayConfig::new("gateway.example");
-        let pinned = |pin: &str| Trust {
-            pins: vec![pin.to_owned()],
-            ..Trust::default()
-        };
-        let pem = |pem: &str| Trust {
-            roots: Roots::Pem(pem.to_owned()),
-            ..Trust::default()
-        };
-        let port = |port| {
-            Ok(vec![Warning::Port {
-                port,
-                reachability: reachability(port),
-            }])
-        };
+        let pinned = |pin: &str| Trust { pins: vec![pin.to_owned()], ..Trust::default() };
+        let pem = |pem: &str| Trust { roots: Roots::Pem(pem.to_owned()), ..Trust::default() };
+        let port = |port| Ok(vec![Warning::Port { port, reachability: reachability(port) }]);
         let text = |result: Result<Vec<Warning>, ConfigError>| match result {
             Ok(warnings) => format!("ok {warnings:?}"),
             Err(error) => error.to_string(),
         };
-        let no_host = |host: &str| {
-            Err(ConfigError::Host {
-                host: host.to_owned(),
-            })
-        };
-        let no_pin = |pin: &str| {
-            Err(ConfigError::Pin {
-                pin: pin.to_owned(),
-            })
-        };
+        let no_host = |host: &str| Err(ConfigError::Host { host: host.to_owned() });
+        let no_pin = |pin: &str| Err(ConfigError::Pin { pin: pin.to_owned() });
         let cases: [(GatewayConfig, Result<Vec<Warning>, ConfigError>); 16] = [
             (gateway(), Ok(vec![])),
             (GatewayConfig::new("192.0.2.1"), Ok(vec![])),
             (GatewayConfig::new("2001:db8::1"), Ok(vec![])),
             (GatewayConfig::new(""), no_host("")),
             (GatewayConfig::new("two words"), no_host("two words")),
+            (GatewayConfig::new("https://gateway.example"), no_host("https://gateway.example")),
+            (GatewayConfig { port: 0, ..gateway() }, Err(ConfigError::Port)),
+            (GatewayConfig { port: 80, ..gateway() }, port(80)),
+            (GatewayConfig { port: 1023, ..gateway() }, port(1023)),
+            (GatewayConfig { port: 1024, ..gateway() }, Ok(vec![])),
+            (GatewayConfig { port: 8443, ..gateway() }, Ok(vec![])),
+            (GatewayConfig { trust: pinned(GOOD_PIN), ..gateway() }, Ok(vec![])),
+            (GatewayConfig { trust: pinned("sha1/AAAA"), ..gateway() }, no_pin("sha1/AAAA")),
+            (GatewayConfig { trust: pinned("sha256/AAAA"), ..gateway() }, no_pin("sha256/AAAA")),
+            (GatewayConfig { trust: pinned(&GOOD_PIN[7..]), ..gateway() }, no_pin(&GOOD_PIN[7..])),
             (
-                GatewayConfig::new("https://gateway.example"),
-                no_host("https://gateway.example"),
-            ),
-            (
-                GatewayConfig {
-                    port: 0,
-                    ..gateway()
-                },
-                Err(ConfigError::Port),
-            ),
-            (
-                GatewayConfig {
-                    port: 80,
-                    ..gateway()
-                },
-                port(80),
-            ),
-            (
-                GatewayConfig {
-                    port: 1023,
-                    ..gateway()
-                },
-                port(1023),
-            ),
-            (
-                GatewayConfig {
-                    port: 1024,
-                    ..gateway()
-                },
-                Ok(vec![]),
-            ),
-            (
-                GatewayConfig {
-                    port: 8443,
-                    ..gateway()
-                },
-                Ok(vec![]),
-            ),
-            (
-                GatewayConfig {
-                    trust: pinned(GOOD_PIN),
-                    ..gateway()
-                },
-                Ok(vec![]),
-            ),
-            (
-                GatewayConfig {
-                    trust: pinned("sha1/AAAA"),
-                    ..gateway()
-                },
-                no_pin("sha1/AAAA"),
-            ),
-            (
-                GatewayConfig {
-                    trust: pinned("sha256/AAAA"),
-                    ..gateway()
-                },
-                no_pin("sha256/AAAA"),
-            ),
-            (
-                GatewayConfig {
-                    trust: pinned(&GOOD_PIN[7..]),
-                    ..gateway()
-                },
-                no_pin(&GOOD_PIN[7..]),
-            ),
-            (
-                GatewayConfig {
-                    trust: pem("hello"),
-                    ..gateway()
-                },
+                GatewayConfig { trust: pem("hello"), ..gateway() },
                 Err(ConfigError::Pem("no certificate in it".to_owned())),
             ),
         ];

@@ -46,13 +46,9 @@ pub(crate) async fn dial(
     let mut furthest = None;
     match timeout(DIAL_LIMIT, try_all(gateway, transport, &mut furthest)).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(further(
-            furthest,
-            Failure::TimedOut {
-                stage: Stage::Dial,
-                limit: DIAL_LIMIT,
-            },
-        )),
+        Err(_) => {
+            Err(further(furthest, Failure::TimedOut { stage: Stage::Dial, limit: DIAL_LIMIT }))
+        }
     }
 }
 
@@ -68,19 +64,14 @@ async fn try_all(
                 Ok(Ok(secured)) => return Ok(Dialled { secured, address }),
                 Ok(Err(failure)) if failure.is_permanent() => return Err(failure),
                 Ok(Err(failure)) => failure,
-                Err(_) => Failure::TimedOut {
-                    stage: Stage::Tls,
-                    limit: TLS_LIMIT,
-                },
+                Err(_) => Failure::TimedOut { stage: Stage::Tls, limit: TLS_LIMIT },
             },
             Err(error) => Failure::from_tcp(address, &error),
         };
         tracing::debug!(gateway = gateway.name, %address, %failure, "address failed");
         *furthest = Some(further(furthest.take(), failure));
     }
-    let nobody = || Failure::NoSuchHost {
-        host: gateway.host.clone(),
-    };
+    let nobody = || Failure::NoSuchHost { host: gateway.host.clone() };
     Err(furthest.take().unwrap_or_else(nobody))
 }
 
@@ -92,9 +83,7 @@ fn further(best: Option<Failure>, failure: Failure) -> Failure {
 }
 
 async fn addresses(gateway: &GatewayConfig) -> Result<Vec<SocketAddr>, Failure> {
-    let literal = gateway
-        .address
-        .or_else(|| gateway.host.parse::<IpAddr>().ok());
+    let literal = gateway.address.or_else(|| gateway.host.parse::<IpAddr>().ok());
     if let Some(ip) = literal {
         return Ok(vec![SocketAddr::new(ip, gateway.port)]);
     }
@@ -118,9 +107,8 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 /// 8305 section 4). Each address once.
 fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let prefers_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (mut turn, mut other): (VecDeque<_>, VecDeque<_>) = addresses
-        .into_iter()
-        .partition(|address| address.is_ipv6() == prefers_v6);
+    let (mut turn, mut other): (VecDeque<_>, VecDeque<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == prefers_v6);
     let mut order = VecDeque::with_capacity(turn.len() + other.len());
     while let Some(address) = turn.pop_front().or_else(|| other.pop_front()) {
         if !order.contains(&address) {
@@ -152,11 +140,7 @@ where
     F: Future<Output = io::Result<T>> + Send + 'static,
 {
     fn new(queue: VecDeque<SocketAddr>, connect: C) -> Self {
-        Self {
-            connect,
-            queue,
-            running: Vec::new(),
-        }
+        Self { connect, queue, running: Vec::new() }
     }
 
     /// The next outcome; `None` when every address has had one.
@@ -185,10 +169,7 @@ where
 
     fn start_next(&mut self) -> Option<()> {
         let address = self.queue.pop_front()?;
-        self.running.push(Attempt {
-            address,
-            outcome: Box::pin((self.connect)(address)),
-        });
+        self.running.push(Attempt { address, outcome: Box::pin((self.connect)(address)) });
         Some(())
     }
 }

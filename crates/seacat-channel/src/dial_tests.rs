@@ -22,19 +22,12 @@ fn families_take_turns() {
         (&[V4_A], &[V4_A]),
         (&[V6_A, V6_B, V4_A, V4_B], &[V6_A, V4_A, V6_B, V4_B]),
         (&[V4_A, V4_B, V6_A], &[V4_A, V6_A, V4_B]),
-        (
-            &[V6_A, V6_B, "2001:db8::c", V4_A],
-            &[V6_A, V4_A, V6_B, "2001:db8::c"],
-        ),
+        (&[V6_A, V6_B, "2001:db8::c", V4_A], &[V6_A, V4_A, V6_B, "2001:db8::c"]),
         (&[V4_A, V4_A, V6_A, V4_A], &[V4_A, V6_A]),
     ];
     for (given, expected) in cases {
         let order = interleave(given.iter().map(|ip| at(ip)).collect());
-        assert_eq!(
-            order,
-            expected.iter().map(|ip| at(ip)).collect::<Vec<_>>(),
-            "{given:?}"
-        );
+        assert_eq!(order, expected.iter().map(|ip| at(ip)).collect::<Vec<_>>(), "{given:?}");
     }
 }
 
@@ -49,19 +42,13 @@ async fn run(behaviours: &'static [Behaviour], wins: usize) -> (Vec<String>, Vec
     let log = starts.clone();
     let connect = move |address: SocketAddr| {
         let (name, behaviour) = *behaviours.iter().find(|(ip, _)| at(ip) == address).unwrap();
-        log.lock()
-            .unwrap()
-            .push(format!("{name} {}", begin.elapsed().as_millis()));
+        log.lock().unwrap().push(format!("{name} {}", begin.elapsed().as_millis()));
         async move {
             let Some((delay, accepts)) = behaviour else {
                 return std::future::pending().await;
             };
             sleep(Duration::from_millis(delay)).await;
-            if accepts {
-                Ok(())
-            } else {
-                Err(io::ErrorKind::ConnectionRefused.into())
-            }
+            if accepts { Ok(()) } else { Err(io::ErrorKind::ConnectionRefused.into()) }
         }
     };
     let mut race = Race::new(behaviours.iter().map(|(ip, _)| at(ip)).collect(), connect);
@@ -73,11 +60,7 @@ async fn run(behaviours: &'static [Behaviour], wins: usize) -> (Vec<String>, Vec
         };
         won += usize::from(outcome.is_ok());
         let word = if outcome.is_ok() { "ok" } else { "no" };
-        outcomes.push(format!(
-            "{} {word} {}",
-            address.ip(),
-            begin.elapsed().as_millis()
-        ));
+        outcomes.push(format!("{} {word} {}", address.ip(), begin.elapsed().as_millis()));
     }
     let starts = starts.lock().unwrap().clone();
     (starts, outcomes)
@@ -93,10 +76,7 @@ async fn the_first_address_wins_when_it_is_quick() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_address_has_a_quarter_of_a_second() {
     let (starts, outcomes) = run(&[(V6_A, None), (V4_A, None), (V6_B, Some((10, true)))], 1).await;
-    assert_eq!(
-        starts,
-        ["2001:db8::a 0", "192.0.2.1 250", "2001:db8::b 500"]
-    );
+    assert_eq!(starts, ["2001:db8::a 0", "192.0.2.1 250", "2001:db8::b 500"]);
     assert_eq!(outcomes, ["2001:db8::b ok 510"]);
 }
 
@@ -116,51 +96,20 @@ async fn a_refusal_starts_the_next_at_once() {
 #[tokio::test(start_paused = true)]
 async fn after_a_win_the_others_can_be_had_again() {
     // The winner's TLS failed, say: who was stopped is tried again, in the old order.
-    let behaviours: &[Behaviour] = &[
-        (V6_A, Some((400, true))),
-        (V4_A, Some((10, true))),
-        (V6_B, Some((1, false))),
-    ];
+    let behaviours: &[Behaviour] =
+        &[(V6_A, Some((400, true))), (V4_A, Some((10, true))), (V6_B, Some((1, false)))];
     let (starts, outcomes) = run(behaviours, 9).await;
-    assert_eq!(
-        starts,
-        [
-            "2001:db8::a 0",
-            "192.0.2.1 250",
-            "2001:db8::a 260",
-            "2001:db8::b 510"
-        ]
-    );
-    assert_eq!(
-        outcomes,
-        [
-            "192.0.2.1 ok 260",
-            "2001:db8::b no 511",
-            "2001:db8::a ok 660"
-        ]
-    );
+    assert_eq!(starts, ["2001:db8::a 0", "192.0.2.1 250", "2001:db8::a 260", "2001:db8::b 510"]);
+    assert_eq!(outcomes, ["192.0.2.1 ok 260", "2001:db8::b no 511", "2001:db8::a ok 660"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_address_has_its_outcome() {
-    let behaviours: &[Behaviour] = &[
-        (V6_A, Some((700, false))),
-        (V4_A, Some((10, false))),
-        (V6_B, Some((10, false))),
-    ];
+    let behaviours: &[Behaviour] =
+        &[(V6_A, Some((700, false))), (V4_A, Some((10, false))), (V6_B, Some((10, false)))];
     let (starts, outcomes) = run(behaviours, 1).await;
-    assert_eq!(
-        starts,
-        ["2001:db8::a 0", "192.0.2.1 250", "2001:db8::b 260"]
-    );
-    assert_eq!(
-        outcomes,
-        [
-            "192.0.2.1 no 260",
-            "2001:db8::b no 270",
-            "2001:db8::a no 700"
-        ]
-    );
+    assert_eq!(starts, ["2001:db8::a 0", "192.0.2.1 250", "2001:db8::b 260"]);
+    assert_eq!(outcomes, ["192.0.2.1 no 260", "2001:db8::b no 270", "2001:db8::a no 700"]);
 }
 
 /// Dials and gives the failure's code and text.
@@ -205,11 +154,7 @@ async fn what_certificates_do_to_a_dial() {
     let (ours, theirs) = (Ca::new("our CA"), Ca::new("Interceptor Inc."));
     let good = || leaf("x", &["gateway.example"]);
     let cases = [
-        (
-            &theirs,
-            good(),
-            "SC-CERT-CA: the certificate was issued by \"CN=Interceptor Inc.\"",
-        ),
+        (&theirs, good(), "SC-CERT-CA: the certificate was issued by \"CN=Interceptor Inc.\""),
         (
             &ours,
             leaf("x", &["other.example"]),
@@ -230,10 +175,7 @@ async fn what_certificates_do_to_a_dial() {
         for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
             let (chain, key) = ca.identity(&params);
             let builder = ServerConfig::builder_with_protocol_versions(&[version]);
-            let tls = builder
-                .with_no_client_auth()
-                .with_single_cert(chain, key)
-                .unwrap();
+            let tls = builder.with_no_client_auth().with_single_cert(chain, key).unwrap();
             let failure = tls_failure(&ours, tls).await;
             assert!(failure.starts_with(expected), "{version:?}: {failure}");
         }
@@ -248,12 +190,8 @@ async fn a_server_with_other_suites_and_one_that_wants_a_certificate_are_told_ap
 
     // Suites for RSA only, and a key that is not RSA: nothing is left in common.
     let mut provider = rustls::crypto::ring::default_provider();
-    provider
-        .cipher_suites
-        .retain(|suite| format!("{:?}", suite.suite()).contains("RSA_WITH_AES"));
-    provider
-        .cipher_suites
-        .retain(|suite| !format!("{:?}", suite.suite()).contains("ECDSA"));
+    provider.cipher_suites.retain(|suite| format!("{:?}", suite.suite()).contains("RSA_WITH_AES"));
+    provider.cipher_suites.retain(|suite| !format!("{:?}", suite.suite()).contains("ECDSA"));
     assert!(!provider.cipher_suites.is_empty());
     let tls = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS12])
@@ -266,9 +204,7 @@ async fn a_server_with_other_suites_and_one_that_wants_a_certificate_are_told_ap
 
     let mut roots = rustls::RootCertStore::empty();
     roots.add(ours.der()).unwrap();
-    let clients = WebPkiClientVerifier::builder(Arc::new(roots))
-        .build()
-        .unwrap();
+    let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
     let tls = ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS12])
         .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
@@ -280,10 +216,7 @@ async fn a_server_with_other_suites_and_one_that_wants_a_certificate_are_told_ap
 #[tokio::test]
 async fn what_other_servers_say() {
     let cases: &[(&[u8], &str)] = &[
-        (
-            b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
-            "SC-NOT-TLS",
-        ),
+        (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "SC-NOT-TLS"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "SC-NOT-TLS"),
         // Fatal alerts: handshake_failure, protocol_version, insufficient_security, internal_error.
         (&[0x15, 3, 3, 0, 2, 2, 40], "SC-TLS-SUITE"),
@@ -302,10 +235,7 @@ async fn what_other_servers_say() {
 async fn a_closed_port_refuses() {
     let address = nobody().await;
     let failure = failure(&Ca::new("ours").gateway_at(address)).await;
-    assert_eq!(
-        failure,
-        format!("SC-TCP-REFUSED: {address} refused the connection")
-    );
+    assert_eq!(failure, format!("SC-TCP-REFUSED: {address} refused the connection"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,10 +247,7 @@ async fn a_silent_server_is_given_up() {
     .await;
     let begin = Instant::now();
     let failure = failure(&Ca::new("ours").gateway_at(server.address)).await;
-    assert_eq!(
-        failure,
-        "SC-TIMED-OUT: the TLS handshake took longer than 8 s"
-    );
+    assert_eq!(failure, "SC-TIMED-OUT: the TLS handshake took longer than 8 s");
     assert_eq!(begin.elapsed().as_secs(), 8);
 }
 
@@ -339,22 +266,10 @@ async fn a_name_that_cannot_exist() {
 async fn of_many_failures_the_furthest_is_told() {
     let refused = || Failure::Refused { address: at(V4_A) };
     let unreachable = || Failure::Unreachable { address: at(V6_A) };
-    assert_eq!(
-        further(Some(unreachable()), refused()).code(),
-        "SC-TCP-REFUSED"
-    );
-    assert_eq!(
-        further(Some(refused()), unreachable()).code(),
-        "SC-TCP-REFUSED"
-    );
-    assert_eq!(
-        further(Some(refused()), Failure::HungUp).code(),
-        "SC-TLS-HUNG-UP"
-    );
-    assert_eq!(
-        further(Some(Failure::NotTls), Failure::HungUp).code(),
-        "SC-NOT-TLS"
-    );
+    assert_eq!(further(Some(unreachable()), refused()).code(), "SC-TCP-REFUSED");
+    assert_eq!(further(Some(refused()), unreachable()).code(), "SC-TCP-REFUSED");
+    assert_eq!(further(Some(refused()), Failure::HungUp).code(), "SC-TLS-HUNG-UP");
+    assert_eq!(further(Some(Failure::NotTls), Failure::HungUp).code(), "SC-NOT-TLS");
 }
 
 #[tokio::test]
@@ -370,16 +285,10 @@ async fn a_good_gateway_is_dialled_and_described() {
     })
     .await;
     let gateway = ca.gateway_at(server.address);
-    let dialled = dial(&gateway, &Transport::new(&gateway).unwrap())
-        .await
-        .unwrap();
+    let dialled = dial(&gateway, &Transport::new(&gateway).unwrap()).await.unwrap();
     assert_eq!(dialled.address, server.address);
     assert_eq!(dialled.secured.tls.version, "TLS 1.3");
     assert_eq!(dialled.secured.tls.issuer, "CN=our CA");
-    assert!(
-        dialled.secured.tls.suite.starts_with("TLS13_"),
-        "{:?}",
-        dialled.secured.tls
-    );
+    assert!(dialled.secured.tls.suite.starts_with("TLS13_"), "{:?}", dialled.secured.tls);
     assert!(dialled.secured.tcp.nodelay().unwrap());
 }

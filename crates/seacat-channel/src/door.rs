@@ -16,10 +16,7 @@ pub(crate) enum Door {
     Open { link: Link, generation: u64 },
     /// There is none yet. `next`: nothing is being tried before then, and something is then if
     /// somebody asks.
-    Soon {
-        next: Option<Instant>,
-        why: Option<Failure>,
-    },
+    Soon { next: Option<Instant>, why: Option<Failure> },
     /// There will be none until a human acts.
     Shut { why: Option<Failure> },
     /// There will be none at all.
@@ -40,9 +37,7 @@ impl Door {
             }
             // The one that failed us; the driver is about to notice.
             Self::Open { .. } => None,
-            Self::Soon {
-                next: Some(next), ..
-            } if *next >= deadline => Some(Err(self.closed())),
+            Self::Soon { next: Some(next), .. } if *next >= deadline => Some(Err(self.closed())),
             Self::Soon { .. } => None,
             Self::Shut { .. } | Self::Draining => Some(Err(self.closed())),
         }
@@ -52,22 +47,17 @@ impl Door {
     pub(crate) fn closed(&self) -> ExchangeError {
         match self {
             Self::Draining => ExchangeError::Draining,
-            Self::Shut { why } => ExchangeError::NotConnected {
-                why: why.clone(),
-                retry_after: None,
-            },
+            Self::Shut { why } => {
+                ExchangeError::NotConnected { why: why.clone(), retry_after: None }
+            }
             Self::Soon { next, why } => {
                 let wait = next.map_or(SHORTEST, |next| next.saturating_duration_since(now()));
                 let retry_after = Some(wait.max(SHORTEST));
-                ExchangeError::NotConnected {
-                    why: why.clone(),
-                    retry_after,
-                }
+                ExchangeError::NotConnected { why: why.clone(), retry_after }
             }
-            Self::Open { .. } => ExchangeError::NotConnected {
-                why: None,
-                retry_after: Some(SHORTEST),
-            },
+            Self::Open { .. } => {
+                ExchangeError::NotConnected { why: None, retry_after: Some(SHORTEST) }
+            }
         }
     }
 }

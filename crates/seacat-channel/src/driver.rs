@@ -102,16 +102,10 @@ impl Driver {
         status: watch::Sender<Status>,
     ) -> Self {
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
-        let fulfilled = Wishes {
-            connect: false,
-            ..wishes.borrow().clone()
-        };
+        let fulfilled = Wishes { connect: false, ..wishes.borrow().clone() };
         Self {
             machine: Machine::new(ranks(&config.gateways), seed),
-            link_config: LinkConfig {
-                proto: config.proto,
-                ..LinkConfig::client()
-            },
+            link_config: LinkConfig { proto: config.proto, ..LinkConfig::client() },
             gateways: fulfilled.gateways.clone(),
             transports: HashMap::new(),
             wishes,
@@ -142,11 +136,7 @@ impl Driver {
         }
         // Nothing new is taken from here on, but who is leaving may finish.
         self.door.send_replace(Door::Draining);
-        let until = self
-            .fulfilled
-            .drain_until
-            .unwrap_or_else(now)
-            .max(now() + CLOSE_LIMIT);
+        let until = self.fulfilled.drain_until.unwrap_or_else(now).max(now() + CLOSE_LIMIT);
         let all_gone = async { while self.leaving.join_next().await.is_some() {} };
         let _ = tokio::time::timeout_at(until.into(), all_gone).await;
         self.publish();
@@ -184,11 +174,7 @@ impl Driver {
         if wishes.networks != before.networks {
             self.step(Input::NetworkChanged);
         }
-        if self
-            .live
-            .as_ref()
-            .is_some_and(|live| live.generation == wishes.spent)
-        {
+        if self.live.as_ref().is_some_and(|live| live.generation == wishes.spent) {
             self.step(Input::Spent);
         }
         let nudged = wishes.nudges != before.nudges;
@@ -295,33 +281,20 @@ impl Driver {
         let state = self.state();
         let health = self.live.as_ref().map(|live| live.link.health());
         let last_failure = self.machine.last_failure().cloned();
-        let before = self.status.send_replace(Status {
-            state,
-            health,
-            last_failure,
-        });
+        let before = self.status.send_replace(Status { state, health, last_failure });
         self.announce(&before.state);
     }
 
     fn door(&self) -> Door {
         match (self.machine.phase(), &self.live) {
             (Phase::Off, _) => Door::Shut { why: None },
-            (Phase::Stopped { why }, _) => Door::Shut {
-                why: Some(why.clone()),
-            },
+            (Phase::Stopped { why }, _) => Door::Shut { why: Some(why.clone()) },
             (Phase::Draining { .. } | Phase::Ended, _) => Door::Draining,
-            (Phase::Waiting { soonest, why, .. }, _) => Door::Soon {
-                next: Some(*soonest),
-                why: Some(why.clone()),
-            },
-            (_, Some(live)) => Door::Open {
-                link: live.link.clone(),
-                generation: live.generation,
-            },
-            (_, None) => Door::Soon {
-                next: None,
-                why: self.machine.last_failure().cloned(),
-            },
+            (Phase::Waiting { soonest, why, .. }, _) => {
+                Door::Soon { next: Some(*soonest), why: Some(why.clone()) }
+            }
+            (_, Some(live)) => Door::Open { link: live.link.clone(), generation: live.generation },
+            (_, None) => Door::Soon { next: None, why: self.machine.last_failure().cloned() },
         }
     }
 
@@ -340,14 +313,10 @@ impl Driver {
                 | Phase::Proving { gateway, .. }
                 | Phase::Connected { gateway, .. },
                 _,
-            ) => State::Connecting {
-                gateway: name(*gateway),
-                attempt: self.machine.attempt(),
-            },
-            (Phase::Waiting { until, why, .. }, _) => State::Waiting {
-                until: *until,
-                why: why.clone(),
-            },
+            ) => State::Connecting { gateway: name(*gateway), attempt: self.machine.attempt() },
+            (Phase::Waiting { until, why, .. }, _) => {
+                State::Waiting { until: *until, why: why.clone() }
+            }
             (Phase::Stopped { why }, _) => State::Stopped { why: why.clone() },
             (Phase::Draining { .. }, _) => State::Draining,
             (Phase::Ended, _) => State::Ended,
@@ -361,12 +330,7 @@ impl Driver {
             return;
         }
         match &status.state {
-            State::Connected {
-                gateway,
-                address,
-                tls,
-                ..
-            } => {
+            State::Connected { gateway, address, tls, .. } => {
                 tracing::info!(gateway, %address, tls = tls.version, suite = tls.suite, "connected");
             }
             State::Waiting { until, why } => {
@@ -408,10 +372,7 @@ async fn ready<F: Future + Unpin>(future: Option<&mut F>) -> F::Output {
 }
 
 fn ranks(gateways: &[GatewayConfig]) -> Vec<Rank> {
-    let rank = |it: &GatewayConfig| Rank {
-        priority: it.priority,
-        weight: it.weight,
-    };
+    let rank = |it: &GatewayConfig| Rank { priority: it.priority, weight: it.weight };
     gateways.iter().map(rank).collect()
 }
 

@@ -159,22 +159,10 @@ impl Channel {
         let mut upload = body.map(Upload::new);
         let bare = upload.is_none();
         let answered = self.attempt_twice(head, bare, &mut upload, replay).await?;
-        let Answered {
-            head,
-            send,
-            recv,
-            timings,
-        } = answered;
+        let Answered { head, send, recv, timings } = answered;
         let rest = upload.filter(|upload| !upload.over);
         let upload = rest.map(|rest| Task::spawn(rest.finish(send)));
-        Ok(Reply {
-            head,
-            body: ReplyBody {
-                recv,
-                _upload: upload,
-            },
-            timings,
-        })
+        Ok(Reply { head, body: ReplyBody { recv, _upload: upload }, timings })
     }
 
     /// Sends a request whose stream becomes a tunnel if `ok` accepts the status of the reply
@@ -188,28 +176,14 @@ impl Channel {
         ok: fn(u16) -> bool,
     ) -> Result<Tunnel, ExchangeError> {
         let no_upload = &mut None::<Upload<NoBody>>;
-        let answered = self
-            .attempt_twice(head, false, no_upload, Replay::Never)
-            .await?;
-        let Answered {
-            head,
-            mut send,
-            recv,
-            timings,
-        } = answered;
+        let answered = self.attempt_twice(head, false, no_upload, Replay::Never).await?;
+        let Answered { head, mut send, recv, timings } = answered;
         if ok(head.status()) {
             return Ok(Tunnel::Open(head, Duplex::new(send, recv), timings));
         }
         // Nothing will be said on it. If the stream is over already, so much the better.
         let _ = send.finish();
-        Ok(Tunnel::Refused(Reply {
-            head,
-            body: ReplyBody {
-                recv,
-                _upload: None,
-            },
-            timings,
-        }))
+        Ok(Tunnel::Refused(Reply { head, body: ReplyBody { recv, _upload: None }, timings }))
     }
 
     /// The retry rule.
@@ -232,18 +206,8 @@ impl Channel {
                     return Err(ExchangeError::BadReply(head.status()));
                 }
                 Ok(head) => {
-                    let timings = Timings {
-                        arrived,
-                        sent,
-                        first_byte: now(),
-                        resent,
-                    };
-                    return Ok(Answered {
-                        head,
-                        send,
-                        recv,
-                        timings,
-                    });
+                    let timings = Timings { arrived, sent, first_byte: now(), resent };
+                    return Ok(Answered { head, send, recv, timings });
                 }
                 Err(AttemptError::Body(error)) => return Err(ExchangeError::Body(error)),
                 Err(AttemptError::Stream(error)) => error,
@@ -336,10 +300,9 @@ fn verdict(error: StreamError, sent_body: bool) -> ExchangeError {
         StreamError::Reset(reason) => ExchangeError::Reset(reason),
         StreamError::Lost(cause) => ExchangeError::Lost { cause, sent_body },
         StreamError::TooManyStreams => ExchangeError::Busy,
-        StreamError::Draining | StreamError::Closed | StreamError::Stalled => ExchangeError::Lost {
-            cause: Closed::Local,
-            sent_body,
-        },
+        StreamError::Draining | StreamError::Closed | StreamError::Stalled => {
+            ExchangeError::Lost { cause: Closed::Local, sent_body }
+        }
     }
 }
 

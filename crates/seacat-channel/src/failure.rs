@@ -241,10 +241,7 @@ impl Failure {
     pub(crate) fn reach(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::Other(_) => 0,
-            Self::TimedOut {
-                stage: Stage::Dial | Stage::Tcp,
-                ..
-            } => 1,
+            Self::TimedOut { stage: Stage::Dial | Stage::Tcp, .. } => 1,
             Self::Refused { .. } => 2,
             _ => 3,
         }
@@ -260,10 +257,9 @@ impl Failure {
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown
             | io::ErrorKind::AddrNotAvailable => Self::Unreachable { address },
-            io::ErrorKind::TimedOut => Self::TimedOut {
-                stage: Stage::Tcp,
-                limit: crate::dial::DIAL_LIMIT,
-            },
+            io::ErrorKind::TimedOut => {
+                Self::TimedOut { stage: Stage::Tcp, limit: crate::dial::DIAL_LIMIT }
+            }
             _ => Self::Other(format!("connecting to {address}: {error}")),
         }
     }
@@ -319,9 +315,7 @@ impl Failure {
             | Alert::CertificateUnknown
             | Alert::UnknownCA
             | Alert::AccessDenied
-            | Alert::CertificateRequired => Self::ClientCertRefused {
-                alert: format!("{alert:?}"),
-            },
+            | Alert::CertificateRequired => Self::ClientCertRefused { alert: format!("{alert:?}") },
             Alert::UnrecognisedName => {
                 Self::BadConfig("the gateway does not know the name it was called by".into())
             }
@@ -336,18 +330,16 @@ impl Failure {
                 .downcast_ref::<Self>()
                 .cloned()
                 .unwrap_or_else(|| Self::BadCertificate(inner.to_string())),
-            CertificateError::ExpiredContext { not_after, .. } => Self::Expired {
-                not_after: day(*not_after),
-            },
-            CertificateError::Expired => Self::Expired {
-                not_after: "an unknown day".into(),
-            },
-            CertificateError::NotValidYetContext { not_before, .. } => Self::NotYetValid {
-                not_before: day(*not_before),
-            },
-            CertificateError::NotValidYet => Self::NotYetValid {
-                not_before: "an unknown day".into(),
-            },
+            CertificateError::ExpiredContext { not_after, .. } => {
+                Self::Expired { not_after: day(*not_after) }
+            }
+            CertificateError::Expired => Self::Expired { not_after: "an unknown day".into() },
+            CertificateError::NotValidYetContext { not_before, .. } => {
+                Self::NotYetValid { not_before: day(*not_before) }
+            }
+            CertificateError::NotValidYet => {
+                Self::NotYetValid { not_before: "an unknown day".into() }
+            }
             other => Self::BadCertificate(other.to_string()),
         }
     }
@@ -388,23 +380,14 @@ fn day(time: UnixTime) -> String {
         .map(|time| time.to_datetime());
     match date {
         Some(date) => {
-            format!(
-                "{:04}-{:02}-{:02}",
-                date.year(),
-                u8::from(date.month()),
-                date.day()
-            )
+            format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())
         }
         None => "a day beyond the calendar".to_owned(),
     }
 }
 
 fn or_nobody(names: &[String]) -> String {
-    if names.is_empty() {
-        "nobody".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
 }
 
 #[cfg(test)]

@@ -7,69 +7,25 @@ fn what_tls_errors_mean() {
     use rustls::{Error, InvalidMessage};
     let alert = Error::AlertReceived;
     let cases = [
-        (
-            alert(AlertDescription::HandshakeFailure),
-            false,
-            "SC-TLS-SUITE",
-        ),
-        (
-            alert(AlertDescription::HandshakeFailure),
-            true,
-            "SC-CLIENT-CERT",
-        ),
-        (
-            alert(AlertDescription::CertificateRequired),
-            true,
-            "SC-CLIENT-CERT",
-        ),
-        (
-            alert(AlertDescription::CertificateRevoked),
-            true,
-            "SC-CLIENT-CERT",
-        ),
+        (alert(AlertDescription::HandshakeFailure), false, "SC-TLS-SUITE"),
+        (alert(AlertDescription::HandshakeFailure), true, "SC-CLIENT-CERT"),
+        (alert(AlertDescription::CertificateRequired), true, "SC-CLIENT-CERT"),
+        (alert(AlertDescription::CertificateRevoked), true, "SC-CLIENT-CERT"),
         (alert(AlertDescription::UnknownCA), true, "SC-CLIENT-CERT"),
-        (
-            alert(AlertDescription::ProtocolVersion),
-            false,
-            "SC-TLS-VERSION",
-        ),
-        (
-            alert(AlertDescription::UnrecognisedName),
-            false,
-            "SC-GATEWAY-CONFIG",
-        ),
+        (alert(AlertDescription::ProtocolVersion), false, "SC-TLS-VERSION"),
+        (alert(AlertDescription::UnrecognisedName), false, "SC-GATEWAY-CONFIG"),
         (alert(AlertDescription::InternalError), true, "SC-TLS"),
-        (
-            PeerIncompatible::ServerDoesNotSupportTls12Or13.into(),
-            false,
-            "SC-TLS-VERSION",
-        ),
-        (
-            PeerIncompatible::NoCipherSuitesInCommon.into(),
-            false,
-            "SC-TLS-SUITE",
-        ),
-        (
-            InvalidMessage::InvalidContentType.into(),
-            false,
-            "SC-NOT-TLS",
-        ),
+        (PeerIncompatible::ServerDoesNotSupportTls12Or13.into(), false, "SC-TLS-VERSION"),
+        (PeerIncompatible::NoCipherSuitesInCommon.into(), false, "SC-TLS-SUITE"),
+        (InvalidMessage::InvalidContentType.into(), false, "SC-NOT-TLS"),
         (InvalidMessage::InvalidContentType.into(), true, "SC-TLS"),
         (CertificateError::Revoked.into(), true, "SC-CERT-BAD"),
         (CertificateError::Expired.into(), true, "SC-CERT-EXPIRED"),
-        (
-            CertificateError::NotValidYet.into(),
-            true,
-            "SC-CERT-NOT-YET",
-        ),
+        (CertificateError::NotValidYet.into(), true, "SC-CERT-NOT-YET"),
         (Error::DecryptError, true, "SC-TLS"),
     ];
     for (error, hello, code) in cases {
-        assert_eq!(
-            Failure::from_tls(&error, hello).code(),
-            code,
-            "{error:?}, {hello}"
-        );
+        assert_eq!(Failure::from_tls(&error, hello).code(), code, "{error:?}, {hello}");
     }
 }
 
@@ -79,22 +35,10 @@ fn what_the_end_of_a_connection_means() {
     let cases = [
         (Closed::Peer, "SC-CONNECTION-LOST", false),
         (Closed::Truncated, "SC-CONNECTION-LOST", false),
-        (
-            Closed::Protocol(ConnectionError::Dead),
-            "SC-CONNECTION-LOST",
-            false,
-        ),
-        (
-            Closed::Protocol(ConnectionError::HttpServer),
-            "SC-HTTPS-SERVER",
-            true,
-        ),
+        (Closed::Protocol(ConnectionError::Dead), "SC-CONNECTION-LOST", false),
+        (Closed::Protocol(ConnectionError::HttpServer), "SC-HTTPS-SERVER", true),
         (Closed::Tls(revoked), "SC-CLIENT-CERT", true),
-        (
-            Closed::Tls(rustls::Error::DecryptError),
-            "SC-CONNECTION-LOST",
-            false,
-        ),
+        (Closed::Tls(rustls::Error::DecryptError), "SC-CONNECTION-LOST", false),
     ];
     for (closed, code, permanent) in cases {
         let failure = Failure::from_closed(closed);
@@ -115,19 +59,12 @@ fn what_socket_and_resolver_errors_mean() {
         (Kind::OutOfMemory, "SC-OTHER"),
     ];
     for (kind, code) in cases {
-        assert_eq!(
-            Failure::from_tcp(address, &kind.into()).code(),
-            code,
-            "{kind:?}"
-        );
+        assert_eq!(Failure::from_tcp(address, &kind.into()).code(), code, "{kind:?}");
     }
     let lookup = "failed to lookup address information:";
     let cases = [
         ("Name or service not known", "SC-NO-SUCH-HOST"),
-        (
-            "nodename nor servname provided, or not known",
-            "SC-NO-SUCH-HOST",
-        ),
+        ("nodename nor servname provided, or not known", "SC-NO-SUCH-HOST"),
         ("Temporary failure in name resolution", "SC-DNS"),
         ("Try again", "SC-DNS"),
     ];

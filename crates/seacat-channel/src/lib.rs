@@ -84,30 +84,16 @@ impl Channel {
         });
         // What is seen before the driver has run for the first time.
         let first = if config.connect {
-            Door::Soon {
-                next: None,
-                why: None,
-            }
+            Door::Soon { next: None, why: None }
         } else {
             Door::Shut { why: None }
         };
         let (door_sender, door) = watch::channel(first);
-        let off = Status {
-            state: State::Off,
-            health: None,
-            last_failure: None,
-        };
+        let off = Status { state: State::Off, health: None, last_failure: None };
         let (status_sender, status) = watch::channel(off);
         let wait = config.wait;
         tokio::spawn(Driver::new(config, wished, door_sender, status_sender).run());
-        Self {
-            inner: Arc::new(Inner {
-                wishes,
-                door,
-                status,
-                wait,
-            }),
-        }
+        Self { inner: Arc::new(Inner { wishes, door, status, wait }) }
     }
 
     /// Wishes to be connected, now: the back-off starts again, a channel that had stopped tries
@@ -121,9 +107,7 @@ impl Channel {
 
     /// Wishes not to be connected. What runs is lost.
     pub fn disconnect(&self) {
-        self.inner
-            .wishes
-            .send_modify(|wishes| wishes.connect = false);
+        self.inner.wishes.send_modify(|wishes| wishes.connect = false);
     }
 
     /// The computer woke up or has another network: as [`Channel::connect`], unless the channel is
@@ -135,9 +119,7 @@ impl Channel {
     /// Replaces the list of gateways. A connection to one that is still in it, with the same host,
     /// port, address and trust, stays; another is let go of, and what runs on it may finish.
     pub fn set_gateways(&self, gateways: Vec<GatewayConfig>) {
-        self.inner
-            .wishes
-            .send_modify(|wishes| wishes.gateways = Arc::new(gateways));
+        self.inner.wishes.send_modify(|wishes| wishes.gateways = Arc::new(gateways));
     }
 
     /// Takes nothing new, waits for what runs, but no longer than `deadline` (and the moment that
@@ -150,9 +132,7 @@ impl Channel {
         });
         let mut status = self.inner.status.clone();
         // An error means that the driver is gone, which is just as well.
-        let _ = status
-            .wait_for(|status| matches!(status.state, State::Ended))
-            .await;
+        let _ = status.wait_for(|status| matches!(status.state, State::Ended)).await;
     }
 
     /// Where the channel is, and a way to wait until that changes.

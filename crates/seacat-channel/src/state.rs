@@ -48,11 +48,7 @@ pub(crate) enum Phase {
     /// The gateway has answered a PING.
     Connected { gateway: usize, since: Instant },
     /// Every gateway has failed; the next round begins then, or at `soonest` if somebody asks.
-    Waiting {
-        soonest: Instant,
-        until: Instant,
-        why: Failure,
-    },
+    Waiting { soonest: Instant, until: Instant, why: Failure },
     /// Every gateway has failed for good; a human must change something.
     Stopped { why: Failure },
     /// What runs may finish until then; nothing new is taken.
@@ -74,10 +70,7 @@ pub(crate) enum Input {
     NetworkChanged,
     /// The list of gateways is another one; `keep` is where the one in use stands in it, unless
     /// it is gone or has changed.
-    Gateways {
-        list: Vec<Rank>,
-        keep: Option<usize>,
-    },
+    Gateways { list: Vec<Rank>, keep: Option<usize> },
     /// The gateway being dialled has a TLS connection with us.
     Up,
     /// The gateway being dialled could not be reached or believed.
@@ -256,19 +249,13 @@ impl Machine {
         let Phase::Dialing { gateway } = self.phase else {
             return Vec::new();
         };
-        self.phase = Phase::Proving {
-            gateway,
-            until: now + PROVE_LIMIT,
-        };
+        self.phase = Phase::Proving { gateway, until: now + PROVE_LIMIT };
         vec![Action::Ping]
     }
 
     fn pong(&mut self, now: Instant) -> Vec<Action> {
         if let Phase::Proving { gateway, .. } = self.phase {
-            self.phase = Phase::Connected {
-                gateway,
-                since: now,
-            };
+            self.phase = Phase::Connected { gateway, since: now };
         }
         Vec::new()
     }
@@ -360,9 +347,7 @@ impl Machine {
             Some(gateway) => self.dial(gateway),
             None => {
                 self.last_failure = Some(Failure::NoGateway);
-                self.phase = Phase::Stopped {
-                    why: Failure::NoGateway,
-                };
+                self.phase = Phase::Stopped { why: Failure::NoGateway };
                 Vec::new()
             }
         }
@@ -388,17 +373,11 @@ impl Machine {
         self.phase = match why.remedy() {
             Remedy::Retry => {
                 let pause = self.backoff.next();
-                Phase::Waiting {
-                    soonest: now + pause.min(HURRY),
-                    until: now + pause,
-                    why,
-                }
+                Phase::Waiting { soonest: now + pause.min(HURRY), until: now + pause, why }
             }
-            Remedy::RetrySlowly => Phase::Waiting {
-                soonest: now + LONGEST,
-                until: now + LONGEST,
-                why,
-            },
+            Remedy::RetrySlowly => {
+                Phase::Waiting { soonest: now + LONGEST, until: now + LONGEST, why }
+            }
             Remedy::Human => Phase::Stopped { why },
         };
         Vec::new()
@@ -415,9 +394,7 @@ impl Machine {
             let priority = self.gateways[first].priority;
             let peers = pool.partition_point(|&i| self.gateways[i].priority == priority);
             let weight = |i: usize| u64::from(self.gateways[i].weight);
-            let mut lot = self
-                .rng
-                .u64(0..=pool[..peers].iter().map(|&i| weight(i)).sum());
+            let mut lot = self.rng.u64(0..=pool[..peers].iter().map(|&i| weight(i)).sum());
             let mut chosen = 0;
             while chosen + 1 < peers && lot > weight(pool[chosen]) {
                 lot -= weight(pool[chosen]);

@@ -25,9 +25,7 @@ fn permanent() -> Failure {
 }
 
 fn slow() -> Failure {
-    Failure::NotYetValid {
-        not_before: "2030-01-01".into(),
-    }
+    Failure::NotYetValid { not_before: "2030-01-01".into() }
 }
 
 /// Feeds the inputs at one moment.
@@ -59,23 +57,15 @@ fn states(start: Instant) -> Vec<(&'static str, Machine)> {
     let failed = |n: usize, why: fn() -> Failure| {
         std::iter::once(Connect).chain((0..n).map(move |_| Failed(why())))
     };
-    let drain = Input::Drain {
-        until: start + 30 * SECOND,
-    };
+    let drain = Input::Drain { until: start + 30 * SECOND };
     vec![
         ("Off", machine()),
         ("Dialing, two more to try", after(start, [Connect])),
         ("Dialing the last", after(start, failed(2, temporary))),
-        (
-            "Dialing the last, no hope left",
-            after(start, failed(2, permanent)),
-        ),
+        ("Dialing the last, no hope left", after(start, failed(2, permanent))),
         ("Proving", after(start, [Connect, Up])),
         ("Connected", after(start, [Connect, Up, Pong])),
-        (
-            "Connected to the last",
-            after(start, failed(2, temporary).chain([Up, Pong])),
-        ),
+        ("Connected to the last", after(start, failed(2, temporary).chain([Up, Pong]))),
         ("Waiting", after(start, failed(3, temporary))),
         ("Waiting slowly", after(start, failed(3, slow))),
         ("Stopped", after(start, failed(3, permanent))),
@@ -91,27 +81,9 @@ fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
         ("Wanted", Input::Wanted),
         ("Disconnect", Input::Disconnect),
         ("NetworkChanged", Input::NetworkChanged),
-        (
-            "Gateways, ours kept",
-            Input::Gateways {
-                list: list(),
-                keep: Some(1),
-            },
-        ),
-        (
-            "Gateways, ours gone",
-            Input::Gateways {
-                list: list(),
-                keep: None,
-            },
-        ),
-        (
-            "Gateways, none",
-            Input::Gateways {
-                list: vec![],
-                keep: None,
-            },
-        ),
+        ("Gateways, ours kept", Input::Gateways { list: list(), keep: Some(1) }),
+        ("Gateways, ours gone", Input::Gateways { list: list(), keep: None }),
+        ("Gateways, none", Input::Gateways { list: vec![], keep: None }),
         ("Up", Input::Up),
         ("Failed, temporary", Input::Failed(temporary())),
         ("Failed, slow", Input::Failed(slow())),
@@ -121,12 +93,7 @@ fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
         ("Lost, temporary", Input::Lost(temporary())),
         ("Lost, permanent", Input::Lost(permanent())),
         ("Timer", Input::Timer),
-        (
-            "Drain",
-            Input::Drain {
-                until: now + 30 * SECOND,
-            },
-        ),
+        ("Drain", Input::Drain { until: now + 30 * SECOND }),
     ]
 }
 
@@ -137,12 +104,7 @@ fn table() -> String {
     for (age, label) in [(SECOND / 2, "half a second"), (3600 * SECOND, "an hour")] {
         let now = start + age;
         for (name, state) in states(start) {
-            writeln!(
-                table,
-                "{name}, since {label}: {}",
-                show(state.phase(), start)
-            )
-            .unwrap();
+            writeln!(table, "{name}, since {label}: {}", show(state.phase(), start)).unwrap();
             for (input_name, input) in inputs(now) {
                 let mut machine = state.clone();
                 let actions = machine.handle(input, now);
@@ -177,13 +139,7 @@ fn every_state_meets_every_input() {
 fn no_history_of_five_inputs_loses_track() {
     let now = Instant::now();
     let mut histories = 0;
-    follow(
-        &machine(),
-        &inputs(now),
-        now,
-        &mut Vec::new(),
-        &mut histories,
-    );
+    follow(&machine(), &inputs(now), now, &mut Vec::new(), &mut histories);
     assert!(histories > 40_000, "{histories} histories only");
 }
 
@@ -261,20 +217,11 @@ fn waits_grow_until_somebody_gives_new_hope() {
         assert_eq!(machine.handle(Input::Timer, now), [Action::Dial(0)]);
     }
     assert_eq!(machine.attempt(), 13);
-    assert!(
-        waits.windows(2).take(7).all(|pair| pair[0] <= pair[1]),
-        "{waits:?}"
-    );
-    assert!(
-        waits[11] >= 150 * SECOND && waits[11] <= 300 * SECOND,
-        "{waits:?}"
-    );
+    assert!(waits.windows(2).take(7).all(|pair| pair[0] <= pair[1]), "{waits:?}");
+    assert!(waits[11] >= 150 * SECOND && waits[11] <= 300 * SECOND, "{waits:?}");
 
     machine.handle(Input::Failed(temporary()), now);
-    assert_eq!(
-        machine.handle(Input::NetworkChanged, now),
-        [Action::Dial(0)]
-    );
+    assert_eq!(machine.handle(Input::NetworkChanged, now), [Action::Dial(0)]);
     assert_eq!(machine.attempt(), 1);
     machine.handle(Input::Failed(temporary()), now);
     assert!(machine.deadline().unwrap() - now <= 2 * SECOND);
@@ -305,19 +252,14 @@ fn one_hopeful_gateway_keeps_the_channel_going() {
     machine.handle(Input::Failed(permanent()), now);
     machine.handle(Input::Failed(temporary()), now);
     machine.handle(Input::Failed(permanent()), now);
-    assert_eq!(
-        show(machine.phase(), now).split(' ').next(),
-        Some("Waiting")
-    );
+    assert_eq!(show(machine.phase(), now).split(' ').next(), Some("Waiting"));
     assert_eq!(machine.last_failure().unwrap().code(), permanent().code());
 }
 
 #[test]
 fn the_order_is_by_priority_and_then_by_lot() {
-    let mut machine = Machine::new(
-        vec![rank(5, 0), rank(1, 10), rank(1, 30), rank(1, 0), rank(0, 1)],
-        SEED,
-    );
+    let mut machine =
+        Machine::new(vec![rank(5, 0), rank(1, 10), rank(1, 30), rank(1, 0), rank(0, 1)], SEED);
     let mut second = [0u32; 5];
     for _ in 0..10_000 {
         let order = machine.order();

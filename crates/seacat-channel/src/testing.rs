@@ -53,10 +53,7 @@ impl Ca {
         params: &CertificateParams,
     ) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let (certificate, key) = self.issue(params);
-        (
-            vec![certificate],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
+        (vec![certificate], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
     }
 
     /// An ordinary TLS server for [`HOST`].
@@ -72,10 +69,7 @@ impl Ca {
         GatewayConfig {
             port: address.port(),
             address: Some(address.ip()),
-            trust: Trust {
-                roots: Roots::Pem(self.pem()),
-                pins: vec![],
-            },
+            trust: Trust { roots: Roots::Pem(self.pem()), pins: vec![] },
             ..GatewayConfig::new(HOST)
         }
     }
@@ -85,9 +79,7 @@ impl Ca {
 pub(crate) fn install_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .unwrap();
+        rustls::crypto::ring::default_provider().install_default().unwrap();
     });
 }
 
@@ -137,10 +129,7 @@ where
             connections.push(Task::spawn(serve(tcp)));
         }
     });
-    Server {
-        address,
-        _task: task,
-    }
+    Server { address, _task: task }
 }
 
 pub(crate) struct Server {
@@ -173,12 +162,7 @@ impl TestGateway {
                 list.lock().unwrap().push(Task::spawn(connection));
             }
         });
-        Self {
-            address,
-            requests,
-            connections,
-            _accept: accept,
-        }
+        Self { address, requests, connections, _accept: accept }
     }
 
     /// The next request, on whatever connection.
@@ -219,10 +203,7 @@ async fn connection(
 /// Answers with a status and a body.
 pub(crate) fn answer(request: &mut Request, status: u16, body: &'static str) {
     request.reply.reply(ReplyHead::new(status), false).unwrap();
-    request
-        .reply
-        .send(Bytes::from_static(body.as_bytes()))
-        .unwrap();
+    request.reply.send(Bytes::from_static(body.as_bytes())).unwrap();
     request.reply.finish().unwrap();
 }
 

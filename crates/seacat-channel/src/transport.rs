@@ -41,10 +41,7 @@ impl Transport {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        Ok(Self {
-            name: gateway.server_name()?,
-            config: Arc::new(config),
-        })
+        Ok(Self { name: gateway.server_name()?, config: Arc::new(config) })
     }
 
     /// Performs the TLS handshake.
@@ -55,11 +52,7 @@ impl Transport {
             return Err(explain(&error, &session));
         }
         let tls = describe(&session);
-        Ok(Secured {
-            tcp,
-            session: session.into(),
-            tls,
-        })
+        Ok(Secured { tcp, session: session.into(), tls })
     }
 }
 
@@ -118,9 +111,7 @@ impl Write for NonBlocking<'_> {
 }
 
 fn explain(error: &io::Error, session: &ClientConnection) -> Failure {
-    let tls = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match (tls, error.kind()) {
         (Some(tls), _) => Failure::from_tls(tls, session.negotiated_cipher_suite().is_some()),
         (
@@ -139,16 +130,12 @@ fn describe(session: &ClientConnection) -> TlsInfo {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
         _ => "TLS 1.2",
     };
-    let suite = session
-        .negotiated_cipher_suite()
-        .and_then(|suite| suite.suite().as_str());
+    let suite = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
     let leaf = session.peer_certificates().and_then(|chain| chain.first());
     TlsInfo {
         version,
         suite: suite.unwrap_or("an unnamed suite"),
-        issuer: leaf
-            .map(|leaf| printable(&issuer_of(leaf)))
-            .unwrap_or_default(),
+        issuer: leaf.map(|leaf| printable(&issuer_of(leaf))).unwrap_or_default(),
     }
 }
 
@@ -159,10 +146,7 @@ fn provider(aes_first: bool) -> CryptoProvider {
     let mut provider = rustls::crypto::ring::default_provider();
     provider.cipher_suites.sort_by_key(|suite| {
         let chacha = is_chacha(suite);
-        let aes_256 = suite
-            .suite()
-            .as_str()
-            .is_some_and(|name| name.contains("AES_256"));
+        let aes_256 = suite.suite().as_str().is_some_and(|name| name.contains("AES_256"));
         (suite.tls13().is_none(), chacha == aes_first, aes_256)
     });
     provider
@@ -195,10 +179,7 @@ mod tests {
 
     fn names(aes_first: bool) -> Vec<String> {
         let suites = provider(aes_first).cipher_suites;
-        suites
-            .iter()
-            .map(|suite| format!("{:?}", suite.suite()))
-            .collect()
+        suites.iter().map(|suite| format!("{:?}", suite.suite())).collect()
     }
 
     #[test]

@@ -50,12 +50,7 @@ impl Verifier {
                 (private_roots(&pem)?, true)
             }
         };
-        Ok(Self {
-            roots: Arc::new(roots),
-            private,
-            pins: trust.parsed_pins()?,
-            algorithms,
-        })
+        Ok(Self { roots: Arc::new(roots), private, pins: trust.parsed_pins()?, algorithms })
     }
 
     fn check_chain(
@@ -71,9 +66,7 @@ impl Verifier {
                 // A bad signature is a CA that has the right name and another key.
                 Error::InvalidCertificate(
                     CertificateError::UnknownIssuer | CertificateError::BadSignature,
-                ) => refuse(Failure::UnknownCa {
-                    issuer: issuer_of(leaf_der),
-                }),
+                ) => refuse(Failure::UnknownCa { issuer: issuer_of(leaf_der) }),
                 other => other,
             },
         )
@@ -106,9 +99,7 @@ impl Verifier {
         if self.pins.is_empty() || self.pins.contains(&found) {
             return Ok(());
         }
-        Err(refuse(Failure::PinMismatch {
-            found: found.to_string(),
-        }))
+        Err(refuse(Failure::PinMismatch { found: found.to_string() }))
     }
 }
 
@@ -159,9 +150,7 @@ fn refuse(failure: Failure) -> Error {
 fn private_roots(pem: &[u8]) -> Result<RootCertStore, ConfigError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates_in(pem)? {
-        roots
-            .add(certificate)
-            .map_err(|error| ConfigError::Pem(error.to_string()))?;
+        roots.add(certificate).map_err(|error| ConfigError::Pem(error.to_string()))?;
     }
     Ok(roots)
 }
@@ -184,21 +173,14 @@ const NAMES_SHOWN: usize = 5;
 
 fn names_in(certificate: &X509Certificate<'_>) -> Vec<String> {
     if let Ok(Some(alternative)) = certificate.subject_alternative_name() {
-        let dns_names = alternative
-            .value
-            .general_names
-            .iter()
-            .filter_map(|name| match name {
-                GeneralName::DNSName(name) => Some(printable(name)),
-                GeneralName::IPAddress(bytes) => ip(bytes),
-                _ => None,
-            });
+        let dns_names = alternative.value.general_names.iter().filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(printable(name)),
+            GeneralName::IPAddress(bytes) => ip(bytes),
+            _ => None,
+        });
         return dns_names.take(NAMES_SHOWN).collect();
     }
-    let common = certificate
-        .subject()
-        .iter_common_name()
-        .filter_map(|cn| cn.as_str().ok());
+    let common = certificate.subject().iter_common_name().filter_map(|cn| cn.as_str().ok());
     common.take(NAMES_SHOWN).map(printable).collect()
 }
 
@@ -206,9 +188,7 @@ fn ip(bytes: &[u8]) -> Option<String> {
     if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
         return Some(std::net::Ipv4Addr::from(v4).to_string());
     }
-    <[u8; 16]>::try_from(bytes)
-        .ok()
-        .map(|v6| std::net::Ipv6Addr::from(v6).to_string())
+    <[u8; 16]>::try_from(bytes).ok().map(|v6| std::net::Ipv6Addr::from(v6).to_string())
 }
 
 /// Who says to have issued a certificate.

@@ -35,50 +35,18 @@ fn who_is_believed() {
     let gateway = || leaf("whatever", &["gateway.example"]);
     let old = |cn: &str| leaf(cn, &[]);
     let mut two_names = old("gateway.example");
-    two_names
-        .distinguished_name
-        .push(DnType::CustomDnType(vec![2, 5, 4, 3]), "other.example");
+    two_names.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 3]), "other.example");
     let host = "gateway.example";
 
     // (what, issuer, certificate, host, how the verdict begins)
     let cases: &[(&str, &Ca, CertificateParams, &str, &str)] = &[
         ("right CA, name in SAN", &ours, gateway(), host, "believed"),
-        (
-            "case does not matter",
-            &ours,
-            gateway(),
-            "GATEWAY.example",
-            "believed",
-        ),
-        (
-            "wildcard",
-            &ours,
-            leaf("x", &["*.gw.example"]),
-            "a.gw.example",
-            "believed",
-        ),
-        (
-            "IP address in SAN",
-            &ours,
-            leaf("x", &["192.0.2.7"]),
-            "192.0.2.7",
-            "believed",
-        ),
+        ("case does not matter", &ours, gateway(), "GATEWAY.example", "believed"),
+        ("wildcard", &ours, leaf("x", &["*.gw.example"]), "a.gw.example", "believed"),
+        ("IP address in SAN", &ours, leaf("x", &["192.0.2.7"]), "192.0.2.7", "believed"),
         ("no SAN, CN", &ours, old(host), host, "believed"),
-        (
-            "no SAN, CN in capitals",
-            &ours,
-            old("Gateway.EXAMPLE"),
-            host,
-            "believed",
-        ),
-        (
-            "no SAN, CN is an IP address",
-            &ours,
-            old("192.0.2.7"),
-            "192.0.2.7",
-            "believed",
-        ),
+        ("no SAN, CN in capitals", &ours, old("Gateway.EXAMPLE"), host, "believed"),
+        ("no SAN, CN is an IP address", &ours, old("192.0.2.7"), "192.0.2.7", "believed"),
         (
             "other CA",
             &theirs,
@@ -122,20 +90,8 @@ fn who_is_believed() {
             host,
             "SC-CERT-NAME: the certificate is not for gateway.example but for other.example",
         ),
-        (
-            "no SAN, CN is longer",
-            &ours,
-            old("gateway.example.evil"),
-            host,
-            "SC-CERT-NAME",
-        ),
-        (
-            "no SAN, wildcard CN",
-            &ours,
-            old("*.example"),
-            host,
-            "SC-CERT-NAME",
-        ),
+        ("no SAN, CN is longer", &ours, old("gateway.example.evil"), host, "SC-CERT-NAME"),
+        ("no SAN, wildcard CN", &ours, old("*.example"), host, "SC-CERT-NAME"),
         ("no SAN, two CNs", &ours, two_names, host, "SC-CERT-NAME"),
         (
             "expired",
@@ -163,10 +119,7 @@ fn who_is_believed() {
 fn with_public_roots_a_common_name_is_nothing() {
     // No public CA issues for us, so the rule is asked by itself: same roots, not private.
     let ca = Ca::new("our CA");
-    let as_public = Verifier {
-        private: false,
-        ..verifier(Roots::Pem(ca.pem()), vec![])
-    };
+    let as_public = Verifier { private: false, ..verifier(Roots::Pem(ca.pem()), vec![]) };
     let (by_cn, _) = ca.issue(&leaf("gateway.example", &[]));
     let (by_san, _) = ca.issue(&leaf("x", &["gateway.example"]));
     assert!(judge(&as_public, &by_cn, "gateway.example").starts_with("SC-CERT-NAME"));
@@ -192,10 +145,7 @@ fn pins_come_on_top() {
     assert_eq!(judge_with(&[&wrong, &right], "gateway.example"), "believed");
     let refused = judge_with(&[&wrong], "gateway.example");
     assert!(refused.starts_with("SC-CERT-PIN"), "{refused}");
-    assert!(
-        refused.contains(&right),
-        "the refusal shows the key found: {refused}"
-    );
+    assert!(refused.contains(&right), "the refusal shows the key found: {refused}");
     // A pin does not make up for a wrong name.
     assert!(judge_with(&[&right], "other.example").starts_with("SC-CERT-NAME"));
 }
@@ -208,17 +158,11 @@ fn a_ca_may_come_from_a_file_and_several_may_be_in_it() {
     let verifier = verifier(Roots::File(file.path().to_owned()), vec![]);
     for ca in [&first, &second] {
         let (certificate, _) = ca.issue(&leaf("x", &["gateway.example"]));
-        assert_eq!(
-            judge(&verifier, &certificate, "gateway.example"),
-            "believed"
-        );
+        assert_eq!(judge(&verifier, &certificate, "gateway.example"), "believed");
     }
 
     let algorithms = default_provider().signature_verification_algorithms;
-    let gone = Trust {
-        roots: Roots::File("no/such/file.pem".into()),
-        pins: vec![],
-    };
+    let gone = Trust { roots: Roots::File("no/such/file.pem".into()), pins: vec![] };
     let error = Verifier::new(&gone, algorithms).unwrap_err().to_string();
     assert!(error.contains("no/such/file.pem"), "{error}");
 }
@@ -228,14 +172,8 @@ fn text_from_a_certificate_is_made_harmless() {
     let ca = Ca::new("evil\u{1b}[2J\nCA");
     let (certificate, _) = ca.issue(&leaf("x", &["gateway.example"]));
     let issuer = issuer_of(&certificate);
-    assert!(
-        issuer.starts_with("CN=evil") && !issuer.contains(char::is_control),
-        "{issuer:?}"
-    );
+    assert!(issuer.starts_with("CN=evil") && !issuer.contains(char::is_control), "{issuer:?}");
     let long = "x".repeat(10_000);
     assert!(printable(&long).chars().count() <= 161);
-    assert_eq!(
-        issuer_of(&CertificateDer::from(vec![1, 2, 3])),
-        "an unreadable issuer"
-    );
+    assert_eq!(issuer_of(&CertificateDer::from(vec![1, 2, 3])), "an unreadable issuer");
 }

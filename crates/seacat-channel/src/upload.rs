@@ -43,11 +43,7 @@ pub(crate) struct Upload<B> {
 
 impl<B: RequestBody> Upload<B> {
     pub(crate) fn new(body: B) -> Self {
-        Self {
-            body: Box::pin(body),
-            taken: false,
-            over: false,
-        }
+        Self { body: Box::pin(body), taken: false, over: false }
     }
 
     /// Sends as long as there is room in the stream and something in the body. An error is the

@@ -51,10 +51,7 @@ impl BackendError {
             || error.is_closed()
             || error.is_canceled()
             || io.is_some_and(|io| {
-                matches!(
-                    io.kind(),
-                    BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected
-                )
+                matches!(io.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
             })
     }
 }
@@ -97,11 +94,7 @@ impl Connection {
             .handshake(TokioIo::new(tcp))
             .await
             .map_err(BackendError::Http)?;
-        Ok(Self {
-            sender,
-            io,
-            over: false,
-        })
+        Ok(Self { sender, io, over: false })
     }
 
     /// Runs `work` to its end and keeps the connection moving meanwhile.
@@ -149,17 +142,13 @@ impl Connection {
         limit: Duration,
         upload: Option<&Upload>,
     ) -> Result<Response<Incoming>, BackendError> {
-        self.try_send(request, limit, upload)
-            .await
-            .map_err(|(error, _)| error)
+        self.try_send(request, limit, upload).await.map_err(|(error, _)| error)
     }
 
     /// Takes the socket back after a 101, with what was read beyond the head.
     pub(crate) async fn into_tcp(mut self) -> Result<(TcpStream, Bytes), BackendError> {
         if !self.over {
-            poll_fn(|cx| self.io.poll_without_shutdown(cx))
-                .await
-                .map_err(BackendError::Http)?;
+            poll_fn(|cx| self.io.poll_without_shutdown(cx)).await.map_err(BackendError::Http)?;
         }
         let parts = self.io.into_parts();
         Ok((parts.io.into_inner(), parts.read_buf))
@@ -279,14 +268,7 @@ pub(crate) enum UploadError {
 impl Upload {
     pub(crate) fn new(body: RecvHalf, first: Option<Bytes>, length: Option<u64>) -> Self {
         let (left, pieces, waits, failed) = (length, 0, false, false);
-        Self(Arc::new(Mutex::new(Uploading {
-            body,
-            first,
-            left,
-            pieces,
-            waits,
-            failed,
-        })))
+        Self(Arc::new(Mutex::new(Uploading { body, first, left, pieces, waits, failed })))
     }
 
     fn pieces(&self) -> u64 {

@@ -26,11 +26,8 @@ pub enum Builtin {
 
 impl Builtin {
     /// All of them, with the names the demo gives their hosts.
-    pub const ALL: [(&'static str, Self); 3] = [
-        ("hello", Self::Hello),
-        ("echo", Self::Echo),
-        ("download", Self::Download),
-    ];
+    pub const ALL: [(&'static str, Self); 3] =
+        [("hello", Self::Hello), ("echo", Self::Echo), ("download", Self::Download)];
 
     /// Answers one request.
     pub(crate) async fn answer(
@@ -42,10 +39,7 @@ impl Builtin {
         match self {
             Self::Echo => echo(head, reply, body).await,
             Self::Hello | Self::Download if !matches!(head.method(), b"GET" | b"HEAD") => {
-                let text = Text::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "only GET and HEAD work here",
-                );
+                let text = Text::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD work here");
                 text.field("Allow", "GET, HEAD").send(head, reply)
             }
             Self::Hello => hello(head, reply),
@@ -131,11 +125,7 @@ fn size(path: &[u8]) -> Option<u64> {
     if !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    number
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(unit)
-        .filter(|size| *size <= LARGEST)
+    number.parse::<u64>().ok()?.checked_mul(unit).filter(|size| *size <= LARGEST)
 }
 
 /// What downloads are made of: close to the 64 KiB that a stream may queue, and a whole number of

@@ -114,11 +114,7 @@ impl Host {
 
     /// A host with this back end and the defaults.
     pub fn new(backend: Backend) -> Self {
-        Self {
-            backend: Some(backend),
-            connect: None,
-            connect_timeout: Self::CONNECT_TIMEOUT,
-        }
+        Self { backend: Some(backend), connect: None, connect_timeout: Self::CONNECT_TIMEOUT }
     }
 }
 
@@ -149,17 +145,11 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, String> {
         let wanted = || format!("`{text}` is not a target: write it as \"127.0.0.1:8443\"");
         let authority = Authority::from_str(text).map_err(|_| wanted())?;
-        let port = authority
-            .port_u16()
-            .filter(|port| *port != 0)
-            .ok_or_else(wanted)?;
+        let port = authority.port_u16().filter(|port| *port != 0).ok_or_else(wanted)?;
         if authority.host().is_empty() || text.contains('@') {
             return Err(wanted());
         }
-        Ok(Self {
-            host: unbracketed(authority.host()),
-            port,
-        })
+        Ok(Self { host: unbracketed(authority.host()), port })
     }
 }
 
@@ -173,9 +163,7 @@ impl std::fmt::Display for Endpoint {
 }
 
 fn unbracketed(host: &str) -> String {
-    host.trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned()
+    host.trim_start_matches('[').trim_end_matches(']').to_owned()
 }
 
 /// `http://authority`, the only kind of back end URI there is.
@@ -193,16 +181,13 @@ impl FromStr for Origin {
         if uri.scheme() != Some(&Scheme::HTTP) {
             return Err(format!("`{text}` is not an http:// address; {wanted}"));
         }
-        let plain = uri
-            .authority()
-            .filter(|it| !it.as_str().contains('@') && !it.host().is_empty());
+        let plain =
+            uri.authority().filter(|it| !it.as_str().contains('@') && !it.host().is_empty());
         let Some(authority) = plain else {
             return Err(format!("`{text}` has no plain host; {wanted}"));
         };
         if uri.path() != "/" || uri.query().is_some() {
-            return Err(format!(
-                "`{text}`: a path is taken from each request; {wanted}"
-            ));
+            return Err(format!("`{text}`: a path is taken from each request; {wanted}"));
         }
         let endpoint = Endpoint {
             host: unbracketed(authority.host()),
@@ -210,10 +195,7 @@ impl FromStr for Origin {
         };
         let host_header =
             HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
-        Ok(Self {
-            endpoint,
-            host_header,
-        })
+        Ok(Self { endpoint, host_header })
     }
 }
 
@@ -235,27 +217,16 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong with any of them.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let error = |line, what: String| ConfigError {
-            path: path.to_owned(),
-            line,
-            what,
-        };
+        let error = |line, what: String| ConfigError { path: path.to_owned(), line, what };
         let text = std::fs::read_to_string(path).map_err(|io| {
-            error(
-                None,
-                format!("{io}; `seacat-gateway init DIR` makes a configuration"),
-            )
+            error(None, format!("{io}; `seacat-gateway init DIR` makes a configuration"))
         })?;
         let line = |at: usize| Some(1 + text[..at.min(text.len())].matches('\n').count());
         let file: File = toml::from_str(&text).map_err(|toml| {
-            error(
-                toml.span().and_then(|span| line(span.start)),
-                toml.message().to_owned(),
-            )
+            error(toml.span().and_then(|span| line(span.start)), toml.message().to_owned())
         })?;
         let base = path.parent().unwrap_or(Path::new(""));
-        file.resolve(base)
-            .map_err(|wrong| error(line(wrong.at), wrong.what))
+        file.resolve(base).map_err(|wrong| error(line(wrong.at), wrong.what))
     }
 }
 
@@ -266,10 +237,7 @@ struct Wrong {
 }
 
 fn wrong<T>(at: &Spanned<T>, what: impl Into<String>) -> Wrong {
-    Wrong {
-        at: at.span().start,
-        what: what.into(),
-    }
+    Wrong { at: at.span().start, what: what.into() }
 }
 
 #[derive(Deserialize)]
@@ -333,10 +301,7 @@ impl File {
             tls: self.gateway.tls(base)?,
             hosts,
             limits: Limits {
-                connections: self
-                    .limits
-                    .connections
-                    .map_or(limits.connections, |it| it.0),
+                connections: self.limits.connections.map_or(limits.connections, |it| it.0),
                 streams: self.limits.streams.map_or(limits.streams, |it| it.0),
                 handshake_timeout: seconds(self.limits.handshake_timeout, limits.handshake_timeout),
                 drain_timeout: seconds(self.limits.drain_timeout, limits.drain_timeout),
@@ -421,9 +386,7 @@ impl<'de> Deserialize<'de> for Seconds {
         let seconds = f64::deserialize(from)?;
         match seconds > 0.0 && seconds <= DAY {
             true => Ok(Self(Duration::from_secs_f64(seconds))),
-            false => Err(de::Error::custom(
-                "a time is in seconds, above 0 and at most 86400",
-            )),
+            false => Err(de::Error::custom("a time is in seconds, above 0 and at most 86400")),
         }
     }
 }
@@ -479,49 +442,17 @@ mod tests {
             ("[limits]\nhandshake_timeout = 0", 6, "in seconds"),
             ("[host.a]\nurl = \"http://x\"", 6, "unknown field `url`"),
             ("[host.a]\nuri = \"https://x\"", 6, "not an http:// address"),
-            (
-                "[host.a]\nuri = \"http://x/y\"",
-                6,
-                "a path is taken from each request",
-            ),
+            ("[host.a]\nuri = \"http://x/y\"", 6, "a path is taken from each request"),
             ("[host.a]\nuri = \"http://u:p@x\"", 6, "no plain host"),
-            (
-                "[host.a]\nuri = \"127.0.0.1:80\"",
-                6,
-                "http://127.0.0.1:1337",
-            ),
+            ("[host.a]\nuri = \"127.0.0.1:80\"", 6, "http://127.0.0.1:1337"),
             ("[host.a]\nconnect = \"127.0.0.1\"", 6, "is not a target"),
             ("[host.a]\nconnect = \"u@h:1\"", 6, "is not a target"),
-            (
-                "[host.a]\nbuiltin = \"heloo\"",
-                6,
-                "unknown variant `heloo`",
-            ),
-            (
-                "[host.a]\nuri = \"http://x\"\nhost_header = \"a\\nb\"",
-                7,
-                "header value",
-            ),
-            (
-                "[host.a]\n",
-                5,
-                "needs one of `uri`, `builtin` and `connect`",
-            ),
-            (
-                "[host.a]\nuri = \"http://x\"\nbuiltin = \"echo\"",
-                5,
-                "keep one",
-            ),
-            (
-                "[host.a]\nbuiltin = \"echo\"\nupgrade = true",
-                5,
-                "only with a `uri`",
-            ),
-            (
-                "[host.a]\nbuiltin = \"echo\"\n[host.A]\nbuiltin = \"echo\"",
-                5,
-                "in other case",
-            ),
+            ("[host.a]\nbuiltin = \"heloo\"", 6, "unknown variant `heloo`"),
+            ("[host.a]\nuri = \"http://x\"\nhost_header = \"a\\nb\"", 7, "header value"),
+            ("[host.a]\n", 5, "needs one of `uri`, `builtin` and `connect`"),
+            ("[host.a]\nuri = \"http://x\"\nbuiltin = \"echo\"", 5, "keep one"),
+            ("[host.a]\nbuiltin = \"echo\"\nupgrade = true", 5, "only with a `uri`"),
+            ("[host.a]\nbuiltin = \"echo\"\n[host.A]\nbuiltin = \"echo\"", 5, "in other case"),
             ("[hosts.a]", 5, "unknown field `hosts`"),
             ("[host.a", 5, ""),
         ];
@@ -530,10 +461,7 @@ mod tests {
             assert_eq!(error.line, Some(line), "{text:?}: {error}");
             assert!(error.what.contains(part), "{text:?}: {error}");
             let shown = error.to_string();
-            assert!(
-                shown.contains(&format!("test.toml, line {line}: ")),
-                "{shown}"
-            );
+            assert!(shown.contains(&format!("test.toml, line {line}: ")), "{shown}");
         }
     }
 
@@ -541,10 +469,7 @@ mod tests {
     fn a_file_that_is_not_there_says_how_to_make_one() {
         let error = Config::load(Path::new("/nonexistent/gateway.toml")).unwrap_err();
         assert_eq!(error.line, None);
-        assert!(
-            error.to_string().starts_with("/nonexistent/gateway.toml: "),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("/nonexistent/gateway.toml: "), "{error}");
         assert!(error.what.contains("seacat-gateway init"), "{error}");
     }
 
@@ -581,28 +506,15 @@ mod tests {
         let erp = &config.hosts["erp"];
         assert_eq!(erp.connect_timeout, Duration::from_secs(1));
         assert_eq!(erp.connect.as_ref().unwrap().to_string(), "[::1]:8443");
-        let Some(Backend::Http(upstream)) = &erp.backend else {
-            panic!("{erp:?}")
-        };
-        assert_eq!(
-            upstream.endpoint,
-            Endpoint {
-                host: "::1".into(),
-                port: 81
-            }
-        );
+        let Some(Backend::Http(upstream)) = &erp.backend else { panic!("{erp:?}") };
+        assert_eq!(upstream.endpoint, Endpoint { host: "::1".into(), port: 81 });
         assert_eq!(upstream.host_header, "erp.test");
         assert_eq!(upstream.response_timeout, Duration::from_millis(2500));
         assert!(upstream.upgrade && upstream.x_forwarded_for && upstream.x_forwarded_host);
-        let Some(Backend::Http(plain)) = &config.hosts["plain"].backend else {
-            panic!()
-        };
+        let Some(Backend::Http(plain)) = &config.hosts["plain"].backend else { panic!() };
         assert_eq!(plain.endpoint.to_string(), "backend:80");
         assert_eq!(plain.host_header, "backend");
         assert!(!plain.upgrade && !plain.x_forwarded_for && !plain.x_forwarded_host);
-        assert!(matches!(
-            config.hosts["echo"].backend,
-            Some(Backend::Builtin(Builtin::Echo))
-        ));
+        assert!(matches!(config.hosts["echo"].backend, Some(Backend::Builtin(Builtin::Echo))));
     }
 }

@@ -107,13 +107,8 @@ fn heed(news: News, link: &Link, peer: SocketAddr, shared: &Arc<Shared>) {
 fn heed_control(control: &Control, link: &Link) {
     match control {
         Control::Characteristics(characteristics) => {
-            debug!(
-                serial = characteristics.serial,
-                "characteristics acknowledged"
-            );
-            let ack = CharacteristicsAck {
-                serial: characteristics.serial,
-            };
+            debug!(serial = characteristics.serial, "characteristics acknowledged");
+            let ack = CharacteristicsAck { serial: characteristics.serial };
             if let Err(error) = link.control(&Control::CharacteristicsAck(ack)) {
                 debug!(%error, "the acknowledgement was not sent");
             }
@@ -130,10 +125,6 @@ mod tests {
     fn the_answer_for_https_clients_has_the_length_it_says() {
         let text = std::str::from_utf8(HTTPS_ANSWER).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(
-            head.contains(&format!("Content-Length: {}\r\n", body.len())),
-            "{}",
-            body.len()
-        );
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
     }
 }

@@ -71,13 +71,7 @@ impl Demo {
             // A dropped sender means the same.
             let _ = stopped.await;
         }));
-        Ok(Self {
-            addr,
-            ca_pem: pki.ca_pem,
-            stats,
-            stop,
-            running,
-        })
+        Ok(Self { addr, ca_pem: pki.ca_pem, stats, stop, running })
     }
 
     /// Stops it gracefully and waits for its end.

@@ -60,19 +60,9 @@ impl From<HeadTooLarge> for Failed {
 
 /// Serves one request to its end. `host` is `None` when the gateway has none of that name.
 pub(crate) async fn serve(request: seacat_link::Request, host: Option<Arc<Host>>, client: IpAddr) {
-    let seacat_link::Request {
-        head,
-        end,
-        mut reply,
-        body,
-    } = request;
+    let seacat_link::Request { head, end, mut reply, body } = request;
     let id = reply.id();
-    let exchange = Exchange {
-        head: &head,
-        end,
-        client,
-        reply: &mut reply,
-    };
+    let exchange = Exchange { head: &head, end, client, reply: &mut reply };
     let result = match host {
         None => exchange.unknown_host(),
         Some(host) => exchange.run(&host, body).await,
@@ -168,10 +158,7 @@ impl Exchange<'_> {
                 let request = request.map(|()| RequestBody::Empty);
                 let again = || {
                     let (request, _) = head::to_backend(head, true, upstream, client).ok()?;
-                    request
-                        .method()
-                        .is_idempotent()
-                        .then(|| request.map(|()| RequestBody::Empty))
+                    request.method().is_idempotent().then(|| request.map(|()| RequestBody::Empty))
                 };
                 let asking = ask(host, upstream, request, None, again);
                 let answered = self.unless_gone(asking).await?;
@@ -264,9 +251,7 @@ impl Exchange<'_> {
         let asking = async {
             let timeout = host.config.connect_timeout;
             let mut connection = Connection::open(&upstream.endpoint, timeout).await?;
-            let answer = connection
-                .send(request, upstream.response_timeout, None)
-                .await?;
+            let answer = connection.send(request, upstream.response_timeout, None).await?;
             Ok((connection, answer))
         };
         let answered = self.unless_gone(asking).await?;

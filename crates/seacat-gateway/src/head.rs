@@ -147,10 +147,7 @@ pub(crate) fn to_backend(
         }
         // Said aloud, because hyper takes a GET without a length for one without a body.
         Follows::Chunks => {
-            fields.insert(
-                header::TRANSFER_ENCODING,
-                HeaderValue::from_static("chunked"),
-            );
+            fields.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         Follows::Tunnel => {
             fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -299,15 +296,7 @@ mod tests {
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
             .collect();
         lines.sort();
-        Ok((
-            format!(
-                "{} {} {}",
-                request.method(),
-                request.uri(),
-                lines.join(" | ")
-            ),
-            follows,
-        ))
+        Ok((format!("{} {} {}", request.method(), request.uri(), lines.join(" | ")), follows))
     }
 
     #[test]
@@ -318,50 +307,14 @@ mod tests {
         type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], bool, &'a str, Follows);
         let cases: &[Case] = &[
             ("GET", &[], true, "", Nothing),
-            (
-                "POST",
-                &[("Content-Length", "5")],
-                false,
-                "content-length: 5 | ",
-                Length(5),
-            ),
-            (
-                "POST",
-                &[("content-length", "0")],
-                true,
-                "content-length: 0 | ",
-                Nothing,
-            ),
-            (
-                "POST",
-                &[("Content-length", "0")],
-                false,
-                "content-length: 0 | ",
-                Length(0),
-            ),
+            ("POST", &[("Content-Length", "5")], false, "content-length: 5 | ", Length(5)),
+            ("POST", &[("content-length", "0")], true, "content-length: 0 | ", Nothing),
+            ("POST", &[("Content-length", "0")], false, "content-length: 0 | ", Length(0)),
             ("POST", &[], false, " | transfer-encoding: chunked", Chunks),
             ("GET", &[], false, " | transfer-encoding: chunked", Chunks),
-            (
-                "POST",
-                &[("Content-Length", "+5")],
-                false,
-                " | transfer-encoding: chunked",
-                Chunks,
-            ),
-            (
-                "POST",
-                &[("Content-Length", "")],
-                false,
-                " | transfer-encoding: chunked",
-                Chunks,
-            ),
-            (
-                "POST",
-                &[("Content-Length", "5, 5")],
-                false,
-                " | transfer-encoding: chunked",
-                Chunks,
-            ),
+            ("POST", &[("Content-Length", "+5")], false, " | transfer-encoding: chunked", Chunks),
+            ("POST", &[("Content-Length", "")], false, " | transfer-encoding: chunked", Chunks),
+            ("POST", &[("Content-Length", "5, 5")], false, " | transfer-encoding: chunked", Chunks),
             (
                 "POST",
                 &[("Content-Length", "5"), ("Content-Length", "6")],
@@ -383,13 +336,7 @@ mod tests {
                 "content-length: 5 | ",
                 Length(5),
             ),
-            (
-                "POST",
-                &[("Content-Length", "99999999999999999999999")],
-                true,
-                "",
-                Nothing,
-            ),
+            ("POST", &[("Content-Length", "99999999999999999999999")], true, "", Nothing),
         ];
         for (method, fields, end, framing, follows) in cases {
             let got = convert(&head(method, "/x?y", fields), *end, &upstream()).unwrap();
@@ -397,17 +344,10 @@ mod tests {
                 Some(after) => format!("{HOST} | {after}"),
                 None => format!("{framing}{HOST}"),
             };
-            assert_eq!(
-                got,
-                (format!("{method} /x?y {fields_out}"), *follows),
-                "{fields:?} {end}"
-            );
+            assert_eq!(got, (format!("{method} /x?y {fields_out}"), *follows), "{fields:?} {end}");
         }
         let without = head("POST", "/", &[("Content-Length", "5")]);
-        assert_eq!(
-            convert(&without, true, &upstream()),
-            Err(BadRequest::NoBody)
-        );
+        assert_eq!(convert(&without, true, &upstream()), Err(BadRequest::NoBody));
     }
 
     #[test]
@@ -434,11 +374,7 @@ mod tests {
         );
         assert_eq!(follows, Follows::Nothing);
 
-        let forwarding = Upstream {
-            x_forwarded_for: true,
-            x_forwarded_host: true,
-            ..upstream()
-        };
+        let forwarding = Upstream { x_forwarded_for: true, x_forwarded_host: true, ..upstream() };
         let (text, _) = convert(&head("GET", "/", &fields[12..]), true, &forwarding).unwrap();
         let forwarded = "x-forwarded-for: 192.0.2.9 | x-forwarded-host: erp";
         assert_eq!(text, format!("GET / host: back.test:81 | {forwarded}"));
@@ -446,18 +382,12 @@ mod tests {
 
     #[test]
     fn an_upgrade_goes_where_it_is_allowed() {
-        let upgrade = Upstream {
-            upgrade: true,
-            ..upstream()
-        };
+        let upgrade = Upstream { upgrade: true, ..upstream() };
         let fields = [("Upgrade", "websocket"), ("Connection", "Upgrade")];
         for end in [false, true] {
             let (text, follows) = convert(&head("GET", "/", &fields), end, &upgrade).unwrap();
             let upgraded = "connection: Upgrade | host: back.test:81 | upgrade: websocket";
-            assert_eq!(
-                (text.as_str(), follows),
-                (&*format!("GET / {upgraded}"), Follows::Tunnel)
-            );
+            assert_eq!((text.as_str(), follows), (&*format!("GET / {upgraded}"), Follows::Tunnel));
         }
         // With a body it is an ordinary request.
         let body = [("Upgrade", "h2c"), ("Content-Length", "2")];
@@ -504,10 +434,7 @@ mod tests {
         let head = to_client(&parts)?;
         let mut text = head.status().to_string();
         for (name, value) in head.fields() {
-            let (name, value) = (
-                String::from_utf8_lossy(name),
-                String::from_utf8_lossy(value),
-            );
+            let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
             text.push_str(&format!(" | {name}: {value}"));
         }
         Ok(text)
@@ -534,10 +461,7 @@ mod tests {
             answer(101, &[("upgrade", "websocket"), ("connection", "upgrade")]).unwrap(),
             "101 | Upgrade: websocket"
         );
-        assert_eq!(
-            answer(200, &[("content-length", "7")]).unwrap(),
-            "200 | Content-Length: 7"
-        );
+        assert_eq!(answer(200, &[("content-length", "7")]).unwrap(), "200 | Content-Length: 7");
         let twice = [("content-length", "7"), ("content-length", "7")];
         assert_eq!(answer(304, &twice).unwrap(), "304 | Content-Length: 7");
         assert_eq!(answer(304, &[("content-length", "x")]).unwrap(), "304");

@@ -18,12 +18,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// How much to log: error, warn, info, debug, trace, or a filter like seacat_gateway=debug.
-    #[arg(
-        long,
-        global = true,
-        default_value = "info",
-        env = "SEACAT_GATEWAY_LOG"
-    )]
+    #[arg(long, global = true, default_value = "info", env = "SEACAT_GATEWAY_LOG")]
     log: String,
     /// Log JSON lines instead of text.
     #[arg(long, global = true)]
@@ -107,10 +102,7 @@ fn run(config: &Path, listen: Option<SocketAddr>) -> Outcome {
         let stopped = gateway.run(signals.next()).await;
         match stopped.cut {
             0 => info!("stopped"),
-            cut => warn!(
-                cut,
-                "stopped; connections were cut because they did not end in time"
-            ),
+            cut => warn!(cut, "stopped; connections were cut because they did not end in time"),
         }
         Ok(())
     })
@@ -119,13 +111,10 @@ fn run(config: &Path, listen: Option<SocketAddr>) -> Outcome {
 fn runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
     // A single thread spares the wake-ups between threads, which is faster until it is full.
     match threads {
-        1 => tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build(),
-        _ => tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .enable_all()
-            .build(),
+        1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        _ => {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+        }
     }
 }
 
@@ -156,10 +145,7 @@ impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self {
-            interrupt,
-            terminate: signal(SignalKind::terminate())?,
-        })
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
     }
 
     #[cfg(not(unix))]

@@ -89,8 +89,7 @@ impl Pki {
 
         let ca_key = KeyPair::generate()?;
         let mut ca = CertificateParams::default();
-        ca.distinguished_name
-            .push(DnType::CommonName, format!("SeaCat Gateway CA ({name})"));
+        ca.distinguished_name.push(DnType::CommonName, format!("SeaCat Gateway CA ({name})"));
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         (ca.not_before, ca.not_after) = (from, to);
@@ -105,12 +104,7 @@ impl Pki {
         (server.not_before, server.not_after) = (from, to);
         let server = server.signed_by(&server_key, &Issuer::from_params(&ca, &ca_key))?;
 
-        Ok(Self {
-            ca_pem,
-            ca_key,
-            server,
-            server_key,
-        })
+        Ok(Self { ca_pem, ca_key, server, server_key })
     }
 
     /// The TLS settings of a gateway with this certificate.
@@ -135,24 +129,13 @@ pub fn init(dir: &Path, names: &[String]) -> Result<PathBuf, PkiError> {
         (dir.join("ca.pem"), pki.ca_pem.clone(), PUBLIC),
         (dir.join("ca.key"), pki.ca_key.serialize_pem(), SECRET),
         (dir.join("server.pem"), pki.server.pem(), PUBLIC),
-        (
-            dir.join("server.key"),
-            pki.server_key.serialize_pem(),
-            SECRET,
-        ),
-        (
-            config.clone(),
-            include_str!("gateway.toml").to_owned(),
-            PUBLIC,
-        ),
+        (dir.join("server.key"), pki.server_key.serialize_pem(), SECRET),
+        (config.clone(), include_str!("gateway.toml").to_owned(), PUBLIC),
     ];
     if let Some((path, ..)) = files.iter().find(|(path, ..)| path.exists()) {
         return Err(PkiError::Exists(path.clone()));
     }
-    create_dir(dir).map_err(|error| PkiError::File {
-        path: dir.to_owned(),
-        error,
-    })?;
+    create_dir(dir).map_err(|error| PkiError::File { path: dir.to_owned(), error })?;
     for (path, text, mode) in files {
         write_new(&path, &text, mode).map_err(|error| PkiError::File { path, error })?;
     }
@@ -189,9 +172,7 @@ fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 /// [`PkiError::NoCertificate`] when there is none, or one is broken.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PkiError> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    all.ok()
-        .filter(|all| !all.is_empty())
-        .ok_or(PkiError::NoCertificate)
+    all.ok().filter(|all| !all.is_empty()).ok_or(PkiError::NoCertificate)
 }
 
 /// The private key in a PEM file.
@@ -295,9 +276,7 @@ mod tests {
             roots.add(certificate).unwrap();
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-            .build()
-            .unwrap()
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap()
     }
 
     #[test]
@@ -314,13 +293,7 @@ mod tests {
         };
         let year = |years: u64| Duration::from_secs(years * 365 * 86_400);
         let now = UnixTime::now();
-        for name in [
-            "gw.example.com",
-            "192.0.2.7",
-            "localhost",
-            "127.0.0.1",
-            "::1",
-        ] {
+        for name in ["gw.example.com", "192.0.2.7", "localhost", "127.0.0.1", "::1"] {
             check(name, now).unwrap();
         }
         check("other.example.com", now).unwrap_err();
@@ -362,26 +335,13 @@ mod tests {
 
     #[test]
     fn nothing_is_overwritten() {
-        for name in [
-            "ca.pem",
-            "ca.key",
-            "server.pem",
-            "server.key",
-            "gateway.toml",
-        ] {
+        for name in ["ca.pem", "ca.key", "server.pem", "server.key", "gateway.toml"] {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join(name), "precious").unwrap();
             let error = init(dir.path(), &[]).unwrap_err();
-            assert!(
-                matches!(&error, PkiError::Exists(path) if path.ends_with(name)),
-                "{error}"
-            );
+            assert!(matches!(&error, PkiError::Exists(path) if path.ends_with(name)), "{error}");
             assert_eq!(std::fs::read(dir.path().join(name)).unwrap(), b"precious");
-            assert_eq!(
-                std::fs::read_dir(dir.path()).unwrap().count(),
-                1,
-                "nothing else is made"
-            );
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is made");
         }
     }
 
@@ -408,9 +368,7 @@ mod tests {
         assert_eq!(full.threads, config.threads);
         let erp = &full.hosts["erp"];
         assert_eq!(erp.connect_timeout, Host::CONNECT_TIMEOUT);
-        let Some(Backend::Http(upstream)) = &erp.backend else {
-            panic!("{erp:?}")
-        };
+        let Some(Backend::Http(upstream)) = &erp.backend else { panic!("{erp:?}") };
         assert_eq!(upstream.response_timeout, Upstream::RESPONSE_TIMEOUT);
         assert!(upstream.upgrade && erp.connect.is_some());
     }

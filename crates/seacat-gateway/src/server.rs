@@ -85,13 +85,7 @@ impl Gateway {
         let listener = listen(config.listen)?;
         let local_addr = listener.local_addr()?;
         let host = |(name, config): (String, _)| {
-            (
-                name.into_bytes(),
-                Arc::new(Host {
-                    config,
-                    pool: Arc::new(Pool::default()),
-                }),
-            )
+            (name.into_bytes(), Arc::new(Host { config, pool: Arc::new(Pool::default()) }))
         };
         let shared = Shared {
             tls: config.tls,
@@ -99,11 +93,7 @@ impl Gateway {
             stats: Arc::default(),
             hosts: config.hosts.into_iter().map(host).collect(),
         };
-        Ok(Self {
-            listener,
-            local_addr,
-            shared: Arc::new(shared),
-        })
+        Ok(Self { listener, local_addr, shared: Arc::new(shared) })
     }
 
     /// Where it listens.
@@ -119,9 +109,7 @@ impl Gateway {
     /// Serves clients until `shutdown` is ready, then stops listening, lets what runs end within
     /// [`Limits::drain_timeout`], and returns. Dropping the future cuts everything at once.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Stopped {
-        let Self {
-            listener, shared, ..
-        } = self;
+        let Self { listener, shared, .. } = self;
         let mut shutdown = pin!(shutdown);
         let mut clients = JoinSet::new();
         let (stop, stopping) = watch::channel(false);
@@ -155,19 +143,12 @@ impl Gateway {
 impl Shared {
     /// The host of this name, in any case. Names as configured are found without a copy.
     pub(crate) fn host(&self, name: &[u8]) -> Option<Arc<Host>> {
-        self.hosts
-            .get(name)
-            .or_else(|| self.hosts.get(&name.to_ascii_lowercase()))
-            .cloned()
+        self.hosts.get(name).or_else(|| self.hosts.get(&name.to_ascii_lowercase())).cloned()
     }
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.ip() == Ipv6Addr::UNSPECIFIED {
         socket.set_only_v6(false)?; // [::] means everywhere, on every system
     }
@@ -207,10 +188,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 
 fn concerns_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 /// Socket options. Not every SeaCat client answers a gateway's PING (wire specification, section

@@ -20,12 +20,7 @@ pub(crate) struct Text {
 
 impl Text {
     pub(crate) fn new(status: StatusCode, text: impl Into<Bytes>) -> Self {
-        Self {
-            status,
-            content_type: PLAIN,
-            field: None,
-            text: text.into(),
-        }
+        Self { status, content_type: PLAIN, field: None, text: text.into() }
     }
 
     pub(crate) fn html(mut self) -> Self {

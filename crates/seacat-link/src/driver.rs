@@ -41,9 +41,7 @@ impl Driver {
             records: Records::new(tcp, tls),
             timer: None,
         };
-        Self {
-            inner: Box::pin(pump.run(http_answer)),
-        }
+        Self { inner: Box::pin(pump.run(http_answer)) }
     }
 }
 
@@ -82,10 +80,8 @@ impl Pump {
     /// One turn: take what came, let time pass, write what is due.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         self.shared.lock().register_driver(cx);
-        let outcome = self
-            .receive(cx)
-            .and_then(|()| self.pass_time(cx))
-            .and_then(|()| self.transmit(cx));
+        let outcome =
+            self.receive(cx).and_then(|()| self.pass_time(cx)).and_then(|()| self.transmit(cx));
         self.count();
         match outcome {
             Err(closed) => Poll::Ready(closed),
@@ -189,10 +185,7 @@ impl Pump {
             _ => self.records.close_notify(),
         }
         let goodbye = async {
-            if std::future::poll_fn(|cx| self.records.poll_flush(cx))
-                .await
-                .is_ok()
-            {
+            if std::future::poll_fn(|cx| self.records.poll_flush(cx)).await.is_ok() {
                 self.records.linger().await;
             }
         };

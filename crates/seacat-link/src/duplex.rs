@@ -24,12 +24,7 @@ impl Duplex {
     /// Joins the halves of one stream, after its head has been answered.
     #[must_use]
     pub fn new(send: SendHalf, recv: RecvHalf) -> Self {
-        Self {
-            send,
-            recv,
-            rest: Bytes::new(),
-            finished: false,
-        }
+        Self { send, recv, rest: Bytes::new(), finished: false }
     }
 }
 

@@ -17,11 +17,7 @@ pub struct SendHalf {
 
 impl SendHalf {
     pub(crate) fn new(shared: Shared, id: StreamId, finished: bool) -> Self {
-        Self {
-            shared,
-            id,
-            finished,
-        }
+        Self { shared, id, finished }
     }
 
     /// The stream's number.
@@ -226,20 +222,14 @@ impl RecvHalf {
     #[must_use]
     pub fn is_ended(&self) -> bool {
         let state = self.shared.lock();
-        state
-            .slots
-            .get(&self.id)
-            .is_some_and(|slot| slot.ended && slot.inbox.is_empty())
+        state.slots.get(&self.id).is_some_and(|slot| slot.ended && slot.inbox.is_empty())
     }
 }
 
 impl Drop for RecvHalf {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        let unfinished = state
-            .slots
-            .get(&self.id)
-            .is_some_and(|s| !s.ended && s.error.is_none());
+        let unfinished = state.slots.get(&self.id).is_some_and(|s| !s.ended && s.error.is_none());
         if unfinished {
             match self.shared.role() {
                 Role::Client => state.give_up(self.id, Reason::CANCEL),
@@ -252,9 +242,5 @@ impl Drop for RecvHalf {
 }
 
 fn is_started(shared: &Shared, id: StreamId) -> bool {
-    shared
-        .lock()
-        .slots
-        .get(&id)
-        .is_some_and(|slot| slot.started)
+    shared.lock().slots.get(&id).is_some_and(|slot| slot.started)
 }

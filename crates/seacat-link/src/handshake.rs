@@ -17,10 +17,7 @@ pub async fn handshake_client(
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
 ) -> io::Result<(TcpStream, rustls::Connection)> {
-    let (tcp, session) = TlsConnector::from(config)
-        .connect(name, tcp)
-        .await?
-        .into_inner();
+    let (tcp, session) = TlsConnector::from(config).connect(name, tcp).await?.into_inner();
     Ok((tcp, session.into()))
 }
 

@@ -72,11 +72,7 @@ impl Inbox {
         }
         let spool = match &mut self.spool {
             Some(spool) => spool,
-            none => none.insert(Spool {
-                file: tempfile::tempfile()?,
-                read: 0,
-                written: 0,
-            }),
+            none => none.insert(Spool { file: tempfile::tempfile()?, read: 0, written: 0 }),
         };
         let length = length as u64;
         if spool.written - spool.read + length > STREAM_DISK || held.disk + length > TOTAL_DISK {
@@ -117,10 +113,7 @@ impl Inbox {
     /// Throws everything away.
     pub(crate) fn clear(&mut self, held: &mut Held) {
         held.memory -= self.memory_bytes;
-        held.disk -= self
-            .spool
-            .as_ref()
-            .map_or(0, |spool| spool.written - spool.read);
+        held.disk -= self.spool.as_ref().map_or(0, |spool| spool.written - spool.read);
         *self = Self::default();
     }
 }
@@ -172,10 +165,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_never_comes_has_a_limit() {
-        let mut held = Held {
-            memory: TOTAL_MEMORY,
-            disk: TOTAL_DISK - 20_000,
-        };
+        let mut held = Held { memory: TOTAL_MEMORY, disk: TOTAL_DISK - 20_000 };
         let mut inbox = Inbox::default();
         inbox.push(piece(0), &mut held).unwrap();
         let error = inbox.push(piece(1), &mut held).unwrap_err();

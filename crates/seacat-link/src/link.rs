@@ -25,26 +25,15 @@ impl LinkConfig {
     /// The client's end with a PING rhythm.
     #[must_use]
     pub fn client() -> Self {
-        let proto = Config {
-            keepalive: Some(Default::default()),
-            ..Config::default()
-        };
-        Self {
-            role: Role::Client,
-            proto,
-            http_answer: b"",
-        }
+        let proto = Config { keepalive: Some(Default::default()), ..Config::default() };
+        Self { role: Role::Client, proto, http_answer: b"" }
     }
 
     /// The gateway's end: no PINGs of its own, because not every client answers
     /// (wire spec 3.5).
     #[must_use]
     pub fn gateway(http_answer: &'static [u8]) -> Self {
-        Self {
-            role: Role::Gateway,
-            proto: Config::default(),
-            http_answer,
-        }
+        Self { role: Role::Gateway, proto: Config::default(), http_answer }
     }
 }
 
@@ -107,13 +96,7 @@ impl Link {
         let connection = Connection::new(config.role, &config.proto, Instant::now());
         let shared = Shared::new(config.role, connection);
         let driver = Driver::new(shared.clone(), tcp, session, config.http_answer);
-        (
-            Self {
-                shared: shared.clone(),
-            },
-            Incoming { shared },
-            driver,
-        )
+        (Self { shared: shared.clone() }, Incoming { shared }, driver)
     }
 
     /// Opens a stream with a request; `end` when it has no body (client only).

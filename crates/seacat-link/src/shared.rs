@@ -38,18 +38,11 @@ pub(crate) struct Slot {
 
 impl Slot {
     fn new() -> Self {
-        Self {
-            halves: 2,
-            ..Self::default()
-        }
+        Self { halves: 2, ..Self::default() }
     }
 
     fn wake(&mut self) {
-        self.reader
-            .take()
-            .into_iter()
-            .chain(self.writer.take())
-            .for_each(Waker::wake);
+        self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);
     }
 }
 
@@ -96,10 +89,7 @@ impl Shared {
             bytes_in: 0,
             bytes_out: 0,
         };
-        Self {
-            role,
-            state: Arc::new(Mutex::new(state)),
-        }
+        Self { role, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Nothing that holds the lock can panic half-way through a change, so a poisoned
@@ -136,10 +126,7 @@ impl Shared {
         state.slots.insert(id, Slot::new());
         state.wake_driver();
         drop(state);
-        Ok((
-            SendHalf::new(self.clone(), id, end),
-            RecvHalf::new(self.clone(), id),
-        ))
+        Ok((SendHalf::new(self.clone(), id, end), RecvHalf::new(self.clone(), id)))
     }
 
     /// Takes bytes from the wire and tells whom they concern.
@@ -187,22 +174,10 @@ impl Shared {
         if !state.news_wanted || state.slots.contains_key(&id) {
             return state.connection.reset(id, Reason::REFUSED_STREAM);
         }
-        state.slots.insert(
-            id,
-            Slot {
-                ended: end,
-                started: true,
-                ..Slot::new()
-            },
-        );
+        state.slots.insert(id, Slot { ended: end, started: true, ..Slot::new() });
         let reply = SendHalf::new(self.clone(), id, false);
         let body = RecvHalf::new(self.clone(), id);
-        state.push_news(News::Request(Request {
-            head,
-            end,
-            reply,
-            body,
-        }));
+        state.push_news(News::Request(Request { head, end, reply, body }));
     }
 
     /// Ends everything: every stream and every waiter is told.

@@ -24,9 +24,7 @@ fn tls() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).unwrap();
-    let client = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let server = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
@@ -68,14 +66,7 @@ async fn pair_with(windows: bool) -> Pair {
     let gateway_driver = tokio::spawn(driver);
     let (client, news, driver): (_, _, Driver) = Link::start(ctcp, csession, &LinkConfig::client());
     let client_driver = tokio::spawn(driver);
-    Pair {
-        client,
-        client_driver,
-        gateway,
-        requests,
-        gateway_driver,
-        _client_news: news,
-    }
+    Pair { client, client_driver, gateway, requests, gateway_driver, _client_news: news }
 }
 
 fn get(path: &str) -> RequestHead {
@@ -163,10 +154,7 @@ async fn a_dropped_client_half_resets_the_stream_at_once() {
         let _ = request.reply.send(Bytes::from_static(b"tick"));
         tokio::task::yield_now().await;
     };
-    assert!(
-        matches!(error, StreamError::Reset(Reason::CANCEL)),
-        "{error}"
-    );
+    assert!(matches!(error, StreamError::Reset(Reason::CANCEL)), "{error}");
     assert_eq!(pair.client.health().streams, 0);
 }
 
@@ -176,9 +164,7 @@ async fn a_gateway_that_wants_no_body_still_answers_in_full() {
     let head = RequestHead::new(b"erp", b"POST", b"/").unwrap();
     let (mut send, mut recv) = pair.client.open(head, false).unwrap();
     send.send(Bytes::from(vec![0; 100_000])).unwrap();
-    let Request {
-        mut reply, body, ..
-    } = next_request(&mut pair.requests).await;
+    let Request { mut reply, body, .. } = next_request(&mut pair.requests).await;
     drop(body);
     reply.reply(ReplyHead::new(413), false).unwrap();
     reply.send(Bytes::from(vec![1; 200_000])).unwrap();
@@ -197,10 +183,7 @@ async fn a_gateway_that_wants_no_body_still_answers_in_full() {
         }
         tokio::task::yield_now().await;
     };
-    assert!(
-        matches!(error, StreamError::Reset(Reason::CANCEL)),
-        "{error}"
-    );
+    assert!(matches!(error, StreamError::Reset(Reason::CANCEL)), "{error}");
 }
 
 #[tokio::test]
@@ -213,21 +196,12 @@ async fn a_lost_gateway_answers_every_waiter_at_once() {
     let _held = next_request(&mut pair.requests).await;
     pair.gateway_driver.abort();
     for (_, recv) in &mut waiting {
-        let error = timeout(Duration::from_secs(1), recv.reply())
-            .await
-            .unwrap()
-            .unwrap_err();
+        let error = timeout(Duration::from_secs(1), recv.reply()).await.unwrap().unwrap_err();
         assert!(matches!(error, StreamError::Lost(_)), "{error}");
     }
     let closed = pair.client_driver.await.unwrap();
-    assert!(
-        matches!(closed, Closed::Truncated | Closed::Io(_)),
-        "{closed}"
-    );
-    assert!(matches!(
-        pair.client.open(get("/"), true),
-        Err(StreamError::Lost(_))
-    ));
+    assert!(matches!(closed, Closed::Truncated | Closed::Io(_)), "{closed}");
+    assert!(matches!(pair.client.open(get("/"), true), Err(StreamError::Lost(_))));
 }
 
 #[tokio::test]
@@ -236,10 +210,7 @@ async fn drain_finishes_what_runs_and_takes_nothing_new() {
     let (_send, mut recv) = pair.client.open(get("/"), true).unwrap();
     let mut request = next_request(&mut pair.requests).await;
     pair.client.drain();
-    assert!(matches!(
-        pair.client.open(get("/"), true),
-        Err(StreamError::Draining)
-    ));
+    assert!(matches!(pair.client.open(get("/"), true), Err(StreamError::Draining)));
     request.reply.reply(ReplyHead::new(204), true).unwrap();
     assert_eq!(recv.reply().await.unwrap().status(), 204);
     assert!(matches!(pair.client_driver.await.unwrap(), Closed::Local));
@@ -265,11 +236,7 @@ async fn a_slow_stream_does_not_delay_a_quick_one() {
     let (_s2, mut quick) = pair.client.open(get("/quick"), true).unwrap();
     let mut second = next_request(&mut pair.requests).await;
     second.reply.reply(ReplyHead::new(204), true).unwrap();
-    let status = timeout(Duration::from_secs(2), quick.reply())
-        .await
-        .unwrap()
-        .unwrap()
-        .status();
+    let status = timeout(Duration::from_secs(2), quick.reply()).await.unwrap().unwrap().status();
     assert_eq!(status, 204);
     while let Some(bytes) = bulk.data().await {
         bytes.unwrap();
@@ -316,10 +283,7 @@ async fn a_ping_measures_the_round_trip() {
 
 #[tokio::test]
 async fn an_https_client_gets_a_page_and_a_goodbye() {
-    for request in [
-        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    ] {
+    for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
         let (client_tls, server_tls) = tls();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -354,12 +318,7 @@ async fn stalled_readers_stop_nobody_and_miss_nothing() {
     const SIZE: usize = 20 * 1024 * 1024;
     const STALLED: usize = 4;
     for windows in [true, false] {
-        let Pair {
-            client,
-            requests,
-            _client_news,
-            ..
-        } = pair_with(windows).await;
+        let Pair { client, requests, _client_news, .. } = pair_with(windows).await;
         if windows {
             // The announcements cross before the first stream.
             client.ping();
@@ -375,10 +334,7 @@ async fn stalled_readers_stop_nobody_and_miss_nothing() {
         for _ in 0..50 {
             let (_send, mut recv) = client.open(get("/bulk"), true).unwrap();
             let answered = timeout(Duration::from_secs(5), recv.reply()).await;
-            assert!(
-                answered.is_ok(),
-                "windows {windows}: a quick request was held up"
-            );
+            assert!(answered.is_ok(), "windows {windows}: a quick request was held up");
         }
         for (_send, recv) in &mut stalled {
             let mut count = 0;
@@ -438,9 +394,7 @@ async fn one_frame_is_one_record_and_many_records_are_one_write() {
         let (mut client_read, mut client_write) = client.into_split();
         let (mut gateway_read, mut gateway_write) = gateway.into_split();
         let up = tokio::spawn(async move {
-            tokio::io::copy(&mut client_read, &mut gateway_write)
-                .await
-                .unwrap();
+            tokio::io::copy(&mut client_read, &mut gateway_write).await.unwrap();
         });
         let mut kept = Vec::new();
         let mut buffer = vec![0; 1 << 20];
@@ -492,10 +446,7 @@ async fn one_frame_is_one_record_and_many_records_are_one_write() {
         .map(|(_, length)| length - 17)
         .collect();
     let frames = [8 + 8, 9, 18, 108, 1008, MAX_PAYLOAD + 8, MAX_PAYLOAD + 7];
-    assert!(
-        plain.windows(frames.len()).any(|window| window == frames),
-        "{plain:?}"
-    );
+    assert!(plain.windows(frames.len()).any(|window| window == frames), "{plain:?}");
 }
 
 /// A client may write its first frames right behind its Finished, and the server's
@@ -519,12 +470,7 @@ async fn frames_that_came_with_the_handshake_are_not_left_lying() {
             let _ = tokio::io::copy(&mut gateway_read, &mut client_write).await;
         });
         let mut flight = Vec::new();
-        while records(&flight)
-            .iter()
-            .filter(|(kind, _)| *kind == 23)
-            .count()
-            < 2
-        {
+        while records(&flight).iter().filter(|(kind, _)| *kind == 23).count() < 2 {
             let count = client_read.read(&mut buffer).await.unwrap();
             flight.extend_from_slice(&buffer[..count]);
         }
@@ -543,8 +489,6 @@ async fn frames_that_came_with_the_handshake_are_not_left_lying() {
     let (link, mut news, driver) = Link::start(tcp, session, &LinkConfig::client());
     tokio::spawn(driver);
     link.ping();
-    let pong = timeout(Duration::from_secs(2), news.next())
-        .await
-        .expect("a PONG without a nudge");
+    let pong = timeout(Duration::from_secs(2), news.next()).await.expect("a PONG without a nudge");
     assert!(matches!(pong, Some(News::Pong { .. })));
 }

@@ -38,10 +38,7 @@ impl Decoder {
                 return Ok(self.keep(input, whole));
             };
             *input = rest;
-            return Ok(Some(RawFrame {
-                head,
-                body: &frame[HEADER..],
-            }));
+            return Ok(Some(RawFrame { head, body: &frame[HEADER..] }));
         }
         self.collect(input)
     }
@@ -58,10 +55,7 @@ impl Decoder {
             return Ok(None);
         }
         self.taken = true;
-        Ok(Some(RawFrame {
-            head,
-            body: &self.partial[HEADER..],
-        }))
+        Ok(Some(RawFrame { head, body: &self.partial[HEADER..] }))
     }
 
     /// Moves bytes from `input` until `partial` holds `wanted` of them.
@@ -124,19 +118,13 @@ mod tests {
             assert_eq!(found, expected, "cut at {cut}");
         }
         let mut decoder = Decoder::default();
-        let found: Vec<usize> = bytes
-            .iter()
-            .flat_map(|b| lengths(&mut decoder, &[*b]))
-            .collect();
+        let found: Vec<usize> = bytes.iter().flat_map(|b| lengths(&mut decoder, &[*b])).collect();
         assert_eq!(found, expected, "byte by byte");
     }
 
     #[test]
     fn the_largest_frame_passes_and_one_byte_more_does_not() {
-        assert_eq!(
-            lengths(&mut Decoder::default(), &frame(MAX_PAYLOAD)),
-            [MAX_PAYLOAD]
-        );
+        assert_eq!(lengths(&mut Decoder::default(), &frame(MAX_PAYLOAD)), [MAX_PAYLOAD]);
         let mut long = frame(MAX_PAYLOAD);
         long[7] += 1;
         for cut in [0, 3, HEADER - 1] {

@@ -25,10 +25,7 @@ impl Default for KeepAliveConfig {
     /// Every 30 s, as wire spec 8 advises (slower than every middlebox's idle limit
     /// seen), and 10 s to answer: a dead gateway is known after 50 s at the latest.
     fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(10),
-        }
+        Self { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) }
     }
 }
 
@@ -70,13 +67,7 @@ impl KeepAlive {
     /// Without a configuration no PING is sent unless asked for.
     pub(crate) fn new(config: Option<KeepAliveConfig>, first_id: u32, now: Instant) -> Self {
         let due = config.map(|config| now + config.interval);
-        Self {
-            config,
-            next_id: first_id,
-            outstanding: None,
-            due,
-            heard: now,
-        }
+        Self { config, next_id: first_id, outstanding: None, due, heard: now }
     }
 
     pub(crate) fn heard(&mut self, now: Instant) {
@@ -110,21 +101,13 @@ impl KeepAlive {
 
     /// A PING outside the rhythm, unless one is under way.
     pub(crate) fn ping_now(&mut self, now: Instant) -> Verdict {
-        if self.outstanding.is_some() {
-            Verdict::Rest
-        } else {
-            self.ping(now, 0)
-        }
+        if self.outstanding.is_some() { Verdict::Rest } else { self.ping(now, 0) }
     }
 
     fn ping(&mut self, now: Instant, missed: u8) -> Verdict {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(2);
-        self.outstanding = Some(Outstanding {
-            id,
-            sent: now,
-            missed,
-        });
+        self.outstanding = Some(Outstanding { id, sent: now, missed });
         self.due = self.config.map(|config| now + config.timeout);
         Verdict::Ping(id)
     }
@@ -141,10 +124,8 @@ impl KeepAlive {
 mod tests {
     use super::*;
 
-    const CONFIG: KeepAliveConfig = KeepAliveConfig {
-        interval: Duration::from_secs(30),
-        timeout: Duration::from_secs(10),
-    };
+    const CONFIG: KeepAliveConfig =
+        KeepAliveConfig { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) };
 
     fn at(start: Instant, seconds: u64) -> Instant {
         start + Duration::from_secs(seconds)

@@ -29,12 +29,7 @@ impl Transmit {
     pub(crate) fn new(stream: Option<StreamId>, fixed: &[u8], rest: Bytes) -> Self {
         let mut buffer = [0; MAX_FIXED];
         buffer[..fixed.len()].copy_from_slice(fixed);
-        Self {
-            stream,
-            fixed: buffer,
-            fixed_len: fixed.len() as u8,
-            rest,
-        }
+        Self { stream, fixed: buffer, fixed_len: fixed.len() as u8, rest }
     }
 
     /// The frame in two parts; the second may be empty.

@@ -41,10 +41,6 @@ impl Sniffer {
             Role::Gateway => (HTTP_REQUEST, ConnectionError::HttpClient),
         };
         let seen = &self.seen[..self.length];
-        if words.iter().any(|word| seen.starts_with(word)) {
-            Err(error)
-        } else {
-            Ok(())
-        }
+        if words.iter().any(|word| seen.starts_with(word)) { Err(error) } else { Ok(()) }
     }
 }

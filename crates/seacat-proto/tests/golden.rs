@@ -56,9 +56,7 @@ fn text(bytes: &[u8]) -> Value {
 }
 
 fn pairs<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Value {
-    fields
-        .map(|(name, value)| Value::from(vec![text(name), text(value)]))
-        .collect()
+    fields.map(|(name, value)| Value::from(vec![text(name), text(value)])).collect()
 }
 
 /// Decodes one frame and gives it to `look`; the input is cut at `cut`.
@@ -76,12 +74,7 @@ fn decode(bytes: &[u8], cut: usize, mut look: impl FnMut(Frame<'_>)) {
 
 #[test]
 fn every_vector_decodes_to_its_fields() {
-    for Vector {
-        name,
-        bytes,
-        fields,
-    } in vectors()
-    {
+    for Vector { name, bytes, fields } in vectors() {
         decode(&bytes, 0, |frame| check_fields(&name, &fields, &frame));
     }
 }
@@ -141,22 +134,14 @@ fn check_control(is: &dyn Fn(&str, Value), control: &Control) {
             is("name", "CSR_REPLY".into());
             flags(reply.flags);
         }
-        Control::CertQuery(CertQuery {
-            id,
-            query,
-            public_key,
-        }) => {
+        Control::CertQuery(CertQuery { id, query, public_key }) => {
             is("name", "CERT_QUERY".into());
             is("query_id", (*id).into());
             is("query_type", (*query).into());
             let hex: String = public_key.iter().map(|b| format!("{b:02x}")).collect();
             is("public_key_der", hex.into());
         }
-        Control::Cert(Cert {
-            flags: bits,
-            id,
-            certificate,
-        }) => {
+        Control::Cert(Cert { flags: bits, id, certificate }) => {
             is("name", "CERT".into());
             is("query_id", (*id).into());
             is("cert_der_len", certificate.len().into());
@@ -165,22 +150,15 @@ fn check_control(is: &dyn Fn(&str, Value), control: &Control) {
         Control::Characteristics(facts) => {
             is("name", "CHARACTERISTICS".into());
             is("serial", facts.serial.into());
-            let items: Value = facts
-                .items()
-                .map(|(key, value)| text(&[key, &[0x1F], value].concat()))
-                .collect();
+            let items: Value =
+                facts.items().map(|(key, value)| text(&[key, &[0x1F], value].concat())).collect();
             is("items", items);
         }
         Control::CharacteristicsAck(ack) => {
             is("name", "CHARACTERISTICS_ACK".into());
             is("serial", ack.serial.into());
         }
-        Control::SocketsRequest(SocketsRequest {
-            id,
-            command,
-            address_type,
-            port,
-        }) => {
+        Control::SocketsRequest(SocketsRequest { id, command, address_type, port }) => {
             is("name", "SOCKETS_REQUEST".into());
             is("stream_id", id.get().into());
             is("cmd", (*command).into());
@@ -227,21 +205,17 @@ fn rebuild(frame: Frame<'_>) -> Vec<u8> {
         Frame::SynStream(SynStream { id, fin, head: old }) => {
             let mut head = RequestHead::new(old.host(), old.method(), old.path()).unwrap();
             head.set_priority(old.priority());
-            old.fields()
-                .for_each(|(name, value)| head.push(name, value).unwrap());
+            old.fields().for_each(|(name, value)| head.push(name, value).unwrap());
             SynStream { id, fin, head }.encode()
         }
         Frame::SynReply(SynReply { id, fin, head: old }) => {
             let mut head = ReplyHead::new(old.status());
-            old.fields()
-                .for_each(|(name, value)| head.push(name, value).unwrap());
+            old.fields().for_each(|(name, value)| head.push(name, value).unwrap());
             SynReply { id, fin, head }.encode()
         }
-        Frame::Data { id, fin, payload } => [
-            &seacat_proto::frame::head::data(id, fin, payload.len())[..],
-            payload,
-        ]
-        .concat(),
+        Frame::Data { id, fin, payload } => {
+            [&seacat_proto::frame::head::data(id, fin, payload.len())[..], payload].concat()
+        }
         Frame::RstStream(frame) => frame.encode().to_vec(),
         Frame::Ping(frame) => frame.encode().to_vec(),
         Frame::Windows(frame) => frame.encode().to_vec(),
@@ -250,18 +224,12 @@ fn rebuild(frame: Frame<'_>) -> Vec<u8> {
             let items: Vec<(String, String)> = old
                 .items()
                 .map(|(key, value)| {
-                    (
-                        String::from_utf8_lossy(key).into(),
-                        String::from_utf8_lossy(value).into(),
-                    )
+                    (String::from_utf8_lossy(key).into(), String::from_utf8_lossy(value).into())
                 })
                 .collect();
             // Backwards: sorting is the encoder's work.
-            let items: Vec<(&str, &str)> = items
-                .iter()
-                .rev()
-                .map(|(key, value)| (&key[..], &value[..]))
-                .collect();
+            let items: Vec<(&str, &str)> =
+                items.iter().rev().map(|(key, value)| (&key[..], &value[..])).collect();
             let facts = Characteristics::new(old.serial, &items).unwrap();
             Control::Characteristics(facts).encode().unwrap()
         }
@@ -277,9 +245,7 @@ fn our_client_writes_what_the_reference_client_wrote() {
     let mut client = Connection::new(Role::Client, &Config::default(), now);
     let mut expected_id = 1;
     let items: Vec<Value> = serde_json::from_str(FILES[0].1).unwrap();
-    let requests = items
-        .iter()
-        .filter(|item| item["fields"]["name"] == "SYN_STREAM");
+    let requests = items.iter().filter(|item| item["fields"]["name"] == "SYN_STREAM");
     for item in requests {
         let fields = &item["fields"];
         let part = |key: &str| fields[key].as_str().unwrap().as_bytes();
@@ -293,15 +259,7 @@ fn our_client_writes_what_the_reference_client_wrote() {
         assert_eq!(id, StreamId::new(expected_id).unwrap());
         expected_id += 2;
         let frame = client.poll_transmit().unwrap().to_vec();
-        assert_eq!(
-            frame,
-            unhex(item["hex"].as_str().unwrap()),
-            "{}",
-            item["name"]
-        );
+        assert_eq!(frame, unhex(item["hex"].as_str().unwrap()), "{}", item["name"]);
     }
-    assert!(
-        expected_id > 9,
-        "the vectors run from stream 1 on without a gap"
-    );
+    assert!(expected_id > 9, "the vectors run from stream 1 on without a gap");
 }

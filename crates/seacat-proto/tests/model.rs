@@ -17,30 +17,12 @@ use seacat_proto::{Bytes, Decoder, Event, Priority, Reason, ReplyHead, RequestHe
 /// list of those ever opened.
 #[derive(Clone, Debug)]
 enum Step {
-    Open {
-        end: bool,
-        priority: u8,
-    },
-    Reply {
-        stream: usize,
-        end: bool,
-    },
-    Send {
-        stream: usize,
-        up: bool,
-        length: usize,
-    },
-    Finish {
-        stream: usize,
-        up: bool,
-    },
-    Reset {
-        stream: usize,
-        up: bool,
-    },
-    StopReceiving {
-        stream: usize,
-    },
+    Open { end: bool, priority: u8 },
+    Reply { stream: usize, end: bool },
+    Send { stream: usize, up: bool, length: usize },
+    Finish { stream: usize, up: bool },
+    Reset { stream: usize, up: bool },
+    StopReceiving { stream: usize },
     Settle,
 }
 
@@ -93,17 +75,8 @@ impl World {
                 let id = self.pair.client.open(head, end).unwrap();
                 assert_eq!(id.get() as usize, 2 * self.streams.len() + 1);
                 self.streams.push(id);
-                let up = Lane {
-                    finished: end,
-                    ..Lane::default()
-                };
-                self.models.insert(
-                    id,
-                    Model {
-                        up,
-                        ..Model::default()
-                    },
-                );
+                let up = Lane { finished: end, ..Lane::default() };
+                self.models.insert(id, Model { up, ..Model::default() });
             }
             Step::Reply { stream, end } => self.with(stream, |pair, id, model| {
                 if pair.gateway.reply(id, ReplyHead::new(200), end).is_ok() {
@@ -149,10 +122,8 @@ impl World {
 
     fn settle(&mut self) {
         let Seen { client, gateway } = self.pair.settle();
-        for (up, event) in gateway
-            .into_iter()
-            .map(|e| (true, e))
-            .chain(client.into_iter().map(|e| (false, e)))
+        for (up, event) in
+            gateway.into_iter().map(|e| (true, e)).chain(client.into_iter().map(|e| (false, e)))
         {
             match event {
                 Event::Request { id, end, .. } => self.models.get_mut(&id).unwrap().up.ended |= end,
@@ -175,10 +146,7 @@ impl World {
         }
         for (id, model) in &self.models {
             for lane in [&model.up, &model.down] {
-                assert!(
-                    lane.sent.starts_with(&lane.received),
-                    "{id}: bytes out of order"
-                );
+                assert!(lane.sent.starts_with(&lane.received), "{id}: bytes out of order");
                 if !model.broken {
                     assert_eq!(lane.received.len(), lane.sent.len(), "{id}: bytes missing");
                     assert_eq!(lane.ended, lane.finished, "{id}: end");
@@ -190,10 +158,7 @@ impl World {
             .values()
             .filter(|m| !(m.broken || m.up.finished && m.down.finished))
             .count();
-        assert!(
-            self.pair.client.stream_count() >= open,
-            "a living stream was forgotten"
-        );
+        assert!(self.pair.client.stream_count() >= open, "a living stream was forgotten");
     }
 }
 
@@ -202,11 +167,7 @@ fn side<'a>(
     model: &'a mut Model,
     up: bool,
 ) -> (&'a mut seacat_proto::Connection, &'a mut Lane) {
-    if up {
-        (&mut pair.client, &mut model.up)
-    } else {
-        (&mut pair.gateway, &mut model.down)
-    }
+    if up { (&mut pair.client, &mut model.up) } else { (&mut pair.gateway, &mut model.down) }
 }
 
 proptest! {

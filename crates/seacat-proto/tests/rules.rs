@@ -28,17 +28,12 @@ fn gateway() -> Connection {
 }
 
 fn without_windows() -> Config {
-    Config {
-        windows: false,
-        ..Config::default()
-    }
+    Config { windows: false, ..Config::default() }
 }
 
 /// What a connection writes, as frames for the eye.
 fn written(connection: &mut Connection) -> Vec<Vec<u8>> {
-    std::iter::from_fn(|| connection.poll_transmit())
-        .map(|frame| frame.to_vec())
-        .collect()
+    std::iter::from_fn(|| connection.poll_transmit()).map(|frame| frame.to_vec()).collect()
 }
 
 fn news(connection: &mut Connection) -> Vec<Event> {
@@ -46,24 +41,14 @@ fn news(connection: &mut Connection) -> Vec<Event> {
 }
 
 fn rst(number: u32, reason: Reason) -> Vec<u8> {
-    RstStream {
-        id: id(number),
-        reason,
-    }
-    .encode()
-    .to_vec()
+    RstStream { id: id(number), reason }.encode().to_vec()
 }
 
 #[test]
 fn a_request_with_a_body_and_its_answer() {
     let mut pair = Pair::new(false);
-    let stream = pair
-        .client
-        .open(RequestHead::new(b"h", b"POST", b"/").unwrap(), false)
-        .unwrap();
-    pair.client
-        .send(stream, Bytes::from(vec![1; 40_000]))
-        .unwrap();
+    let stream = pair.client.open(RequestHead::new(b"h", b"POST", b"/").unwrap(), false).unwrap();
+    pair.client.send(stream, Bytes::from(vec![1; 40_000])).unwrap();
     pair.client.finish(stream).unwrap();
     let seen = pair.settle();
     let lengths: Vec<usize> = seen
@@ -74,26 +59,16 @@ fn a_request_with_a_body_and_its_answer() {
             _ => None,
         })
         .collect();
-    assert_eq!(
-        lengths,
-        [MAX_PAYLOAD, MAX_PAYLOAD, 40_000 - 2 * MAX_PAYLOAD]
-    );
-    pair.gateway
-        .reply(stream, ReplyHead::new(200), false)
-        .unwrap();
-    pair.gateway
-        .send(stream, Bytes::from_static(b"ok"))
-        .unwrap();
+    assert_eq!(lengths, [MAX_PAYLOAD, MAX_PAYLOAD, 40_000 - 2 * MAX_PAYLOAD]);
+    pair.gateway.reply(stream, ReplyHead::new(200), false).unwrap();
+    pair.gateway.send(stream, Bytes::from_static(b"ok")).unwrap();
     pair.gateway.finish(stream).unwrap();
     let seen = pair.settle();
     assert!(matches!(&seen.client[..], [
         Event::Reply { end: false, .. },
         Event::Data { end: true, bytes, .. },
     ] if bytes == "ok"));
-    assert_eq!(
-        (pair.client.stream_count(), pair.gateway.stream_count()),
-        (0, 0)
-    );
+    assert_eq!((pair.client.stream_count(), pair.gateway.stream_count()), (0, 0));
 }
 
 #[test]
@@ -125,12 +100,7 @@ fn a_gateway_takes_any_odd_id_that_is_free() {
         (8, Some(Reason::PROTOCOL_ERROR)),
         (49, Some(Reason::PROTOCOL_ERROR)),
     ] {
-        let frame = SynStream {
-            id: id(number),
-            fin: true,
-            head: head("/"),
-        }
-        .encode();
+        let frame = SynStream { id: id(number), fin: true, head: head("/") }.encode();
         gateway.handle_input(&frame, now).unwrap();
         let answers = written(&mut gateway);
         match expected {
@@ -151,21 +121,9 @@ fn a_gateway_takes_any_odd_id_that_is_free() {
 
 #[test]
 fn frames_that_break_the_rules_of_a_stream_reset_it_alone() {
-    let reply = |fin| {
-        SynReply {
-            id: id(1),
-            fin,
-            head: ReplyHead::new(200),
-        }
-        .encode()
-    };
+    let reply = |fin| SynReply { id: id(1), fin, head: ReplyHead::new(200) }.encode();
     let data = |number, fin| seacat_proto::frame::head::data(id(number), fin, 0).to_vec();
-    let interim = SynReply {
-        id: id(1),
-        fin: false,
-        head: ReplyHead::new(103),
-    }
-    .encode();
+    let interim = SynReply { id: id(1), fin: false, head: ReplyHead::new(103) }.encode();
     let bad_text = {
         let mut frame = reply(false);
         frame.push(5);
@@ -174,26 +132,10 @@ fn frames_that_break_the_rules_of_a_stream_reset_it_alone() {
     };
     type Case = (&'static str, Vec<Vec<u8>>, Option<Vec<u8>>);
     let cases: [Case; 9] = [
-        (
-            "DATA before the head",
-            vec![data(1, false)],
-            Some(rst(1, Reason::PROTOCOL_ERROR)),
-        ),
-        (
-            "a second head",
-            vec![reply(false), reply(false)],
-            Some(rst(1, Reason::PROTOCOL_ERROR)),
-        ),
-        (
-            "an interim head is not the answer",
-            vec![interim, reply(true)],
-            None,
-        ),
-        (
-            "a head with broken strings",
-            vec![bad_text],
-            Some(rst(1, Reason::PROTOCOL_ERROR)),
-        ),
+        ("DATA before the head", vec![data(1, false)], Some(rst(1, Reason::PROTOCOL_ERROR))),
+        ("a second head", vec![reply(false), reply(false)], Some(rst(1, Reason::PROTOCOL_ERROR))),
+        ("an interim head is not the answer", vec![interim, reply(true)], None),
+        ("a head with broken strings", vec![bad_text], Some(rst(1, Reason::PROTOCOL_ERROR))),
         (
             "DATA after the end",
             vec![reply(true), data(1, false)],
@@ -204,26 +146,11 @@ fn frames_that_break_the_rules_of_a_stream_reset_it_alone() {
             vec![data(999, true)],
             Some(rst(999, Reason::INVALID_STREAM)),
         ),
-        (
-            "DATA on an even stream",
-            vec![data(4, true)],
-            Some(rst(4, Reason::INVALID_STREAM)),
-        ),
-        (
-            "RST for a stream never opened",
-            vec![rst(77, Reason::CANCEL)],
-            None,
-        ),
+        ("DATA on an even stream", vec![data(4, true)], Some(rst(4, Reason::INVALID_STREAM))),
+        ("RST for a stream never opened", vec![rst(77, Reason::CANCEL)], None),
         (
             "a stream opened towards a client",
-            vec![
-                SynStream {
-                    id: id(2),
-                    fin: true,
-                    head: head("/"),
-                }
-                .encode(),
-            ],
+            vec![SynStream { id: id(2), fin: true, head: head("/") }.encode()],
             Some(rst(2, Reason::REFUSED_STREAM)),
         ),
     ];
@@ -232,14 +159,8 @@ fn frames_that_break_the_rules_of_a_stream_reset_it_alone() {
         // The upload is still open, so that the stream lives on after the answer's end.
         client.open(head("/"), false).unwrap();
         written(&mut client);
-        client
-            .handle_input(&frames.concat(), Instant::now())
-            .unwrap();
-        assert_eq!(
-            written(&mut client),
-            expected.into_iter().collect::<Vec<_>>(),
-            "{what}"
-        );
+        client.handle_input(&frames.concat(), Instant::now()).unwrap();
+        assert_eq!(written(&mut client), expected.into_iter().collect::<Vec<_>>(), "{what}");
         client.open(head("/next"), true).expect(what);
     }
 }
@@ -250,18 +171,11 @@ fn late_frames_for_a_forgotten_stream_are_silence() {
     let stream = pair.client.open(head("/"), true).unwrap();
     pair.settle();
     pair.client.reset(stream, Reason::CANCEL);
-    pair.gateway
-        .reply(stream, ReplyHead::new(200), false)
-        .unwrap();
-    pair.gateway
-        .send(stream, Bytes::from_static(b"late"))
-        .unwrap();
+    pair.gateway.reply(stream, ReplyHead::new(200), false).unwrap();
+    pair.gateway.send(stream, Bytes::from_static(b"late")).unwrap();
     // The answer is on its way while the reset is.
     let late: Vec<u8> = written(&mut pair.gateway).concat();
-    assert_eq!(
-        written(&mut pair.client),
-        [rst(stream.get(), Reason::CANCEL)]
-    );
+    assert_eq!(written(&mut pair.client), [rst(stream.get(), Reason::CANCEL)]);
     pair.client.handle_input(&late, pair.now).unwrap();
     assert!(written(&mut pair.client).is_empty());
     assert!(news(&mut pair.client).is_empty());
@@ -285,12 +199,8 @@ fn a_gateway_that_has_answered_tells_the_client_to_stop() {
     let stream = pair.client.open(head("/"), false).unwrap();
     pair.settle();
     pair.gateway.stop_receiving(stream);
-    pair.gateway
-        .reply(stream, ReplyHead::new(413), false)
-        .unwrap();
-    pair.gateway
-        .send(stream, Bytes::from(vec![0; 100]))
-        .unwrap();
+    pair.gateway.reply(stream, ReplyHead::new(413), false).unwrap();
+    pair.gateway.send(stream, Bytes::from(vec![0; 100])).unwrap();
     pair.gateway.finish(stream).unwrap();
     let seen = pair.settle();
     assert!(matches!(
@@ -298,24 +208,15 @@ fn a_gateway_that_has_answered_tells_the_client_to_stop() {
         [
             Event::Reply { .. },
             Event::Data { end: true, .. },
-            Event::Reset {
-                reason: Reason::CANCEL,
-                ..
-            },
+            Event::Reset { reason: Reason::CANCEL, .. },
         ]
     ));
-    assert_eq!(
-        (pair.client.stream_count(), pair.gateway.stream_count()),
-        (0, 0)
-    );
+    assert_eq!((pair.client.stream_count(), pair.gateway.stream_count()), (0, 0));
 }
 
 #[test]
 fn limits_of_streams() {
-    let config = Config {
-        max_streams: 2,
-        ..without_windows()
-    };
+    let config = Config { max_streams: 2, ..without_windows() };
     let now = Instant::now();
     let mut client = Connection::new(Role::Client, &config, now);
     client.open(head("/"), true).unwrap();
@@ -326,12 +227,7 @@ fn limits_of_streams() {
 
     let mut gateway = Connection::new(Role::Gateway, &config, now);
     for number in [1, 3, 5] {
-        let frame = SynStream {
-            id: id(number),
-            fin: true,
-            head: head("/"),
-        }
-        .encode();
+        let frame = SynStream { id: id(number), fin: true, head: head("/") }.encode();
         gateway.handle_input(&frame, now).unwrap();
     }
     assert_eq!(written(&mut gateway), [rst(5, Reason::REFUSED_STREAM)]);
@@ -348,26 +244,10 @@ fn a_peer_that_does_not_read_its_answers_is_flooding() {
 #[test]
 fn somebody_elses_protocol_is_named() {
     for (role, bytes, expected) in [
-        (
-            Role::Client,
-            &b"HTTP/1.1 400 Bad Request\r\n"[..],
-            ConnectionError::HttpServer,
-        ),
-        (
-            Role::Gateway,
-            b"GET / HTTP/1.1\r\n",
-            ConnectionError::HttpClient,
-        ),
-        (
-            Role::Gateway,
-            b"OPTIONS * HTTP/1.1\r\n",
-            ConnectionError::HttpClient,
-        ),
-        (
-            Role::Gateway,
-            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-            ConnectionError::HttpClient,
-        ),
+        (Role::Client, &b"HTTP/1.1 400 Bad Request\r\n"[..], ConnectionError::HttpServer),
+        (Role::Gateway, b"GET / HTTP/1.1\r\n", ConnectionError::HttpClient),
+        (Role::Gateway, b"OPTIONS * HTTP/1.1\r\n", ConnectionError::HttpClient),
+        (Role::Gateway, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ConnectionError::HttpClient),
         (
             Role::Gateway,
             b"\x00\x00\x00\x01\x00\xff\xff\xff",
@@ -393,26 +273,16 @@ fn pings_are_echoed_by_the_other_side_only() {
     let seen = pair.settle();
     assert!(matches!(seen.client[..], [Event::Pong { rtt }] if rtt == Duration::from_millis(20)));
     // A gateway's own even id comes back; a client's odd one from nowhere is ignored.
-    pair.client
-        .handle_input(&Ping { id: 2 }.encode(), pair.now)
-        .unwrap();
-    assert_eq!(
-        written(&mut pair.client),
-        [Ping { id: 2 }.encode().to_vec()]
-    );
-    pair.client
-        .handle_input(&Ping { id: 9 }.encode(), pair.now)
-        .unwrap();
+    pair.client.handle_input(&Ping { id: 2 }.encode(), pair.now).unwrap();
+    assert_eq!(written(&mut pair.client), [Ping { id: 2 }.encode().to_vec()]);
+    pair.client.handle_input(&Ping { id: 9 }.encode(), pair.now).unwrap();
     assert!(written(&mut pair.client).is_empty() && news(&mut pair.client).is_empty());
 }
 
 #[test]
 fn silence_is_death() {
     let keepalive = KeepAliveConfig::default();
-    let config = Config {
-        keepalive: Some(keepalive),
-        ..Config::default()
-    };
+    let config = Config { keepalive: Some(keepalive), ..Config::default() };
     let start = Instant::now();
     let mut client = Connection::new(Role::Client, &config, start);
     let mut pings = 0;
@@ -431,24 +301,14 @@ fn silence_is_death() {
 fn control_frames_cross_and_unknown_ones_are_no_error() {
     let mut pair = Pair::new(false);
     let facts = Characteristics::new(3, &[("osh", "desk"), ("apI", "x")]).unwrap();
-    pair.client
-        .control(&Control::Characteristics(facts.clone()))
-        .unwrap();
+    pair.client.control(&Control::Characteristics(facts.clone())).unwrap();
     let seen = pair.settle();
     assert!(
         matches!(&seen.gateway[..], [Event::Control(Control::Characteristics(got))] if *got == facts)
     );
     let unknown = [0x80, 0xA1, 0x00, 0x77, 0, 0, 0, 2, 1, 2];
-    pair.gateway
-        .control(&Control::CharacteristicsAck(CharacteristicsAck {
-            serial: 3,
-        }))
-        .unwrap();
-    pair.gateway
-        .control(&Control::CsrReply(CsrReply {
-            flags: CsrReply::STORED,
-        }))
-        .unwrap();
+    pair.gateway.control(&Control::CharacteristicsAck(CharacteristicsAck { serial: 3 })).unwrap();
+    pair.gateway.control(&Control::CsrReply(CsrReply { flags: CsrReply::STORED })).unwrap();
     pair.client.handle_input(&unknown, pair.now).unwrap();
     let seen = pair.settle();
     assert_eq!(seen.client.len(), 3, "{:?}", seen.client);
@@ -461,9 +321,7 @@ fn drained_means_ended_and_written() {
     pair.client.drain();
     assert!(!pair.client.is_drained());
     pair.settle();
-    pair.gateway
-        .reply(stream, ReplyHead::new(204), true)
-        .unwrap();
+    pair.gateway.reply(stream, ReplyHead::new(204), true).unwrap();
     pair.settle();
     assert!(pair.client.is_drained());
 }
@@ -473,9 +331,7 @@ fn the_largest_frame_has_the_largest_size() {
     let mut pair = Pair::new(false);
     let stream = pair.client.open(head("/"), false).unwrap();
     written(&mut pair.client);
-    pair.client
-        .send(stream, Bytes::from(vec![0; 100_000]))
-        .unwrap();
+    pair.client.send(stream, Bytes::from(vec![0; 100_000])).unwrap();
     let sizes: Vec<usize> = written(&mut pair.client).iter().map(Vec::len).collect();
     assert_eq!(sizes[0], MAX_FRAME);
     assert_eq!(sizes.iter().sum::<usize>(), 100_000 + 8 * sizes.len());
@@ -488,9 +344,7 @@ fn windowed() -> (Pair, StreamId) {
     pair.settle();
     let stream = pair.client.open(head("/"), true).unwrap();
     pair.settle();
-    pair.gateway
-        .reply(stream, ReplyHead::new(200), false)
-        .unwrap();
+    pair.gateway.reply(stream, ReplyHead::new(200), false).unwrap();
     pair.settle();
     (pair, stream)
 }
@@ -512,21 +366,15 @@ fn to_a_stalled_reader(pair: &mut Pair) -> usize {
 #[test]
 fn with_windows_a_stalled_reader_stops_its_own_stream_only() {
     let (mut pair, stalled) = windowed();
-    pair.gateway
-        .send(stalled, Bytes::from(vec![0; 1 << 20]))
-        .unwrap();
+    pair.gateway.send(stalled, Bytes::from(vec![0; 1 << 20])).unwrap();
     pair.gateway.finish(stalled).unwrap();
     let received = to_a_stalled_reader(&mut pair);
     assert_eq!(received, 64 * 1024);
     // Another stream is not held up, however long the first one is.
     let other = pair.client.open(head("/other"), true).unwrap();
     pair.settle();
-    pair.gateway
-        .reply(other, ReplyHead::new(200), false)
-        .unwrap();
-    pair.gateway
-        .send(other, Bytes::from(vec![0; 500_000]))
-        .unwrap();
+    pair.gateway.reply(other, ReplyHead::new(200), false).unwrap();
+    pair.gateway.send(other, Bytes::from(vec![0; 500_000])).unwrap();
     pair.gateway.finish(other).unwrap();
     pair.settle();
     assert_eq!(pair.gateway.stream_count(), 1);
@@ -548,20 +396,15 @@ fn with_windows_a_stalled_reader_stops_its_own_stream_only() {
 #[test]
 fn a_peer_that_ignores_its_window_loses_the_stream() {
     let (mut pair, stream) = windowed();
-    let frame = [
-        &seacat_proto::frame::head::data(stream, false, MAX_PAYLOAD)[..],
-        &[0; MAX_PAYLOAD],
-    ]
-    .concat();
+    let frame =
+        [&seacat_proto::frame::head::data(stream, false, MAX_PAYLOAD)[..], &[0; MAX_PAYLOAD]]
+            .concat();
     for _ in 0..4 {
         pair.client.handle_input(&frame, pair.now).unwrap();
     }
     assert!(written(&mut pair.client).is_empty());
     pair.client.handle_input(&frame, pair.now).unwrap();
-    assert_eq!(
-        written(&mut pair.client),
-        [rst(stream.get(), Reason::FLOW_CONTROL_ERROR)]
-    );
+    assert_eq!(written(&mut pair.client), [rst(stream.get(), Reason::FLOW_CONTROL_ERROR)]);
 }
 
 /// The announcement answers the client's first frame; a client of the reference era ignores
@@ -570,17 +413,9 @@ fn a_peer_that_ignores_its_window_loses_the_stream() {
 fn a_peer_that_announces_nothing_is_treated_as_ever() {
     let mut gateway = Connection::new(Role::Gateway, &Config::default(), Instant::now());
     assert!(written(&mut gateway).is_empty());
-    let frame = SynStream {
-        id: id(1),
-        fin: true,
-        head: head("/"),
-    }
-    .encode();
+    let frame = SynStream { id: id(1), fin: true, head: head("/") }.encode();
     gateway.handle_input(&frame, Instant::now()).unwrap();
-    assert_eq!(
-        written(&mut gateway),
-        [[0x80, 0xA1, 0, 0x57, 0, 0, 0, 4, 0, 1, 0, 0].to_vec()]
-    );
+    assert_eq!(written(&mut gateway), [[0x80, 0xA1, 0, 0x57, 0, 0, 0, 4, 0, 1, 0, 0].to_vec()]);
     gateway.reply(id(1), ReplyHead::new(200), false).unwrap();
     gateway.send(id(1), Bytes::from(vec![0; 1 << 20])).unwrap();
     let bytes: usize = written(&mut gateway).iter().map(Vec::len).sum();
@@ -595,11 +430,7 @@ fn a_stream_older_than_the_announcement_stays_without_a_window() {
     let mut pair = Pair::new(true);
     let early = pair.client.open(head("/"), true).unwrap();
     pair.settle();
-    pair.gateway
-        .reply(early, ReplyHead::new(200), false)
-        .unwrap();
-    pair.gateway
-        .send(early, Bytes::from(vec![0; 1 << 20]))
-        .unwrap();
+    pair.gateway.reply(early, ReplyHead::new(200), false).unwrap();
+    pair.gateway.send(early, Bytes::from(vec![0; 1 << 20])).unwrap();
     assert_eq!(to_a_stalled_reader(&mut pair), 1 << 20);
 }

@@ -71,10 +71,7 @@ struct Ring {
 
 impl AccessLog {
     pub(crate) fn new() -> Self {
-        AccessLog(Arc::new(Ring {
-            kept: Mutex::default(),
-            live: broadcast::Sender::new(LAG),
-        }))
+        AccessLog(Arc::new(Ring { kept: Mutex::default(), live: broadcast::Sender::new(LAG) }))
     }
 
     /// The latest lines, oldest first, and every line from now on.
@@ -205,9 +202,7 @@ impl Drop for Record {
 }
 
 fn cut(text: &str) -> String {
-    let end = (0..=MAX_TEXT.min(text.len()))
-        .rev()
-        .find(|&at| text.is_char_boundary(at));
+    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
     text[..end.unwrap_or(0)].to_owned()
 }
 
@@ -217,13 +212,7 @@ mod tests {
     use crate::activity::Activity;
 
     fn begin(log: &AccessLog, method: &Method, host: &str, path: &str) -> Record {
-        Record::begin(
-            log,
-            Arc::new(Activity::default()).begin(),
-            method,
-            host,
-            path,
-        )
+        Record::begin(log, Arc::new(Activity::default()).begin(), method, host, path)
     }
 
     #[test]

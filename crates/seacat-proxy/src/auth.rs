@@ -19,10 +19,7 @@ impl Credentials {
         };
         scheme.eq_ignore_ascii_case("basic")
             && STANDARD.decode(encoded.trim()).is_ok_and(|given| {
-                equal(
-                    &given,
-                    format!("{}:{}", self.user, self.password).as_bytes(),
-                )
+                equal(&given, format!("{}:{}", self.user, self.password).as_bytes())
             })
     }
 }
@@ -39,10 +36,7 @@ mod tests {
 
     #[test]
     fn only_the_right_credentials_pass() {
-        let credentials = Credentials {
-            user: "ann".into(),
-            password: "p:w".into(),
-        };
+        let credentials = Credentials { user: "ann".into(), password: "p:w".into() };
         let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
         for (values, expected) in [
             (vec![basic("ann:p:w")], true),

@@ -47,11 +47,7 @@ impl FromClient {
         if incoming.size_hint().lower() > limit {
             return Err(BodyTooLarge);
         }
-        Ok(FromClient {
-            incoming,
-            passed,
-            limit,
-        })
+        Ok(FromClient { incoming, passed, limit })
     }
 }
 
@@ -121,17 +117,9 @@ pub(crate) struct ToClient {
 
 impl ToClient {
     pub(crate) fn new(source: Source, length: Option<u64>, record: Record) -> Self {
-        let length = if let Source::Own(bytes) = &source {
-            Some(bytes.len() as u64)
-        } else {
-            length
-        };
-        ToClient {
-            source,
-            left: length,
-            over: false,
-            record: Some(record),
-        }
+        let length =
+            if let Source::Own(bytes) = &source { Some(bytes.len() as u64) } else { length };
+        ToClient { source, left: length, over: false, record: Some(record) }
     }
 
     /// An answer that has no body whatever its fields say: to HEAD, 204, 304 (RFC 9110
@@ -147,12 +135,7 @@ impl ToClient {
     }
 
     fn own(record: Option<Record>) -> Self {
-        ToClient {
-            source: Source::Own(Bytes::new()),
-            left: Some(0),
-            over: true,
-            record,
-        }
+        ToClient { source: Source::Own(Bytes::new()), left: Some(0), over: true, record }
     }
 
     fn note(&mut self, change: impl FnOnce(&mut Record)) {
@@ -231,18 +214,14 @@ impl Body for ToClient {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
 impl Drop for ToClient {
     fn drop(&mut self) {
         if self.is_complete() {
-            finish_later(std::mem::replace(
-                &mut self.source,
-                Source::Own(Bytes::new()),
-            ));
+            finish_later(std::mem::replace(&mut self.source, Source::Own(Bytes::new())));
         } else {
             self.note(Record::cut_short);
         }

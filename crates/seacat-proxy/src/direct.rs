@@ -23,12 +23,10 @@ pub(crate) async fn dial(
     limit: Duration,
     forbidden: impl Fn(SocketAddr) -> Option<Fault>,
 ) -> Result<TcpStream, Fault> {
-    timeout(limit, try_each(host, port, forbidden))
-        .await
-        .unwrap_or_else(|_| {
-            let what = format!("No connection was made within {} s.", limit.as_secs());
-            Err(Fault::new(Code::DirectTimeout, what))
-        })
+    timeout(limit, try_each(host, port, forbidden)).await.unwrap_or_else(|_| {
+        let what = format!("No connection was made within {} s.", limit.as_secs());
+        Err(Fault::new(Code::DirectTimeout, what))
+    })
 }
 
 async fn try_each(
@@ -38,10 +36,7 @@ async fn try_each(
 ) -> Result<TcpStream, Fault> {
     let name = host.trim_matches(['[', ']']);
     let addresses = lookup_host((name, port)).await.map_err(|error| {
-        Fault::new(
-            Code::DirectName,
-            format!("The name cannot be resolved: {error}."),
-        )
+        Fault::new(Code::DirectName, format!("The name cannot be resolved: {error}."))
     })?;
     let mut last = Fault::new(Code::DirectName, "The name has no address.");
     for address in addresses {
@@ -80,30 +75,16 @@ pub(crate) async fn exchange(
             tracing::debug!(%error, "a direct connection ended");
         }
     });
-    sender
-        .send_request(request)
-        .await
-        .map_err(|error| broken(&error))
+    sender.send_request(request).await.map_err(|error| broken(&error))
 }
 
 fn broken(error: &hyper::Error) -> Fault {
     // `is_user`: our half failed, which is the client's body.
     if error.is_user() {
         let too_large = error.source().is_some_and(<dyn Error>::is::<BodyTooLarge>);
-        let code = if too_large {
-            Code::BodyTooLarge
-        } else {
-            Code::BodyCut
-        };
+        let code = if too_large { Code::BodyTooLarge } else { Code::BodyCut };
         return Fault::new(code, "The request's body could not be read to its end.");
     }
     let what = format!("The server's answer could not be read: {error}.");
-    Fault::new(
-        if error.is_parse() {
-            Code::BadReply
-        } else {
-            Code::Lost
-        },
-        what,
-    )
+    Fault::new(if error.is_parse() { Code::BadReply } else { Code::Lost }, what)
 }

@@ -213,11 +213,7 @@ mod tests {
             assert!(row.code.starts_with("SC-"), "{}", row.code);
             assert!((400..600).contains(&row.status), "{}", row.code);
             assert!(!row.title.ends_with('.'), "{}", row.code);
-            assert!(
-                row.meaning.ends_with('.') && row.advice.ends_with('.'),
-                "{}",
-                row.code
-            );
+            assert!(row.meaning.ends_with('.') && row.advice.ends_with('.'), "{}", row.code);
         }
         assert_eq!(Code::Loop.row().code, "SC-LOOP");
         assert_eq!(Code::ClientGone.to_string(), "SC-CLIENT-GONE");

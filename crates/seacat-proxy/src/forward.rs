@@ -34,24 +34,16 @@ impl Errand<'_> {
     ) -> Result<Answer, Fault> {
         let host = gateway_name(self.target.host)
             .ok_or_else(|| Fault::new(Code::BadTarget, "The target names no host."))?;
-        let head = self
-            .outgoing
-            .seacat(host, self.method.as_str(), &self.target.path)
-            .map_err(|_| {
-                Fault::new(
-                    Code::HeadTooLarge,
-                    "The head does not fit in one frame of 16 KiB.",
-                )
+        let head =
+            self.outgoing.seacat(host, self.method.as_str(), &self.target.path).map_err(|_| {
+                Fault::new(Code::HeadTooLarge, "The head does not fit in one frame of 16 KiB.")
             })?;
         let channel = &self.shared.channel;
         if self.tunnel {
             match channel.tunnel(head, self.opens()).await? {
                 Tunnel::Open(head, far, timings) => {
                     record.waited(timings.waited());
-                    Ok(Answer::Tunnel(
-                        self.tunnel_head(self.read(&head)?),
-                        Box::new(far),
-                    ))
+                    Ok(Answer::Tunnel(self.tunnel_head(self.read(&head)?), Box::new(far)))
                 }
                 Tunnel::Refused(reply) => {
                     record.waited(reply.timings.waited());
@@ -59,11 +51,8 @@ impl Errand<'_> {
                 }
             }
         } else {
-            let replay = if self.method.is_idempotent() {
-                Replay::Idempotent
-            } else {
-                Replay::Never
-            };
+            let replay =
+                if self.method.is_idempotent() { Replay::Idempotent } else { Replay::Never };
             let body = (!body.is_end_stream()).then_some(body);
             let reply = channel.exchange(head, body, replay).await?;
             record.waited(reply.timings.waited());
@@ -118,8 +107,7 @@ impl Errand<'_> {
             && let Some(asked) = self.outgoing.fields.get(header::UPGRADE)
         {
             head.fields.insert(header::UPGRADE, asked.clone());
-            head.fields
-                .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            head.fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         }
         head
     }
@@ -134,22 +122,14 @@ impl Errand<'_> {
         let limit = self.shared.limits.direct_connect;
         let tcp = direct::dial(self.target.host, port, limit, |address| {
             if self.shared.own.contains(&address) {
-                return Some(Fault::new(
-                    Code::OwnAddress,
-                    "The name points to this proxy.",
-                ));
+                return Some(Fault::new(Code::OwnAddress, "The name points to this proxy."));
             }
             let forbidden = is_loopback_address(address.ip()) && !loopback;
             forbidden.then(|| Fault::new(Code::LoopbackTarget, "The name points to this computer."))
         })
         .await?;
         if self.method == Method::CONNECT {
-            let head = incoming(
-                StatusCode::OK,
-                HeaderMap::new(),
-                false,
-                self.outgoing.pseudonym,
-            )?;
+            let head = incoming(StatusCode::OK, HeaderMap::new(), false, self.outgoing.pseudonym)?;
             return Ok(Answer::Tunnel(head, Box::new(tcp)));
         }
         let mut response = direct::exchange(tcp, self.direct_request(body)?).await?;
@@ -164,10 +144,7 @@ impl Errand<'_> {
                 let far = far.await.map_err(|error| {
                     Fault::new(Code::Lost, format!("The upgrade failed: {error}."))
                 })?;
-                Ok(Answer::Tunnel(
-                    self.tunnel_head(head),
-                    Box::new(TokioIo::new(far)),
-                ))
+                Ok(Answer::Tunnel(self.tunnel_head(head), Box::new(TokioIo::new(far))))
             }
         }
     }
@@ -178,9 +155,7 @@ impl Errand<'_> {
             Some(port) => format!("{}:{port}", self.target.host),
             None => self.target.host.to_owned(),
         };
-        let host = HeaderValue::try_from(host)
-            .map_err(http::Error::from)
-            .map_err(invalid)?;
+        let host = HeaderValue::try_from(host).map_err(http::Error::from).map_err(invalid)?;
         let mut request = Request::builder()
             .method(self.method)
             .uri(&*self.target.path)

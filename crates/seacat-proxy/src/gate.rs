@@ -62,10 +62,7 @@ enum State {
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        Gate {
-            state: State::Head(HeadScan::default()),
-            extensions_left: MAX_EXTENSIONS,
-        }
+        Gate { state: State::Head(HeadScan::default()), extensions_left: MAX_EXTENSIONS }
     }
 
     /// Looks at `bytes`: everything that has arrived and not yet passed, from its beginning.
@@ -113,11 +110,7 @@ impl Gate {
                     return Ok(0);
                 };
                 let tunnel = framing == Framing::Tunnel;
-                passed(if tunnel {
-                    Passed::Tunnel
-                } else {
-                    Passed::Plain
-                });
+                passed(if tunnel { Passed::Tunnel } else { Passed::Plain });
                 self.extensions_left = MAX_EXTENSIONS;
                 self.state = match framing {
                     Framing::Length(0) => State::Head(HeadScan::default()),
@@ -179,16 +172,13 @@ impl Gate {
             return bad_chunk("The chunk extensions are too long.");
         }
         let Some(end) = end else { return Ok(0) };
-        let Some(extension) = extension
-            .strip_suffix(b"\r")
-            .filter(|text| all(VALUE, text))
-        else {
+        let Some(extension) = extension.strip_suffix(b"\r").filter(|text| all(VALUE, text)) else {
             return bad_chunk("The line of a chunk size is not ended by CR LF.");
         };
         self.extensions_left -= extension.len();
-        let size = bytes[..digits].iter().fold(0, |size, &b| {
-            size << 4 | (b as char).to_digit(16).map_or(0, u64::from)
-        });
+        let size = bytes[..digits]
+            .iter()
+            .fold(0, |size, &b| size << 4 | (b as char).to_digit(16).map_or(0, u64::from));
         self.state = match size {
             0 => State::Trailers { checked: 0 },
             // hyper counts in u64 with two values taken; nobody has that much to send.
@@ -229,10 +219,8 @@ fn trailers(bytes: &[u8], checked: &mut usize) -> Result<usize, Reject> {
         if line.is_empty() {
             return Ok(*checked);
         }
-        split_field(line, false).map_err(|Reject { what, .. }| Reject {
-            code: Code::BadChunk,
-            what,
-        })?;
+        split_field(line, false)
+            .map_err(|Reject { what, .. }| Reject { code: Code::BadChunk, what })?;
     }
     if bytes.len() > MAX_TRAILERS {
         return bad_chunk("The trailers are too long.");
@@ -241,8 +229,5 @@ fn trailers(bytes: &[u8], checked: &mut usize) -> Result<usize, Reject> {
 }
 
 fn bad_chunk<T>(what: &'static str) -> Result<T, Reject> {
-    Err(Reject {
-        code: Code::BadChunk,
-        what,
-    })
+    Err(Reject { code: Code::BadChunk, what })
 }

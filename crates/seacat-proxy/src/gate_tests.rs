@@ -20,11 +20,7 @@ struct Outcome {
 fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut gate = Gate::new();
     let mut held = Vec::new();
-    let mut outcome = Outcome {
-        passed: Vec::new(),
-        heads: Vec::new(),
-        refused: None,
-    };
+    let mut outcome = Outcome { passed: Vec::new(), heads: Vec::new(), refused: None };
     for piece in pieces {
         held.extend_from_slice(piece);
         loop {
@@ -184,11 +180,7 @@ const PASSED: &[(Passed, &[u8])] = &[
 #[test]
 fn refused_heads() {
     for (code, head) in REFUSED {
-        let expected = Outcome {
-            passed: Vec::new(),
-            heads: Vec::new(),
-            refused: Some(*code),
-        };
+        let expected = Outcome { passed: Vec::new(), heads: Vec::new(), refused: Some(*code) };
         assert_eq!(feed_both_ways(head), expected, "{}", head.escape_ascii());
     }
 }
@@ -196,11 +188,7 @@ fn refused_heads() {
 #[test]
 fn passed_heads_are_unchanged() {
     for (kind, head) in PASSED {
-        let expected = Outcome {
-            passed: head.to_vec(),
-            heads: vec![*kind],
-            refused: None,
-        };
+        let expected = Outcome { passed: head.to_vec(), heads: vec![*kind], refused: None };
         assert_eq!(feed_both_ways(head), expected, "{}", head.escape_ascii());
     }
 }
@@ -208,11 +196,7 @@ fn passed_heads_are_unchanged() {
 #[test]
 fn an_incomplete_head_is_held_back() {
     for (_, head) in PASSED {
-        let end = head
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .unwrap()
-            + 4;
+        let end = head.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
         for cut in 0..end {
             let outcome = feed([&head[..cut]]);
             assert_eq!(outcome.passed, b"", "{}", head[..cut].escape_ascii());
@@ -228,10 +212,7 @@ fn a_bad_request_does_not_disturb_the_good_ones_before_it() {
         .filter(|(kind, _)| *kind == Passed::Plain)
         .flat_map(|(_, head)| head.to_vec())
         .collect();
-    let count = PASSED
-        .iter()
-        .filter(|(kind, _)| *kind == Passed::Plain)
-        .count();
+    let count = PASSED.iter().filter(|(kind, _)| *kind == Passed::Plain).count();
     for (code, bad) in REFUSED {
         let outcome = feed_both_ways(&[&good, *bad].concat());
         assert_eq!(outcome.passed, good);
@@ -252,10 +233,7 @@ fn limits_are_exact() {
         format!("GET http://a/{path} HTTP/1.1\r\nHost: a\r\n\r\n")
     };
     let fields = |count: usize| {
-        format!(
-            "GET http://a/ HTTP/1.1\r\nHost: a\r\n{}\r\n",
-            "X: 1\r\n".repeat(count - 1)
-        )
+        format!("GET http://a/ HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: 1\r\n".repeat(count - 1))
     };
     for (head, refused) in [
         (field(MAX_HEAD), None),
@@ -265,21 +243,13 @@ fn limits_are_exact() {
         (fields(200), None),
         (fields(201), Some(Code::HeadTooLarge)),
     ] {
-        assert_eq!(
-            feed_both_ways(head.as_bytes()).refused,
-            refused,
-            "{} bytes",
-            head.len()
-        );
+        assert_eq!(feed_both_ways(head.as_bytes()).refused, refused, "{} bytes", head.len());
     }
     // An endless line is refused without its end.
     let endless = [b'A'; MAX_REQUEST_LINE + 1];
     assert_eq!(feed_both_ways(&endless).refused, Some(Code::TargetTooLong));
     let endless = format!("GET http://a/ HTTP/1.1\r\nX: {}", "v".repeat(MAX_HEAD));
-    assert_eq!(
-        feed_both_ways(endless.as_bytes()).refused,
-        Some(Code::HeadTooLarge)
-    );
+    assert_eq!(feed_both_ways(endless.as_bytes()).refused, Some(Code::HeadTooLarge));
 }
 
 const CHUNKED: &[u8] = b"POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -369,9 +339,7 @@ fn a_body_is_not_read_as_a_request() {
 fn is_strict(head: &[u8]) -> bool {
     let token = |text: &str| {
         !text.is_empty()
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
     };
     // Every byte as one char, so that positions are those of the bytes.
     let text: String = head.iter().map(|&b| char::from(b)).collect();
@@ -380,10 +348,7 @@ fn is_strict(head: &[u8]) -> bool {
         return false;
     };
     let lines: Vec<&str> = text.split("\r\n").collect();
-    if lines
-        .iter()
-        .any(|line| line.chars().any(|c| c.is_ascii_control() && c != '\t'))
-    {
+    if lines.iter().any(|line| line.chars().any(|c| c.is_ascii_control() && c != '\t')) {
         return false;
     }
     let [method, target, version] = lines[0].split(' ').collect::<Vec<_>>()[..] else {
@@ -398,15 +363,10 @@ fn is_strict(head: &[u8]) -> bool {
     let Some(fields) = fields else { return false };
     let values = |wanted: &str| -> Vec<&str> {
         let named = fields.iter().filter(|(name, _)| name == wanted);
-        named
-            .map(|(_, value)| value.trim_matches([' ', '\t']))
-            .collect()
+        named.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
     };
-    let (hosts, lengths, codings) = (
-        values("host"),
-        values("content-length"),
-        values("transfer-encoding"),
-    );
+    let (hosts, lengths, codings) =
+        (values("host"), values("content-length"), values("transfer-encoding"));
     let framed = match (&lengths[..], &codings[..]) {
         ([], []) => true,
         ([length], []) => !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit()),
@@ -423,20 +383,14 @@ fn is_strict(head: &[u8]) -> bool {
         && target.parse::<http::Uri>().is_ok()
         && !authority.contains('@')
         && (version == "HTTP/1.1" && hosts.len() == 1 || version == "HTTP/1.0" && hosts.len() < 2)
-        && hosts
-            .iter()
-            .all(|host| host.parse::<http::uri::Authority>().is_ok())
+        && hosts.iter().all(|host| host.parse::<http::uri::Authority>().is_ok())
         && framed
 }
 
 #[test]
 fn the_second_opinion_agrees_about_the_tables() {
     for (_, head) in PASSED {
-        let end = head
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .unwrap()
-            + 4;
+        let end = head.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
         assert!(is_strict(&head[..end]), "{}", head.escape_ascii());
     }
 }
@@ -458,18 +412,16 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
         ]),
     ];
     let edit = (any::<prop::sample::Index>(), 0..3usize, piece);
-    (
-        prop::sample::select(seeds),
-        prop::collection::vec(edit, 0..4),
-    )
-        .prop_map(|(mut head, edits)| {
+    (prop::sample::select(seeds), prop::collection::vec(edit, 0..4)).prop_map(
+        |(mut head, edits)| {
             for (at, remove, piece) in edits {
                 let at = at.index(head.len() + 1);
                 let end = (at + remove).min(head.len());
                 head.splice(at..end, piece);
             }
             head
-        })
+        },
+    )
 }
 
 proptest! {

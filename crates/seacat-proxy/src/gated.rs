@@ -47,13 +47,10 @@ impl Notes {
     /// What the gate says of the next request. Call it once for each.
     pub(crate) fn next(&self) -> Passed {
         // hyper has no request the gate has not let through; if it ever did, refuse it.
-        self.lock()
-            .passed
-            .pop_front()
-            .unwrap_or(Passed::Rejected(Reject {
-                code: Code::BadRequest,
-                what: "The request was not recognised.",
-            }))
+        self.lock().passed.pop_front().unwrap_or(Passed::Rejected(Reject {
+            code: Code::BadRequest,
+            what: "The request was not recognised.",
+        }))
     }
 
     /// Why the body of the current request was cut off, if the gate did that.
@@ -117,17 +114,14 @@ impl<S> Gated<S> {
 
     fn inspect_held(&mut self) -> Result<usize, Reject> {
         let mut notes = self.notes.lock();
-        self.gate
-            .inspect(&self.held, |passed| notes.passed.push_back(passed))
+        self.gate.inspect(&self.held, |passed| notes.passed.push_back(passed))
     }
 
     /// Takes over the bytes hyper's buffer has from `before` on; puts back what may not pass.
     fn inspect_fresh(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> Result<usize, Reject> {
         let mut notes = self.notes.lock();
         let fresh = &buf.filled()[before..];
-        let clear = self
-            .gate
-            .inspect(fresh, |passed| notes.passed.push_back(passed));
+        let clear = self.gate.inspect(fresh, |passed| notes.passed.push_back(passed));
         let pass = *clear.as_ref().unwrap_or(&0);
         if clear.is_ok() {
             self.held.extend_from_slice(&fresh[pass..]);
@@ -177,9 +171,7 @@ impl<S: AsyncRead + Unpin> Gated<S> {
             Poll::Pending => {
                 if self.gate.owes_head(&self.held) {
                     let limit = self.head_timeout;
-                    let timer = self
-                        .head_timer
-                        .get_or_insert_with(|| Box::pin(sleep(limit)));
+                    let timer = self.head_timer.get_or_insert_with(|| Box::pin(sleep(limit)));
                     ready!(timer.as_mut().poll(cx));
                     self.stop(Reject {
                         code: Code::HeadTimeout,
@@ -278,10 +270,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gated<S> {
         if this.stopped.is_none() && this.gate.between_messages() && this.held.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        let linger = this.linger.get_or_insert_with(|| Linger {
-            until: Box::pin(sleep(LINGER)),
-            bytes: LINGER_BYTES,
-        });
+        let linger = this
+            .linger
+            .get_or_insert_with(|| Linger { until: Box::pin(sleep(LINGER)), bytes: LINGER_BYTES });
         let mut room = [0; READ_MORE];
         loop {
             if linger.bytes == 0 || linger.until.as_mut().poll(cx).is_ready() {

@@ -86,10 +86,7 @@ impl HeadScan {
             let line = &bytes[self.line..end - 1];
             self.line = end;
             let Some(line) = line.strip_suffix(b"\r") else {
-                return reject(
-                    Code::BadRequest,
-                    "A line of the head ends in LF without CR.",
-                );
+                return reject(Code::BadRequest, "A line of the head ends in LF without CR.");
             };
             if !self.request_line_seen {
                 self.request_line_or_blank(line)?;
@@ -108,10 +105,7 @@ impl HeadScan {
 
     fn check_length(&self, end: usize) -> Result<(), Reject> {
         if !self.request_line_seen && end - self.line > MAX_REQUEST_LINE {
-            return reject(
-                Code::TargetTooLong,
-                "The request line is longer than 8 KiB.",
-            );
+            return reject(Code::TargetTooLong, "The request line is longer than 8 KiB.");
         }
         if end > MAX_HEAD {
             return reject(Code::HeadTooLarge, "The head is longer than 32 KiB.");
@@ -134,10 +128,7 @@ impl HeadScan {
     /// `METHOD SP target SP HTTP/1.x` (RFC 9112 section 3).
     fn request_line(&mut self, line: &[u8]) -> Result<(), Reject> {
         let Some(method_end) = memchr(b' ', line) else {
-            return reject(
-                Code::BadRequest,
-                "The request line is not `METHOD target HTTP/1.1`.",
-            );
+            return reject(Code::BadRequest, "The request line is not `METHOD target HTTP/1.1`.");
         };
         let (method, rest) = (&line[..method_end], &line[method_end + 1..]);
         if method.is_empty() || method.len() > MAX_METHOD || !all(TOKEN, method) {
@@ -157,16 +148,10 @@ impl HeadScan {
                 return reject(Code::NotHttp, "The client began with the HTTP/2 preface.");
             }
             [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
-                return reject(
-                    Code::Version,
-                    "The version is neither HTTP/1.1 nor HTTP/1.0.",
-                );
+                return reject(Code::Version, "The version is neither HTTP/1.1 nor HTTP/1.0.");
             }
             _ => {
-                return reject(
-                    Code::BadRequest,
-                    "The version is not written as `HTTP/1.1`.",
-                );
+                return reject(Code::BadRequest, "The version is not written as `HTTP/1.1`.");
             }
         };
         self.connect = method == b"CONNECT";
@@ -215,10 +200,7 @@ impl HeadScan {
         self.length = parse_length(value);
         match self.length {
             Some(_) => Ok(()),
-            None => reject(
-                Code::AmbiguousLength,
-                "Content-Length is not one plain number.",
-            ),
+            None => reject(Code::AmbiguousLength, "Content-Length is not one plain number."),
         }
     }
 
@@ -242,10 +224,9 @@ impl HeadScan {
             return reject(Code::BadHost, "HTTP/1.1 requires a Host field.");
         }
         match (self.chunked, self.length) {
-            (true, Some(_)) => reject(
-                Code::AmbiguousLength,
-                "Content-Length and Transfer-Encoding come together.",
-            ),
+            (true, Some(_)) => {
+                reject(Code::AmbiguousLength, "Content-Length and Transfer-Encoding come together.")
+            }
             (true, None) | (false, Some(1..)) if self.connect => {
                 reject(Code::BadRequest, "A CONNECT request has no body.")
             }
@@ -264,15 +245,11 @@ impl HeadScan {
 /// the end of a line in a TLS handshake.
 fn check_first_byte(first: u8) -> Result<(), Reject> {
     match first {
-        TLS_HANDSHAKE => reject(
-            Code::NotHttp,
-            "The client began a TLS handshake on this plain HTTP port.",
-        ),
+        TLS_HANDSHAKE => {
+            reject(Code::NotHttp, "The client began a TLS handshake on this plain HTTP port.")
+        }
         b' ' | b'\t' => reject(Code::BadRequest, "The request begins with a blank."),
-        b'\n' => reject(
-            Code::BadRequest,
-            "A line of the head ends in LF without CR.",
-        ),
+        b'\n' => reject(Code::BadRequest, "A line of the head ends in LF without CR."),
         b'\r' => Ok(()),
         _ if all(TOKEN, &[first]) => Ok(()),
         _ => reject(Code::BadRequest, "The method is not a valid token."),
@@ -296,20 +273,14 @@ fn check_target(method: &[u8], target: &[u8]) -> Result<(), Reject> {
 
 fn check_absolute(target: &[u8]) -> Result<(), Reject> {
     let Some(scheme_end) = memchr::memmem::find(target, b"://") else {
-        return reject(
-            Code::BadTarget,
-            "The target is neither `http://host/path` nor `/path`.",
-        );
+        return reject(Code::BadTarget, "The target is neither `http://host/path` nor `/path`.");
     };
     let scheme = &target[..scheme_end];
     if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"ws") {
         return reject(Code::Scheme, "The scheme of the target is not http.");
     }
     let rest = &target[scheme_end + 3..];
-    let end = rest
-        .iter()
-        .position(|b| matches!(b, b'/' | b'?' | b'#'))
-        .unwrap_or(rest.len());
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);
     if memchr(b'@', host).is_some() {
         return reject(Code::BadTarget, "The target carries a user name.");
@@ -327,10 +298,7 @@ fn check_path(text: &[u8]) -> Result<(), Reject> {
     }
     let (path, query) = text.split_at(memchr(b'?', text).unwrap_or(text.len()));
     if !all(PATH, path) || !all(QUERY, query) {
-        return reject(
-            Code::BadTarget,
-            "The target has a character that must be percent-encoded.",
-        );
+        return reject(Code::BadTarget, "The target has a character that must be percent-encoded.");
     }
     Ok(())
 }

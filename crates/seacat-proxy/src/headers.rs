@@ -67,11 +67,7 @@ impl Pseudonym {
 
     /// `1.1 seacat-proxy-…`, the version being the one the message came with.
     fn via(&self, version: Version) -> String {
-        let number = if version == Version::HTTP_10 {
-            "1.0"
-        } else {
-            "1.1"
-        };
+        let number = if version == Version::HTTP_10 { "1.0" } else { "1.1" };
         format!("{number} {}", self.0)
     }
 
@@ -211,9 +207,7 @@ pub(crate) fn incoming(
 ) -> Result<Incoming, BadReply> {
     let switched = switching && status == StatusCode::SWITCHING_PROTOCOLS;
     if status.is_informational() && !switched {
-        return Err(BadReply(
-            "The answer has an interim status and no final one.",
-        ));
+        return Err(BadReply("The answer has an interim status and no final one."));
     }
     let length = reply_length(&raw)?;
     let mut fields = travelling(raw, switched);
@@ -223,11 +217,7 @@ pub(crate) fn incoming(
     if let Ok(via) = HeaderValue::try_from(pseudonym.via(Version::HTTP_11)) {
         fields.append(header::VIA, via);
     }
-    Ok(Incoming {
-        status,
-        fields,
-        length,
-    })
+    Ok(Incoming { status, fields, length })
 }
 
 /// Takes the hop-by-hop fields off an answer; after a switch `Upgrade` stays and Connection
@@ -235,9 +225,7 @@ pub(crate) fn incoming(
 fn travelling(mut raw: HeaderMap, switched: bool) -> HeaderMap {
     let upgrade = raw.get(header::UPGRADE).filter(|_| switched).cloned();
     if raw.contains_key(header::CONNECTION) || raw.keys().any(hop_by_hop) {
-        raw = end_to_end(&raw)
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        raw = end_to_end(&raw).map(|(name, value)| (name.clone(), value.clone())).collect();
     }
     if let Some(upgrade) = upgrade {
         raw.insert(header::UPGRADE, upgrade);
@@ -248,10 +236,7 @@ fn travelling(mut raw: HeaderMap, switched: bool) -> HeaderMap {
 
 /// Repeated equal lengths become one; anything unclear is refused (RFC 9112 section 6.3).
 fn reply_length(fields: &HeaderMap) -> Result<Option<u64>, BadReply> {
-    let mut lengths = fields
-        .get_all(header::CONTENT_LENGTH)
-        .iter()
-        .map(HeaderValue::as_bytes);
+    let mut lengths = fields.get_all(header::CONTENT_LENGTH).iter().map(HeaderValue::as_bytes);
     let Some(first) = lengths.next() else {
         return Ok(None);
     };
@@ -269,10 +254,7 @@ mod tests {
         fields
             .iter()
             .map(|(name, value)| {
-                (
-                    name.parse::<HeaderName>().unwrap(),
-                    HeaderValue::from_str(value).unwrap(),
-                )
+                (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
             })
             .collect()
     }
@@ -289,9 +271,7 @@ mod tests {
         };
         let head = outgoing.seacat("erp", "GET", "/").unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        head.fields()
-            .map(|(name, value)| (text(name), text(value)))
-            .collect()
+        head.fields().map(|(name, value)| (text(name), text(value))).collect()
     }
 
     #[test]
@@ -310,11 +290,7 @@ mod tests {
             ("expect", "100-continue"),
             ("x-sc-host", "erp"),
         ] {
-            assert_eq!(
-                sent(&[field], false),
-                [("Via".into(), "1.1 me".into())],
-                "{field:?}"
-            );
+            assert_eq!(sent(&[field], false), [("Via".into(), "1.1 me".into())], "{field:?}");
         }
     }
 
@@ -353,29 +329,19 @@ mod tests {
             ("content-length", "3"),
         ];
         let expected = [("Content-Length", "3"), ("Via", "1.1 me")];
-        assert_eq!(
-            sent(&fields, false),
-            expected.map(|(n, v)| (n.to_owned(), v.to_owned()))
-        );
+        assert_eq!(sent(&fields, false), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
     }
 
     #[test]
     fn upgrade_is_kept_when_wanted_and_connection_never() {
         let fields = [("connection", "Upgrade"), ("upgrade", "websocket")];
         let expected = [("Upgrade", "websocket"), ("Via", "1.1 me")];
-        assert_eq!(
-            sent(&fields, true),
-            expected.map(|(n, v)| (n.to_owned(), v.to_owned()))
-        );
+        assert_eq!(sent(&fields, true), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
     }
 
     #[test]
     fn a_direct_request_gets_its_host_and_the_same_fields() {
-        let fields = map(&[
-            ("host", "wrong"),
-            ("accept", "*/*"),
-            ("upgrade", "websocket"),
-        ]);
+        let fields = map(&[("host", "wrong"), ("accept", "*/*"), ("upgrade", "websocket")]);
         let pseudonym = Pseudonym("me".into());
         let outgoing = Outgoing {
             version: Version::HTTP_10,
@@ -392,10 +358,7 @@ mod tests {
             ("via", "1.0 me"),
             ("connection", "Upgrade"),
         ]);
-        assert_eq!(
-            outgoing.http(HeaderValue::from_static("right:81")),
-            expected
-        );
+        assert_eq!(outgoing.http(HeaderValue::from_static("right:81")), expected);
     }
 
     #[test]
@@ -410,10 +373,7 @@ mod tests {
         ] {
             assert_eq!(me.is_in(&map(&[("via", value)])), expected, "{value}");
         }
-        assert!(me.is_in(&map(&[
-            ("via", "1.1 a"),
-            ("via", "1.1 seacat-proxy-0badcafe")
-        ])));
+        assert!(me.is_in(&map(&[("via", "1.1 a"), ("via", "1.1 seacat-proxy-0badcafe")])));
     }
 
     fn reply(status: u16, fields: &[(&[u8], &[u8])]) -> Result<Incoming, BadReply> {
@@ -476,11 +436,8 @@ mod tests {
 
     #[test]
     fn a_switch_keeps_its_upgrade_field() {
-        let incoming = reply(
-            101,
-            &[(b"Upgrade", b"websocket"), (b"Content-Length", b"0")],
-        )
-        .unwrap();
+        let incoming =
+            reply(101, &[(b"Upgrade", b"websocket"), (b"Content-Length", b"0")]).unwrap();
         assert_eq!(incoming.fields[header::UPGRADE], "websocket");
         assert_eq!(incoming.fields[header::CONNECTION], "Upgrade");
         assert!(!incoming.fields.contains_key(header::CONTENT_LENGTH));

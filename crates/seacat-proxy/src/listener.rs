@@ -132,10 +132,8 @@ impl Proxy {
         if listeners.is_empty() {
             return Err(BindError::Nothing);
         }
-        let addresses: Vec<_> = listeners
-            .iter()
-            .filter_map(|(listener, _)| listener.local_addr().ok())
-            .collect();
+        let addresses: Vec<_> =
+            listeners.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect();
         let shared = Arc::new(Shared {
             channel,
             routes: config.routes,
@@ -146,11 +144,7 @@ impl Proxy {
             pseudonym: Pseudonym::random(),
             log: AccessLog::new(),
         });
-        Ok(Proxy {
-            listeners,
-            addresses,
-            shared,
-        })
+        Ok(Proxy { listeners, addresses, shared })
     }
 
     /// The addresses bound, inherited ones first, then as configured, mapped ports last.
@@ -168,9 +162,7 @@ impl Proxy {
     /// Serves until `shutdown` is ready, then takes nothing new and lets what runs finish for at
     /// most `grace`. Dropping the future cuts everything off at once.
     pub async fn run(self, shutdown: impl Future<Output = ()>, grace: Duration) -> Drained {
-        let Proxy {
-            listeners, shared, ..
-        } = self;
+        let Proxy { listeners, shared, .. } = self;
         let (drain, draining) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -228,11 +220,8 @@ fn bind(address: SocketAddr) -> Result<Option<TcpListener>, BindError> {
         Ok(None)
     };
     let failed = |source| BindError::Io { address, source };
-    let socket = match Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    ) {
+    let socket = match Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
+    {
         Err(error) if address.is_ipv6() => return no_ipv6(&error),
         socket => socket.map_err(failed)?,
     };
@@ -243,10 +232,7 @@ fn bind(address: SocketAddr) -> Result<Option<TcpListener>, BindError> {
     // On Windows this would mean sharing the port with others.
     #[cfg(unix)]
     socket.set_reuse_address(true).map_err(failed)?;
-    match socket
-        .bind(&address.into())
-        .and_then(|()| socket.listen(BACKLOG))
-    {
+    match socket.bind(&address.into()).and_then(|()| socket.listen(BACKLOG)) {
         Ok(()) => adopt(socket.into(), address).map(Some),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(BindError::InUse { address }),
         Err(error) if address.is_ipv6() && error.kind() == io::ErrorKind::AddrNotAvailable => {
@@ -341,11 +327,7 @@ async fn serve(tcp: TcpStream, client: Arc<Client>, mut draining: watch::Receive
     if let Err(error) = ended {
         tracing::debug!(%error, "a client connection broke off");
     }
-    let afterwards = client
-        .afterwards
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
+    let afterwards = client.afterwards.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(afterwards) = afterwards
         && let Err(error) = afterwards.run().await
     {

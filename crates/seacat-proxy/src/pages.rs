@@ -16,11 +16,8 @@ use crate::syntax::authority;
 use crate::target::is_loopback;
 
 /// Fields that a TRACE must not show again (RFC 9110 section 9.3.8).
-const PRIVATE: [header::HeaderName; 3] = [
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::PROXY_AUTHORIZATION,
-];
+const PRIVATE: [header::HeaderName; 3] =
+    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
 
 /// Answers an origin-form request to the proxy port. `here` is the address it came to.
 pub(crate) fn answer(
@@ -38,10 +35,7 @@ pub(crate) fn answer(
     match request.uri.path() {
         "/" => Ok(ok("text/html; charset=utf-8", start_page(here))),
         "/proxy.pac" => Ok(ok("application/x-ns-proxy-autoconfig", pac(here, routes))),
-        _ => Err(Fault::new(
-            Code::NoSuchPage,
-            "The request named no host, only a path.",
-        )),
+        _ => Err(Fault::new(Code::NoSuchPage, "The request named no host, only a path.")),
     }
 }
 
@@ -57,31 +51,17 @@ pub(crate) fn host_is_ours(fields: &HeaderMap) -> bool {
 pub(crate) fn options() -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(
-        header::ALLOW,
-        HeaderValue::from_static("GET, HEAD, OPTIONS"),
-    );
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
     response
 }
 
 /// The request as it arrived, for a TRACE that ends here (RFC 9110 section 9.3.8), without
 /// what is private.
 pub(crate) fn trace(request: &Parts) -> Response<Bytes> {
-    let mut echo = format!(
-        "{} {} {:?}\r\n",
-        request.method, request.uri, request.version
-    );
-    for (name, value) in request
-        .headers
-        .iter()
-        .filter(|(name, _)| !PRIVATE.contains(name))
-    {
+    let mut echo = format!("{} {} {:?}\r\n", request.method, request.uri, request.version);
+    for (name, value) in request.headers.iter().filter(|(name, _)| !PRIVATE.contains(name)) {
         // Writing to a String cannot fail.
-        let _ = write!(
-            echo,
-            "{name}: {}\r\n",
-            String::from_utf8_lossy(value.as_bytes())
-        );
+        let _ = write!(echo, "{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes()));
     }
     ok("message/http", echo + "\r\n")
 }
@@ -91,10 +71,7 @@ fn ok(content_type: &'static str, body: String) -> Response<Bytes> {
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    fields.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -131,10 +108,7 @@ fn pac(here: SocketAddr, routes: &Routes) -> String {
         };
         // A pattern holds letters, digits and `-._~*[]:` only: it cannot leave the string.
         let pattern = pattern.to_string().to_ascii_lowercase();
-        let _ = writeln!(
-            script,
-            "  if (shExpMatch(host, \"{pattern}\")) return {way};"
-        );
+        let _ = writeln!(script, "  if (shExpMatch(host, \"{pattern}\")) return {way};");
     }
     script + "  return seacat + \"; DIRECT\";\n}\n"
 }
@@ -146,9 +120,8 @@ mod tests {
 
     fn parts(method: &str, uri: &str, fields: &[(&str, &str)]) -> Parts {
         let request = Request::builder().method(method).uri(uri);
-        let request = fields.iter().fold(request, |request, (name, value)| {
-            request.header(*name, *value)
-        });
+        let request =
+            fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         request.body(()).unwrap().into_parts().0
     }
 
@@ -182,22 +155,10 @@ mod tests {
             .map(|(pattern, action)| (pattern.parse().unwrap(), action))
             .collect();
         let text = pac("[::1]:3128".parse().unwrap(), &routes);
-        assert!(
-            text.contains("var seacat = \"PROXY [::1]:3128\";"),
-            "{text}"
-        );
-        assert!(
-            text.contains("shExpMatch(host, \"*.example.com\")) return \"DIRECT\";"),
-            "{text}"
-        );
-        assert!(
-            text.contains("shExpMatch(host, \"bad\")) return seacat;"),
-            "{text}"
-        );
-        assert!(
-            text.ends_with("  return seacat + \"; DIRECT\";\n}\n"),
-            "{text}"
-        );
+        assert!(text.contains("var seacat = \"PROXY [::1]:3128\";"), "{text}");
+        assert!(text.contains("shExpMatch(host, \"*.example.com\")) return \"DIRECT\";"), "{text}");
+        assert!(text.contains("shExpMatch(host, \"bad\")) return seacat;"), "{text}");
+        assert!(text.ends_with("  return seacat + \"; DIRECT\";\n}\n"), "{text}");
     }
 
     #[test]
@@ -221,11 +182,7 @@ mod tests {
 
     #[test]
     fn trace_echoes_without_secrets() {
-        let fields = [
-            ("cookie", "secret"),
-            ("authorization", "secret"),
-            ("x-a", "1"),
-        ];
+        let fields = [("cookie", "secret"), ("authorization", "secret"), ("x-a", "1")];
         let body = trace(&parts("TRACE", "http://erp/", &fields)).into_body();
         assert_eq!(body, "TRACE http://erp/ HTTP/1.1\r\nx-a: 1\r\n\r\n");
     }

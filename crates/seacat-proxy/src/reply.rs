@@ -35,28 +35,18 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(code: Code, what: impl Into<Cow<'static, str>>) -> Self {
-        Fault {
-            code,
-            what: what.into(),
-            status: None,
-            retry_after: None,
-        }
+        Fault { code, what: what.into(), status: None, retry_after: None }
     }
 
     /// The gateway answered a request for a tunnel with `status` and nothing else.
     pub(crate) fn tunnel_refused(status: StatusCode) -> Self {
         let what = format!("The gateway answered {status} to the request for a tunnel.");
-        Fault {
-            status: Some(status),
-            ..Fault::new(Code::TunnelRefused, what)
-        }
+        Fault { status: Some(status), ..Fault::new(Code::TunnelRefused, what) }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
         let table = StatusCode::from_u16(self.code.row().status);
-        self.status
-            .or(table.ok())
-            .unwrap_or(StatusCode::BAD_GATEWAY)
+        self.status.or(table.ok()).unwrap_or(StatusCode::BAD_GATEWAY)
     }
 }
 
@@ -77,9 +67,7 @@ impl From<ExchangeError> for Fault {
         let what = sentence(&error.to_string());
         match error {
             ExchangeError::NotConnected { why, retry_after } => {
-                let cause = why
-                    .map(|why| format!(" ({})", why.code()))
-                    .unwrap_or_default();
+                let cause = why.map(|why| format!(" ({})", why.code())).unwrap_or_default();
                 Fault {
                     retry_after: Some(retry_after.unwrap_or(AFTER_A_HUMAN)),
                     ..Fault::new(Code::NotConnected, what + &cause)
@@ -139,12 +127,7 @@ impl Form {
         for value in fields.get_all(header::ACCEPT) {
             for range in list(value.as_bytes()) {
                 let mut parts = range.split(|&b| b == b';').map(trim);
-                let form = match parts
-                    .next()
-                    .unwrap_or_default()
-                    .to_ascii_lowercase()
-                    .as_slice()
-                {
+                let form = match parts.next().unwrap_or_default().to_ascii_lowercase().as_slice() {
                     b"text/html" | b"application/xhtml+xml" => Form::Html,
                     b"application/problem+json" | b"application/json" => Form::Problem,
                     b"text/plain" | b"text/*" | b"*/*" => Form::Plain,
@@ -163,9 +146,7 @@ impl Form {
 /// `q=0.8` in thousandths. What cannot be read counts as nothing wanted.
 fn quality(parameter: &[u8]) -> Option<u16> {
     let text = std::str::from_utf8(parameter).ok()?;
-    let number = text
-        .strip_prefix("q=")
-        .or_else(|| text.strip_prefix("Q="))?;
+    let number = text.strip_prefix("q=").or_else(|| text.strip_prefix("Q="))?;
     let value: f32 = number.parse().unwrap_or(0.0);
     Some((value.clamp(0.0, 1.0) * 1000.0) as u16)
 }
@@ -183,27 +164,16 @@ pub(crate) fn render(fault: &Fault, request: &HeaderMap) -> Response<Bytes> {
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    fields.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     add_proxy_status(fields, fault.code);
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        let seconds = fault
-            .retry_after
-            .unwrap_or(SOON)
-            .as_secs_f32()
-            .ceil()
-            .max(1.0) as u64;
+        let seconds = fault.retry_after.unwrap_or(SOON).as_secs_f32().ceil().max(1.0) as u64;
         fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     match fault.code {
         Code::AuthRequired => {
             let challenge = "Basic realm=\"SeaCat Proxy\", charset=\"UTF-8\"";
-            fields.insert(
-                header::PROXY_AUTHENTICATE,
-                HeaderValue::from_static(challenge),
-            );
+            fields.insert(header::PROXY_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         Code::PageMethod => {
             fields.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -216,10 +186,7 @@ pub(crate) fn render(fault: &Fault, request: &HeaderMap) -> Response<Bytes> {
 /// Says in `Proxy-Status` (RFC 9209) which error of ours this answer carries.
 pub(crate) fn add_proxy_status(fields: &mut HeaderMap, code: Code) {
     let row = code.row();
-    let value = format!(
-        "seacat-proxy; error={}; details=\"{}\"",
-        row.proxy_error, row.code
-    );
+    let value = format!("seacat-proxy; error={}; details=\"{}\"", row.proxy_error, row.code);
     // The table holds tokens only.
     if let Ok(value) = HeaderValue::try_from(value) {
         fields.append(PROXY_STATUS, value);
@@ -279,17 +246,16 @@ pub(crate) fn page(title: &str, body: &str) -> String {
 
 /// Text made safe inside an HTML element.
 pub(crate) fn escape(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut out, c| {
-            match c {
-                '<' | '>' | '&' | '"' | '\'' => {
-                    // Writing to a String cannot fail.
-                    let _ = write!(out, "&#{};", u32::from(c));
-                }
-                c => out.push(c),
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        match c {
+            '<' | '>' | '&' | '"' | '\'' => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "&#{};", u32::from(c));
             }
-            out
-        })
+            c => out.push(c),
+        }
+        out
+    })
 }
 
 #[cfg(test)]
@@ -305,10 +271,7 @@ mod tests {
     fn accept_chooses_the_form() {
         for (value, form) in [
             ("*/*", Form::Plain),
-            (
-                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-                Form::Html,
-            ),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Form::Html),
             ("application/json", Form::Problem),
             ("application/problem+json, text/html;q=0.9", Form::Problem),
             ("text/html;q=0.5, application/json;q=0.9", Form::Problem),
@@ -333,31 +296,17 @@ mod tests {
                 response.headers()["proxy-status"],
                 "seacat-proxy; error=http_request_denied; details=\"SC-REFUSED\""
             );
-            let content_type = response.headers()[header::CONTENT_TYPE]
-                .to_str()
-                .unwrap()
-                .to_owned();
-            (
-                content_type,
-                String::from_utf8(response.into_body().to_vec()).unwrap(),
-            )
+            let content_type =
+                response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+            (content_type, String::from_utf8(response.into_body().to_vec()).unwrap())
         };
         let (kind, plain) = text("text/plain");
         assert_eq!(kind, "text/plain; charset=utf-8");
-        assert!(
-            plain.contains("[SC-REFUSED]") && plain.contains("rule <b> & \"c\""),
-            "{plain}"
-        );
+        assert!(plain.contains("[SC-REFUSED]") && plain.contains("rule <b> & \"c\""), "{plain}");
         let (kind, html) = text("text/html");
         assert_eq!(kind, "text/html; charset=utf-8");
-        assert!(
-            html.contains("rule &#60;b&#62; &#38; &#34;c&#34;"),
-            "{html}"
-        );
-        assert!(
-            html.contains("SC-REFUSED") && !html.contains("<b>"),
-            "{html}"
-        );
+        assert!(html.contains("rule &#60;b&#62; &#38; &#34;c&#34;"), "{html}");
+        assert!(html.contains("SC-REFUSED") && !html.contains("<b>"), "{html}");
         let (kind, json) = text("application/json");
         assert_eq!(kind, "application/problem+json");
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -369,52 +318,26 @@ mod tests {
     #[test]
     fn exchange_errors_have_their_status() {
         for (error, status, code) in [
-            (
-                ExchangeError::Reset(Reason::RESPONSE_TIMEOUT),
-                504,
-                Code::BackEndTimeout,
-            ),
-            (
-                ExchangeError::Reset(Reason::CONNECTION_TIMEOUT),
-                504,
-                Code::BackEndUnreachable,
-            ),
-            (
-                ExchangeError::Reset(Reason::REFUSED_STREAM),
-                503,
-                Code::GatewayRefused,
-            ),
-            (
-                ExchangeError::Reset(Reason::INTERNAL_ERROR),
-                502,
-                Code::GatewayReset,
-            ),
+            (ExchangeError::Reset(Reason::RESPONSE_TIMEOUT), 504, Code::BackEndTimeout),
+            (ExchangeError::Reset(Reason::CONNECTION_TIMEOUT), 504, Code::BackEndUnreachable),
+            (ExchangeError::Reset(Reason::REFUSED_STREAM), 503, Code::GatewayRefused),
+            (ExchangeError::Reset(Reason::INTERNAL_ERROR), 502, Code::GatewayReset),
             (ExchangeError::Draining, 503, Code::Stopping),
             (ExchangeError::Busy, 503, Code::Busy),
             (ExchangeError::BadReply(7), 502, Code::BadReply),
-            (
-                ExchangeError::Body(Box::new(BodyTooLarge)),
-                413,
-                Code::BodyTooLarge,
-            ),
+            (ExchangeError::Body(Box::new(BodyTooLarge)), 413, Code::BodyTooLarge),
         ] {
             let fault = Fault::from(error);
             let response = render(&fault, &HeaderMap::new());
             assert_eq!((response.status().as_u16(), fault.code), (status, code));
-            assert_eq!(
-                response.headers().contains_key(header::RETRY_AFTER),
-                status == 503
-            );
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), status == 503);
         }
     }
 
     #[test]
     fn retry_after_is_in_whole_seconds_rounded_up() {
         let retry = |retry_after| {
-            let fault = Fault::from(ExchangeError::NotConnected {
-                why: None,
-                retry_after,
-            });
+            let fault = Fault::from(ExchangeError::NotConnected { why: None, retry_after });
             render(&fault, &HeaderMap::new()).headers()[header::RETRY_AFTER].clone()
         };
         assert_eq!(retry(Some(Duration::from_millis(1200))), "2");
@@ -424,11 +347,7 @@ mod tests {
 
     #[test]
     fn challenges_and_allowances() {
-        let fields = |code| {
-            render(&Fault::new(code, "x"), &HeaderMap::new())
-                .headers()
-                .clone()
-        };
+        let fields = |code| render(&Fault::new(code, "x"), &HeaderMap::new()).headers().clone();
         assert!(
             fields(Code::AuthRequired)[header::PROXY_AUTHENTICATE]
                 == "Basic realm=\"SeaCat Proxy\", charset=\"UTF-8\""

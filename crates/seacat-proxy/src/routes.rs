@@ -32,18 +32,12 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let host = text.strip_prefix("*.").unwrap_or(text);
-        let address = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'));
+        let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let valid = match address {
             Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
             None => text == "*" || (!host.is_empty() && all(HOST, host.as_bytes())),
         };
-        if valid {
-            Ok(Pattern(text.to_owned()))
-        } else {
-            Err(InvalidPattern(text.to_owned()))
-        }
+        if valid { Ok(Pattern(text.to_owned())) } else { Err(InvalidPattern(text.to_owned())) }
     }
 }
 
@@ -100,24 +94,15 @@ impl Routes {
     pub(crate) fn decide(&self, host: &str) -> Decision {
         let typed = host.strip_suffix('.').unwrap_or(host);
         let name = gateway_name(host).unwrap_or(typed);
-        let rule = self
-            .0
-            .iter()
-            .find(|(pattern, _)| pattern.fits(typed) || pattern.fits(name));
+        let rule = self.0.iter().find(|(pattern, _)| pattern.fits(typed) || pattern.fits(name));
         let Some((pattern, action)) = rule else {
-            return Decision {
-                action: Action::Gateway,
-                explicit: false,
-            };
+            return Decision { action: Action::Gateway, explicit: false };
         };
         let action = match action {
             Action::Direct if is_seacat(host) => Action::Gateway,
             action => *action,
         };
-        Decision {
-            action,
-            explicit: !pattern.is_any(),
-        }
+        Decision { action, explicit: !pattern.is_any() }
     }
 }
 
@@ -151,10 +136,7 @@ mod tests {
         ] {
             assert_eq!(routes.decide(host), Decision { action, explicit }, "{host}");
         }
-        let gateway = Decision {
-            action: Action::Gateway,
-            explicit: false,
-        };
+        let gateway = Decision { action: Action::Gateway, explicit: false };
         assert_eq!(Routes::default().decide("anything"), gateway);
     }
 
@@ -163,9 +145,7 @@ mod tests {
         for text in ["*", "*.a.b", "a", "127.0.0.1", "[::1]"] {
             assert_eq!(text.parse::<Pattern>().unwrap().to_string(), text);
         }
-        for text in [
-            "", "*.", "**", "a*", "*.*.a", "http://a", "a:80", "a/b", "a b", "[x]", "\"",
-        ] {
+        for text in ["", "*.", "**", "a*", "*.*.a", "http://a", "a:80", "a/b", "a b", "[x]", "\""] {
             assert!(text.parse::<Pattern>().is_err(), "{text:?}");
         }
     }

@@ -104,11 +104,7 @@ impl Client {
             (Ok(Answer::Tunnel(head, far)), Some(client)) => {
                 record.answered(head.status.as_u16(), None);
                 let record = Box::new(record);
-                self.then(Afterwards::Tunnel {
-                    client,
-                    far,
-                    record,
-                });
+                self.then(Afterwards::Tunnel { client, far, record });
                 return response(head.status, head.fields, ToClient::nothing());
             }
             (outcome, upgrade) => {
@@ -131,20 +127,11 @@ impl Client {
             Passed::Rejected(_) => ("", ""),
             _ => (parts.uri.host().unwrap_or_default(), parts.uri.path()),
         };
-        Record::begin(
-            &self.shared.log,
-            self.activity.begin(),
-            &parts.method,
-            host,
-            path,
-        )
+        Record::begin(&self.shared.log, self.activity.begin(), &parts.method, host, path)
     }
 
     fn then(&self, afterwards: Afterwards) {
-        *self
-            .afterwards
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(afterwards);
+        *self.afterwards.lock().unwrap_or_else(PoisonError::into_inner) = Some(afterwards);
     }
 
     /// Makes the response of an answer that is not a tunnel.
@@ -185,10 +172,7 @@ impl Client {
         }
         if self.surplus {
             let limit = self.shared.limits.connections;
-            return Err(Fault::new(
-                Code::Busy,
-                format!("{limit} connections are open already."),
-            ));
+            return Err(Fault::new(Code::Busy, format!("{limit} connections are open already.")));
         }
         let (target, routed) = match self.aim(parts)? {
             Aim::Here => {
@@ -199,19 +183,12 @@ impl Client {
         };
         record.host(target.host);
         if self.shared.pseudonym.is_in(&parts.headers) {
-            return Err(Fault::new(
-                Code::Loop,
-                "The Via field names this very proxy.",
-            ));
+            return Err(Fault::new(Code::Loop, "The Via field names this very proxy."));
         }
         let max_forwards = max_forwards(parts);
         if max_forwards == Some(0) {
             let trace = parts.method == Method::TRACE;
-            return Ok(Answer::Own(if trace {
-                pages::trace(parts)
-            } else {
-                pages::options()
-            }));
+            return Ok(Answer::Own(if trace { pages::trace(parts) } else { pages::options() }));
         }
         let body = FromClient::new(body, record.up(), self.shared.limits.body)
             .map_err(|error| Fault::new(Code::BodyTooLarge, format!("{error}.")))?;
@@ -228,11 +205,7 @@ impl Client {
             },
             tunnel: passed == Passed::Tunnel,
         };
-        match if routed {
-            self.route(&target)?
-        } else {
-            Way::Gateway
-        } {
+        match if routed { self.route(&target)? } else { Way::Gateway } {
             Way::Gateway => {
                 record.route(Route::Gateway);
                 errand.through_gateway(body, record).await
@@ -274,19 +247,14 @@ impl Client {
                 }
             }
         };
-        Ok(Aim::Gateway(Target {
-            host,
-            port: None,
-            path: path(&parts.uri),
-        }))
+        Ok(Aim::Gateway(Target { host, port: None, path: path(&parts.uri) }))
     }
 
     fn check_credentials(&self, fields: &HeaderMap) -> Result<(), Fault> {
         match &self.shared.credentials {
-            Some(credentials) if !credentials.are_in(fields) => Err(Fault::new(
-                Code::AuthRequired,
-                "Proxy-Authorization is missing or wrong.",
-            )),
+            Some(credentials) if !credentials.are_in(fields) => {
+                Err(Fault::new(Code::AuthRequired, "Proxy-Authorization is missing or wrong."))
+            }
             _ => Ok(()),
         }
     }
@@ -298,36 +266,20 @@ impl Client {
             let what = "This port stands for one host and opens no tunnels.";
             return Err(Fault::new(Code::BadTarget, what));
         }
-        let typed = parts
-            .headers
-            .get(header::HOST)
-            .and_then(|value| authority(value.as_bytes()));
+        let typed = parts.headers.get(header::HOST).and_then(|value| authority(value.as_bytes()));
         let by_name = typed.and_then(|(typed, _)| gateway_name(typed)) == Some(host);
-        if by_name || pages::host_is_ours(&parts.headers) {
-            Ok(())
-        } else {
-            Err(foreign_host())
-        }
+        if by_name || pages::host_is_ours(&parts.headers) { Ok(()) } else { Err(foreign_host()) }
     }
 
     /// What the routes say, once it is clear that the target is not ourselves.
     fn route(&self, target: &Target<'_>) -> Result<Way, Fault> {
         let decision = self.shared.routes.decide(target.host);
         let loopback = is_loopback(target.host);
-        if self
-            .shared
-            .is_own(target.host, target.port.unwrap_or(HTTP_PORT))
-        {
-            return Err(Fault::new(
-                Code::OwnAddress,
-                "The target is an address of this proxy.",
-            ));
+        if self.shared.is_own(target.host, target.port.unwrap_or(HTTP_PORT)) {
+            return Err(Fault::new(Code::OwnAddress, "The target is an address of this proxy."));
         }
         if loopback && !decision.explicit {
-            return Err(Fault::new(
-                Code::LoopbackTarget,
-                "The target is this computer.",
-            ));
+            return Err(Fault::new(Code::LoopbackTarget, "The target is this computer."));
         }
         match decision.action {
             Action::Gateway => Ok(Way::Gateway),
@@ -374,13 +326,7 @@ fn max_forwards(parts: &Parts) -> Option<u32> {
     if parts.method != Method::TRACE && parts.method != Method::OPTIONS {
         return None;
     }
-    parts
-        .headers
-        .get(header::MAX_FORWARDS)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
+    parts.headers.get(header::MAX_FORWARDS)?.to_str().ok()?.parse().ok()
 }
 
 /// The response of an answer from elsewhere, framed as its request and status demand.
@@ -391,10 +337,7 @@ fn forwarded(
     record: Record,
 ) -> Response<ToClient> {
     let bodiless = method == Method::HEAD
-        || matches!(
-            head.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        );
+        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let body = if bodiless {
         ToClient::empty(source, record)
     } else {

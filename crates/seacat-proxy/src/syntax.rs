@@ -84,10 +84,7 @@ pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
 
 /// The members of a comma-separated list, trimmed, empty ones left out (RFC 9110 section 5.6.1).
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|&b| b == b',')
-        .map(trim)
-        .filter(|member| !member.is_empty())
+    value.split(|&b| b == b',').map(trim).filter(|member| !member.is_empty())
 }
 
 /// Splits `host[:port]` (RFC 3986 section 3.2 without userinfo). The host is a registered name,

@@ -47,12 +47,8 @@ pub(crate) fn path(uri: &Uri) -> Cow<'_, str> {
 /// case is kept. `None` when nothing is left.
 pub(crate) fn gateway_name(host: &str) -> Option<&str> {
     let host = host.strip_suffix('.').unwrap_or(host);
-    Some(if is_seacat(host) {
-        &host[..host.len() - SUFFIX.len()]
-    } else {
-        host
-    })
-    .filter(|name| !name.is_empty())
+    Some(if is_seacat(host) { &host[..host.len() - SUFFIX.len()] } else { host })
+        .filter(|name| !name.is_empty())
 }
 
 /// Whether the last label is `seacat`.
@@ -68,16 +64,10 @@ pub(crate) fn is_seacat(host: &str) -> bool {
 /// the unspecified one.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
-    if host
-        .rsplit('.')
-        .next()
-        .is_some_and(|label| label.eq_ignore_ascii_case("localhost"))
-    {
+    if host.rsplit('.').next().is_some_and(|label| label.eq_ignore_ascii_case("localhost")) {
         return true;
     }
-    host.trim_matches(['[', ']'])
-        .parse()
-        .is_ok_and(is_loopback_address)
+    host.trim_matches(['[', ']']).parse().is_ok_and(is_loopback_address)
 }
 
 /// Whether connecting to this address reaches this computer.
@@ -105,11 +95,7 @@ mod tests {
         ] {
             let uri: Uri = uri.parse().unwrap();
             let target = Target::named(&uri).unwrap();
-            assert_eq!(
-                (target.host, target.port, &*target.path),
-                (host, port, path),
-                "{uri}"
-            );
+            assert_eq!((target.host, target.port, &*target.path), (host, port, path), "{uri}");
         }
         for uri in ["/a?b", "*"] {
             assert_eq!(Target::named(&uri.parse().unwrap()), None, "{uri}");
@@ -150,13 +136,7 @@ mod tests {
         ] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in [
-            "erp",
-            "localhost.example",
-            "128.0.0.1",
-            "[2001:db8::1]",
-            "127.0.0.1.nip.io",
-        ] {
+        for host in ["erp", "localhost.example", "128.0.0.1", "[2001:db8::1]", "127.0.0.1.nip.io"] {
             assert!(!is_loopback(host), "{host}");
         }
     }

@@ -23,11 +23,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 /// What becomes of a client's connection once hyper has written its last answer on it.
 pub(crate) enum Afterwards {
     /// The tunnel is open.
-    Tunnel {
-        client: OnUpgrade,
-        far: Box<dyn Wire>,
-        record: Box<Record>,
-    },
+    Tunnel { client: OnUpgrade, far: Box<dyn Wire>, record: Box<Record> },
     /// It was refused: the connection is closed with care for bytes sent ahead.
     Close(OnUpgrade),
 }
@@ -38,11 +34,7 @@ impl Afterwards {
     pub(crate) async fn run(self) -> io::Result<()> {
         match self {
             Afterwards::Close(client) => TokioIo::new(upgraded(client).await?).shutdown().await,
-            Afterwards::Tunnel {
-                client,
-                far,
-                mut record,
-            } => {
+            Afterwards::Tunnel { client, far, mut record } => {
                 let ended = run_tunnel(client, far, &mut record).await;
                 if let Err(error) = &ended {
                     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());

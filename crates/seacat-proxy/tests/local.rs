@@ -30,17 +30,11 @@ struct Running {
 }
 
 fn config() -> ProxyConfig {
-    ProxyConfig {
-        listen: vec![LOCAL.parse().unwrap()],
-        ..ProxyConfig::default()
-    }
+    ProxyConfig { listen: vec![LOCAL.parse().unwrap()], ..ProxyConfig::default() }
 }
 
 fn channel() -> Channel {
-    Channel::start(ChannelConfig {
-        connect: false,
-        ..ChannelConfig::new(Vec::new())
-    })
+    Channel::start(ChannelConfig { connect: false, ..ChannelConfig::new(Vec::new()) })
 }
 
 fn start(config: ProxyConfig) -> Running {
@@ -56,9 +50,7 @@ fn start(config: ProxyConfig) -> Running {
 
 /// Rules that allow this computer by name, for origins of these tests.
 fn direct() -> ProxyConfig {
-    let routes: Routes = [("127.0.0.1".parse().unwrap(), Action::Direct)]
-        .into_iter()
-        .collect();
+    let routes: Routes = [("127.0.0.1".parse().unwrap(), Action::Direct)].into_iter().collect();
     ProxyConfig { routes, ..config() }
 }
 
@@ -79,10 +71,7 @@ async fn ask(address: SocketAddr, request: &[u8]) -> String {
 async fn read_all(client: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let read = client.read_to_end(&mut answer);
-    tokio::time::timeout(PATIENCE, read)
-        .await
-        .expect("the proxy closes")
-        .unwrap();
+    tokio::time::timeout(PATIENCE, read).await.expect("the proxy closes").unwrap();
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -90,9 +79,7 @@ async fn read_all(client: &mut TcpStream) -> String {
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut text = Vec::new();
     while !String::from_utf8_lossy(&text).contains(end) {
-        let byte = tokio::time::timeout(PATIENCE, stream.read_u8())
-            .await
-            .expect("more comes");
+        let byte = tokio::time::timeout(PATIENCE, stream.read_u8()).await.expect("more comes");
         text.push(byte.unwrap());
     }
     String::from_utf8(text).unwrap()
@@ -113,10 +100,7 @@ async fn origin(until: &'static str, answer: &'static str) -> (SocketAddr, JoinH
 }
 
 fn status(answer: &str) -> u16 {
-    answer
-        .get(9..12)
-        .and_then(|code| code.parse().ok())
-        .unwrap_or_else(|| panic!("{answer:?}"))
+    answer.get(9..12).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"))
 }
 
 #[tokio::test]
@@ -124,27 +108,12 @@ async fn own_answers_have_their_status_and_code() {
     let proxy = start(config());
     let here = proxy.addresses[0];
     let own = format!("GET http://{here}/ HTTP/1.1\r\nHost: x\r\n\r\n");
-    let own_by_name = format!(
-        "CONNECT localhost:{} HTTP/1.1\r\nHost: x\r\n\r\n",
-        here.port()
-    );
-    let big = format!(
-        "GET http://a/ HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
-        "x".repeat(60_000)
-    );
-    let frame = format!(
-        "GET http://a/ HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
-        "x".repeat(17_000)
-    );
+    let own_by_name = format!("CONNECT localhost:{} HTTP/1.1\r\nHost: x\r\n\r\n", here.port());
+    let big = format!("GET http://a/ HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(60_000));
+    let frame = format!("GET http://a/ HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(17_000));
     // With `Connection: close` the 200 that are allowed: hyper takes as many as the gate.
-    let fields = format!(
-        "GET http://a/ HTTP/1.1\r\nHost: a\r\n{}\r\n",
-        "X: 1\r\n".repeat(198)
-    );
-    let long = format!(
-        "GET http://a/{} HTTP/1.1\r\nHost: a\r\n\r\n",
-        "x".repeat(60_000)
-    );
+    let fields = format!("GET http://a/ HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: 1\r\n".repeat(198));
+    let long = format!("GET http://a/{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(60_000));
     for (request, expected, code) in [
         ("GET http://a/ HTTP/1.1\n\n", 400, "SC-BAD-REQUEST"),
         (
@@ -153,83 +122,27 @@ async fn own_answers_have_their_status_and_code() {
             "SC-AMBIGUOUS-LENGTH",
         ),
         ("GET http://a/ HTTP/1.1\r\n\r\n", 400, "SC-BAD-HOST"),
-        (
-            "GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
-            400,
-            "SC-SCHEME",
-        ),
+        ("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "SC-SCHEME"),
         ("\x16\x03\x01\x02\x00", 400, "SC-NOT-HTTP"),
-        (
-            "GET http://a/ HTTP/3.0\r\nHost: a\r\n\r\n",
-            505,
-            "SC-VERSION",
-        ),
+        ("GET http://a/ HTTP/3.0\r\nHost: a\r\n\r\n", 505, "SC-VERSION"),
         (&big, 431, "SC-HEAD-TOO-LARGE"),
         (&frame, 431, "SC-HEAD-TOO-LARGE"),
         (&fields, 503, "SC-NOT-CONNECTED"),
         (&long, 414, "SC-TARGET-TOO-LONG"),
-        (
-            "GET http://.seacat/ HTTP/1.1\r\nHost: a\r\n\r\n",
-            400,
-            "SC-BAD-TARGET",
-        ),
-        (
-            "GET http://localhost/ HTTP/1.1\r\nHost: a\r\n\r\n",
-            403,
-            "SC-LOOPBACK",
-        ),
-        (
-            "CONNECT [::1]:22 HTTP/1.1\r\nHost: a\r\n\r\nsent ahead",
-            403,
-            "SC-LOOPBACK",
-        ),
+        ("GET http://.seacat/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "SC-BAD-TARGET"),
+        ("GET http://localhost/ HTTP/1.1\r\nHost: a\r\n\r\n", 403, "SC-LOOPBACK"),
+        ("CONNECT [::1]:22 HTTP/1.1\r\nHost: a\r\n\r\nsent ahead", 403, "SC-LOOPBACK"),
         (&own, 403, "SC-SELF"),
         (&own_by_name, 403, "SC-SELF"),
-        (
-            "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            404,
-            "SC-NO-PAGE",
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc",
-            405,
-            "SC-METHOD",
-        ),
-        (
-            "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n",
-            403,
-            "SC-FOREIGN-HOST",
-        ),
-        (
-            "GET / HTTP/1.1\r\nHost: evil.example\r\nX-SC-HOST: erp\r\n\r\n",
-            403,
-            "SC-FOREIGN-HOST",
-        ),
-        (
-            "GET / HTTP/1.1\r\nHost: localhost\r\nX-SC-HOST: e/rp\r\n\r\n",
-            400,
-            "SC-BAD-HOST",
-        ),
-        (
-            "GET / HTTP/1.1\r\nHost: localhost\r\nX-SC-HOST: erp\r\n\r\n",
-            503,
-            "SC-NOT-CONNECTED",
-        ),
-        (
-            "GET http://erp/ HTTP/1.1\r\nHost: other\r\n\r\n",
-            503,
-            "SC-NOT-CONNECTED",
-        ),
-        (
-            "GET http://erp.seacat/ HTTP/1.0\r\n\r\n",
-            503,
-            "SC-NOT-CONNECTED",
-        ),
-        (
-            "CONNECT erp:443 HTTP/1.1\r\nHost: erp\r\n\r\n",
-            503,
-            "SC-NOT-CONNECTED",
-        ),
+        ("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "SC-NO-PAGE"),
+        ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 405, "SC-METHOD"),
+        ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403, "SC-FOREIGN-HOST"),
+        ("GET / HTTP/1.1\r\nHost: evil.example\r\nX-SC-HOST: erp\r\n\r\n", 403, "SC-FOREIGN-HOST"),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nX-SC-HOST: e/rp\r\n\r\n", 400, "SC-BAD-HOST"),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nX-SC-HOST: erp\r\n\r\n", 503, "SC-NOT-CONNECTED"),
+        ("GET http://erp/ HTTP/1.1\r\nHost: other\r\n\r\n", 503, "SC-NOT-CONNECTED"),
+        ("GET http://erp.seacat/ HTTP/1.0\r\n\r\n", 503, "SC-NOT-CONNECTED"),
+        ("CONNECT erp:443 HTTP/1.1\r\nHost: erp\r\n\r\n", 503, "SC-NOT-CONNECTED"),
         (
             "GET http://a/ HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
             503,
@@ -241,20 +154,13 @@ async fn own_answers_have_their_status_and_code() {
         let answer = proxy.ask(&request).await;
         let start = &request[..request.len().min(80)];
         assert_eq!(status(&answer), expected, "{start:?} {answer}");
-        assert!(
-            answer.contains(&format!("details=\"{code}\"\r\n")),
-            "{start:?} {answer}"
-        );
+        assert!(answer.contains(&format!("details=\"{code}\"\r\n")), "{start:?} {answer}");
         assert!(answer.contains(&format!("[{code}]")), "{start:?} {answer}");
         assert!(
             answer.contains("\r\nConnection: close\r\n") || request.contains("/1.0"),
             "{answer}"
         );
-        assert_eq!(
-            answer.contains("\r\nRetry-After: "),
-            expected == 503,
-            "{answer}"
-        );
+        assert_eq!(answer.contains("\r\nRetry-After: "), expected == 503, "{answer}");
     }
 }
 
@@ -269,20 +175,11 @@ async fn own_pages_and_keep_alive_and_a_bad_request_behind_good_ones() {
              GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: +1\r\n\r\n",
         )
         .await;
-    let statuses: Vec<_> = answer
-        .match_indices("HTTP/1.1 ")
-        .map(|(at, _)| &answer[at + 9..at + 12])
-        .collect();
+    let statuses: Vec<_> =
+        answer.match_indices("HTTP/1.1 ").map(|(at, _)| &answer[at + 9..at + 12]).collect();
     assert_eq!(statuses, ["200", "200", "200", "400"], "{answer}");
-    assert!(
-        answer.contains(&format!("PROXY {}", proxy.addresses[0])),
-        "{answer}"
-    );
-    assert_eq!(
-        answer.matches("FindProxyForURL").count(),
-        1,
-        "HEAD has no body: {answer}"
-    );
+    assert!(answer.contains(&format!("PROXY {}", proxy.addresses[0])), "{answer}");
+    assert_eq!(answer.matches("FindProxyForURL").count(), 1, "HEAD has no body: {answer}");
 }
 
 #[tokio::test]
@@ -291,10 +188,7 @@ async fn accept_and_problem_json_over_the_socket() {
     let answer = proxy
         .ask("GET http://erp/ HTTP/1.1\r\nHost: erp\r\nAccept: application/json\r\nConnection: close\r\n\r\n")
         .await;
-    assert!(
-        answer.contains("\r\nContent-Type: application/problem+json\r\n"),
-        "{answer}"
-    );
+    assert!(answer.contains("\r\nContent-Type: application/problem+json\r\n"), "{answer}");
     assert!(answer.contains("\"code\":\"SC-NOT-CONNECTED\""), "{answer}");
 }
 
@@ -315,34 +209,22 @@ async fn the_direct_route_forwards_and_strips() {
         ))
         .await;
     assert_eq!(status(&answer), 200, "{answer}");
-    assert!(
-        answer.contains("Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n"),
-        "{answer}"
-    );
+    assert!(answer.contains("Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n"), "{answer}");
     assert!(answer.contains("\r\nVia: 1.1 seacat-proxy-"), "{answer}");
     assert!(!answer.contains("Keep-Alive"), "{answer}");
     assert!(answer.ends_with("5\r\nhello\r\n0\r\n\r\n"), "{answer}");
     let request = served.await.unwrap();
     assert!(request.starts_with("POST /a?b HTTP/1.1\r\n"), "{request}");
-    assert!(
-        request.contains(&format!("\r\nHost: {origin}\r\n")),
-        "{request}"
-    );
+    assert!(request.contains(&format!("\r\nHost: {origin}\r\n")), "{request}");
     assert!(
         request.contains("\r\nX-Kept: 2\r\n") && request.contains("\r\nVia: 1.1 "),
         "{request}"
     );
-    assert!(
-        !request.contains("secret") && !request.contains("X-Hop"),
-        "{request}"
-    );
+    assert!(!request.contains("secret") && !request.contains("X-Hop"), "{request}");
     assert!(request.ends_with("3\r\nabc\r\n0\r\n\r\n"), "{request}");
     let line = &proxy.log.follow().0[0];
     assert_eq!((line.status, line.bytes_up, line.bytes_down), (200, 3, 5));
-    assert_eq!(
-        (line.path.as_str(), line.route, line.error),
-        ("/a", Route::Direct, None)
-    );
+    assert_eq!((line.path.as_str(), line.route, line.error), ("/a", Route::Direct, None));
 }
 
 #[tokio::test]
@@ -368,21 +250,14 @@ async fn a_bad_chunk_is_a_400_and_never_reaches_the_origin() {
         "{answer}"
     );
     let request = served.await.unwrap();
-    assert!(
-        !request.contains("smuggled") && !request.ends_with("0\r\n\r\n"),
-        "{request}"
-    );
+    assert!(!request.contains("smuggled") && !request.ends_with("0\r\n\r\n"), "{request}");
 }
 
 #[tokio::test]
 async fn head_and_204_and_304_have_no_body() {
     let proxy = start(direct());
     for (method, head, length) in [
-        (
-            "HEAD",
-            "200 OK\r\nContent-Length: 5",
-            Some("Content-Length: 5"),
-        ),
+        ("HEAD", "200 OK\r\nContent-Length: 5", Some("Content-Length: 5")),
         ("GET", "204 No Content", None),
         ("GET", "304 Not Modified\r\nETag: x", None),
     ] {
@@ -394,11 +269,7 @@ async fn head_and_204_and_304_have_no_body() {
             ))
             .await;
         assert!(answer.ends_with("\r\n\r\n"), "{answer}");
-        assert_eq!(
-            answer.contains("Content-Length"),
-            length.is_some(),
-            "{answer}"
-        );
+        assert_eq!(answer.contains("Content-Length"), length.is_some(), "{answer}");
         assert!(!answer.contains("Transfer-Encoding"), "{answer}");
     }
 }
@@ -413,10 +284,7 @@ async fn an_expectation_is_met_when_the_body_is_wanted() {
          Connection: close\r\n\r\n"
     );
     client.write_all(head.as_bytes()).await.unwrap();
-    assert_eq!(
-        read_until(&mut client, "\r\n\r\n").await,
-        "HTTP/1.1 100 Continue\r\n\r\n"
-    );
+    assert_eq!(read_until(&mut client, "\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");
     client.write_all(b"hello").await.unwrap();
     assert_eq!(status(&read_all(&mut client).await), 204);
     assert!(!served.await.unwrap().contains("Expect"));
@@ -454,19 +322,12 @@ async fn connect_and_upgrade_become_tunnels_with_half_close() {
         let answer = read_until(&mut client, "\r\n\r\n").await;
         assert_eq!(status(&answer), if upgrade { 101 } else { 200 }, "{answer}");
         assert_eq!(answer.contains("Upgrade: echo\r\n"), upgrade, "{answer}");
-        assert!(
-            !answer.contains("Content-Length") && !answer.contains("Transfer-"),
-            "{answer}"
-        );
+        assert!(!answer.contains("Content-Length") && !answer.contains("Transfer-"), "{answer}");
         client.write_all(b"\x00\xffping").await.unwrap();
         client.shutdown().await.unwrap();
         let echoed = read_all(&mut client).await;
         assert!(echoed.ends_with("ping"), "{echoed:?}");
-        assert_eq!(
-            echoed.starts_with("GET / HTTP/9.9\n"),
-            !upgrade,
-            "{echoed:?}"
-        );
+        assert_eq!(echoed.starts_with("GET / HTTP/9.9\n"), !upgrade, "{echoed:?}");
         served.await.unwrap();
     }
     let (_, mut live) = proxy.log.follow();
@@ -476,14 +337,8 @@ async fn connect_and_upgrade_become_tunnels_with_half_close() {
         assert_eq!(line.error, None);
     }
     let lines = proxy.log.follow().0;
-    assert_eq!(
-        lines.iter().map(|line| line.bytes_down).collect::<Vec<_>>(),
-        [21, 6]
-    );
-    assert_eq!(
-        lines.iter().map(|line| line.bytes_up).collect::<Vec<_>>(),
-        [21, 6]
-    );
+    assert_eq!(lines.iter().map(|line| line.bytes_down).collect::<Vec<_>>(), [21, 6]);
+    assert_eq!(lines.iter().map(|line| line.bytes_up).collect::<Vec<_>>(), [21, 6]);
 }
 
 #[tokio::test]
@@ -491,10 +346,8 @@ async fn a_client_that_goes_away_takes_its_request_with_it() {
     let proxy = start(direct());
     let listener = TcpListener::bind(LOCAL).await.unwrap();
     let mut client = TcpStream::connect(proxy.addresses[0]).await.unwrap();
-    let head = format!(
-        "GET http://{}/ HTTP/1.1\r\nHost: a\r\n\r\n",
-        listener.local_addr().unwrap()
-    );
+    let head =
+        format!("GET http://{}/ HTTP/1.1\r\nHost: a\r\n\r\n", listener.local_addr().unwrap());
     client.write_all(head.as_bytes()).await.unwrap();
     let (mut tcp, _) = listener.accept().await.unwrap();
     read_until(&mut tcp, "\r\n\r\n").await;
@@ -509,27 +362,16 @@ async fn a_client_that_goes_away_takes_its_request_with_it() {
 #[tokio::test]
 async fn an_answer_cut_short_is_cut_short_for_the_client_too() {
     let proxy = start(direct());
-    let (origin, _served) = origin(
-        "\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
-    )
-    .await;
-    let answer = proxy
-        .ask(format!("GET http://{origin}/ HTTP/1.1\r\nHost: a\r\n\r\n"))
-        .await;
-    assert!(
-        answer.contains("\r\nContent-Length: 9\r\n") && answer.ends_with("half"),
-        "{answer}"
-    );
+    let (origin, _served) =
+        origin("\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
+    let answer = proxy.ask(format!("GET http://{origin}/ HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+    assert!(answer.contains("\r\nContent-Length: 9\r\n") && answer.ends_with("half"), "{answer}");
     assert_eq!(proxy.log.follow().0[0].error, Some(Code::Lost));
 }
 
 #[tokio::test]
 async fn bodies_over_the_limit_are_413() {
-    let limits = Limits {
-        body: Some(4),
-        ..Limits::default()
-    };
+    let limits = Limits { body: Some(4), ..Limits::default() };
     let proxy = start(ProxyConfig { limits, ..direct() });
     let listener = TcpListener::bind(LOCAL).await.unwrap();
     let origin = listener.local_addr().unwrap();
@@ -548,39 +390,16 @@ async fn bodies_over_the_limit_are_413() {
 
 #[tokio::test]
 async fn credentials_guard_the_proxy_but_not_its_pages() {
-    let credentials = Some(Credentials {
-        user: "ann".into(),
-        password: "pw".into(),
-    });
-    let proxy = start(ProxyConfig {
-        credentials,
-        ..config()
-    });
+    let credentials = Some(Credentials { user: "ann".into(), password: "pw".into() });
+    let proxy = start(ProxyConfig { credentials, ..config() });
     let request = |field: &str| {
         format!("GET http://erp/ HTTP/1.1\r\nHost: erp\r\n{field}Connection: close\r\n\r\n")
     };
     let answer = proxy.ask(request("")).await;
     assert_eq!(status(&answer), 407);
-    assert!(
-        answer.contains("\r\nProxy-Authenticate: Basic realm="),
-        "{answer}"
-    );
-    assert_eq!(
-        status(
-            &proxy
-                .ask(request("Proxy-Authorization: Basic YW5uOnB4\r\n"))
-                .await
-        ),
-        407
-    );
-    assert_eq!(
-        status(
-            &proxy
-                .ask(request("Proxy-Authorization: Basic YW5uOnB3\r\n"))
-                .await
-        ),
-        503
-    );
+    assert!(answer.contains("\r\nProxy-Authenticate: Basic realm="), "{answer}");
+    assert_eq!(status(&proxy.ask(request("Proxy-Authorization: Basic YW5uOnB4\r\n")).await), 407);
+    assert_eq!(status(&proxy.ask(request("Proxy-Authorization: Basic YW5uOnB3\r\n")).await), 503);
     let page = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert_eq!(status(&proxy.ask(page).await), 200);
     let chosen = "GET / HTTP/1.1\r\nHost: localhost\r\nX-SC-HOST: erp\r\nConnection: close\r\n\r\n";
@@ -589,10 +408,7 @@ async fn credentials_guard_the_proxy_but_not_its_pages() {
 
 #[tokio::test]
 async fn a_mapped_port_stands_for_its_host() {
-    let mapped = vec![MappedPort {
-        listen: LOCAL.parse().unwrap(),
-        host: "erp".into(),
-    }];
+    let mapped = vec![MappedPort { listen: LOCAL.parse().unwrap(), host: "erp".into() }];
     let proxy = start(ProxyConfig { mapped, ..config() });
     let port = proxy.addresses[1];
     for (request, expected) in [
@@ -602,11 +418,7 @@ async fn a_mapped_port_stands_for_its_host() {
         ("GET /x HTTP/1.1\r\nHost: evil.example", 403),
         ("CONNECT erp:80 HTTP/1.1\r\nHost: erp", 400),
     ] {
-        let answer = ask(
-            port,
-            format!("{request}\r\nConnection: close\r\n\r\n").as_bytes(),
-        )
-        .await;
+        let answer = ask(port, format!("{request}\r\nConnection: close\r\n\r\n").as_bytes()).await;
         assert_eq!(status(&answer), expected, "{request} {answer}");
     }
     assert_eq!(proxy.log.follow().0[0].host, "erp");
@@ -622,26 +434,14 @@ async fn loops_and_the_last_hop_are_answered_here() {
         )
     };
     let trace = proxy.ask(request("TRACE", "Max-Forwards: 0")).await;
-    assert!(
-        trace.contains("\r\nContent-Type: message/http\r\n"),
-        "{trace}"
-    );
-    assert_eq!(
-        status(&proxy.ask(request("OPTIONS", "Max-Forwards: 0")).await),
-        204
-    );
-    assert_eq!(
-        status(&proxy.ask(request("OPTIONS", "Max-Forwards: 3")).await),
-        204
-    );
+    assert!(trace.contains("\r\nContent-Type: message/http\r\n"), "{trace}");
+    assert_eq!(status(&proxy.ask(request("OPTIONS", "Max-Forwards: 0")).await), 204);
+    assert_eq!(status(&proxy.ask(request("OPTIONS", "Max-Forwards: 3")).await), 204);
     let seen = served.await.unwrap();
     assert!(seen.contains("\r\nMax-Forwards: 2\r\n"), "{seen}");
     let via = seen.lines().find(|line| line.starts_with("Via: ")).unwrap();
     let answer = proxy.ask(request("GET", via)).await;
-    assert!(
-        status(&answer) == 502 && answer.contains("proxy_loop_detected"),
-        "{answer}"
-    );
+    assert!(status(&answer) == 502 && answer.contains("proxy_loop_detected"), "{answer}");
 }
 
 #[tokio::test]
@@ -654,24 +454,15 @@ async fn limits_of_time_and_number() {
     };
     let proxy = start(ProxyConfig { limits, ..config() });
     let mut first = TcpStream::connect(proxy.addresses[0]).await.unwrap();
-    first
-        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .await
-        .unwrap();
+    first.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     read_until(&mut first, "</html>\n").await;
     // The first one is open still, so this is one too many.
     let answer = proxy.ask("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
-    assert!(
-        status(&answer) == 503 && answer.contains("SC-BUSY"),
-        "{answer}"
-    );
+    assert!(status(&answer) == 503 && answer.contains("SC-BUSY"), "{answer}");
     // A head that is begun and not finished.
     first.write_all(b"GET / HT").await.unwrap();
     let answer = read_all(&mut first).await;
-    assert!(
-        status(&answer) == 408 && answer.contains("SC-HEAD-TIMEOUT"),
-        "{answer}"
-    );
+    assert!(status(&answer) == 408 && answer.contains("SC-HEAD-TIMEOUT"), "{answer}");
     // A connection on which nothing happens is closed without a word.
     let mut idle = TcpStream::connect(proxy.addresses[0]).await.unwrap();
     assert_eq!(read_all(&mut idle).await, "");
@@ -683,10 +474,8 @@ async fn a_stop_lets_requests_finish_and_says_so() {
     let listener = TcpListener::bind(LOCAL).await.unwrap();
     let mut client = TcpStream::connect(proxy.addresses[0]).await.unwrap();
     let mut idle = TcpStream::connect(proxy.addresses[0]).await.unwrap();
-    let head = format!(
-        "GET http://{}/ HTTP/1.1\r\nHost: a\r\n\r\n",
-        listener.local_addr().unwrap()
-    );
+    let head =
+        format!("GET http://{}/ HTTP/1.1\r\nHost: a\r\n\r\n", listener.local_addr().unwrap());
     client.write_all(head.as_bytes()).await.unwrap();
     let (mut tcp, _) = listener.accept().await.unwrap();
     read_until(&mut tcp, "\r\n\r\n").await;
@@ -694,14 +483,9 @@ async fn a_stop_lets_requests_finish_and_says_so() {
     // The idle connection is closed at once, which shows that the stop has been noticed.
     assert_eq!(read_all(&mut idle).await, "");
     assert!(TcpStream::connect(proxy.addresses[0]).await.is_err());
-    tcp.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        .await
-        .unwrap();
+    tcp.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
     let answer = read_all(&mut client).await;
-    assert!(
-        answer.contains("\r\nConnection: close\r\n") && answer.ends_with("ok"),
-        "{answer}"
-    );
+    assert!(answer.contains("\r\nConnection: close\r\n") && answer.ends_with("ok"), "{answer}");
     assert_eq!(proxy.ended.await.unwrap(), Drained { cut: 0 });
 }
 
@@ -713,10 +497,7 @@ async fn a_stop_cuts_off_what_outlasts_the_grace() {
     let (stop, stopped) = oneshot::channel::<()>();
     let run = tokio::spawn(proxy.run(async { drop(stopped.await) }, Duration::from_millis(50)));
     let mut client = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "CONNECT {} HTTP/1.1\r\nHost: a\r\n\r\n",
-        listener.local_addr().unwrap()
-    );
+    let head = format!("CONNECT {} HTTP/1.1\r\nHost: a\r\n\r\n", listener.local_addr().unwrap());
     client.write_all(head.as_bytes()).await.unwrap();
     read_until(&mut client, "\r\n\r\n").await;
     drop(stop);
@@ -728,60 +509,24 @@ async fn a_stop_cuts_off_what_outlasts_the_grace() {
 async fn binding_is_refused_with_a_reason() {
     let any = "0.0.0.0:0".parse().unwrap();
     let bind = |config| Proxy::bind(config, channel()).err();
-    let remote = ProxyConfig {
-        listen: vec![any],
-        ..config()
-    };
+    let remote = ProxyConfig { listen: vec![any], ..config() };
     assert!(matches!(bind(remote), Some(BindError::Remote { address }) if address == any));
-    let no_credentials = ProxyConfig {
-        listen: vec![any],
-        allow_remote: true,
-        ..config()
-    };
-    assert!(matches!(
-        bind(no_credentials),
-        Some(BindError::NoCredentials)
-    ));
-    let mapped = vec![MappedPort {
-        listen: any,
-        host: "erp".into(),
-    }];
+    let no_credentials = ProxyConfig { listen: vec![any], allow_remote: true, ..config() };
+    assert!(matches!(bind(no_credentials), Some(BindError::NoCredentials)));
+    let mapped = vec![MappedPort { listen: any, host: "erp".into() }];
     assert!(matches!(
         bind(ProxyConfig { mapped, ..config() }),
         Some(BindError::MappedRemote { .. })
     ));
-    let mapped = vec![MappedPort {
-        listen: LOCAL.parse().unwrap(),
-        host: "a b".into(),
-    }];
+    let mapped = vec![MappedPort { listen: LOCAL.parse().unwrap(), host: "a b".into() }];
+    assert!(matches!(bind(ProxyConfig { mapped, ..config() }), Some(BindError::MappedHost { .. })));
     assert!(matches!(
-        bind(ProxyConfig { mapped, ..config() }),
-        Some(BindError::MappedHost { .. })
-    ));
-    assert!(matches!(
-        bind(ProxyConfig {
-            listen: Vec::new(),
-            ..config()
-        }),
+        bind(ProxyConfig { listen: Vec::new(), ..config() }),
         Some(BindError::Nothing)
     ));
-    let taken = TcpListener::bind(LOCAL)
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let first = Proxy::bind(
-        ProxyConfig {
-            listen: vec![taken],
-            ..config()
-        },
-        channel(),
-    )
-    .unwrap();
-    let in_use = bind(ProxyConfig {
-        listen: vec![taken],
-        ..config()
-    });
+    let taken = TcpListener::bind(LOCAL).await.unwrap().local_addr().unwrap();
+    let first = Proxy::bind(ProxyConfig { listen: vec![taken], ..config() }, channel()).unwrap();
+    let in_use = bind(ProxyConfig { listen: vec![taken], ..config() });
     assert!(matches!(in_use, Some(BindError::InUse { address }) if address == taken));
     drop(first);
 }
@@ -790,11 +535,7 @@ async fn binding_is_refused_with_a_reason() {
 async fn an_inherited_listener_is_served() {
     let listener = std::net::TcpListener::bind(LOCAL).unwrap();
     let address = listener.local_addr().unwrap();
-    let proxy = start(ProxyConfig {
-        listen: Vec::new(),
-        inherited: vec![listener],
-        ..config()
-    });
+    let proxy = start(ProxyConfig { listen: Vec::new(), inherited: vec![listener], ..config() });
     assert_eq!(proxy.addresses, [address]);
     let page = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert_eq!(status(&proxy.ask(page).await), 200);

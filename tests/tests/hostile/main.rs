@@ -31,20 +31,13 @@ struct Reply {
 fn nothing_ambiguous_is_forwarded() {
     let world = World::start();
     let via = via_name(&world);
-    let short = ROWS
-        .iter()
-        .map(|Row(what, bytes, fate)| (*what, (*bytes).to_owned(), fate));
+    let short = ROWS.iter().map(|Row(what, bytes, fate)| (*what, (*bytes).to_owned(), fate));
     let long = long_rows();
-    let long = long
-        .iter()
-        .map(|(what, bytes, fate)| (*what, bytes.clone(), fate));
+    let long = long.iter().map(|(what, bytes, fate)| (*what, bytes.clone(), fate));
     let rows: Vec<_> = short.chain(long).collect();
     assert!(rows.len() >= 40);
     let mut wrong = Vec::new();
-    println!(
-        "{:30} {:12} {:20} {:6} passed on",
-        "request", "answer", "code", "ended"
-    );
+    println!("{:30} {:12} {:20} {:6} passed on", "request", "answer", "code", "ended");
     for (what, bytes, fate) in &rows {
         let bytes = bytes
             .replace("{o}", "http://origin.seacat")
@@ -66,12 +59,7 @@ fn nothing_ambiguous_is_forwarded() {
         }
     }
     println!("{} rows", rows.len());
-    assert!(
-        wrong.is_empty(),
-        "{} rows went wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} rows went wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// Is the reply, and what the origin saw, what is due?
@@ -82,23 +70,14 @@ fn judge(fate: &Fate, reply: &Reply, seen: &[Seen]) -> Result<(), String> {
         return Err(format!("AMBIGUOUS at the origin: {:?}", seen.head));
     }
     let answered = |due: &[u16], code: Option<&str>| {
-        expect(
-            statuses == due,
-            format!("{due:?} is due, {statuses:?} came"),
-        )?;
+        expect(statuses == due, format!("{due:?} is due, {statuses:?} came"))?;
         let found = reply.code.as_deref();
-        expect(
-            code.is_none_or(|due| found == Some(due)),
-            format!("{code:?} is due, not {found:?}"),
-        )
+        expect(code.is_none_or(|due| found == Some(due)), format!("{code:?} is due, not {found:?}"))
     };
     let ended = || expect(reply.ended, "the connection goes on".to_owned());
     if let Fate::Passes(due, with, without) = fate {
         let good = due.iter().filter(|status| **status < 400).count();
-        expect(
-            seen.len() == good,
-            format!("{} requests passed, not {good}", seen.len()),
-        )?;
+        expect(seen.len() == good, format!("{} requests passed, not {good}", seen.len()))?;
         for head in seen.iter().map(|seen| seen.head.to_lowercase()) {
             let missing = with.iter().find(|words| !head.contains(*words));
             expect(missing.is_none(), format!("{missing:?} is not in {head:?}"))?;
@@ -106,10 +85,7 @@ fn judge(fate: &Fate, reply: &Reply, seen: &[Seen]) -> Result<(), String> {
             expect(extra.is_none(), format!("{extra:?} is in {head:?}"))?;
         }
     } else {
-        expect(
-            seen.is_empty(),
-            format!("passed on: {:?}", seen.first().map(|seen| &seen.head)),
-        )?;
+        expect(seen.is_empty(), format!("passed on: {:?}", seen.first().map(|seen| &seen.head)))?;
     }
     match fate {
         Fate::Passes(due, ..) => answered(due, None).and_then(|()| ended()),
@@ -133,11 +109,7 @@ fn send(world: &World, bytes: &str, finish: bool) -> Reply {
         client.finish().unwrap();
     }
     let method = bytes.trim_start().split(' ').next().unwrap_or_default();
-    let mut reply = Reply {
-        statuses: Vec::new(),
-        code: None,
-        ended: false,
-    };
+    let mut reply = Reply { statuses: Vec::new(), code: None, ended: false };
     while let Ok(answer) = client.answer(method) {
         reply.statuses.push(answer.status);
         reply.code = answer.code().or(reply.code);
@@ -149,33 +121,19 @@ fn send(world: &World, bytes: &str, finish: bool) -> Reply {
 
 /// What a row caused at the origin: everything before the ordinary request behind it.
 fn passed_on(world: &World) -> Vec<Seen> {
-    let mark = world
-        .proxy
-        .client()
-        .get("http://origin.seacat/behind")
-        .expect("an answer");
+    let mark = world.proxy.client().get("http://origin.seacat/behind").expect("an answer");
     assert_eq!(mark.status, 200);
     let mut seen = world.origin.take_seen();
-    let at = seen
-        .iter()
-        .position(|seen| seen.line().starts_with("GET /behind "));
+    let at = seen.iter().position(|seen| seen.line().starts_with("GET /behind "));
     seen.remove(at.expect("the request behind has arrived"));
     seen
 }
 
 /// The name the proxy gives itself in Via.
 fn via_name(world: &World) -> String {
-    world
-        .proxy
-        .client()
-        .get("http://origin.seacat/")
-        .expect("an answer");
+    world.proxy.client().get("http://origin.seacat/").expect("an answer");
     let seen = world.origin.take_seen();
     let via = seen[0].fields("via").join(", ");
-    let name = via
-        .split(',')
-        .next()
-        .and_then(|first| first.split_whitespace().nth(1));
-    name.unwrap_or_else(|| panic!("no name in Via: {via:?}"))
-        .to_owned()
+    let name = via.split(',').next().and_then(|first| first.split_whitespace().nth(1));
+    name.unwrap_or_else(|| panic!("no name in Via: {via:?}")).to_owned()
 }

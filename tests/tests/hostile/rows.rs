@@ -14,11 +14,7 @@ pub(crate) enum Fate {
     Dropped,
     /// Forwarded once for each status below 400. Each head at the origin has the first words and
     /// none of the second, without regard to case; then the connection ends.
-    Passes(
-        &'static [u16],
-        &'static [&'static str],
-        &'static [&'static str],
-    ),
+    Passes(&'static [u16], &'static [&'static str], &'static [&'static str]),
 }
 
 use Fate::{Dropped, Own, Page, Passes, Refused};
@@ -167,16 +163,8 @@ pub(crate) fn long_rows() -> Vec<(&'static str, String, Fate)> {
     vec![
         ("a field of 64 KiB", get(&field(65_536)), HEAD),
         ("a thousand fields", get(&many.join("~")), HEAD),
-        (
-            "a head beyond one frame",
-            frame,
-            Own(431, "SC-HEAD-TOO-LARGE"),
-        ),
+        ("a head beyond one frame", frame, Own(431, "SC-HEAD-TOO-LARGE")),
         ("a URL of 64 KiB", url, Refused(414, "SC-TARGET-TOO-LONG")),
-        (
-            "an extension of 100 KB",
-            format!("{chunked}{extension}"),
-            CHUNK,
-        ),
+        ("an extension of 100 KB", format!("{chunked}{extension}"), CHUNK),
     ]
 }

@@ -39,10 +39,7 @@ pub(super) fn config(
 /// The policy alone says what is locked: a file that is not right can still be repaired by `set`.
 fn policy(here: &Here) -> Result<Loaded, CliError> {
     let policy_dir = here.places.policy_dir.clone();
-    Ok(load(&Sources {
-        policy_dir,
-        ..Sources::default()
-    })?)
+    Ok(load(&Sources { policy_dir, ..Sources::default() })?)
 }
 
 /// What can only be found out by looking at the files that are named.
@@ -60,9 +57,7 @@ fn check(loaded: &Loaded, out: &mut dyn Write) -> Result<(), CliError> {
                 fs::read_to_string(path).map_err(|e| unusable(format!("cannot be read: {e}")))?;
             let mut pasted = apply::gateway(gateway);
             pasted.trust.roots = seacat_channel::Roots::Pem(pem);
-            pasted
-                .validate()
-                .map_err(|e| unusable(format!("cannot be used: {e}")))?;
+            pasted.validate().map_err(|e| unusable(format!("cannot be used: {e}")))?;
         }
     }
     apply::proxy(&loaded.config).map_err(|e| CliError::Config(e.to_string()))?;
@@ -79,11 +74,7 @@ fn path(here: &Here, out: &mut dyn Write) -> Result<(), CliError> {
         writeln!(out, "policy         {}", policy.join("*.toml").display())?;
     }
     writeln!(out, "state          {}", places.state_dir.display())?;
-    writeln!(
-        out,
-        "log            {}",
-        places.state_dir.join(crate::logging::LOG_FILE).display()
-    )?;
+    writeln!(out, "log            {}", places.state_dir.join(crate::logging::LOG_FILE).display())?;
     writeln!(out, "control        {}", places.control_socket().display())?;
     Ok(())
 }
@@ -97,11 +88,7 @@ fn tell_running(here: &Here, out: &mut dyn Write) -> Result<(), CliError> {
             writeln!(out, "saved, and in effect")?;
         }
         Ok(Answer::Reloaded { restart_for }) => {
-            writeln!(
-                out,
-                "saved; restart the proxy for {}",
-                restart_for.join(", ")
-            )?;
+            writeln!(out, "saved; restart the proxy for {}", restart_for.join(", "))?;
         }
         Ok(other) => return Err(CliError::Unexpected(other)),
         Err(ClientError::NotRunning) => writeln!(out, "saved")?,

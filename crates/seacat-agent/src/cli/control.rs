@@ -57,11 +57,7 @@ fn show(view: &StatusView, json: bool, out: &mut dyn Write) -> Result<(), CliErr
 }
 
 fn exit_for(view: &StatusView) -> Exit {
-    if view.state == Word::Connected {
-        Exit::Ok
-    } else {
-        Exit::NotConnected
-    }
+    if view.state == Word::Connected { Exit::Ok } else { Exit::NotConnected }
 }
 
 /// One JSON object on one line.
@@ -90,12 +86,7 @@ pub(super) fn requests(here: &Here, json: bool, out: &mut dyn Write) -> Result<E
 }
 
 pub(super) fn connect(here: &Here, out: &mut dyn Write) -> Result<Exit, CliError> {
-    wish(
-        here,
-        Request::Connect,
-        "connecting; see `seacat-proxy status`",
-        out,
-    )
+    wish(here, Request::Connect, "connecting; see `seacat-proxy status`", out)
 }
 
 pub(super) fn disconnect(here: &Here, out: &mut dyn Write) -> Result<Exit, CliError> {

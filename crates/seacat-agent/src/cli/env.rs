@@ -18,11 +18,8 @@ pub(super) fn env(
 ) -> Result<Exit, CliError> {
     let shell = shell.unwrap_or_else(guess);
     let proxy = format!("http://{}", address(here)?);
-    for (name, value) in [
-        ("http_proxy", &*proxy),
-        ("https_proxy", &*proxy),
-        ("no_proxy", NO_PROXY),
-    ] {
+    for (name, value) in [("http_proxy", &*proxy), ("https_proxy", &*proxy), ("no_proxy", NO_PROXY)]
+    {
         writeln!(out, "{}", assignment(shell, name, value))?;
     }
     if let Some(hint) = hint(shell) {
@@ -56,9 +53,7 @@ fn guess() -> Shell {
     if cfg!(windows) {
         return Shell::Powershell;
     }
-    let shell = std::env::var_os("SHELL")
-        .map(std::path::PathBuf::from)
-        .unwrap_or_default();
+    let shell = std::env::var_os("SHELL").map(std::path::PathBuf::from).unwrap_or_default();
     match shell.file_name().and_then(|name| name.to_str()) {
         Some("fish") => Shell::Fish,
         Some("pwsh") => Shell::Powershell,
@@ -125,26 +120,10 @@ mod tests {
     #[test]
     fn each_shell_gets_its_own_quotes() {
         for (shell, plain, odd) in [
-            (
-                Shell::Bash,
-                "export a='http://[::1]:3128'",
-                r"export a='it'\''s $x \ `y`'",
-            ),
-            (
-                Shell::Fish,
-                "set -gx a 'http://[::1]:3128'",
-                r"set -gx a 'it\'s $x \\ `y`'",
-            ),
-            (
-                Shell::Powershell,
-                "$env:a = 'http://[::1]:3128'",
-                r"$env:a = 'it''s $x \ `y`'",
-            ),
-            (
-                Shell::Cmd,
-                "set \"a=http://[::1]:3128\"",
-                r#"set "a=it's $x \ `y`""#,
-            ),
+            (Shell::Bash, "export a='http://[::1]:3128'", r"export a='it'\''s $x \ `y`'"),
+            (Shell::Fish, "set -gx a 'http://[::1]:3128'", r"set -gx a 'it\'s $x \\ `y`'"),
+            (Shell::Powershell, "$env:a = 'http://[::1]:3128'", r"$env:a = 'it''s $x \ `y`'"),
+            (Shell::Cmd, "set \"a=http://[::1]:3128\"", r#"set "a=it's $x \ `y`""#),
         ] {
             assert_eq!(assignment(shell, "a", "http://[::1]:3128"), plain);
             assert_eq!(assignment(shell, "a", r"it's $x \ `y`"), odd);
@@ -157,16 +136,9 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_real_shell_agrees() {
-        for value in [
-            "http://127.0.0.1:3128",
-            r#"it's "odd" $HOME \ `id` !"#,
-            "two\nlines",
-        ] {
+        for value in ["http://127.0.0.1:3128", r#"it's "odd" $HOME \ `id` !"#, "two\nlines"] {
             let script = format!("{}\nprintf %s \"$a\"", assignment(Shell::Bash, "a", value));
-            let run = std::process::Command::new("sh")
-                .args(["-c", &script])
-                .output()
-                .unwrap();
+            let run = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(run.stdout).unwrap(), value);
         }
     }

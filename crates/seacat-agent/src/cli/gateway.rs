@@ -75,20 +75,12 @@ async fn resolve(
     out: &mut dyn Write,
 ) -> Result<Option<Vec<SocketAddr>>, CliError> {
     if let Some(ip) = gateway.address {
-        step(
-            out,
-            "name",
-            None,
-            &format!("not looked up: {ip} is configured"),
-        )?;
+        step(out, "name", None, &format!("not looked up: {ip} is configured"))?;
         return Ok(Some(vec![(ip, gateway.port).into()]));
     }
     let start = Instant::now();
-    let looked_up = timeout(
-        STEP_LIMIT,
-        tokio::net::lookup_host((gateway.host.as_str(), gateway.port)),
-    )
-    .await;
+    let looked_up =
+        timeout(STEP_LIMIT, tokio::net::lookup_host((gateway.host.as_str(), gateway.port))).await;
     let time = Some(start.elapsed());
     match looked_up {
         Ok(Ok(found)) => {
@@ -127,40 +119,19 @@ async fn connect(gateway: &GatewayConfig, out: &mut dyn Write) -> Result<bool, C
             State::Connected { .. } | State::Waiting { .. } | State::Stopped { .. }
         )
     });
-    let decided = timeout(CHANNEL_LIMIT, decided)
-        .await
-        .ok()
-        .and_then(Result::ok);
+    let decided = timeout(CHANNEL_LIMIT, decided).await.ok().and_then(Result::ok);
     let time = Some(start.elapsed());
     match decided.as_ref().map(|status| &status.state) {
         Some(State::Connected { address, tls, .. }) => {
-            let rtt = decided
-                .as_ref()
-                .and_then(|status| status.health)
-                .and_then(|h| h.rtt);
-            step(
-                out,
-                "TLS",
-                None,
-                &format!("{} with {}, {}", address, tls.version, tls.suite),
-            )?;
-            step(
-                out,
-                "issuer",
-                None,
-                &format!("the certificate was issued by {}", tls.issuer),
-            )?;
+            let rtt = decided.as_ref().and_then(|status| status.health).and_then(|h| h.rtt);
+            step(out, "TLS", None, &format!("{} with {}, {}", address, tls.version, tls.suite))?;
+            step(out, "issuer", None, &format!("the certificate was issued by {}", tls.issuer))?;
             step(out, "SeaCat", rtt, "PING answered")?;
             step(out, "all", time, "connected")?;
             Ok(true)
         }
         Some(State::Waiting { why, .. } | State::Stopped { why }) => {
-            step(
-                out,
-                "channel",
-                time,
-                &format!("FAILED: {why} ({})", why.code()),
-            )?;
+            step(out, "channel", time, &format!("FAILED: {why} ({})", why.code()))?;
             step(out, "", None, &format!("-> {}", advice(why)))?;
             Ok(false)
         }
@@ -174,9 +145,7 @@ fn step(
     time: Option<Duration>,
     said: &str,
 ) -> Result<(), CliError> {
-    let time = time.map_or(String::new(), |t| {
-        format!("{:.1} ms", t.as_secs_f64() * 1000.0)
-    });
+    let time = time.map_or(String::new(), |t| format!("{:.1} ms", t.as_secs_f64() * 1000.0));
     writeln!(out, "  {name:<8} {time:>10}  {said}")?;
     Ok(out.flush()?)
 }

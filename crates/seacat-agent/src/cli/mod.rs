@@ -89,10 +89,7 @@ enum CliError {
     #[error("{0}")]
     Config(String),
     #[error("cannot {doing}: {source}")]
-    System {
-        doing: &'static str,
-        source: io::Error,
-    },
+    System { doing: &'static str, source: io::Error },
     #[error("the running proxy answered something unexpected: {0:?}")]
     Unexpected(Answer),
 }
@@ -127,9 +124,9 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<Exit, CliError> {
         Action::Disconnect => control::disconnect(&here, out),
         Action::Stop => control::stop(&here, out),
         Action::Env { shell } => env::env(&here, shell, out),
-        Action::Gateway {
-            action: args::GatewayAction::Test { wanted },
-        } => gateway::test(&here, wanted.as_deref(), out),
+        Action::Gateway { action: args::GatewayAction::Test { wanted } } => {
+            gateway::test(&here, wanted.as_deref(), out)
+        }
         Action::Config { action } => config::config(&here, action, out),
         Action::Completions { shell } => completions(shell, out),
     }
@@ -147,10 +144,7 @@ impl Here {
         let path = |name: &str| variable(name).map(std::path::PathBuf::from);
         let places = Places::find(Named {
             config: cli.config.clone().or_else(|| path("SEACAT_PROXY_CONFIG")),
-            state_dir: cli
-                .state_dir
-                .clone()
-                .or_else(|| path("SEACAT_PROXY_STATE_DIR")),
+            state_dir: cli.state_dir.clone().or_else(|| path("SEACAT_PROXY_STATE_DIR")),
             // The specification of base directories says to ignore relative paths.
             runtime_dir: path("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()),
         })?;
@@ -173,9 +167,7 @@ impl Here {
 /// replacement characters will be refused by the check of its setting.
 fn environment() -> Vec<(String, String)> {
     let text = |value: OsString| value.to_string_lossy().into_owned();
-    std::env::vars_os()
-        .map(|(name, value)| (text(name), text(value)))
-        .collect()
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 /// The options that set something, in the words of the table of settings.
@@ -187,10 +179,7 @@ fn command_line(overrides: &Overrides) -> Result<Vec<(&'static str, String, Stri
             .split_once('=')
             .ok_or_else(|| CliError::Usage(format!("--set {assignment}: write KEY=VALUE")))?;
         let setting = crate::config::load::find(key).ok_or_else(|| {
-            CliError::Usage(format!(
-                "--set: {}",
-                crate::config::load::unknown_setting(key)
-            ))
+            CliError::Usage(format!("--set: {}", crate::config::load::unknown_setting(key)))
         })?;
         option(setting.key, "--set", text.to_owned());
     }
@@ -227,10 +216,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|source| CliError::System {
-            doing: "start",
-            source,
-        })
+        .map_err(|source| CliError::System { doing: "start", source })
 }
 
 #[cfg(test)]

@@ -21,17 +21,10 @@ pub(super) fn run(here: &Here, demo: bool, out: &mut dyn Write) -> Result<Exit, 
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let setup = Setup {
-        loaded,
-        sources: here.sources.clone(),
-        demo,
-        log: Some(log),
-    };
+    let setup = Setup { loaded, sources: here.sources.clone(), demo, log: Some(log) };
     let end = runtime()?.block_on(async {
-        let signals = Signals::listen().map_err(|source| CliError::System {
-            doing: "take signals",
-            source,
-        })?;
+        let signals = Signals::listen()
+            .map_err(|source| CliError::System { doing: "take signals", source })?;
         let engine = Engine::start(setup).await?;
         let control = match Listener::bind(&here.places.control_socket()) {
             Ok(listener) => Some(listener),
@@ -59,20 +52,12 @@ pub(super) fn run(here: &Here, demo: bool, out: &mut dyn Write) -> Result<Exit, 
 
 fn announce(local: &Local, out: &mut dyn Write) -> Result<(), CliError> {
     let addresses: Vec<String> = local.proxy.iter().map(|a| format!("http://{a}")).collect();
-    writeln!(
-        out,
-        "SeaCat Proxy {} listens on {}",
-        local.version,
-        addresses.join(" and ")
-    )?;
+    writeln!(out, "SeaCat Proxy {} listens on {}", local.version, addresses.join(" and "))?;
     for map in &local.mapped {
         writeln!(out, "http://{} stands for {}", map.listen, map.host)?;
     }
     if local.demo {
-        writeln!(
-            out,
-            "The built-in gateway answers. Try it in another terminal:"
-        )?;
+        writeln!(out, "The built-in gateway answers. Try it in another terminal:")?;
         writeln!(out, "    curl -x {} http://hello.seacat/", addresses[0])?;
     }
     writeln!(out, "Ctrl-C ends it.")?;

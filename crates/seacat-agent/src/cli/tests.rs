@@ -3,27 +3,16 @@ use clap::CommandFactory as _;
 
 /// A command line, its exit code, what it printed and what it complained about.
 fn run(args: &[&str]) -> (Exit, String, String) {
-    let args = std::iter::once("seacat-proxy")
-        .chain(args.iter().copied())
-        .map(OsString::from);
+    let args = std::iter::once("seacat-proxy").chain(args.iter().copied()).map(OsString::from);
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let exit = main(args, &mut out, &mut err);
-    (
-        exit,
-        String::from_utf8(out).unwrap(),
-        String::from_utf8(err).unwrap(),
-    )
+    (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
 
 /// As [`run`], in a folder of its own. (No policy is assumed on the machine that runs the tests.)
 fn run_in(folder: &std::path::Path, args: &[&str]) -> (Exit, String, String) {
     let (config, state) = (folder.join("config.toml"), folder.join("state"));
-    let places = [
-        "--config",
-        config.to_str().unwrap(),
-        "--state-dir",
-        state.to_str().unwrap(),
-    ];
+    let places = ["--config", config.to_str().unwrap(), "--state-dir", state.to_str().unwrap()];
     run(&[&places, args].concat())
 }
 
@@ -52,77 +41,26 @@ fn command_lines_and_their_exit_codes() {
         (&[], Exit::Usage, "Usage"),
         (&["--version"], Exit::Ok, "seacat-proxy"),
         (&["run", "--port", "70000"], Exit::Usage, "70000"),
-        (
-            &["config", "show", "--set", "proxy.prot=1"],
-            Exit::Usage,
-            "did you mean `proxy.port`?",
-        ),
-        (
-            &["config", "show", "--set", "proxy.port"],
-            Exit::Usage,
-            "KEY=VALUE",
-        ),
-        (
-            &["config", "show", "--set", "channel.wait=soon"],
-            Exit::Config,
-            "--set: channel.wait",
-        ),
-        (
-            &["config", "show", "--gateway", "gw:0"],
-            Exit::Config,
-            "--gateway: gateway",
-        ),
+        (&["config", "show", "--set", "proxy.prot=1"], Exit::Usage, "did you mean `proxy.port`?"),
+        (&["config", "show", "--set", "proxy.port"], Exit::Usage, "KEY=VALUE"),
+        (&["config", "show", "--set", "channel.wait=soon"], Exit::Config, "--set: channel.wait"),
+        (&["config", "show", "--gateway", "gw:0"], Exit::Config, "--gateway: gateway"),
         (&["config", "check"], Exit::Ok, "the configuration is right"),
         (&["config", "path"], Exit::Ok, "control.sock"),
-        (
-            &["config", "set", "proxy.prot", "1"],
-            Exit::Config,
-            "did you mean `proxy.port`?",
-        ),
+        (&["config", "set", "proxy.prot", "1"], Exit::Config, "did you mean `proxy.port`?"),
         (&["status"], Exit::NotRunning, "seacat-proxy run"),
         (&["connect"], Exit::NotRunning, "no proxy is running"),
-        (
-            &["env", "--shell", "fish"],
-            Exit::Ok,
-            "set -gx http_proxy 'http://127.0.0.1:4321'",
-        ),
-        (
-            &["env", "--shell", "zsh"],
-            Exit::Ok,
-            "export https_proxy='http://127.0.0.1:4321'",
-        ),
-        (
-            &["env", "--port", "0"],
-            Exit::Config,
-            "known only while the proxy runs",
-        ),
-        (
-            &["gateway", "test"],
-            Exit::Config,
-            "no gateway is configured",
-        ),
-        (
-            &["gateway", "test", "https://x"],
-            Exit::Usage,
-            "does not end in a port",
-        ),
-        (
-            &["gateway", "test", "a b"],
-            Exit::Usage,
-            "is not a host name",
-        ),
-        (
-            &["completions", "bash"],
-            Exit::Ok,
-            "complete -F _seacat__proxy",
-        ),
+        (&["env", "--shell", "fish"], Exit::Ok, "set -gx http_proxy 'http://127.0.0.1:4321'"),
+        (&["env", "--shell", "zsh"], Exit::Ok, "export https_proxy='http://127.0.0.1:4321'"),
+        (&["env", "--port", "0"], Exit::Config, "known only while the proxy runs"),
+        (&["gateway", "test"], Exit::Config, "no gateway is configured"),
+        (&["gateway", "test", "https://x"], Exit::Usage, "does not end in a port"),
+        (&["gateway", "test", "a b"], Exit::Usage, "is not a host name"),
+        (&["completions", "bash"], Exit::Ok, "complete -F _seacat__proxy"),
     ] {
         let (exit, out, err) = run_in(folder.path(), args);
         assert_eq!(exit, expected, "{args:?}: {out}{err}");
-        assert!(
-            out.contains(said) || err.contains(said),
-            "{args:?}: {out}{err}"
-        );
+        assert!(out.contains(said) || err.contains(said), "{args:?}: {out}{err}");
     }
 }
 
@@ -130,28 +68,12 @@ fn command_lines_and_their_exit_codes() {
 fn options_are_shown_with_their_origin() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.toml"), "").unwrap();
-    let args = [
-        "config",
-        "show",
-        "--port",
-        "0",
-        "--gateway",
-        "a",
-        "--gateway",
-        "b:1",
-        "--json",
-    ];
+    let args = ["config", "show", "--port", "0", "--gateway", "a", "--gateway", "b:1", "--json"];
     let (exit, out, err) = run_in(folder.path(), &args);
     assert_eq!(exit, Exit::Ok, "{err}");
     let rows: serde_json::Value = serde_json::from_str(&out).unwrap();
-    let row = |key: &str| {
-        rows.as_array()
-            .unwrap()
-            .iter()
-            .find(|r| r["key"] == key)
-            .unwrap()
-            .clone()
-    };
+    let row =
+        |key: &str| rows.as_array().unwrap().iter().find(|r| r["key"] == key).unwrap().clone();
     assert_eq!(row("proxy.port")["origin"], "command line --port");
     assert_eq!(row("gateway")["value"][1]["port"], 1);
     assert_eq!(row("log.level")["origin"], "default");
@@ -164,29 +86,17 @@ fn set_repairs_what_is_wrong_and_check_names_missing_files() {
     std::fs::write(&file, "# kept\n[log]\nlevel = \"loud\"\n").unwrap();
     let (exit, _, err) = run_in(folder.path(), &["config", "check"]);
     assert_eq!(exit, Exit::Config);
-    assert!(
-        err.contains("config.toml:3:9: `log.level` must be one of"),
-        "{err}"
-    );
+    assert!(err.contains("config.toml:3:9: `log.level` must be one of"), "{err}");
     let (exit, out, err) = run_in(folder.path(), &["config", "set", "log.level", "warn"]);
     assert_eq!((exit, out.as_str()), (Exit::Ok, "saved\n"), "{err}");
-    assert_eq!(
-        std::fs::read_to_string(&file).unwrap(),
-        "# kept\n[log]\nlevel = \"warn\"\n"
-    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "# kept\n[log]\nlevel = \"warn\"\n");
 
     let gateway = "[{host = \"gw\", ca_file = \"/does/not/exist.pem\"}]";
-    assert_eq!(
-        run_in(folder.path(), &["config", "set", "gateway", gateway]).0,
-        Exit::Ok
-    );
+    assert_eq!(run_in(folder.path(), &["config", "set", "gateway", gateway]).0, Exit::Ok);
     let (exit, _, err) = run_in(folder.path(), &["config", "check"]);
     assert_eq!(exit, Exit::Config);
     assert!(err.contains("/does/not/exist.pem cannot be read"), "{err}");
-    assert_eq!(
-        run_in(folder.path(), &["config", "unset", "gateway"]).0,
-        Exit::Ok
-    );
+    assert_eq!(run_in(folder.path(), &["config", "unset", "gateway"]).0, Exit::Ok);
     assert_eq!(run_in(folder.path(), &["config", "check"]).0, Exit::Ok);
 }
 

@@ -50,10 +50,7 @@ pub fn gateway(gateway: &Gateway) -> GatewayConfig {
         address: gateway.address,
         priority: gateway.priority,
         weight: gateway.weight,
-        trust: Trust {
-            roots,
-            pins: gateway.pins.clone(),
-        },
+        trust: Trust { roots, pins: gateway.pins.clone() },
     }
 }
 
@@ -72,67 +69,37 @@ pub fn channel(config: &Config, gateways: Vec<GatewayConfig>) -> ChannelConfig {
 /// When that file cannot be used.
 pub fn proxy(config: &Config) -> Result<ProxyConfig, CredentialsError> {
     let settings = &config.proxy;
-    let credentials = settings
-        .credentials_file
-        .as_deref()
-        .map(read_credentials)
-        .transpose()?;
+    let credentials = settings.credentials_file.as_deref().map(read_credentials).transpose()?;
     Ok(ProxyConfig {
-        listen: settings
-            .listen
-            .iter()
-            .map(|ip| SocketAddr::new(*ip, settings.port))
-            .collect(),
+        listen: settings.listen.iter().map(|ip| SocketAddr::new(*ip, settings.port)).collect(),
         allow_remote: settings.allow_remote,
         credentials,
         mapped: settings
             .map
             .iter()
-            .map(|map| MappedPort {
-                listen: map.listen,
-                host: map.host.clone(),
-            })
+            .map(|map| MappedPort { listen: map.listen, host: map.host.clone() })
             .collect(),
-        routes: config
-            .routes
-            .iter()
-            .map(|route| (route.pattern.clone(), route.to))
-            .collect(),
-        limits: Limits {
-            connections: settings.max_connections as usize,
-            ..Limits::default()
-        },
+        routes: config.routes.iter().map(|route| (route.pattern.clone(), route.to)).collect(),
+        limits: Limits { connections: settings.max_connections as usize, ..Limits::default() },
         ..ProxyConfig::default()
     })
 }
 
 fn read_credentials(path: &Path) -> Result<Credentials, CredentialsError> {
-    let failed = |source| CredentialsError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| CredentialsError::Io { path: path.to_owned(), source };
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(CredentialsError::Open {
-                path: path.to_owned(),
-                mode,
-            });
+            return Err(CredentialsError::Open { path: path.to_owned(), mode });
         }
     }
     let text = fs::read_to_string(path).map_err(failed)?;
     let mut lines = text.lines();
-    match (
-        lines.next().and_then(|line| line.split_once(':')),
-        lines.next(),
-    ) {
+    match (lines.next().and_then(|line| line.split_once(':')), lines.next()) {
         (Some((user, password)), None) if !user.is_empty() && !password.is_empty() => {
-            Ok(Credentials {
-                user: user.to_owned(),
-                password: password.to_owned(),
-            })
+            Ok(Credentials { user: user.to_owned(), password: password.to_owned() })
         }
         _ => Err(CredentialsError::Malformed(path.to_owned())),
     }
@@ -147,10 +114,7 @@ mod tests {
     fn credentials_must_be_private_and_one_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("password");
-        assert!(matches!(
-            read_credentials(&path),
-            Err(CredentialsError::Io { .. })
-        ));
+        assert!(matches!(read_credentials(&path), Err(CredentialsError::Io { .. })));
         for (text, right) in [
             ("ann:secret\n", true),
             ("ann:se:cret", true),
@@ -166,13 +130,8 @@ mod tests {
         }
         fs::write(&path, "ann:secret").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = read_credentials(&path)
-            .expect_err("others may read it")
-            .to_string();
-        assert!(
-            error.contains("mode 640") && !error.contains("secret"),
-            "{error}"
-        );
+        let error = read_credentials(&path).expect_err("others may read it").to_string();
+        assert!(error.contains("mode 640") && !error.contains("secret"), "{error}");
     }
 
     #[test]
@@ -187,11 +146,7 @@ mod tests {
         assert_eq!(told.listen[0].to_string(), "127.0.0.1:4000");
         assert_eq!(told.listen[1].to_string(), "[::1]:4000");
         assert_eq!(told.limits.connections, 9);
-        let pinned = Gateway {
-            host: "gw".into(),
-            pins: vec!["p".into()],
-            ..Gateway::default()
-        };
+        let pinned = Gateway { host: "gw".into(), pins: vec!["p".into()], ..Gateway::default() };
         assert_eq!(gateway(&pinned).trust.pins, ["p"]);
         assert_eq!(gateway(&pinned).name, "gw");
     }

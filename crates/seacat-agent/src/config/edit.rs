@@ -84,27 +84,18 @@ fn change(
     edit: impl FnOnce(&mut DocumentMut),
 ) -> Result<(), EditError> {
     if let load::Origin::Policy { path, .. } = loaded.origin(key) {
-        return Err(EditError::Locked {
-            key: key.to_owned(),
-            path,
-        });
+        return Err(EditError::Locked { key: key.to_owned(), path });
     }
     let path = &resolve(path);
-    let failed = |doing, source| EditError::Io {
-        doing,
-        path: path.clone(),
-        source,
-    };
+    let failed = |doing, source| EditError::Io { doing, path: path.clone(), source };
     let _turn = take_turn(path).map_err(|e| failed("write", e))?;
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(failed("read", error)),
     };
-    let mut document: DocumentMut = text.parse().map_err(|source| EditError::NotToml {
-        path: path.clone(),
-        source,
-    })?;
+    let mut document: DocumentMut =
+        text.parse().map_err(|source| EditError::NotToml { path: path.clone(), source })?;
     edit(&mut document);
     let text = document.to_string();
     load::check_text(path, &text).map_err(EditError::Wrong)?;
@@ -118,8 +109,7 @@ fn resolve(path: &Path) -> PathBuf {
 
 /// The table that holds `key` and the key inside it: `proxy.port` → (`proxy`, `port`).
 fn split(key: &str) -> (Option<&str>, &str) {
-    key.rsplit_once('.')
-        .map_or((None, key), |(table, key)| (Some(table), key))
+    key.rsplit_once('.').map_or((None, key), |(table, key)| (Some(table), key))
 }
 
 fn set_in(document: &mut DocumentMut, key: &str, value: Value) {
@@ -127,9 +117,7 @@ fn set_in(document: &mut DocumentMut, key: &str, value: Value) {
     let table = match table {
         None => document.as_table_mut(),
         Some(name) => {
-            let item = document
-                .entry(name)
-                .or_insert_with(|| Item::Table(Table::new()));
+            let item = document.entry(name).or_insert_with(|| Item::Table(Table::new()));
             match item.as_table_mut() {
                 Some(table) => table,
                 // `proxy = { port = 1 }`: an inline table becomes one with a heading of its own.
@@ -143,10 +131,7 @@ fn set_in(document: &mut DocumentMut, key: &str, value: Value) {
     };
     match value {
         Value::Array(array) if array.iter().all(Value::is_inline_table) && !array.is_empty() => {
-            let elements = array
-                .into_iter()
-                .filter_map(|v| v.as_inline_table().cloned())
-                .collect();
+            let elements = array.into_iter().filter_map(|v| v.as_inline_table().cloned()).collect();
             set_tables(table, key, elements);
         }
         mut value => match table.get_mut(key).and_then(Item::as_value_mut) {
@@ -220,10 +205,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// Two programs that edit at once (the window and a script) take turns: without it the second would
 /// write over what the first has just changed. The lock goes when the file is closed.
 fn take_turn(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;
     }
     let file = private_file(&beside(path, "lock"))?;
@@ -248,11 +230,7 @@ pub fn save(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     drop(file);
     fs::rename(&temporary, path)?;
-    sync_folder(
-        path.parent()
-            .filter(|f| !f.as_os_str().is_empty())
-            .unwrap_or(Path::new(".")),
-    )
+    sync_folder(path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

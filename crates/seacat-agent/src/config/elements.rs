@@ -10,11 +10,8 @@ use super::settings::{Setting, word_of};
 use super::value::{self, Read, put};
 
 /// The words for [`Action`].
-pub(super) const ACTIONS: [(&str, Action); 3] = [
-    ("gateway", Action::Gateway),
-    ("direct", Action::Direct),
-    ("refuse", Action::Refuse),
-];
+pub(super) const ACTIONS: [(&str, Action); 3] =
+    [("gateway", Action::Gateway), ("direct", Action::Direct), ("refuse", Action::Refuse)];
 
 /// The keys of one `[[gateway]]`.
 pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
@@ -142,8 +139,7 @@ pub static ROUTE_SETTINGS: &[Setting<Route>] = &[
 
 fn read_pattern(v: &Value) -> Read<Pattern> {
     let text = value::text(v, "a host pattern")?;
-    text.parse()
-        .or_else(|error: InvalidPattern| value::refuse(v, error.to_string()))
+    text.parse().or_else(|error: InvalidPattern| value::refuse(v, error.to_string()))
 }
 
 fn read_u16(v: &Value) -> Read<u16> {
@@ -198,9 +194,9 @@ pub fn parse_gateway(text: &str) -> Result<Gateway, String> {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host, None),
         Some((host, rest)) => (host, Some(rest.strip_prefix(':').unwrap_or(rest))),
-        None if text.matches(':').count() == 1 => text
-            .split_once(':')
-            .map_or((text, None), |(host, port)| (host, Some(port))),
+        None if text.matches(':').count() == 1 => {
+            text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
+        }
         None => (text, None),
     };
     if !value::is_host(host) {
@@ -211,11 +207,7 @@ pub fn parse_gateway(text: &str) -> Result<Gateway, String> {
         Some(Ok(port)) if port > 0 => port,
         Some(_) => return Err(format!("\"{text}\" does not end in a port from 1 to 65535")),
     };
-    Ok(Gateway {
-        host: host.to_owned(),
-        port,
-        ..Gateway::default()
-    })
+    Ok(Gateway { host: host.to_owned(), port, ..Gateway::default() })
 }
 
 /// `ADDRESS:PORT=HOST` or `PORT=HOST`.
@@ -229,20 +221,14 @@ pub(super) fn parse_map(text: &str) -> Result<Map, String> {
     if listen.port() == 0 || !value::is_host(host) {
         return Err(wrong());
     }
-    Ok(Map {
-        listen,
-        host: host.to_owned(),
-    })
+    Ok(Map { listen, host: host.to_owned() })
 }
 
 /// `PATTERN=TARGET`.
 pub(super) fn parse_route(text: &str) -> Result<Route, String> {
     let parsed = text.split_once('=').and_then(|(pattern, to)| {
         let (_, to) = ACTIONS.iter().find(|(word, _)| *word == to)?;
-        Some(Route {
-            pattern: pattern.parse().ok()?,
-            to: *to,
-        })
+        Some(Route { pattern: pattern.parse().ok()?, to: *to })
     });
     parsed.ok_or_else(|| format!("\"{text}\" is not of the form PATTERN=gateway|direct|refuse"))
 }

@@ -76,11 +76,7 @@ impl fmt::Display for Origin {
             Origin::Environment(name) => write!(f, "environment {name}"),
             Origin::CommandLine(option) => write!(f, "command line {option}"),
             Origin::Policy { path, line } => {
-                write!(
-                    f,
-                    "managed by your organisation ({}:{line})",
-                    path.display()
-                )
+                write!(f, "managed by your organisation ({}:{line})", path.display())
             }
         }
     }
@@ -157,10 +153,7 @@ impl Layers {
             Err(error) => return self.unreadable(folder, &error),
         };
         let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        files.retain(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "toml")
-        });
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
         files.sort();
         for path in files {
             match fs::read_to_string(&path) {
@@ -174,8 +167,7 @@ impl Layers {
 
     fn unreadable(&mut self, path: &Path, error: &io::Error) {
         let place = Place::WholeFile(path.to_owned());
-        self.problems
-            .push(Problem::new(place, format!("cannot be read: {error}")));
+        self.problems.push(Problem::new(place, format!("cannot be read: {error}")));
     }
 
     fn environment(&mut self, variables: &[(String, String)]) {
@@ -184,25 +176,19 @@ impl Layers {
         });
         for (name, text) in ours {
             let place = Place::Environment(name.clone());
-            match SETTINGS
-                .iter()
-                .find(|setting| setting.environment_name() == *name)
-            {
+            match SETTINGS.iter().find(|setting| setting.environment_name() == *name) {
                 Some(setting) => {
                     self.text_value(setting, text, Origin::Environment(name.clone()), &place);
                 }
                 None => {
                     // Not refused: other programs may own variables that begin like ours.
-                    let names: Vec<String> = SETTINGS
-                        .iter()
-                        .map(|s| s.environment_name().to_lowercase())
-                        .collect();
+                    let names: Vec<String> =
+                        SETTINGS.iter().map(|s| s.environment_name().to_lowercase()).collect();
                     let hint = nearest(name, names.iter().map(String::as_str))
                         .map_or(String::new(), |near| {
                             format!("; did you mean {}?", near.to_uppercase())
                         });
-                    self.warnings
-                        .push(Problem::new(place, format!("sets nothing{hint}")));
+                    self.warnings.push(Problem::new(place, format!("sets nothing{hint}")));
                 }
             }
         }
@@ -215,9 +201,7 @@ impl Layers {
                 Some(setting) => {
                     self.text_value(setting, text, Origin::CommandLine(option.clone()), &place);
                 }
-                None => self
-                    .problems
-                    .push(Problem::new(place, unknown_setting(key))),
+                None => self.problems.push(Problem::new(place, unknown_setting(key))),
             }
         }
     }
@@ -254,17 +238,11 @@ impl Layers {
             let span = table.get_key_value(name).and_then(|(key, _)| key.span());
             if let Some(setting) = find(&key) {
                 let faults = match item.clone().into_value() {
-                    Ok(value) => (setting.set)(&mut self.config, &value)
-                        .err()
-                        .unwrap_or_default(),
-                    Err(_) => vec![Fault {
-                        span: None,
-                        message: "has no value".to_owned(),
-                    }],
+                    Ok(value) => (setting.set)(&mut self.config, &value).err().unwrap_or_default(),
+                    Err(_) => vec![Fault { span: None, message: "has no value".to_owned() }],
                 };
                 let line = file.line(span.clone().or_else(|| item.span()));
-                self.origins
-                    .insert(setting.key, (file.origin)(file.path.to_owned(), line));
+                self.origins.insert(setting.key, (file.origin)(file.path.to_owned(), line));
                 for fault in faults {
                     let at = fault.span.or_else(|| span.clone()).or_else(|| item.span());
                     self.fault(file, at, format!("`{key}` {}", fault.message));
@@ -272,11 +250,7 @@ impl Layers {
             } else if let (Some(inner), true) = (item.as_table_like(), is_table(&key)) {
                 self.table(file, &format!("{key}."), inner);
             } else if is_table(&key) {
-                self.fault(
-                    file,
-                    span,
-                    format!("`{key}` must be a table: write [{key}]"),
-                );
+                self.fault(file, span, format!("`{key}` must be a table: write [{key}]"));
             } else {
                 self.fault(file, span, unknown_key(name, keys_in(prefix).into_iter()));
             }
@@ -296,27 +270,14 @@ impl Layers {
             return Err(Problems(self.problems));
         }
         self.warn();
-        Ok(Loaded {
-            config: self.config,
-            origins: self.origins,
-            warnings: self.warnings,
-        })
+        Ok(Loaded { config: self.config, origins: self.origins, warnings: self.warnings })
     }
 
     /// Rules between settings.
     fn check_combinations(&mut self) {
-        let Config {
-            proxy,
-            gateways,
-            log,
-            ..
-        } = &self.config;
+        let Config { proxy, gateways, log, .. } = &self.config;
         let mut wrong = Vec::new();
-        for map in proxy
-            .map
-            .iter()
-            .filter(|map| !map.listen.ip().is_loopback())
-        {
+        for map in proxy.map.iter().filter(|map| !map.listen.ip().is_loopback()) {
             wrong.push(format!(
                 "proxy.map cannot listen on {}: a mapped port cannot ask for credentials, so it is \
                  for this machine only",
@@ -337,14 +298,8 @@ impl Layers {
                     .to_owned(),
             );
         }
-        for gateway in gateways
-            .iter()
-            .filter(|g| g.ca_file.is_some() && g.ca_pem.is_some())
-        {
-            wrong.push(format!(
-                "gateway {} has both ca_file and ca_pem: keep one",
-                gateway.host
-            ));
+        for gateway in gateways.iter().filter(|g| g.ca_file.is_some() && g.ca_pem.is_some()) {
+            wrong.push(format!("gateway {} has both ca_file and ca_pem: keep one", gateway.host));
         }
         // What the channel itself would refuse.
         for gateway in gateways.iter().map(apply::gateway) {
@@ -355,11 +310,7 @@ impl Layers {
         if log.max_file > log.max_total {
             wrong.push("log.max_file is greater than log.max_total".to_owned());
         }
-        self.problems.extend(
-            wrong
-                .into_iter()
-                .map(|m| Problem::new(Place::Combination, m)),
-        );
+        self.problems.extend(wrong.into_iter().map(|m| Problem::new(Place::Combination, m)));
     }
 
     /// What works on paper but often fails in the field.
@@ -371,8 +322,7 @@ impl Layers {
                      a custom port above 1024: 86 %, port 80: 67 %",
                     gateway.host, gateway.port
                 );
-                self.warnings
-                    .push(Problem::new(Place::Combination, message));
+                self.warnings.push(Problem::new(Place::Combination, message));
             }
         }
     }
@@ -388,11 +338,7 @@ struct File<'a> {
 impl File<'_> {
     fn line(&self, span: Option<std::ops::Range<usize>>) -> usize {
         let end = span.map_or(0, |span| span.start).min(self.text.len());
-        self.text.as_bytes()[..end]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1
+        self.text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
     }
 }
 
@@ -408,11 +354,7 @@ pub(crate) fn unknown_setting(key: &str) -> String {
 
 /// Whether `key` is a table in which settings live.
 fn is_table(key: &str) -> bool {
-    SETTINGS.iter().any(|s| {
-        s.key
-            .strip_prefix(key)
-            .is_some_and(|rest| rest.starts_with('.'))
-    })
+    SETTINGS.iter().any(|s| s.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The names that may stand directly under `prefix` ("" or "proxy.").
@@ -442,11 +384,7 @@ pub(crate) fn set_text(
             // The first refusal names the type the person meant.
             Err(faults) => {
                 refusal.get_or_insert_with(|| {
-                    faults
-                        .into_iter()
-                        .map(|fault| fault.message)
-                        .collect::<Vec<_>>()
-                        .join("; ")
+                    faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; ")
                 });
             }
         }

@@ -50,10 +50,7 @@ impl Place {
 /// The last character boundary at or before `at`.
 fn floor_char_boundary(text: &str, at: usize) -> usize {
     let at = at.min(text.len());
-    (0..=at)
-        .rev()
-        .find(|&i| text.is_char_boundary(i))
-        .unwrap_or(0)
+    (0..=at).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0)
 }
 
 /// One thing that is wrong, or deserves a warning.
@@ -68,10 +65,7 @@ pub struct Problem {
 impl Problem {
     /// A problem at a place.
     pub(crate) fn new(place: Place, message: impl Into<String>) -> Self {
-        Self {
-            place,
-            message: message.into(),
-        }
+        Self { place, message: message.into() }
     }
 }
 
@@ -79,13 +73,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = &self.message;
         match &self.place {
-            Place::File {
-                path,
-                line,
-                column,
-                text,
-                length,
-            } => {
+            Place::File { path, line, column, text, length } => {
                 let gutter = " ".repeat(line.to_string().len());
                 // Tabs before the mark are kept, so that it stands under its word on any terminal.
                 let indent: String = text

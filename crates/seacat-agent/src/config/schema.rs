@@ -66,10 +66,7 @@ pub struct Map {
 
 impl Default for Map {
     fn default() -> Self {
-        Self {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            host: String::new(),
-        }
+        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), host: String::new() }
     }
 }
 
@@ -85,10 +82,7 @@ pub struct Route {
 impl Default for Route {
     fn default() -> Self {
         let everything = "*".parse().expect("a pattern by definition");
-        Self {
-            pattern: everything,
-            to: Action::default(),
-        }
+        Self { pattern: everything, to: Action::default() }
     }
 }
 
@@ -167,12 +161,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            level: Level::Info,
-            file: true,
-            max_file: 2 << 20,
-            max_total: 10 << 20,
-        }
+        Self { level: Level::Info, file: true, max_file: 2 << 20, max_total: 10 << 20 }
     }
 }
 

@@ -77,12 +77,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
         doc: "File readable by you alone with one line `user:password` that clients must show.",
         required: false,
         set: |c, v| put(&mut c.proxy.credentials_file, value::path(v).map(Some)),
-        get: |c| {
-            c.proxy
-                .credentials_file
-                .as_ref()
-                .map(|p| p.display().to_string().into())
-        },
+        get: |c| c.proxy.credentials_file.as_ref().map(|p| p.display().to_string().into()),
     },
     Setting {
         key: "proxy.max_connections",
@@ -113,12 +108,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
         takes: "tables with host, or \"HOST[:PORT]\"",
         doc: "The gateways; with none the built-in one is used.",
         required: false,
-        set: |c, v| {
-            put(
-                &mut c.gateways,
-                value::tables(v, GATEWAY_SETTINGS, parse_gateway),
-            )
-        },
+        set: |c, v| put(&mut c.gateways, value::tables(v, GATEWAY_SETTINGS, parse_gateway)),
         get: |c| Some(value::show_tables(&c.gateways, GATEWAY_SETTINGS)),
     },
     Setting {
@@ -126,12 +116,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
         takes: "a time",
         doc: "How long a request waits for the channel before it is answered 503.",
         required: false,
-        set: |c, v| {
-            put(
-                &mut c.channel.wait,
-                value::duration(v, Duration::ZERO..=SECOND * 600),
-            )
-        },
+        set: |c, v| put(&mut c.channel.wait, value::duration(v, Duration::ZERO..=SECOND * 600)),
         get: |c| Some(value::show_duration(c.channel.wait).into()),
     },
     Setting {
@@ -139,12 +124,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
         takes: "a time",
         doc: "From one answered PING to the next; two unanswered mean the connection is dead.",
         required: false,
-        set: |c, v| {
-            put(
-                &mut c.channel.keepalive,
-                value::duration(v, SECOND * 5..=SECOND * 300),
-            )
-        },
+        set: |c, v| put(&mut c.channel.keepalive, value::duration(v, SECOND * 5..=SECOND * 300)),
         get: |c| Some(value::show_duration(c.channel.keepalive).into()),
     },
     Setting {
@@ -152,12 +132,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
         takes: "a time",
         doc: "How long requests may finish when the program is told to stop.",
         required: false,
-        set: |c, v| {
-            put(
-                &mut c.channel.drain,
-                value::duration(v, Duration::ZERO..=SECOND * 600),
-            )
-        },
+        set: |c, v| put(&mut c.channel.drain, value::duration(v, Duration::ZERO..=SECOND * 600)),
         get: |c| Some(value::show_duration(c.channel.drain).into()),
     },
     Setting {
@@ -205,10 +180,7 @@ pub(crate) const LEVELS: [(&str, Level); 5] = [
 
 /// The word for a meaning. Every meaning has one: a test walks the tables.
 pub(crate) fn word_of<T: PartialEq>(words: &[(&'static str, T)], meaning: &T) -> &'static str {
-    words
-        .iter()
-        .find(|(_, m)| m == meaning)
-        .map_or("?", |(word, _)| word)
+    words.iter().find(|(_, m)| m == meaning).map_or("?", |(word, _)| word)
 }
 
 #[cfg(test)]
@@ -234,11 +206,7 @@ mod tests {
         for setting in SETTINGS {
             let mut config = Config::default();
             if let Some(value) = (setting.get)(&config) {
-                assert!(
-                    (setting.set)(&mut config, &value).is_ok(),
-                    "{}",
-                    setting.key
-                );
+                assert!((setting.set)(&mut config, &value).is_ok(), "{}", setting.key);
             }
             assert_eq!(config, Config::default(), "{}", setting.key);
         }
@@ -255,23 +223,11 @@ mod tests {
             ("[::1]:8443", "::1", 8443),
         ] {
             let gateway = parse_gateway(text).unwrap();
-            assert_eq!(
-                (gateway.host.as_str(), gateway.port),
-                (host, port),
-                "{text}"
-            );
+            assert_eq!((gateway.host.as_str(), gateway.port), (host, port), "{text}");
         }
-        for text in [
-            "",
-            ":443",
-            "gw:",
-            "gw:0",
-            "gw:65536",
-            "gw:x",
-            "https://gw",
-            "[::1",
-            "[::1]443x",
-        ] {
+        for text in
+            ["", ":443", "gw:", "gw:0", "gw:65536", "gw:x", "https://gw", "[::1", "[::1]443x"]
+        {
             assert!(parse_gateway(text).is_err(), "{text}");
         }
     }

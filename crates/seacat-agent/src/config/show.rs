@@ -50,17 +50,11 @@ pub fn rows(loaded: &Loaded) -> Vec<Row> {
 /// A table for people.
 #[must_use]
 pub fn text(loaded: &Loaded) -> String {
-    let rows: Vec<(&str, String, String)> = rows(loaded)
-        .into_iter()
-        .map(|row| (row.key, plain(&row.value), row.origin))
-        .collect();
+    let rows: Vec<(&str, String, String)> =
+        rows(loaded).into_iter().map(|row| (row.key, plain(&row.value), row.origin)).collect();
     let key_width = rows.iter().map(|row| row.0.len()).max().unwrap_or(0);
-    let value_width = rows
-        .iter()
-        .map(|row| row.1.chars().count())
-        .max()
-        .unwrap_or(0)
-        .min(VALUE_COLUMN);
+    let value_width =
+        rows.iter().map(|row| row.1.chars().count()).max().unwrap_or(0).min(VALUE_COLUMN);
     let mut out = String::new();
     for (key, value, origin) in rows {
         let _ = writeln!(out, "{key:key_width$}  {value:value_width$}  {origin}");
@@ -79,10 +73,8 @@ pub(super) fn plain(value: &serde_json::Value) -> String {
         serde_json::Value::Array(items) if items.is_empty() => "none".to_owned(),
         serde_json::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         serde_json::Value::Object(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|(name, value)| format!("{name}={}", plain(value)))
-                .collect();
+            let fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
             format!("{{{}}}", fields.join(" "))
         }
         other => other.to_string(),
@@ -106,10 +98,9 @@ pub(super) fn json(value: &Value) -> serde_json::Value {
         Value::Boolean(yes) => (*yes.value()).into(),
         Value::Datetime(time) => time.value().to_string().into(),
         Value::Array(items) => items.iter().map(json).collect(),
-        Value::InlineTable(fields) => fields
-            .iter()
-            .map(|(name, value)| (name.to_owned(), json(value)))
-            .collect(),
+        Value::InlineTable(fields) => {
+            fields.iter().map(|(name, value)| (name.to_owned(), json(value))).collect()
+        }
     }
 }
 
@@ -121,10 +112,7 @@ mod tests {
 
     fn loaded() -> Loaded {
         let folder = tempfile::tempdir().unwrap();
-        let (file, policy) = (
-            folder.path().join("config.toml"),
-            folder.path().join("policy.d"),
-        );
+        let (file, policy) = (folder.path().join("config.toml"), folder.path().join("policy.d"));
         std::fs::create_dir(&policy).unwrap();
         std::fs::write(&file, "\n[channel]\nwait = \"20s\"\n").unwrap();
         std::fs::write(policy.join("a.toml"), "gateway = \"gw.example.com\"\n").unwrap();
@@ -142,41 +130,24 @@ mod tests {
     fn each_value_is_shown_with_its_origin() {
         let text = text(&loaded());
         let line = |key: &str| {
-            let line = text
-                .lines()
-                .find(|l| l.split_whitespace().next() == Some(key))
-                .unwrap();
+            let line = text.lines().find(|l| l.split_whitespace().next() == Some(key)).unwrap();
             line.split_whitespace().collect::<Vec<_>>().join(" ")
         };
         assert_eq!(line("proxy.port"), "proxy.port 3130 command line --port");
         assert_eq!(line("proxy.listen"), "proxy.listen 127.0.0.1, ::1 default");
-        assert_eq!(
-            line("log.level"),
-            "log.level debug environment SEACAT_PROXY_LOG_LEVEL"
-        );
+        assert_eq!(line("log.level"), "log.level debug environment SEACAT_PROXY_LOG_LEVEL");
         assert!(line("channel.wait").starts_with("channel.wait 20s /"));
         assert!(line("channel.wait").ends_with("config.toml:3"));
-        assert!(
-            line("gateway").contains("host=gw.example.com"),
-            "{}",
-            line("gateway")
-        );
+        assert!(line("gateway").contains("host=gw.example.com"), "{}", line("gateway"));
         assert!(line("gateway").contains("managed by your organisation"));
-        assert_eq!(
-            line("proxy.credentials_file"),
-            "proxy.credentials_file - default"
-        );
+        assert_eq!(line("proxy.credentials_file"), "proxy.credentials_file - default");
     }
 
     #[test]
     fn json_has_every_setting_and_says_what_is_locked() {
         let rows = rows(&loaded());
         assert_eq!(rows.len(), SETTINGS.len());
-        let locked: Vec<_> = rows
-            .iter()
-            .filter(|row| row.locked)
-            .map(|row| row.key)
-            .collect();
+        let locked: Vec<_> = rows.iter().filter(|row| row.locked).map(|row| row.key).collect();
         assert_eq!(locked, ["gateway"]);
         let json = serde_json::to_value(&rows).unwrap();
         assert_eq!(json[1]["key"], "proxy.port");

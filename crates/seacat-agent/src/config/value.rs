@@ -26,10 +26,7 @@ pub(crate) type Read<T> = Result<T, Vec<Fault>>;
 
 /// Refuses `value` with a message.
 pub(crate) fn refuse<T>(value: &Value, message: impl Into<String>) -> Read<T> {
-    Err(vec![Fault {
-        span: value.span(),
-        message: message.into(),
-    }])
+    Err(vec![Fault { span: value.span(), message: message.into() }])
 }
 
 /// Stores what a reader read.
@@ -59,10 +56,8 @@ pub(crate) fn boolean(value: &Value) -> Read<bool> {
 
 /// A whole number in a range.
 pub(crate) fn number(value: &Value, allowed: std::ops::RangeInclusive<u32>) -> Read<u32> {
-    let read = value
-        .as_integer()
-        .and_then(|n| u32::try_from(n).ok())
-        .filter(|n| allowed.contains(n));
+    let read =
+        value.as_integer().and_then(|n| u32::try_from(n).ok()).filter(|n| allowed.contains(n));
     match read {
         Some(number) => Ok(number),
         None => refuse(
@@ -79,18 +74,11 @@ pub(crate) fn number(value: &Value, allowed: std::ops::RangeInclusive<u32>) -> R
 
 /// A port number from `lowest` to 65535.
 pub(crate) fn port(value: &Value, lowest: u16) -> Read<u16> {
-    match value
-        .as_integer()
-        .and_then(|n| u16::try_from(n).ok())
-        .filter(|n| *n >= lowest)
-    {
+    match value.as_integer().and_then(|n| u16::try_from(n).ok()).filter(|n| *n >= lowest) {
         Some(port) => Ok(port),
         None => refuse(
             value,
-            format!(
-                "must be a port number from {lowest} to 65535, not {}",
-                kind(value)
-            ),
+            format!("must be a port number from {lowest} to 65535, not {}", kind(value)),
         ),
     }
 }
@@ -101,14 +89,10 @@ pub(crate) fn text(value: &Value, what: &str) -> Read<String> {
         Some(text) if !text.trim().is_empty() && !text.chars().any(char::is_control) => {
             Ok(text.to_owned())
         }
-        Some(_) => refuse(
-            value,
-            format!("must be {what}, and neither empty nor with control characters"),
-        ),
-        None => refuse(
-            value,
-            format!("must be {what} in quotes, not {}", kind(value)),
-        ),
+        Some(_) => {
+            refuse(value, format!("must be {what}, and neither empty nor with control characters"))
+        }
+        None => refuse(value, format!("must be {what} in quotes, not {}", kind(value))),
     }
 }
 
@@ -118,10 +102,7 @@ pub(crate) fn host(value: &Value) -> Read<String> {
     if is_host(&name) {
         Ok(name)
     } else {
-        refuse(
-            value,
-            format!("\"{name}\" is not a host name or an IP address"),
-        )
+        refuse(value, format!("\"{name}\" is not a host name or an IP address"))
     }
 }
 
@@ -130,19 +111,12 @@ pub(crate) fn host(value: &Value) -> Read<String> {
 pub(crate) fn is_host(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
     name.parse::<IpAddr>().is_ok()
-        || (name.len() <= 253
-            && name
-                .strip_suffix('.')
-                .unwrap_or(name)
-                .split('.')
-                .all(is_label))
+        || (name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(is_label))
 }
 
 /// A path from the root. A relative one would mean another file in another folder.
@@ -151,10 +125,7 @@ pub(crate) fn path(value: &Value) -> Read<PathBuf> {
     if path.is_absolute() {
         Ok(path)
     } else {
-        refuse(
-            value,
-            format!("must be an absolute path, not {}", path.display()),
-        )
+        refuse(value, format!("must be an absolute path, not {}", path.display()))
     }
 }
 
@@ -162,10 +133,7 @@ pub(crate) fn path(value: &Value) -> Read<PathBuf> {
 pub(crate) fn address(value: &Value) -> Read<IpAddr> {
     match value.as_str().and_then(|text| text.parse().ok()) {
         Some(address) => Ok(address),
-        None => refuse(
-            value,
-            format!("must be an IP address in quotes, not {}", kind(value)),
-        ),
+        None => refuse(value, format!("must be an IP address in quotes, not {}", kind(value))),
     }
 }
 
@@ -206,10 +174,7 @@ pub(crate) fn texts<'a>(value: &'a Value, what: &str) -> Read<Vec<(&'a Value, &'
             }
             Ok(texts)
         }
-        other => refuse(
-            other,
-            format!("must be a list of {what}, not {}", kind(other)),
-        ),
+        other => refuse(other, format!("must be a list of {what}, not {}", kind(other))),
     }
 }
 
@@ -218,23 +183,15 @@ pub(crate) fn socket_address(value: &Value) -> Read<SocketAddr> {
     if value.is_integer() {
         return Ok(SocketAddr::from(([127, 0, 0, 1], port(value, 1)?)));
     }
-    match value
-        .as_str()
-        .and_then(|text| text.parse::<SocketAddr>().ok())
-    {
+    match value.as_str().and_then(|text| text.parse::<SocketAddr>().ok()) {
         Some(address) if address.port() != 0 => Ok(address),
-        _ => refuse(
-            value,
-            "must be a port, or an address with a port such as \"127.0.0.1:8081\"",
-        ),
+        _ => refuse(value, "must be a port, or an address with a port such as \"127.0.0.1:8081\""),
     }
 }
 
 /// One of a few words.
 pub(crate) fn word<T: Copy>(value: &Value, words: &[(&str, T)]) -> Read<T> {
-    let found = value
-        .as_str()
-        .and_then(|text| words.iter().find(|(word, _)| *word == text));
+    let found = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
     match found {
         Some((_, meaning)) => Ok(*meaning),
         None => {
@@ -243,14 +200,7 @@ pub(crate) fn word<T: Copy>(value: &Value, words: &[(&str, T)]) -> Read<T> {
                 .as_str()
                 .and_then(|text| nearest(text, known.iter().copied()))
                 .map_or(String::new(), |word| format!("; did you mean \"{word}\"?"));
-            refuse(
-                value,
-                format!(
-                    "must be one of {}, not {}{hint}",
-                    known.join(", "),
-                    kind(value)
-                ),
-            )
+            refuse(value, format!("must be one of {}, not {}{hint}", known.join(", "), kind(value)))
         }
     }
 }
@@ -261,9 +211,7 @@ pub(crate) fn duration(
     allowed: std::ops::RangeInclusive<Duration>,
 ) -> Read<Duration> {
     let read = match value {
-        Value::Integer(seconds) => u64::try_from(*seconds.value())
-            .ok()
-            .map(Duration::from_secs),
+        Value::Integer(seconds) => u64::try_from(*seconds.value()).ok().map(Duration::from_secs),
         Value::String(text) => parse_duration(text.value()),
         _ => None,
     };
@@ -293,9 +241,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 /// The shortest exact way to write a time of whole milliseconds.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let exact = TIME_UNITS
-        .iter()
-        .find(|(_, unit)| millis > 0 && millis.is_multiple_of(*unit));
+    let exact = TIME_UNITS.iter().find(|(_, unit)| millis > 0 && millis.is_multiple_of(*unit));
     match exact {
         Some((name, unit)) => format!("{}{name}", millis / unit),
         None => format!("{millis}ms"),
@@ -324,12 +270,8 @@ pub(crate) fn size(value: &Value, allowed: std::ops::RangeInclusive<u64>) -> Rea
 }
 
 /// Units of size, largest first.
-const SIZE_UNITS: [(&str, u64); 4] = [
-    ("GiB", 1 << 30),
-    ("MiB", 1 << 20),
-    ("KiB", 1 << 10),
-    ("B", 1),
-];
+const SIZE_UNITS: [(&str, u64); 4] =
+    [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text)?;
@@ -339,13 +281,8 @@ fn parse_size(text: &str) -> Option<u64> {
 
 /// The shortest exact way to write a size.
 pub(crate) fn show_size(bytes: u64) -> String {
-    let exact = SIZE_UNITS
-        .iter()
-        .find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
-    exact.map_or_else(
-        || format!("{bytes}B"),
-        |(name, unit)| format!("{}{name}", bytes / unit),
-    )
+    let exact = SIZE_UNITS.iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
+    exact.map_or_else(|| format!("{bytes}B"), |(name, unit)| format!("{}{name}", bytes / unit))
 }
 
 /// "10 s" → (10, "s"): digits, optional space, letters.
@@ -372,10 +309,7 @@ pub(crate) fn tables<T: Default>(
         |value: &Value, text: &str| short(text.trim()).or_else(|message| refuse(value, message));
     match value {
         Value::String(line) if line.value().trim().is_empty() => {}
-        Value::String(line) => line
-            .value()
-            .split(',')
-            .for_each(|t| take(read_short(value, t))),
+        Value::String(line) => line.value().split(',').for_each(|t| take(read_short(value, t))),
         Value::InlineTable(_) => {
             return refuse(value, "is a list: write its name in [[double]] brackets");
         }
@@ -389,17 +323,10 @@ pub(crate) fn tables<T: Default>(
             }
         }
         other => {
-            return refuse(
-                other,
-                format!("must be a list of tables, not {}", kind(other)),
-            );
+            return refuse(other, format!("must be a list of tables, not {}", kind(other)));
         }
     }
-    if faults.is_empty() {
-        Ok(elements)
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(elements) } else { Err(faults) }
 }
 
 /// One table: every key known, every value right, every required key there.
@@ -418,21 +345,11 @@ fn table<T: Default>(whole: &Value, fields: &InlineTable, settings: &[Setting<T>
     }
     // A table written under its own heading has no span: its first key stands for it.
     let first_key = || fields.iter().find_map(|(name, _)| fields.key(name)?.span());
-    for setting in settings
-        .iter()
-        .filter(|s| s.required && !fields.contains_key(s.key))
-    {
+    for setting in settings.iter().filter(|s| s.required && !fields.contains_key(s.key)) {
         let message = format!("needs a `{}`: {}", setting.key, setting.takes);
-        faults.push(Fault {
-            span: whole.span().or_else(first_key),
-            message,
-        });
+        faults.push(Fault { span: whole.span().or_else(first_key), message });
     }
-    if faults.is_empty() {
-        Ok(element)
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(element) } else { Err(faults) }
 }
 
 /// Elements back to an array of inline tables, leaving out what is not set.
@@ -454,10 +371,9 @@ pub(crate) fn show_tables<T>(elements: &[T], settings: &[Setting<T>]) -> Value {
 pub(crate) fn unknown_key<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     match nearest(name, known.clone()) {
         Some(right) => format!("unknown key `{name}`; did you mean `{right}`?"),
-        None => format!(
-            "unknown key `{name}`; known here: {}",
-            known.collect::<Vec<_>>().join(", ")
-        ),
+        None => {
+            format!("unknown key `{name}`; known here: {}", known.collect::<Vec<_>>().join(", "))
+        }
     }
 }
 
@@ -486,27 +402,11 @@ mod tests {
             ("2h", 7_200_000),
             ("90 s", 90_000),
         ] {
-            assert_eq!(
-                parse_duration(text),
-                Some(Duration::from_millis(millis)),
-                "{text}"
-            );
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
             let shown = show_duration(Duration::from_millis(millis));
-            assert_eq!(
-                parse_duration(&shown),
-                Some(Duration::from_millis(millis)),
-                "{shown}"
-            );
+            assert_eq!(parse_duration(&shown), Some(Duration::from_millis(millis)), "{shown}");
         }
-        for text in [
-            "",
-            "s",
-            "10",
-            "10 parsecs",
-            "-1s",
-            "99999999999999999999h",
-            "1.5s",
-        ] {
+        for text in ["", "s", "10", "10 parsecs", "-1s", "99999999999999999999h", "1.5s"] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
         assert_eq!(show_duration(Duration::ZERO), "0ms");
@@ -514,12 +414,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_and_shown_alike() {
-        for (text, bytes) in [
-            ("10MiB", 10 << 20),
-            ("512 KiB", 512 << 10),
-            ("7B", 7),
-            ("2GiB", 2 << 30),
-        ] {
+        for (text, bytes) in
+            [("10MiB", 10 << 20), ("512 KiB", 512 << 10), ("7B", 7), ("2GiB", 2 << 30)]
+        {
             assert_eq!(parse_size(text), Some(bytes), "{text}");
             assert_eq!(parse_size(&show_size(bytes)), Some(bytes));
         }
@@ -540,18 +437,9 @@ mod tests {
             assert!(is_host(good), "{good}");
         }
         let long = "a".repeat(64);
-        for bad in [
-            "",
-            ".",
-            "a..b",
-            "-a",
-            "a-",
-            "a b",
-            "gw:443",
-            "http://gw",
-            "bücher.example",
-            &long,
-        ] {
+        for bad in
+            ["", ".", "a..b", "-a", "a-", "a b", "gw:443", "http://gw", "bücher.example", &long]
+        {
             assert!(!is_host(bad), "{bad}");
         }
     }

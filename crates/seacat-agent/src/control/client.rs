@@ -37,19 +37,13 @@ impl Client {
     /// # Errors
     /// When nobody listens there, or it is not our own proxy.
     pub async fn connect(path: &Path) -> Result<Self, ClientError> {
-        let stream = socket::connect(path)
-            .await
-            .map_err(|error| match error.kind() {
-                // Refused: the socket file of a proxy that crashed.
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                    ClientError::NotRunning
-                }
-                io::ErrorKind::PermissionDenied => ClientError::Denied(error),
-                _ => ClientError::Io(error),
-            })?;
-        Ok(Self {
-            stream: BufReader::new(stream),
-        })
+        let stream = socket::connect(path).await.map_err(|error| match error.kind() {
+            // Refused: the socket file of a proxy that crashed.
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NotRunning,
+            io::ErrorKind::PermissionDenied => ClientError::Denied(error),
+            _ => ClientError::Io(error),
+        })?;
+        Ok(Self { stream: BufReader::new(stream) })
     }
 
     /// Asks, and waits for the (first) answer.

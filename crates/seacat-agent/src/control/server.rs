@@ -70,13 +70,7 @@ pub(super) async fn converse(
             Ok(None) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 // After a line that is not understood the next cannot be trusted either.
-                return answer(
-                    &mut stream,
-                    &Answer::Error {
-                        message: error.to_string(),
-                    },
-                )
-                .await;
+                return answer(&mut stream, &Answer::Error { message: error.to_string() }).await;
             }
             Err(error) => return Err(error),
         };
@@ -97,9 +91,7 @@ impl Desk {
         let (reply, answer) = oneshot::channel();
         let command = Command { request, reply };
         // Both fail only while the controller ends.
-        let stopping = Answer::Error {
-            message: "the proxy is stopping".to_owned(),
-        };
+        let stopping = Answer::Error { message: "the proxy is stopping".to_owned() };
         match self.commands.send(command).await {
             Ok(()) => answer.await.unwrap_or(stopping),
             Err(_) => stopping,
@@ -117,9 +109,7 @@ async fn watch(
     mut status: watch::Receiver<Arc<StatusView>>,
 ) -> io::Result<()> {
     loop {
-        let now = Answer::Status {
-            status: Box::new(status.borrow_and_update().as_ref().clone()),
-        };
+        let now = Answer::Status { status: Box::new(status.borrow_and_update().as_ref().clone()) };
         answer(stream, &now).await?;
         tokio::select! {
             changed = status.changed() => if changed.is_err() { return Ok(()) },
@@ -133,9 +123,7 @@ async fn access(
     stream: &mut (impl AsyncBufRead + AsyncWrite + Unpin),
     log: &AccessLog,
 ) -> io::Result<()> {
-    let line = |line: &AccessLine| Answer::Access {
-        line: Box::new(line.into()),
-    };
+    let line = |line: &AccessLine| Answer::Access { line: Box::new(line.into()) };
     let (latest, mut lines) = log.follow();
     for past in latest {
         answer(stream, &line(&past)).await?;
@@ -157,9 +145,6 @@ async fn access(
 async fn left(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<()> {
     match stream.fill_buf().await?.len() {
         0 => Ok(()),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "a watching client only listens",
-        )),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a watching client only listens")),
     }
 }

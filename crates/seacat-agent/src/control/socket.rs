@@ -53,10 +53,7 @@ impl Listener {
     /// # Errors
     /// When its folder is not safe, or the socket cannot be made.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
-        let failed = |source| BindError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| BindError::Io { path: path.to_owned(), source };
         if path.as_os_str().len() > MAX_PATH {
             return Err(BindError::TooLong(path.to_owned()));
         }
@@ -72,11 +69,7 @@ impl Listener {
         let inner = UnixListener::bind(path).map_err(failed)?;
         // Between the two calls the folder alone keeps others out.
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Self {
-            inner,
-            path: path.to_owned(),
-            owner,
-        })
+        Ok(Self { inner, path: path.to_owned(), owner })
     }
 
     /// The next client that is us. Others are turned away without a word.
@@ -146,8 +139,5 @@ pub(super) fn check_folder(path: &Path, owner: u32) -> Result<(), PlaceError> {
     } else {
         return Ok(());
     };
-    Err(PlaceError::Unsafe {
-        path: path.to_owned(),
-        fault,
-    })
+    Err(PlaceError::Unsafe { path: path.to_owned(), fault })
 }

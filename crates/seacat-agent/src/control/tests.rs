@@ -32,24 +32,13 @@ fn office() -> Office {
             let _ = reply.send(Answer::Done);
         }
     });
-    let desk = Desk {
-        commands,
-        status: watching,
-        access: access_log(),
-    };
-    Office {
-        desk,
-        status,
-        wishes,
-    }
+    let desk = Desk { commands, status: watching, access: access_log() };
+    Office { desk, status, wishes }
 }
 
 /// The log of a proxy that nobody uses.
 fn access_log() -> AccessLog {
-    let config = ProxyConfig {
-        listen: vec![([127, 0, 0, 1], 0).into()],
-        ..Default::default()
-    };
+    let config = ProxyConfig { listen: vec![([127, 0, 0, 1], 0).into()], ..Default::default() };
     let channel = Channel::start(ChannelConfig::new(vec![]));
     Proxy::bind(config, channel).unwrap().access_log()
 }
@@ -72,10 +61,7 @@ async fn folder_and_socket_are_for_the_owner_and_the_socket_goes_with_its_listen
     assert_eq!(mode(&path), 0o600);
     drop(listener);
     assert!(!path.exists());
-    assert!(matches!(
-        Client::connect(&path).await,
-        Err(ClientError::NotRunning)
-    ));
+    assert!(matches!(Client::connect(&path).await, Err(ClientError::NotRunning)));
 }
 
 #[tokio::test]
@@ -85,10 +71,7 @@ async fn the_socket_of_a_crash_is_replaced_and_means_not_running() {
     fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o700)).unwrap();
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists(), "as after kill -9");
-    assert!(matches!(
-        Client::connect(&path).await,
-        Err(ClientError::NotRunning)
-    ));
+    assert!(matches!(Client::connect(&path).await, Err(ClientError::NotRunning)));
     let _listener = Listener::bind(&path).unwrap();
     Client::connect(&path).await.unwrap();
 }
@@ -105,9 +88,7 @@ async fn unsafe_folders_are_refused() {
     }
     fs::set_permissions(run, fs::Permissions::from_mode(0o700)).unwrap();
     let stranger = socket::own_uid().unwrap() + 1;
-    let error = socket::check_folder(run, stranger)
-        .expect_err("foreign folder")
-        .to_string();
+    let error = socket::check_folder(run, stranger).expect_err("foreign folder").to_string();
     assert!(error.contains("belongs to another user"), "{error}");
     let link = path.with_file_name("link");
     std::os::unix::fs::symlink(run, &link).unwrap();
@@ -132,10 +113,7 @@ async fn a_foreign_client_is_turned_away() {
     let office = office();
     tokio::spawn(serve(listener, office.desk));
     let mut client = Client::connect(&path).await.unwrap();
-    client
-        .ask(Request::Stop)
-        .await
-        .expect_err("no answer for strangers");
+    client.ask(Request::Stop).await.expect_err("no answer for strangers");
     assert!(office.wishes.is_empty(), "and the wish went nowhere");
 }
 
@@ -163,10 +141,9 @@ async fn a_watcher_sees_every_change_until_the_proxy_ends() {
     };
     assert_eq!(sentence(client.ask(Request::Watch).await.unwrap()), "");
     for n in ["one", "two"] {
-        office.status.send_replace(Arc::new(StatusView {
-            sentence: n.into(),
-            ..Default::default()
-        }));
+        office
+            .status
+            .send_replace(Arc::new(StatusView { sentence: n.into(), ..Default::default() }));
         assert_eq!(sentence(client.next().await.unwrap().unwrap()), n);
     }
     drop(office.status);
@@ -176,10 +153,7 @@ async fn a_watcher_sees_every_change_until_the_proxy_ends() {
 /// Lines that are not requests: each gets an explanation, and the conversation ends.
 #[tokio::test]
 async fn rubbish_is_answered_and_ends_the_conversation() {
-    let long = format!(
-        "{{\"v\":1,\"do\":\"{}\"}}\n",
-        "x".repeat(line::MAX_LINE as usize)
-    );
+    let long = format!("{{\"v\":1,\"do\":\"{}\"}}\n", "x".repeat(line::MAX_LINE as usize));
     for (line, message) in [
         ("{\"v\":2,\"do\":\"status\"}\n", "speaks version 2"),
         ("{\"v\":1,\"do\":\"explode\"}\n", "unknown variant"),
@@ -193,26 +167,15 @@ async fn rubbish_is_answered_and_ends_the_conversation() {
         client.write_all(line.as_bytes()).await.unwrap();
         let mut said = String::new();
         client.read_to_string(&mut said).await.unwrap();
-        assert!(
-            said.contains("\"is\":\"error\"") && said.contains(message),
-            "{said}"
-        );
+        assert!(said.contains("\"is\":\"error\"") && said.contains(message), "{said}");
         server.await.unwrap().unwrap();
     }
 }
 
 #[test]
 fn the_protocol_as_written_down() {
-    let line = serde_json::to_string(&Envelope {
-        v: VERSION,
-        body: Request::Status,
-    })
-    .unwrap();
+    let line = serde_json::to_string(&Envelope { v: VERSION, body: Request::Status }).unwrap();
     assert_eq!(line, r#"{"v":1,"do":"status"}"#);
-    let line = serde_json::to_string(&Envelope {
-        v: VERSION,
-        body: Answer::Done,
-    })
-    .unwrap();
+    let line = serde_json::to_string(&Envelope { v: VERSION, body: Answer::Done }).unwrap();
     assert_eq!(line, r#"{"v":1,"is":"done"}"#);
 }

@@ -27,18 +27,13 @@ fn a_slow_reader_holds_up_itself_alone() {
         let mut stalled = Vec::new();
         for _ in 0..4 {
             let path = format!("/{LARGE}");
-            let (ask, mut answer) = client
-                .link
-                .open(request("GET", "download", &path, &[]), true)
-                .unwrap();
+            let (ask, mut answer) =
+                client.link.open(request("GET", "download", &path, &[]), true).unwrap();
             assert_eq!(answer.reply().await.unwrap().status(), 200);
             stalled.push((ask, answer));
         }
         for _ in 0..50 {
-            assert_eq!(
-                client.get("download", "/5").await.unwrap().body,
-                "\0\u{1}\u{2}\u{3}\u{4}"
-            );
+            assert_eq!(client.get("download", "/5").await.unwrap().body, "\0\u{1}\u{2}\u{3}\u{4}");
         }
         for (_, mut answer) in stalled {
             assert_eq!(body(&mut answer).await.unwrap().len(), LARGE);
@@ -61,10 +56,7 @@ fn a_client_that_vanishes_frees_its_back_end() {
         });
         let demo = gateway(addr.await);
         let client = Client::connect(&demo).await;
-        let (_ask, mut answer) = client
-            .link
-            .open(request("GET", "app", "/", &[]), true)
-            .unwrap();
+        let (_ask, mut answer) = client.link.open(request("GET", "app", "/", &[]), true).unwrap();
         assert_eq!(answer.reply().await.unwrap().status(), 200);
         client.driver.abort();
         told.recv().await.unwrap();
@@ -80,10 +72,7 @@ fn many_streams_at_once() {
         for number in 0..500_usize {
             let (_, mut answer) = client
                 .link
-                .open(
-                    request("GET", "download", &format!("/{}", number * 100), &[]),
-                    true,
-                )
+                .open(request("GET", "download", &format!("/{}", number * 100), &[]), true)
                 .unwrap();
             all.spawn(async move {
                 assert_eq!(answer.reply().await.unwrap().status(), 200);
@@ -101,20 +90,14 @@ fn many_streams_at_once() {
 #[test]
 fn one_stream_too_many_is_refused() {
     story(async {
-        let demo = with(Limits {
-            streams: 2,
-            ..Limits::default()
-        });
+        let demo = with(Limits { streams: 2, ..Limits::default() });
         let client = Client::connect(&demo).await;
         let (one, two) = (
             client.open(request("POST", "echo", "/", &[])),
             client.open(request("POST", "echo", "/", &[])),
         );
         let error = client.get("hello", "/").await.unwrap_err();
-        assert!(
-            matches!(error, StreamError::Reset(Reason::REFUSED_STREAM)),
-            "{error}"
-        );
+        assert!(matches!(error, StreamError::Reset(Reason::REFUSED_STREAM)), "{error}");
         drop((one, two));
         assert_eq!(client.get("hello", "/").await.unwrap().status, 200);
     });
@@ -123,10 +106,7 @@ fn one_stream_too_many_is_refused() {
 #[test]
 fn one_connection_too_many_is_closed() {
     story(async {
-        let demo = with(Limits {
-            connections: 1,
-            ..Limits::default()
-        });
+        let demo = with(Limits { connections: 1, ..Limits::default() });
         let first = Client::connect(&demo).await;
         assert_eq!(first.get("hello", "/").await.unwrap().status, 200);
         let mut second = tokio::net::TcpStream::connect(demo.addr).await.unwrap();
@@ -151,22 +131,11 @@ fn control_frames_are_heeded_or_ignored() {
         };
         client.link.control(&unknown).unwrap();
         let facts = Characteristics::new(42, &[("osv", "1")]).unwrap();
-        client
-            .link
-            .control(&Control::Characteristics(facts))
-            .unwrap();
-        let Some(News::Control(answer)) = client.incoming.next().await else {
-            panic!()
-        };
-        assert_eq!(
-            answer,
-            Control::CharacteristicsAck(CharacteristicsAck { serial: 42 })
-        );
+        client.link.control(&Control::Characteristics(facts)).unwrap();
+        let Some(News::Control(answer)) = client.incoming.next().await else { panic!() };
+        assert_eq!(answer, Control::CharacteristicsAck(CharacteristicsAck { serial: 42 }));
         client.link.ping();
-        assert!(matches!(
-            client.incoming.next().await,
-            Some(News::Pong { .. })
-        ));
+        assert!(matches!(client.incoming.next().await, Some(News::Pong { .. })));
     });
 }
 
@@ -200,10 +169,7 @@ fn stopping_lets_streams_in_flight_end() {
 #[test]
 fn stopping_does_not_wait_for_ever() {
     story(async {
-        let demo = with(Limits {
-            drain_timeout: Duration::from_millis(50),
-            ..Limits::default()
-        });
+        let demo = with(Limits { drain_timeout: Duration::from_millis(50), ..Limits::default() });
         let client = Client::connect(&demo).await;
         let (_ask, mut answer) = client.open(request("POST", "echo", "/", &[]));
         assert_eq!(answer.reply().await.unwrap().status(), 200);

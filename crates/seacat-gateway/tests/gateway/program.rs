@@ -35,14 +35,7 @@ fn text(path: &Path) -> &str {
 fn from_nothing_to_an_answer_to_a_clean_exit() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("gateway");
-    let made = output(&[
-        "init",
-        text(&dir),
-        "--name",
-        "gw.test",
-        "--name",
-        "192.0.2.1",
-    ]);
+    let made = output(&["init", text(&dir), "--name", "gw.test", "--name", "192.0.2.1"]);
     assert!(made.status.success(), "{made:?}");
     let again = output(&["init", text(&dir)]);
     assert_eq!(again.status.code(), Some(1), "{again:?}");
@@ -58,25 +51,15 @@ fn from_nothing_to_an_answer_to_a_clean_exit() {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut running = Running(command.spawn().unwrap());
         let mut line = String::new();
-        BufReader::new(running.0.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let addr = line
-            .strip_prefix("listening on ")
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
+        BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let addr = line.strip_prefix("listening on ").unwrap().trim().parse().unwrap();
         let ca_pem = std::fs::read_to_string(dir.join("ca.pem")).unwrap();
         story(async {
             let (tcp, session) = handshake(addr, anonymous(&ca_pem)).await.unwrap();
             let client = Client::over(tcp, session);
             assert_eq!(client.get("hello", "/").await.unwrap().status, 200);
             let pid = running.0.id().to_string();
-            let sent = Command::new("kill")
-                .args([&format!("-{signal}"), &pid])
-                .status()
-                .unwrap();
+            let sent = Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap();
             assert!(sent.success());
             assert!(matches!(client.driver.await.unwrap(), Closed::Peer));
         });
@@ -93,10 +76,7 @@ fn mistakes_are_said_in_one_line() {
         let got = output(&[command, "--config", text(&file)]);
         assert_eq!(got.status.code(), Some(1));
         let said = String::from_utf8(got.stderr).unwrap();
-        assert!(
-            said.contains("bad.toml, line 2: unknown field `lissten`"),
-            "{said}"
-        );
+        assert!(said.contains("bad.toml, line 2: unknown field `lissten`"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -107,8 +87,5 @@ fn mistakes_are_said_in_one_line() {
     let got = output(&["run", "--config", text(&config), "--listen", &taken]);
     assert_eq!(got.status.code(), Some(1));
     let said = String::from_utf8(got.stderr).unwrap();
-    assert!(
-        said.contains(&format!("cannot listen on {taken}")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("cannot listen on {taken}")), "{said}");
 }

@@ -35,16 +35,8 @@ fn heads_cross_in_the_form_of_each_side() {
         .await;
         let demo = gateway(addr);
         let client = Client::connect(&demo).await;
-        let fields = [
-            ("Host", "other"),
-            ("connection", "close"),
-            ("x-UPPER", "1"),
-            ("Cookie", ""),
-        ];
-        let answer = client
-            .ask(request("GET", "App", "/a?b=%20", &fields))
-            .await
-            .unwrap();
+        let fields = [("Host", "other"), ("connection", "close"), ("x-UPPER", "1"), ("Cookie", "")];
+        let answer = client.ask(request("GET", "App", "/a?b=%20", &fields)).await.unwrap();
         assert_eq!(
             told.recv().await.unwrap(),
             format!("GET /a?b=%20 HTTP/1.1\r\nX-Upper: 1\r\nCookie: \r\nHost: {addr}\r\n\r\n")
@@ -62,11 +54,7 @@ fn bodies_are_framed_on_both_sides() {
     let chunked =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n";
     let cases = [
-        (
-            "GET",
-            "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
-            "204  true ",
-        ),
+        ("GET", "HTTP/1.1 204 No Content\r\n\r\n".to_owned(), "204  true "),
         (
             "GET",
             "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n".into(),
@@ -83,16 +71,8 @@ fn bodies_are_framed_on_both_sides() {
             "200 Content-Length: 0 true ",
         ),
         ("GET", format!("{chunked}\r\n"), "200  false abcde"),
-        (
-            "GET",
-            format!("{chunked}X-Trailer: 1\r\n\r\n"),
-            "200  false abcde",
-        ),
-        (
-            "GET",
-            format!("HTTP/1.1 100 Continue\r\n\r\n{OK}"),
-            "200 Content-Length: 2 false ok",
-        ),
+        ("GET", format!("{chunked}X-Trailer: 1\r\n\r\n"), "200  false abcde"),
+        ("GET", format!("HTTP/1.1 100 Continue\r\n\r\n{OK}"), "200 Content-Length: 2 false ok"),
         (
             "GET",
             format!("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n{OK}"),
@@ -127,30 +107,15 @@ fn bodies_are_framed_on_both_sides() {
 fn a_request_body_is_framed_by_its_length_or_in_chunks() {
     // method, Content-Length, pieces -> what follows the back end's request line and Host
     let cases: [(&str, Option<&str>, &[&str], &str); 5] = [
-        (
-            "POST",
-            Some("5"),
-            &["ab", "cde"],
-            "Content-Length: 5\r\n\r\nabcde",
-        ),
+        ("POST", Some("5"), &["ab", "cde"], "Content-Length: 5\r\n\r\nabcde"),
         (
             "POST",
             None,
             &["ab", "cde"],
             "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n",
         ),
-        (
-            "POST",
-            Some("x"),
-            &["ab"],
-            "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
-        ),
-        (
-            "GET",
-            None,
-            &["ab"],
-            "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
-        ),
+        ("POST", Some("x"), &["ab"], "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
+        ("GET", None, &["ab"], "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
         // FIN came later, but nothing before it.
         ("GET", None, &[], "\r\n"),
     ];
@@ -171,10 +136,7 @@ fn a_request_body_is_framed_by_its_length_or_in_chunks() {
             });
             let demo = gateway(addr.await);
             let client = Client::connect(&demo).await;
-            let fields: Vec<_> = length
-                .iter()
-                .map(|length| ("Content-Length", *length))
-                .collect();
+            let fields: Vec<_> = length.iter().map(|length| ("Content-Length", *length)).collect();
             let (mut body, mut answer) = client.open(request(method, "app", "/", &fields));
             for piece in pieces {
                 send(&mut body, piece.to_string()).await.unwrap();
@@ -197,9 +159,7 @@ fn bodies_stream_both_ways_at_once() {
         // Answers each line while the request still runs.
         let addr = origin(|mut socket| async move {
             socket.head().await.unwrap();
-            socket
-                .write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-                .await;
+            socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
             for _ in 0..3 {
                 socket.read_until("!").await.unwrap();
                 socket.write("4\r\nyes!\r\n").await;
@@ -308,10 +268,7 @@ fn requests_that_are_wrong_are_answered() {
         let echo = Host::new(seacat_gateway::builtin::Builtin::Echo.into());
         let tunnel = Host {
             backend: None,
-            connect: Some(Endpoint {
-                host: "127.0.0.1".into(),
-                port: 1,
-            }),
+            connect: Some(Endpoint { host: "127.0.0.1".into(), port: 1 }),
             ..echo.clone()
         };
         // Port 1 of loopback refuses.
@@ -325,13 +282,7 @@ fn requests_that_are_wrong_are_answered() {
         let client = Client::connect(&demo).await;
         let cases = [
             ("GET", "nobody", "/", 404, "no host named \"nobody\""),
-            (
-                "GET",
-                "<b>\r\n\u{1}\"",
-                "/",
-                404,
-                "named \"<b>\\r\\n\\x01\\\"\"",
-            ),
+            ("GET", "<b>\r\n\u{1}\"", "/", 404, "named \"<b>\\r\\n\\x01\\\"\""),
             ("GET", "refuses", "/", 502, "cannot be reached"),
             ("GET", "refuses", "/a b", 400, "the path"),
             ("G T", "refuses", "/", 400, "the method"),
@@ -343,14 +294,8 @@ fn requests_that_are_wrong_are_answered() {
         for (method, host, path, status, text) in cases {
             let answer = client.ask(request(method, host, path, &[])).await.unwrap();
             assert_eq!(answer.status, status, "{method} {host} {path}: {answer:?}");
-            assert!(
-                answer.body.contains(text),
-                "{method} {host} {path}: {answer:?}"
-            );
-            assert!(
-                answer.fields.contains("Content-Type: text/plain"),
-                "{answer:?}"
-            );
+            assert!(answer.body.contains(text), "{method} {host} {path}: {answer:?}");
+            assert!(answer.fields.contains("Content-Type: text/plain"), "{answer:?}");
         }
         let promised = request("POST", "refuses", "/", &[("Content-Length", "5")]);
         assert_eq!(client.ask(promised).await.unwrap().status, 400);
@@ -364,14 +309,8 @@ fn an_answer_that_is_none_becomes_502() {
     let cases: [(&'static str, &str); 4] = [
         (huge.leak(), "16 KiB"),
         ("rubbish\r\n\r\n", "not HTTP"),
-        (
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
-            "not asked for",
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-            "not HTTP",
-        ),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "not asked for"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "not HTTP"),
     ];
     story(async move {
         for (answer, text) in cases {
@@ -392,26 +331,18 @@ fn bodies_that_break_off_reset_the_stream() {
             let see = see.lock().unwrap().take();
             async move {
                 socket.head().await.unwrap();
-                socket
-                    .write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
-                    .await;
+                socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await;
                 see.unwrap().await.unwrap();
             }
         });
         let demo = gateway(addr.await);
         let client = Client::connect(&demo).await;
-        let (_, mut answer) = client
-            .link
-            .open(request("GET", "app", "/", &[]), true)
-            .unwrap();
+        let (_, mut answer) = client.link.open(request("GET", "app", "/", &[]), true).unwrap();
         assert_eq!(answer.reply().await.unwrap().status(), 200);
         assert_eq!(answer.data().await.unwrap().unwrap(), "half");
         seen.send(()).unwrap();
         let error = body(&mut answer).await.unwrap_err();
-        assert!(
-            matches!(error, StreamError::Reset(Reason::INTERNAL_ERROR)),
-            "{error}"
-        );
+        assert!(matches!(error, StreamError::Reset(Reason::INTERNAL_ERROR)), "{error}");
 
         // The client promises one length and sends another.
         for pieces in ["12345678", "1234"] {
@@ -426,10 +357,7 @@ fn bodies_that_break_off_reset_the_stream() {
             send(&mut ask, pieces).await.unwrap();
             ask.finish().unwrap();
             let error = answer.reply().await.unwrap_err();
-            assert!(
-                matches!(error, StreamError::Reset(Reason::PROTOCOL_ERROR)),
-                "{error}"
-            );
+            assert!(matches!(error, StreamError::Reset(Reason::PROTOCOL_ERROR)), "{error}");
         }
     });
 }
@@ -439,25 +367,16 @@ fn a_back_end_that_does_not_answer_in_time_is_72() {
     story(async {
         let silent = origin(|mut socket| async move { socket.gone().await }).await;
         let response_timeout = Duration::from_millis(50);
-        let demo = gateway_with(Upstream {
-            response_timeout,
-            ..upstream(silent)
-        });
+        let demo = gateway_with(Upstream { response_timeout, ..upstream(silent) });
         let client = Client::connect(&demo).await;
         let error = client.get("app", "/").await.unwrap_err();
-        assert!(
-            matches!(error, StreamError::Reset(Reason::RESPONSE_TIMEOUT)),
-            "{error}"
-        );
+        assert!(matches!(error, StreamError::Reset(Reason::RESPONSE_TIMEOUT)), "{error}");
         // A body that has arrived does not change it.
         let (mut ask, mut answer) = client.open(request("POST", "app", "/", &[]));
         send(&mut ask, "all").await.unwrap();
         ask.finish().unwrap();
         let error = answer.reply().await.unwrap_err();
-        assert!(
-            matches!(error, StreamError::Reset(Reason::RESPONSE_TIMEOUT)),
-            "{error}"
-        );
+        assert!(matches!(error, StreamError::Reset(Reason::RESPONSE_TIMEOUT)), "{error}");
     });
 }
 
@@ -470,10 +389,7 @@ fn a_client_that_sends_slowly_is_not_the_back_ends_fault() {
             socket.write(OK).await;
         });
         let response_timeout = Duration::from_millis(50);
-        let demo = gateway_with(Upstream {
-            response_timeout,
-            ..upstream(addr.await)
-        });
+        let demo = gateway_with(Upstream { response_timeout, ..upstream(addr.await) });
         let client = Client::connect(&demo).await;
         let (mut ask, mut answer) = client.open(request("POST", "app", "/", &[]));
         for _ in 0..3 {
@@ -517,10 +433,7 @@ fn a_back_end_that_cannot_be_reached_in_time_is_71() {
         let demo = Demo::start_with([("app".to_owned(), host)], Limits::default()).unwrap();
         let client = Client::connect(&demo).await;
         for method in ["GET", "CONNECT"] {
-            let error = client
-                .ask(request(method, "app", "/", &[]))
-                .await
-                .unwrap_err();
+            let error = client.ask(request(method, "app", "/", &[])).await.unwrap_err();
             let timeout = matches!(error, StreamError::Reset(Reason::CONNECTION_TIMEOUT));
             assert!(timeout, "{method}: {error}");
         }
@@ -542,10 +455,7 @@ fn a_client_that_gives_up_frees_the_back_end() {
         });
         let demo = gateway(addr.await);
         let client = Client::connect(&demo).await;
-        let (ask, answer) = client
-            .link
-            .open(request("GET", "app", "/", &[]), true)
-            .unwrap();
+        let (ask, answer) = client.link.open(request("GET", "app", "/", &[]), true).unwrap();
         assert_eq!(told.recv().await, Some("asked"));
         drop((ask, answer));
         assert_eq!(told.recv().await, Some("gone"));
@@ -561,9 +471,7 @@ fn an_answer_before_the_end_of_the_request_arrives() {
             let finished = finished.lock().unwrap().take();
             async move {
                 socket.head().await.unwrap();
-                socket
-                    .write("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!")
-                    .await;
+                socket.write("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!").await;
                 // Nothing of the body is read.
                 let _ = finished.unwrap().await;
             }
@@ -604,17 +512,9 @@ fn x_forwarded_fields_are_set_when_asked_for() {
         let claimed = request("GET", "app", "/", &[("X-Forwarded-For", "203.0.113.1")]);
         assert_eq!(client.ask(claimed).await.unwrap().status, 200);
         let head = told.recv().await.unwrap();
-        let mut lines: Vec<&str> = head
-            .lines()
-            .skip(1)
-            .filter(|line| !line.is_empty())
-            .collect();
+        let mut lines: Vec<&str> = head.lines().skip(1).filter(|line| !line.is_empty()).collect();
         lines.sort_unstable();
-        let expected = [
-            "Host: erp.test",
-            "X-Forwarded-For: 127.0.0.1",
-            "X-Forwarded-Host: app",
-        ];
+        let expected = ["Host: erp.test", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: app"];
         assert_eq!(lines, expected);
     });
 }
@@ -626,24 +526,13 @@ fn the_built_in_hosts_answer() {
         let client = Client::connect(&demo).await;
 
         let text = client.get("hello", "/").await.unwrap();
-        assert!(
-            text.fields.starts_with("Content-Type: text/plain"),
-            "{}",
-            text.fields
-        );
+        assert!(text.fields.starts_with("Content-Type: text/plain"), "{}", text.fields);
         assert!(text.body.starts_with("It works."), "{}", text.body);
         let browser = request("GET", "hello", "/", &[("accept", "text/html,*/*;q=0.8")]);
         let html = client.ask(browser).await.unwrap();
-        assert!(
-            html.fields.starts_with("Content-Type: text/html"),
-            "{}",
-            html.fields
-        );
+        assert!(html.fields.starts_with("Content-Type: text/html"), "{}", html.fields);
         assert!(html.body.starts_with("<!doctype html>"), "{}", html.body);
-        let post = client
-            .ask(request("POST", "hello", "/", &[]))
-            .await
-            .unwrap();
+        let post = client.ask(request("POST", "hello", "/", &[])).await.unwrap();
         assert_eq!(post.status, 405);
 
         let (mut ask, mut answer) = client.open(request("PUT", "echo", "/x?y", &[("A", "b")]));
@@ -656,32 +545,15 @@ fn the_built_in_hosts_answer() {
         ask.finish().unwrap();
         assert!(answer.data().await.is_none());
 
-        let (_, mut answer) = client
-            .link
-            .open(request("GET", "download", "/1M", &[]), true)
-            .unwrap();
+        let (_, mut answer) =
+            client.link.open(request("GET", "download", "/1M", &[]), true).unwrap();
         let head = answer.reply().await.unwrap();
-        assert!(
-            fields(&head).contains("Content-Length: 1048576"),
-            "{}",
-            fields(&head)
-        );
+        assert!(fields(&head).contains("Content-Length: 1048576"), "{}", fields(&head));
         let bytes = body(&mut answer).await.unwrap();
         assert_eq!(bytes.len(), 1 << 20);
-        assert!(
-            bytes
-                .iter()
-                .enumerate()
-                .all(|(i, byte)| *byte == (i % 251) as u8)
-        );
-        let head = client
-            .ask(request("HEAD", "download", "/1G", &[]))
-            .await
-            .unwrap();
-        assert!(
-            head.end && head.fields.contains("Content-Length: 1073741824"),
-            "{head:?}"
-        );
+        assert!(bytes.iter().enumerate().all(|(i, byte)| *byte == (i % 251) as u8));
+        let head = client.ask(request("HEAD", "download", "/1G", &[])).await.unwrap();
+        assert!(head.end && head.fields.contains("Content-Length: 1073741824"), "{head:?}");
         assert!(client.get("download", "/0").await.unwrap().end);
         assert_eq!(client.get("download", "/x").await.unwrap().status, 404);
         assert_eq!(demo.stop().await.cut, 0);

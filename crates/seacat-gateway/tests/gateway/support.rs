@@ -23,10 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a story; one that hangs fails.
 pub(crate) fn story(story: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let told = runtime.block_on(async { tokio::time::timeout(PATIENCE, story).await });
     told.expect("the story hangs");
 }
@@ -48,9 +45,7 @@ pub(crate) fn gateway_with(upstream: Upstream) -> Demo {
 /// Trusts this CA and shows no certificate.
 pub(crate) fn anonymous(ca_pem: &str) -> ClientConfig {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -83,11 +78,7 @@ impl Client {
 
     pub(crate) fn over(tcp: TcpStream, session: rustls::Connection) -> Self {
         let (link, incoming, driver) = Link::start(tcp, session, &LinkConfig::client());
-        Self {
-            link,
-            incoming,
-            driver: tokio::spawn(driver),
-        }
+        Self { link, incoming, driver: tokio::spawn(driver) }
     }
 
     /// Opens a stream; the body is still to come.
@@ -136,21 +127,14 @@ impl Answer {
         let end = answer.is_ended();
         let body = body(answer).await?;
         let body = String::from_utf8(body).unwrap();
-        Ok(Self {
-            status: head.status(),
-            fields: fields(&head),
-            end,
-            body,
-        })
+        Ok(Self { status: head.status(), fields: fields(&head), end, body })
     }
 }
 
 pub(crate) fn fields(head: &ReplyHead) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let all: Vec<String> = head
-        .fields()
-        .map(|(name, value)| format!("{}: {}", text(name), text(value)))
-        .collect();
+    let all: Vec<String> =
+        head.fields().map(|(name, value)| format!("{}: {}", text(name), text(value))).collect();
     all.join(" | ")
 }
 

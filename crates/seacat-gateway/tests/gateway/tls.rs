@@ -26,10 +26,7 @@ impl Ca {
     fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self {
-            params,
-            key: KeyPair::generate().unwrap(),
-        }
+        Self { params, key: KeyPair::generate().unwrap() }
     }
 
     /// A client of this CA that trusts the gateway's.
@@ -79,9 +76,7 @@ fn a_client_certificate_is_asked_for_and_not_required() {
         let clients = ours.params.self_signed(&ours.key).unwrap().pem();
         std::fs::write(dir.path().join("clients.pem"), clients).unwrap();
         let path = dir.path().join("gateway.toml");
-        let text = std::fs::read_to_string(&path)
-            .unwrap()
-            .replace("[::]:8443", "127.0.0.1:0");
+        let text = std::fs::read_to_string(&path).unwrap().replace("[::]:8443", "127.0.0.1:0");
 
         // client_ca -> anonymous, one of ours, a foreign one
         let cases = [
@@ -152,15 +147,7 @@ fn https_clients_are_told_politely() {
                 tokio::task::yield_now().await;
             }
         }
-        assert_eq!(
-            Client::connect(&demo)
-                .await
-                .get("hello", "/")
-                .await
-                .unwrap()
-                .status,
-            200
-        );
+        assert_eq!(Client::connect(&demo).await.get("hello", "/").await.unwrap().status, 200);
         assert_eq!(demo.stats.http_clients.get(), 3);
         assert_eq!(demo.stats.handshakes_failed.get(), 0);
     });
@@ -169,10 +156,8 @@ fn https_clients_are_told_politely() {
 #[test]
 fn a_connection_that_never_becomes_tls_is_closed() {
     story(async {
-        let limits = Limits {
-            handshake_timeout: std::time::Duration::from_millis(50),
-            ..Limits::default()
-        };
+        let limits =
+            Limits { handshake_timeout: std::time::Duration::from_millis(50), ..Limits::default() };
         let host = Host::new(Builtin::Hello.into());
         let demo = Demo::start_with([("hello".to_owned(), host)], limits).unwrap();
         let mut silent = TcpStream::connect(demo.addr).await.unwrap();
@@ -185,15 +170,7 @@ fn a_connection_that_never_becomes_tls_is_closed() {
         while demo.stats.handshakes_failed.get() < 2 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(
-            Client::connect(&demo)
-                .await
-                .get("hello", "/")
-                .await
-                .unwrap()
-                .status,
-            200
-        );
+        assert_eq!(Client::connect(&demo).await.get("hello", "/").await.unwrap().status, 200);
     });
 }
 

@@ -11,11 +11,7 @@ use crate::support::*;
 
 fn connect_to(origin: std::net::SocketAddr) -> Demo {
     let connect = Some(origin.to_string().parse().unwrap());
-    let host = Host {
-        backend: None,
-        connect,
-        ..Host::new(Backend::Http(upstream(origin)))
-    };
+    let host = Host { backend: None, connect, ..Host::new(Backend::Http(upstream(origin))) };
     Demo::start_with([("app".to_owned(), host)], Limits::default()).unwrap()
 }
 
@@ -82,10 +78,7 @@ fn a_tunnel_that_breaks_is_reset_on_the_other_side() {
         assert_eq!(answer.reply().await.unwrap().status(), 200);
         send(&mut ask, "go").await.unwrap();
         let error = body(&mut answer).await.unwrap_err();
-        assert!(
-            matches!(error, StreamError::Reset(Reason::INTERNAL_ERROR)),
-            "{error}"
-        );
+        assert!(matches!(error, StreamError::Reset(Reason::INTERNAL_ERROR)), "{error}");
 
         // The client breaks: the socket is closed, although the client had ended its way.
         let (tell, mut told) = mpsc::unbounded_channel();
@@ -109,10 +102,7 @@ fn a_tunnel_that_breaks_is_reset_on_the_other_side() {
 }
 
 fn upgradable(origin: std::net::SocketAddr) -> Demo {
-    gateway_with(Upstream {
-        upgrade: true,
-        ..upstream(origin)
-    })
+    gateway_with(Upstream { upgrade: true, ..upstream(origin) })
 }
 
 const WEBSOCKET: [(&str, &str); 2] = [("Upgrade", "websocket"), ("Sec-WebSocket-Key", "k")];
@@ -142,10 +132,7 @@ fn upgrade_becomes_a_tunnel() {
         let (mut ask, mut answer) = client.open(request("GET", "app", "/chat", &WEBSOCKET));
         let head = answer.reply().await.unwrap();
         assert_eq!(head.status(), 101);
-        assert_eq!(
-            fields(&head),
-            "Upgrade: websocket | Sec-Websocket-Accept: a"
-        );
+        assert_eq!(fields(&head), "Upgrade: websocket | Sec-Websocket-Accept: a");
         assert_eq!(answer.data().await.unwrap().unwrap(), "early");
         send(&mut ask, "a frame").await.unwrap();
         assert_eq!(body(&mut answer).await.unwrap(), b" late");
@@ -171,16 +158,11 @@ fn an_upgrade_that_is_not_allowed_is_not_asked_for() {
         let addr = origin(|mut socket| async move {
             let head = socket.head().await.unwrap();
             assert!(!head.to_lowercase().contains("upgrade"), "{head}");
-            socket
-                .write("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-                .await;
+            socket.write("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
         });
         let demo = gateway(addr.await);
         let client = Client::connect(&demo).await;
-        let answer = client
-            .ask(request("GET", "app", "/chat", &WEBSOCKET))
-            .await
-            .unwrap();
+        let answer = client.ask(request("GET", "app", "/chat", &WEBSOCKET)).await.unwrap();
         assert_eq!(answer.status, 400);
     });
 }

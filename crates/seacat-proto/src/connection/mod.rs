@@ -46,11 +46,7 @@ impl Default for Config {
     /// No PINGs. 4 096 streams: more than any client was seen to open, and at most
     /// 64 MiB of heads from a peer that means harm.
     fn default() -> Self {
-        Self {
-            keepalive: None,
-            max_streams: 4096,
-            windows: true,
-        }
+        Self { keepalive: None, max_streams: 4096, windows: true }
     }
 }
 
@@ -171,8 +167,7 @@ impl Connection {
         let priority = head.priority();
         let block = Bytes::from(head.into_block());
         let fixed = SynStream::encode_fixed(id, end, priority, block.len());
-        self.outbox
-            .push_control(Transmit::new(Some(id), &fixed, block));
+        self.outbox.push_control(Transmit::new(Some(id), &fixed, block));
         self.insert(id, State::opened(end), priority);
         Ok(id)
     }
@@ -189,8 +184,7 @@ impl Connection {
         let status = head.status();
         let block = Bytes::from(head.into_block());
         let fixed = SynReply::encode_fixed(id, end, status, block.len());
-        self.outbox
-            .push_control(Transmit::new(Some(id), &fixed, block));
+        self.outbox.push_control(Transmit::new(Some(id), &fixed, block));
         if over || stop {
             self.remove(id);
         }
@@ -234,10 +228,7 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(&id) else {
             return false;
         };
-        let Some(window) = stream
-            .recv_window
-            .as_mut()
-            .filter(|_| !stream.state.is_received())
+        let Some(window) = stream.recv_window.as_mut().filter(|_| !stream.state.is_received())
         else {
             return false;
         };
@@ -251,9 +242,7 @@ impl Connection {
     /// Bytes this stream's queue still takes; 0 for a stream that is gone.
     #[must_use]
     pub fn room(&self, id: StreamId) -> usize {
-        self.streams
-            .get(&id)
-            .map_or(0, |s| Self::SEND_QUEUE.saturating_sub(s.queue.bytes()))
+        self.streams.get(&id).map_or(0, |s| Self::SEND_QUEUE.saturating_sub(s.queue.bytes()))
     }
 
     /// Gives a stream up. Nothing of it is sent any more but RST_STREAM, and not even
@@ -287,8 +276,7 @@ impl Connection {
     /// [`HeadTooLarge`] when it does not fit into one frame.
     pub fn control(&mut self, control: &Control) -> Result<(), HeadTooLarge> {
         let bytes = control.encode()?;
-        self.outbox
-            .push_control(Transmit::new(None, &[], bytes.into()));
+        self.outbox.push_control(Transmit::new(None, &[], bytes.into()));
         Ok(())
     }
 
@@ -374,9 +362,8 @@ impl Connection {
         let id = self.outbox.pop_turn()?;
         let stream = self.streams.get_mut(&id)?;
         stream.waiting = false;
-        let limit = stream
-            .send_window
-            .map_or(MAX_PAYLOAD, |window| MAX_PAYLOAD.min(window as usize));
+        let limit =
+            stream.send_window.map_or(MAX_PAYLOAD, |window| MAX_PAYLOAD.min(window as usize));
         let (payload, end) = stream.queue.pop(limit)?;
         if let Some(window) = &mut stream.send_window {
             *window -= payload.len() as u32;
@@ -389,11 +376,7 @@ impl Connection {
             self.remove(id);
             self.push_rst(id, Reason::CANCEL);
         }
-        Some(Transmit::new(
-            Some(id),
-            &head::data(id, end, payload.len()),
-            payload,
-        ))
+        Some(Transmit::new(Some(id), &head::data(id, end, payload.len()), payload))
     }
 
     /// The next piece of news, if any.
@@ -438,19 +421,13 @@ impl Connection {
 
     fn announce_windows(&mut self) {
         if self.keeps_windows && !std::mem::replace(&mut self.windows_announced, true) {
-            self.push_frame(
-                &Windows {
-                    initial: INITIAL_WINDOW,
-                }
-                .encode(),
-            );
+            self.push_frame(&Windows { initial: INITIAL_WINDOW }.encode());
         }
     }
 
     /// Queues a short frame that is its own fixed part.
     fn push_frame(&mut self, frame: &[u8]) {
-        self.outbox
-            .push_control(Transmit::new(None, frame, Bytes::new()));
+        self.outbox.push_control(Transmit::new(None, frame, Bytes::new()));
     }
 
     fn push_rst(&mut self, id: StreamId, reason: Reason) {

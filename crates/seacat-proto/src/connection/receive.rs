@@ -88,11 +88,7 @@ impl Connection {
         };
         let unwanted = stream.unwanted;
         let length = payload.len() as u32;
-        if stream
-            .recv_window
-            .as_mut()
-            .is_some_and(|window| !window.receive(length))
-        {
+        if stream.recv_window.as_mut().is_some_and(|window| !window.receive(length)) {
             return self.fail(id, Reason::FLOW_CONTROL_ERROR);
         }
         match stream.state.recv_data(fin) {
@@ -100,11 +96,7 @@ impl Connection {
                 self.forget_if_over(id);
                 if !unwanted && (fin || !payload.is_empty()) {
                     let bytes = Bytes::copy_from_slice(payload);
-                    self.events.push_back(Event::Data {
-                        id,
-                        bytes,
-                        end: fin,
-                    });
+                    self.events.push_back(Event::Data { id, bytes, end: fin });
                 }
             }
             Err(Refused::AfterEnd) => self.fail(id, Reason::STREAM_ALREADY_CLOSED),
@@ -166,11 +158,7 @@ impl Connection {
     }
 
     fn forget_if_over(&mut self, id: StreamId) {
-        if self
-            .streams
-            .get(&id)
-            .is_some_and(|s| s.state.is_closed() && s.queue.is_empty())
-        {
+        if self.streams.get(&id).is_some_and(|s| s.state.is_closed() && s.queue.is_empty()) {
             self.remove(id);
         }
     }

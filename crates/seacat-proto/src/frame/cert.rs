@@ -37,11 +37,7 @@ impl CertQuery {
     /// # Errors
     /// [`HeadTooLarge`] when the key does not fit into one frame.
     pub fn encode(&self) -> Result<Vec<u8>, HeadTooLarge> {
-        let parts = [
-            &self.id.to_be_bytes()[..],
-            &self.query.to_be_bytes(),
-            &self.public_key,
-        ];
+        let parts = [&self.id.to_be_bytes()[..], &self.query.to_be_bytes(), &self.public_key];
         assemble(Kind::CERT_QUERY, 0, &parts)
     }
 }
@@ -68,11 +64,7 @@ impl Cert {
     pub fn decode(flags: u8, body: &[u8]) -> Result<Self, Malformed> {
         let (fixed, der) = take_array::<4>(body, "CERT is too short")?;
         let id = u16::from_be_bytes([fixed[0], fixed[1]]);
-        Ok(Self {
-            flags,
-            id,
-            certificate: Bytes::copy_from_slice(der),
-        })
+        Ok(Self { flags, id, certificate: Bytes::copy_from_slice(der) })
     }
 
     /// Writes the whole frame.
@@ -80,10 +72,6 @@ impl Cert {
     /// # Errors
     /// [`HeadTooLarge`] when the certificate does not fit into one frame.
     pub fn encode(&self) -> Result<Vec<u8>, HeadTooLarge> {
-        assemble(
-            Kind::CERT,
-            self.flags,
-            &[&self.id.to_be_bytes(), &[0, 0], &self.certificate],
-        )
+        assemble(Kind::CERT, self.flags, &[&self.id.to_be_bytes(), &[0, 0], &self.certificate])
     }
 }

@@ -29,10 +29,7 @@ impl Characteristics {
         sorted.sort_unstable();
         let mut block = Vec::new();
         for (key, value) in sorted {
-            if [key, value]
-                .iter()
-                .any(|text| text.bytes().any(|b| b == BETWEEN || b == END))
-            {
+            if [key, value].iter().any(|text| text.bytes().any(|b| b == BETWEEN || b == END)) {
                 return Err(Malformed("separator inside a characteristic"));
             }
             block.extend_from_slice(key.as_bytes());
@@ -40,22 +37,18 @@ impl Characteristics {
             block.extend_from_slice(value.as_bytes());
             block.push(END);
         }
-        Ok(Self {
-            serial,
-            items: block.into(),
-        })
+        Ok(Self { serial, items: block.into() })
     }
 
     /// The facts as received: key and value bytes. An item without a separator is a
     /// key with an empty value.
     pub fn items(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.items
-            .split(|&b| b == END)
-            .filter(|item| !item.is_empty())
-            .map(|item| match item.iter().position(|&b| b == BETWEEN) {
+        self.items.split(|&b| b == END).filter(|item| !item.is_empty()).map(|item| {
+            match item.iter().position(|&b| b == BETWEEN) {
                 Some(at) => (&item[..at], &item[at + 1..]),
                 None => (item, &[][..]),
-            })
+            }
+        })
     }
 
     /// Reads a body of this type.
@@ -64,10 +57,7 @@ impl Characteristics {
     /// [`Malformed`] when it is too short.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let (serial, items) = take_array::<4>(body, "CHARACTERISTICS is too short")?;
-        Ok(Self {
-            serial: u32::from_be_bytes(*serial),
-            items: Bytes::copy_from_slice(items),
-        })
+        Ok(Self { serial: u32::from_be_bytes(*serial), items: Bytes::copy_from_slice(items) })
     }
 
     /// Writes the whole frame.
@@ -75,11 +65,7 @@ impl Characteristics {
     /// # Errors
     /// [`HeadTooLarge`] when the facts do not fit into one frame.
     pub fn encode(&self) -> Result<Vec<u8>, HeadTooLarge> {
-        assemble(
-            Kind::CHARACTERISTICS,
-            0,
-            &[&self.serial.to_be_bytes(), &self.items],
-        )
+        assemble(Kind::CHARACTERISTICS, 0, &[&self.serial.to_be_bytes(), &self.items])
     }
 }
 
@@ -97,9 +83,7 @@ impl CharacteristicsAck {
     /// [`Malformed`] when it is too short.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let (serial, _) = take_array::<4>(body, "CHARACTERISTICS_ACK is too short")?;
-        Ok(Self {
-            serial: u32::from_be_bytes(*serial),
-        })
+        Ok(Self { serial: u32::from_be_bytes(*serial) })
     }
 
     /// Writes the whole frame.

@@ -20,10 +20,7 @@ impl Csr {
     /// Reads a body of this type: all of it is the request.
     #[must_use]
     pub fn decode(flags: u8, body: &[u8]) -> Self {
-        Self {
-            flags,
-            der: Bytes::copy_from_slice(body),
-        }
+        Self { flags, der: Bytes::copy_from_slice(body) }
     }
 
     /// Writes the whole frame.

@@ -100,19 +100,11 @@ impl FrameHead {
         let flags = bytes[4];
         let length = u32::from_be_bytes([0, bytes[5], bytes[6], bytes[7]]) as usize;
         if bytes[0] & 0x80 == 0 {
-            return Self::Data {
-                stream: StreamId::new(first),
-                flags,
-                length,
-            };
+            return Self::Data { stream: StreamId::new(first), flags, length };
         }
         let version = u16::from_be_bytes([bytes[0], bytes[1]]);
         let number = u16::from_be_bytes([bytes[2], bytes[3]]);
-        Self::Control {
-            kind: Kind::new(version, number),
-            flags,
-            length,
-        }
+        Self::Control { kind: Kind::new(version, number), flags, length }
     }
 
     /// Bytes of body that follow the header.

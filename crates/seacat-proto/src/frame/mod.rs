@@ -170,11 +170,7 @@ impl<'a> Frame<'a> {
         let (kind, flags) = match head {
             FrameHead::Data { stream, flags, .. } => {
                 let id = stream.ok_or(Malformed("DATA on stream 0"))?;
-                return Ok(Self::Data {
-                    id,
-                    fin: flags & FLAG_FIN != 0,
-                    payload: body,
-                });
+                return Ok(Self::Data { id, fin: flags & FLAG_FIN != 0, payload: body });
             }
             FrameHead::Control { kind, flags, .. } => (kind, flags),
         };
@@ -200,11 +196,7 @@ fn decode_control(kind: Kind, flags: u8, body: &[u8]) -> Result<Control, Malform
         Kind::CHARACTERISTICS_ACK => Control::CharacteristicsAck(CharacteristicsAck::decode(body)?),
         Kind::SOCKETS_REQUEST => Control::SocketsRequest(SocketsRequest::decode(body)?),
         Kind::SOCKETS_REPLY => Control::SocketsReply(SocketsReply::decode(body)?),
-        _ => Control::Unknown {
-            kind,
-            flags,
-            body: Bytes::copy_from_slice(body),
-        },
+        _ => Control::Unknown { kind, flags, body: Bytes::copy_from_slice(body) },
     })
 }
 

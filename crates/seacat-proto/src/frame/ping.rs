@@ -19,9 +19,7 @@ impl Ping {
     /// [`Malformed`] when it is too short.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let (id, _) = take_array::<{ Self::LENGTH }>(body, "PING is too short")?;
-        Ok(Self {
-            id: u32::from_be_bytes(*id),
-        })
+        Ok(Self { id: u32::from_be_bytes(*id) })
     }
 
     /// Writes the whole frame.

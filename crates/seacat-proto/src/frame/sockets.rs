@@ -75,20 +75,13 @@ impl SocketsReply {
     /// [`Malformed`] when it is too short or names stream 0.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let (body, _) = take_array::<8>(body, "SOCKETS_REPLY is too short")?;
-        Ok(Self {
-            id: stream_id(body)?,
-            code: body[4],
-        })
+        Ok(Self { id: stream_id(body)?, code: body[4] })
     }
 
     /// Writes the whole frame.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        encode(
-            Kind::SOCKETS_REPLY,
-            self.id,
-            (self.code, Self::ADDRESS_TYPE, 0),
-        )
+        encode(Kind::SOCKETS_REPLY, self.id, (self.code, Self::ADDRESS_TYPE, 0))
     }
 }
 
@@ -99,11 +92,5 @@ fn stream_id(body: &[u8; 8]) -> Result<StreamId, Malformed> {
 
 fn encode(kind: Kind, id: StreamId, (first, second, port): (u8, u8, u16)) -> Vec<u8> {
     let head = super::head::control(kind, 0, 8);
-    [
-        &head[..],
-        &id.get().to_be_bytes(),
-        &[first, second],
-        &port.to_be_bytes(),
-    ]
-    .concat()
+    [&head[..], &id.get().to_be_bytes(), &[first, second], &port.to_be_bytes()].concat()
 }

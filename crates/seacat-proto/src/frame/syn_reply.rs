@@ -24,10 +24,7 @@ impl ReplyHead {
     /// Begins a head with an HTTP status.
     #[must_use]
     pub fn new(status: u16) -> Self {
-        Self {
-            status,
-            block: Vec::with_capacity(256),
-        }
+        Self { status, block: Vec::with_capacity(256) }
     }
 
     /// Appends a field. Names keep their case, duplicates stay duplicates.
@@ -84,15 +81,8 @@ impl SynReply {
         let id = StreamId::new(id).ok_or(Malformed("SYN_REPLY on stream 0"))?;
         check_fields(block).map_err(|why| DecodeError::BadHead { id, why })?;
         let status = u16::from_be_bytes([fixed[4], fixed[5]]);
-        let head = ReplyHead {
-            status,
-            block: block.to_vec(),
-        };
-        Ok(Self {
-            id,
-            fin: flags & FLAG_FIN != 0,
-            head,
-        })
+        let head = ReplyHead { status, block: block.to_vec() };
+        Ok(Self { id, fin: flags & FLAG_FIN != 0, head })
     }
 
     /// Header and fixed part; the block of strings follows them on the wire.

@@ -34,10 +34,7 @@ impl RequestHead {
     /// [`HeadTooLarge`] when the three strings alone do not fit into a frame.
     pub fn new(host: &[u8], method: &[u8], path: &[u8]) -> Result<Self, HeadTooLarge> {
         // Room for the fields of an ordinary browser request without growing.
-        let mut head = Self {
-            priority: Priority::DEFAULT,
-            block: Vec::with_capacity(512),
-        };
+        let mut head = Self { priority: Priority::DEFAULT, block: Vec::with_capacity(512) };
         for part in [host, method, path] {
             head.put(part)?;
         }
@@ -147,15 +144,8 @@ impl SynStream {
             text::take(&mut rest).map_err(|why| DecodeError::BadHead { id, why })?;
         }
         check_fields(rest).map_err(|why| DecodeError::BadHead { id, why })?;
-        let head = RequestHead {
-            priority: Priority::from_wire(fixed[8]),
-            block: block.to_vec(),
-        };
-        Ok(Self {
-            id,
-            fin: flags & FLAG_FIN != 0,
-            head,
-        })
+        let head = RequestHead { priority: Priority::from_wire(fixed[8]), block: block.to_vec() };
+        Ok(Self { id, fin: flags & FLAG_FIN != 0, head })
     }
 
     /// Header and fixed part; the block of strings follows them on the wire.
@@ -193,11 +183,7 @@ mod tests {
         let short = MAX_BLOCK - head.block.len();
         assert!(short < 110);
         let id = StreamId::new(1).unwrap();
-        let frame = SynStream {
-            id,
-            fin: true,
-            head: head.clone(),
-        };
+        let frame = SynStream { id, fin: true, head: head.clone() };
         assert!(frame.encode().len() <= MAX_FRAME);
         assert_eq!(head.fields().count(), frame.head.fields().count());
         assert!(RequestHead::new(b"h", b"GET", &[b'p'; MAX_FRAME]).is_err());

@@ -18,11 +18,7 @@ const LONG_MARK: u8 = 0xFF;
 /// Bytes that [`put`] writes for a string of `length` bytes.
 #[must_use]
 pub fn encoded_len(length: usize) -> usize {
-    if length < LONG {
-        1 + length
-    } else {
-        3 + length
-    }
+    if length < LONG { 1 + length } else { 3 + length }
 }
 
 /// Appends one string. The caller has checked that it is no longer than a frame.
@@ -46,9 +42,8 @@ pub fn take<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
         [LONG_MARK, ..] | [] => return Err(Malformed("string length is cut off")),
         [length, ref rest @ ..] => (usize::from(length), rest),
     };
-    let (text, rest) = rest
-        .split_at_checked(length)
-        .ok_or(Malformed("string runs past the frame"))?;
+    let (text, rest) =
+        rest.split_at_checked(length).ok_or(Malformed("string runs past the frame"))?;
     *input = rest;
     Ok(text)
 }
@@ -66,10 +61,7 @@ mod tests {
         assert_eq!(take(&mut input).unwrap(), text);
         assert!(input.is_empty());
         for cut in 0..out.len() {
-            assert!(
-                take(&mut &out[..cut]).is_err(),
-                "{length} bytes cut at {cut}"
-            );
+            assert!(take(&mut &out[..cut]).is_err(), "{length} bytes cut at {cut}");
         }
         out
     }

@@ -25,9 +25,7 @@ impl Windows {
     /// [`Malformed`] when it is too short.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let (initial, _) = take_array::<{ Self::LENGTH }>(body, "WINDOWS is too short")?;
-        Ok(Self {
-            initial: u32::from_be_bytes(*initial) & StreamId::MAX,
-        })
+        Ok(Self { initial: u32::from_be_bytes(*initial) & StreamId::MAX })
     }
 
     /// Writes the whole frame.
@@ -90,10 +88,7 @@ mod tests {
     fn updates_survive_the_wire() {
         let id = StreamId::new(7).unwrap();
         let update = WindowUpdate { id, bytes: 1 << 20 };
-        assert_eq!(
-            WindowUpdate::decode(&update.encode()[HEADER..]).unwrap(),
-            update
-        );
+        assert_eq!(WindowUpdate::decode(&update.encode()[HEADER..]).unwrap(), update);
         assert!(WindowUpdate::decode(&[0; 8]).is_err());
     }
 }

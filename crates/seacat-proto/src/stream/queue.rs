@@ -57,9 +57,7 @@ mod tests {
     use super::*;
 
     fn drain(queue: &mut SendQueue, limit: usize) -> Vec<(usize, bool)> {
-        std::iter::from_fn(|| queue.pop(limit))
-            .map(|(bytes, end)| (bytes.len(), end))
-            .collect()
+        std::iter::from_fn(|| queue.pop(limit)).map(|(bytes, end)| (bytes.len(), end)).collect()
     }
 
     #[test]
@@ -70,10 +68,7 @@ mod tests {
         queue.push(Bytes::from(vec![0; 10]));
         queue.finish();
         assert_eq!(queue.bytes(), 35);
-        assert_eq!(
-            drain(&mut queue, 10),
-            [(10, false), (10, false), (5, false), (10, true)]
-        );
+        assert_eq!(drain(&mut queue, 10), [(10, false), (10, false), (5, false), (10, true)]);
         assert!(queue.is_empty());
     }
 

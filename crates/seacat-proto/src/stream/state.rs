@@ -49,20 +49,12 @@ pub(crate) enum Refused {
 impl State {
     /// A stream we asked for; `end` when the request has no body.
     pub(crate) fn opened(end: bool) -> Self {
-        Self::Open {
-            local: Half::Body,
-            remote: Half::Head,
-        }
-        .local_end_if(end)
+        Self::Open { local: Half::Body, remote: Half::Head }.local_end_if(end)
     }
 
     /// A stream the peer asked for; `end` when the request has no body.
     pub(crate) fn accepted(end: bool) -> Self {
-        Self::Open {
-            local: Half::Head,
-            remote: Half::Body,
-        }
-        .remote_end_if(end)
+        Self::Open { local: Half::Head, remote: Half::Body }.remote_end_if(end)
     }
 
     pub(crate) fn send_head(&mut self, end: bool) -> Result<(), Refused> {
@@ -77,9 +69,7 @@ impl State {
     }
 
     pub(crate) fn recv_head(&mut self, end: bool) -> Result<(), Refused> {
-        *self = self
-            .with_remote(step_head(self.remote())?)
-            .remote_end_if(end);
+        *self = self.with_remote(step_head(self.remote())?).remote_end_if(end);
         Ok(())
     }
 
@@ -177,18 +167,9 @@ mod tests {
     fn the_whole_table() {
         use Half::{Body, Head};
         let states = [
-            State::Open {
-                local: Body,
-                remote: Head,
-            },
-            State::Open {
-                local: Body,
-                remote: Body,
-            },
-            State::Open {
-                local: Head,
-                remote: Body,
-            },
+            State::Open { local: Body, remote: Head },
+            State::Open { local: Body, remote: Body },
+            State::Open { local: Head, remote: Body },
             State::HalfClosedLocal { remote: Head },
             State::HalfClosedLocal { remote: Body },
             State::HalfClosedRemote { local: Head },

@@ -29,12 +29,7 @@ pub(crate) struct RecvWindow {
 
 impl RecvWindow {
     pub(crate) fn new() -> Self {
-        Self {
-            size: INITIAL_WINDOW,
-            credit: INITIAL_WINDOW,
-            unread: 0,
-            owed: 0,
-        }
+        Self { size: INITIAL_WINDOW, credit: INITIAL_WINDOW, unread: 0, owed: 0 }
     }
 
     /// Bytes came; `false` when the peer was not allowed to send them.

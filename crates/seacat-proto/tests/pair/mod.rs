@@ -22,10 +22,7 @@ impl Pair {
     /// `windows`: whether both keep them.
     pub(crate) fn new(windows: bool) -> Self {
         let now = Instant::now();
-        let config = Config {
-            windows,
-            ..Config::default()
-        };
+        let config = Config { windows, ..Config::default() };
         Self {
             client: Connection::new(Role::Client, &config, now),
             gateway: Connection::new(Role::Gateway, &config, now),
@@ -37,18 +34,8 @@ impl Pair {
     pub(crate) fn settle(&mut self) -> Seen {
         let mut seen = Seen::default();
         loop {
-            let up = deliver(
-                &mut self.client,
-                &mut self.gateway,
-                self.now,
-                &mut seen.gateway,
-            );
-            let down = deliver(
-                &mut self.gateway,
-                &mut self.client,
-                self.now,
-                &mut seen.client,
-            );
+            let up = deliver(&mut self.client, &mut self.gateway, self.now, &mut seen.gateway);
+            let down = deliver(&mut self.gateway, &mut self.client, self.now, &mut seen.client);
             if up + down == 0 {
                 return seen;
             }

@@ -13,10 +13,7 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         fs::write(&path, file).unwrap();
-        let sources = Sources {
-            file: path,
-            ..Sources::default()
-        };
+        let sources = Sources { file: path, ..Sources::default() };
         Self { folder, sources }
     }
 
@@ -34,9 +31,7 @@ impl Fixture {
     }
 
     fn option(mut self, key: &'static str, text: &str) -> Self {
-        self.sources
-            .command_line
-            .push((key, text.into(), "--option".into()));
+        self.sources.command_line.push((key, text.into(), "--option".into()));
         self
     }
 
@@ -87,12 +82,7 @@ fn a_later_policy_file_wins_and_other_files_are_ignored() {
     let loaded = load(&fixture.sources).unwrap();
     assert_eq!(loaded.config.log.level.as_str(), "error");
     assert_eq!(loaded.config.proxy.port, 1);
-    assert!(
-        loaded
-            .origin("log.level")
-            .to_string()
-            .contains("90-site.toml")
-    );
+    assert!(loaded.origin("log.level").to_string().contains("90-site.toml"));
 }
 
 #[test]
@@ -105,63 +95,18 @@ fn a_wrong_policy_is_not_ignored() {
 #[test]
 fn faults_name_place_and_remedy() {
     let table: &[(&str, usize, usize, &str)] = &[
-        (
-            "[proxy]\nprot = 3128",
-            2,
-            1,
-            "unknown key `prot`; did you mean `port`?",
-        ),
-        (
-            "[porxy]\nport = 1",
-            1,
-            2,
-            "unknown key `porxy`; did you mean `proxy`?",
-        ),
-        (
-            "\n[[gateways]]\nhost = \"a\"",
-            2,
-            3,
-            "unknown key `gateways`; did you mean `gateway`?",
-        ),
-        (
-            "[[gateway]]\nhost = \"a\"\nprt = 1",
-            3,
-            1,
-            "unknown key `prt`; did you mean `port`?",
-        ),
+        ("[proxy]\nprot = 3128", 2, 1, "unknown key `prot`; did you mean `port`?"),
+        ("[porxy]\nport = 1", 1, 2, "unknown key `porxy`; did you mean `proxy`?"),
+        ("\n[[gateways]]\nhost = \"a\"", 2, 3, "unknown key `gateways`; did you mean `gateway`?"),
+        ("[[gateway]]\nhost = \"a\"\nprt = 1", 3, 1, "unknown key `prt`; did you mean `port`?"),
         ("[log]\nlevle = \"info\"", 2, 1, "did you mean `level`?"),
-        (
-            "zzz = 1",
-            1,
-            1,
-            "known here: proxy, route, gateway, channel, log",
-        ),
-        (
-            "[proxy]\nport = \"3128\"",
-            2,
-            8,
-            "must be a port number from 0 to 65535, not \"3128\"",
-        ),
+        ("zzz = 1", 1, 1, "known here: proxy, route, gateway, channel, log"),
+        ("[proxy]\nport = \"3128\"", 2, 8, "must be a port number from 0 to 65535, not \"3128\""),
         ("[proxy]\nport = 70000", 2, 8, "not 70000"),
-        (
-            "[proxy]\nallow_remote = 1",
-            2,
-            16,
-            "must be true or false, not 1",
-        ),
-        (
-            "[proxy]\nlisten = [\"127.0.0.1\", \"nope\"]",
-            2,
-            24,
-            "\"nope\" is not an IP address",
-        ),
+        ("[proxy]\nallow_remote = 1", 2, 16, "must be true or false, not 1"),
+        ("[proxy]\nlisten = [\"127.0.0.1\", \"nope\"]", 2, 24, "\"nope\" is not an IP address"),
         ("[proxy]\nlisten = []", 2, 10, "at least one"),
-        (
-            "[proxy]\ncredentials_file = \"pw\"",
-            2,
-            20,
-            "must be an absolute path",
-        ),
+        ("[proxy]\ncredentials_file = \"pw\"", 2, 20, "must be an absolute path"),
         ("[log]\nlevel = \"inf\"", 2, 9, "did you mean \"info\"?"),
         ("[channel]\nwait = \"10 parsecs\"", 2, 8, "must be a time"),
         ("[channel]\nwait = \"20min\"", 2, 8, "from 0ms to 10min"),
@@ -169,31 +114,16 @@ fn faults_name_place_and_remedy() {
         ("[[gateway]]\nport = 443", 2, 1, "needs a `host`"),
         ("[gateway]\nhost = \"a\"", 1, 2, "[[double]] brackets"),
         ("gateway = \"gw:99999\"", 1, 11, "does not end in a port"),
-        (
-            "[[gateway]]\nhost = \"https://gw\"",
-            2,
-            8,
-            "is not a host name",
-        ),
+        ("[[gateway]]\nhost = \"https://gw\"", 2, 8, "is not a host name"),
         ("[[gateway]]\nhost = \"gw\"\npin = \"abc\"", 3, 7, "sha256/"),
-        (
-            "[[gateway]]\nhost = \"gw\"\ntls = \"compat\"",
-            3,
-            7,
-            "must be one of modern",
-        ),
+        ("[[gateway]]\nhost = \"gw\"\ntls = \"compat\"", 3, 7, "must be one of modern"),
         (
             "[[gateway]]\nhost = \"gw\"\nca_pem = \"-----BEGIN PRIVATE KEY-----\"",
             3,
             10,
             "holds a private key",
         ),
-        (
-            "[[route]]\npattern = \"*\"\nto = \"gatway\"",
-            3,
-            6,
-            "did you mean \"gateway\"?",
-        ),
+        ("[[route]]\npattern = \"*\"\nto = \"gatway\"", 3, 6, "did you mean \"gateway\"?"),
         ("proxy = 3", 1, 1, "must be a table: write [proxy]"),
         ("[proxy\nport = 1", 1, 7, ""),
         ("a = 1\na = 2", 2, 1, "duplicate"),
@@ -201,10 +131,7 @@ fn faults_name_place_and_remedy() {
     for (text, line, column, message) in table {
         let fixture = Fixture::new(text);
         let problems = fixture.problems();
-        let Place::File {
-            line: l, column: c, ..
-        } = &problems[0].place
-        else {
+        let Place::File { line: l, column: c, .. } = &problems[0].place else {
             panic!("{text}: {:?}", problems[0]);
         };
         let said = &problems[0].message;
@@ -223,14 +150,8 @@ fn every_fault_is_reported_not_only_the_first() {
 #[test]
 fn combinations_are_checked() {
     for (text, message) in [
-        (
-            "proxy.listen = [\"0.0.0.0\"]",
-            "set proxy.allow_remote = true",
-        ),
-        (
-            "proxy.listen = [\"0.0.0.0\"]\nproxy.allow_remote = true",
-            "needs proxy.credentials_file",
-        ),
+        ("proxy.listen = [\"0.0.0.0\"]", "set proxy.allow_remote = true"),
+        ("proxy.listen = [\"0.0.0.0\"]\nproxy.allow_remote = true", "needs proxy.credentials_file"),
         ("proxy.map = \"192.0.2.1:80=erp\"", "for this machine only"),
         (
             "gateway = [{ host = \"gw\", ca_pem = \"-----BEGIN CERTIFICATE-----\" }]",
@@ -243,11 +164,7 @@ fn combinations_are_checked() {
         ),
     ] {
         let problems = Fixture::new(text).problems();
-        assert!(
-            problems[0].message.contains(message),
-            "{text}: {}",
-            problems[0]
-        );
+        assert!(problems[0].message.contains(message), "{text}: {}", problems[0]);
     }
 }
 
@@ -259,10 +176,7 @@ fn environment_values_are_typed() {
         .environment("SEACAT_PROXY_CHANNEL_WAIT", "3s")
         .environment("SEACAT_PROXY_LOG_LEVEL", "debug")
         .environment("SEACAT_PROXY_GATEWAY", "a:8443,b")
-        .environment(
-            "SEACAT_PROXY_ROUTE",
-            "[{ pattern = \"*.lan\", to = \"direct\" }]",
-        )
+        .environment("SEACAT_PROXY_ROUTE", "[{ pattern = \"*.lan\", to = \"direct\" }]")
         .environment("SEACAT_PROXY_MAP", "8081=erp")
         .environment("SEACAT_PROXY_CONFIG", "/not/a/setting")
         .environment("HOME", "/home/x");
@@ -271,11 +185,7 @@ fn environment_values_are_typed() {
     assert!(!config.log.file);
     assert_eq!(config.channel.wait.as_secs(), 3);
     assert_eq!(config.log.level.as_str(), "debug");
-    let gateways: Vec<_> = config
-        .gateways
-        .iter()
-        .map(|g| (g.host.as_str(), g.port))
-        .collect();
+    let gateways: Vec<_> = config.gateways.iter().map(|g| (g.host.as_str(), g.port)).collect();
     assert_eq!(gateways, [("a", 8443), ("b", 443)]);
     assert_eq!(config.routes[0].to, Action::Direct);
     assert_eq!(config.proxy.map[0].listen.to_string(), "127.0.0.1:8081");
@@ -295,33 +205,17 @@ fn an_unknown_variable_is_a_warning_with_the_nearest_name() {
 
 #[test]
 fn wrong_text_names_its_variable_or_option() {
-    let problems = Fixture::new("")
-        .environment("SEACAT_PROXY_PORT", "x")
-        .problems();
+    let problems = Fixture::new("").environment("SEACAT_PROXY_PORT", "x").problems();
     assert!(
-        problems[0]
-            .to_string()
-            .starts_with("environment variable SEACAT_PROXY_PORT: proxy.port")
+        problems[0].to_string().starts_with("environment variable SEACAT_PROXY_PORT: proxy.port")
     );
     let problems = Fixture::new("").option("proxy.port", "70000").problems();
-    assert!(
-        problems[0]
-            .to_string()
-            .starts_with("--option: proxy.port must be"),
-        "{}",
-        problems[0]
-    );
+    assert!(problems[0].to_string().starts_with("--option: proxy.port must be"), "{}", problems[0]);
 }
 
 #[test]
 fn low_ports_are_accepted_with_the_measured_odds() {
-    for (port, warned) in [
-        (80, true),
-        (1023, true),
-        (443, false),
-        (1024, false),
-        (8443, false),
-    ] {
+    for (port, warned) in [(80, true), (1023, true), (443, false), (1024, false), (8443, false)] {
         let fixture = Fixture::new(&format!("gateway = \"gw:{port}\""));
         let loaded = load(&fixture.sources).unwrap();
         assert_eq!(!loaded.warnings.is_empty(), warned, "{port}");
