@@ -14,9 +14,11 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seacat_channel::identity::{Identity, IdentityStatus};
 use seacat_channel::{Channel, GatewayConfig, Roots, Trust};
 use seacat_gateway::Demo;
 use seacat_gateway::embedded::DemoError;
@@ -32,6 +34,7 @@ use crate::config::schema::Config;
 use crate::config::settings::SETTINGS;
 use crate::config::{Loaded, Sources};
 use crate::control::{Answer, Desk, Listener, Request, serve};
+use crate::identity_view::IdentityView;
 use crate::logging::LogHandle;
 use crate::port_owner::{self, Owner};
 use crate::signals::{Signal, Signals};
@@ -56,6 +59,8 @@ pub struct Setup {
     pub loaded: Loaded,
     /// Where it came from, to read it again.
     pub sources: Sources,
+    /// Where key and certificate are kept.
+    pub state_dir: PathBuf,
     /// Use the built-in gateway even when others are configured.
     pub demo: bool,
     /// To change the level of the log.
@@ -134,7 +139,7 @@ impl Engine {
     /// # Errors
     /// When a port is taken or a file cannot be used. Nothing is left running.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
-        let Setup { loaded, sources, demo, log } = setup;
+        let Setup { loaded, sources, state_dir, demo, log } = setup;
         let is_managed = loaded.origin("gateway").is_locked();
         if demo && is_managed {
             return Err(StartError::DemoLocked);
@@ -147,7 +152,12 @@ impl Engine {
             Some(demo) => vec![demo_gateway(demo)],
             None => config.gateways.iter().map(apply::gateway).collect(),
         };
-        let channel = Channel::start(apply::channel(&config, gateways));
+        let mut channel = apply::channel(&config, gateways);
+        // The built-in gateway knows everybody, and is gone with this program.
+        if demo.is_none() {
+            channel.identity = apply::identity(&config, &state_dir);
+        }
+        let channel = Channel::start(channel);
         let proxy =
             Proxy::bind(proxy_config, channel.clone()).map_err(|error| explain(error, &config))?;
         let local = Local {
@@ -165,7 +175,12 @@ impl Engine {
         let first = view(&channel.status().borrow(), None, &local, Instant::now());
         let (views, watching) = watch::channel(Arc::new(first));
         let (sender, commands) = mpsc::channel(COMMANDS);
-        let desk = Desk { commands: sender, status: watching, access: proxy.access_log() };
+        let desk = Desk {
+            commands: sender,
+            status: watching,
+            access: proxy.access_log(),
+            identity: channel.identity().cloned(),
+        };
         let (stop_proxy, stopped) = oneshot::channel::<()>();
         let shutdown = async {
             // A dropped sender means the same.
@@ -203,14 +218,16 @@ impl Engine {
     pub async fn run(mut self, control: Option<Listener>, mut signals: Signals) -> End {
         let control = control.map(|listener| tokio::spawn(serve(listener, self.desk())));
         let mut status = self.channel.status();
+        let mut identity = self.channel.identity().map(Identity::status);
         loop {
             self.publish();
             tokio::select! {
                 // An error means that the channel is gone: nothing more to publish, but to obey.
                 Ok(()) = status.changed() => drop(status.borrow_and_update()),
+                () = changed(identity.as_mut()) => {}
                 Some(command) = self.commands.recv() => {
                     let stop = command.request == Request::Stop;
-                    let answer = self.obey(command.request);
+                    let answer = self.obey(&command.request);
                     let _ = command.reply.send(answer);
                     if stop {
                         break;
@@ -234,14 +251,17 @@ impl Engine {
     fn view(&self) -> StatusView {
         let status = self.channel.status();
         let status = status.borrow();
-        view(&status, self.channel.health(), &self.local, Instant::now())
+        let mut view = view(&status, self.channel.health(), &self.local, Instant::now());
+        let identity = self.channel.identity().map(Identity::status);
+        view.identity = identity.map(|status| IdentityView::new(&status.borrow()));
+        view
     }
 
     fn publish(&self) {
         self.views.send_replace(Arc::new(self.view()));
     }
 
-    fn obey(&mut self, request: Request) -> Answer {
+    fn obey(&mut self, request: &Request) -> Answer {
         match request {
             Request::Connect => self.channel.connect(),
             Request::Disconnect => self.channel.disconnect(),
@@ -250,8 +270,15 @@ impl Engine {
                 return Answer::Status { status: Box::new(self.view()) };
             }
             Request::Stop => tracing::info!("told to stop"),
-            // Answered at the desk, from the senders it holds.
-            Request::Watch | Request::Access => {}
+            // Answered at the desk, from what it holds.
+            Request::Watch
+            | Request::Access
+            | Request::Enroll { .. }
+            | Request::Renew
+            | Request::ResetIdentity
+            | Request::ImportIdentity { .. }
+            | Request::ExportRequest
+            | Request::ExportCertificate => {}
         }
         Answer::Done
     }
@@ -314,6 +341,17 @@ impl Engine {
 
 /// The built-in gateway ends at once when its only client has; this is for the unforeseen.
 const DEMO_STOP: Duration = Duration::from_secs(1);
+
+/// Resolves when the identity has changed; never without one.
+async fn changed(identity: Option<&mut watch::Receiver<IdentityStatus>>) {
+    if let Some(identity) = identity
+        && identity.changed().await.is_ok()
+    {
+        identity.borrow_and_update();
+        return;
+    }
+    std::future::pending::<()>().await;
+}
 
 /// The settings in which `new` differs from what runs and which need a restart.
 fn restart_for(running: &Config, new: &Config, demo: bool) -> Vec<String> {

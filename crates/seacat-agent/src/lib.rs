@@ -15,6 +15,7 @@ pub mod config;
 pub mod control;
 pub mod controller;
 pub mod exit;
+pub mod identity_view;
 pub mod instance;
 pub mod logging;
 pub mod places;

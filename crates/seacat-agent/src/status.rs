@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::identity_view::IdentityView;
 use seacat_channel::{Failure, Health, State, Status};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,9 @@ pub struct StatusView {
     pub bytes_in: u64,
     /// Bytes to the gateway on this connection.
     pub bytes_out: u64,
+    /// Who this computer is towards the gateway, unless it is anonymous.
+    #[serde(default)]
+    pub identity: Option<IdentityView>,
     /// The local side.
     #[serde(flatten)]
     pub local: Local,
@@ -258,6 +262,15 @@ pub fn text(view: &StatusView) -> String {
     line("state", &view.sentence);
     if let Some(advice) = &view.advice {
         line("do", advice);
+    }
+    if let Some(identity) = &view.identity {
+        line("identity", &identity.sentence);
+        if let Some(advice) = &identity.advice {
+            line("do", advice);
+        }
+        if let Some(problem) = &identity.key_problem {
+            line("key", problem);
+        }
     }
     if let Some(address) = view.address {
         line("address", &address.to_string());

@@ -11,6 +11,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 
+use crate::identity::IdentityConfig;
+
 /// The port of a gateway unless another is chosen: the one that most networks let through.
 pub const DEFAULT_PORT: u16 = 443;
 
@@ -29,6 +31,8 @@ pub struct ChannelConfig {
     pub connect: bool,
     /// Keep-alive and limits of the wire protocol.
     pub proto: seacat_proto::Config,
+    /// Who we are towards the gateways; `None` stays anonymous.
+    pub identity: Option<IdentityConfig>,
     /// The seed for jitter and for the choice between gateways; `None` takes one from the system.
     pub seed: Option<u64>,
 }
@@ -42,6 +46,7 @@ impl ChannelConfig {
             wait: DEFAULT_WAIT,
             connect: true,
             proto: seacat_link::LinkConfig::client().proto,
+            identity: None,
             seed: None,
         }
     }

@@ -1,5 +1,6 @@
 //! Happy eyeballs on a virtual clock, and every failure of a dial from a real socket.
 
+use crate::identity::Presenter;
 use std::sync::{Arc, Mutex};
 
 use rustls::ServerConfig;
@@ -114,7 +115,7 @@ async fn every_address_has_its_outcome() {
 
 /// Dials and gives the failure's code and text.
 async fn failure(gateway: &GatewayConfig) -> String {
-    let transport = Transport::new(gateway).unwrap();
+    let transport = Transport::new(gateway, Presenter::default()).unwrap();
     let failure = dial(gateway, &transport).await.unwrap_err();
     format!("{}: {failure}", failure.code())
 }
@@ -285,7 +286,8 @@ async fn a_good_gateway_is_dialled_and_described() {
     })
     .await;
     let gateway = ca.gateway_at(server.address);
-    let dialled = dial(&gateway, &Transport::new(&gateway).unwrap()).await.unwrap();
+    let dialled =
+        dial(&gateway, &Transport::new(&gateway, Presenter::default()).unwrap()).await.unwrap();
     assert_eq!(dialled.address, server.address);
     assert_eq!(dialled.secured.tls.version, "TLS 1.3");
     assert_eq!(dialled.secured.tls.issuer, "CN=our CA");

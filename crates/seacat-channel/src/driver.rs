@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use seacat_link::{Closed, Incoming, Link, LinkConfig, News};
+use seacat_proto::Control;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
@@ -16,6 +17,7 @@ use crate::config::{ChannelConfig, GatewayConfig};
 use crate::dial::{Dialled, dial};
 use crate::door::Door;
 use crate::failure::Failure;
+use crate::identity::{Heard, Port, Presenter, Shown, Wire};
 use crate::state::{Action, Input, Machine, Phase, Rank};
 use crate::status::{State, Status, TlsInfo};
 use crate::task::Task;
@@ -27,6 +29,9 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// What runs on a connection that was let go of may run this long: an hour's download is worth
 /// an idle socket, and there is one such socket for each change of gateways.
 const RETIRE_LIMIT: Duration = Duration::from_secs(3600);
+
+/// The first dial waits this long for the identity, which gives a silent key store 4 s.
+const IDENTITY_LIMIT: Duration = Duration::from_secs(5);
 
 /// What everybody who holds the channel wishes from the driver. It is a state, not a queue:
 /// wishes that come faster than they are fulfilled are merged, the latest counts.
@@ -66,6 +71,10 @@ pub(crate) struct Driver {
     leaving: JoinSet<()>,
     /// Counts the connections.
     generation: u64,
+    /// The way to our identity, if there is one.
+    identity: Option<Port>,
+    /// What connections show.
+    shown: Shown,
 }
 
 /// A connection and what there is to know about it.
@@ -79,6 +88,7 @@ struct Live {
     gateway: GatewayConfig,
     address: SocketAddr,
     tls: TlsInfo,
+    identified: bool,
 }
 
 /// Boxed, because a TLS session is large.
@@ -92,6 +102,8 @@ enum Event {
     Pong,
     Lost(Closed),
     Timer,
+    Control(Control),
+    Identity(Shown),
 }
 
 impl Driver {
@@ -100,6 +112,7 @@ impl Driver {
         wishes: watch::Receiver<Wishes>,
         door: watch::Sender<Door>,
         status: watch::Sender<Status>,
+        identity: Option<Port>,
     ) -> Self {
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let fulfilled = Wishes { connect: false, ..wishes.borrow().clone() };
@@ -117,11 +130,14 @@ impl Driver {
             live: None,
             leaving: JoinSet::new(),
             generation: 0,
+            identity,
+            shown: Shown::default(),
         }
     }
 
     /// Runs until the channel has been drained or every handle of it is gone.
     pub(crate) async fn run(mut self) {
+        self.meet_identity().await;
         self.look_at_wishes();
         while !matches!(self.machine.phase(), Phase::Ended) {
             self.publish();
@@ -132,6 +148,8 @@ impl Driver {
                 Event::Pong => self.step(Input::Pong),
                 Event::Lost(closed) => self.lost(closed),
                 Event::Timer => self.step(Input::Timer),
+                Event::Control(frame) => self.hear(Heard::Frame(frame)),
+                Event::Identity(shown) => self.show(shown),
             }
         }
         // Nothing new is taken from here on, but who is leaving may finish.
@@ -140,6 +158,47 @@ impl Driver {
         let all_gone = async { while self.leaving.join_next().await.is_some() {} };
         let _ = tokio::time::timeout_at(until.into(), all_gone).await;
         self.publish();
+    }
+
+    /// Waits until it is known who we are.
+    async fn meet_identity(&mut self) {
+        if let Some(port) = &mut self.identity {
+            let known = port.shown.wait_for(|shown| shown.ready);
+            if let Ok(Ok(shown)) = timeout(IDENTITY_LIMIT, known).await {
+                self.shown = shown.clone();
+            }
+        }
+    }
+
+    fn show(&mut self, shown: Shown) {
+        let moved = shown.moves != self.shown.moves;
+        // Who was nobody and stays nobody need not move.
+        let matters = shown.certified.is_some() || self.shown.certified.is_some();
+        self.shown = shown;
+        if moved && matters {
+            self.step(Input::Identity);
+        }
+    }
+
+    /// What is lost when the identity is busy comes again.
+    fn hear(&self, heard: Heard) {
+        match &self.identity {
+            Some(port) => drop(port.heard.try_send(heard)),
+            None => tracing::trace!(?heard, "nobody waits for this frame"),
+        }
+    }
+
+    /// If it was the certificate that was refused, the identity is told, and the next attempt
+    /// goes without: no reason to give up.
+    fn was_refusal(&mut self, failure: &Failure) -> bool {
+        let refused = matches!(failure, Failure::ClientCertRefused { .. });
+        if !refused || self.shown.certified.take().is_none() {
+            return false;
+        }
+        tracing::warn!(%failure, "connecting without it");
+        self.hear(Heard::Refused);
+        self.step(Input::Identity);
+        true
     }
 
     /// Waits for one thing. Safe to call again and again: nothing that was ready is lost.
@@ -158,6 +217,7 @@ impl Driver {
             () = sleep_until(deadline.unwrap_or_else(now).into()), if deadline.is_some() => {
                 Event::Timer
             }
+            shown = changed(self.identity.as_mut()) => Event::Identity(shown),
         }
     }
 
@@ -207,7 +267,12 @@ impl Driver {
         self.dialling = None;
         let Dialled { secured, address } = match outcome {
             Ok(dialled) => *dialled,
-            Err(failure) => return self.step(Input::Failed(failure)),
+            Err(failure) => {
+                if !self.was_refusal(&failure) {
+                    self.step(Input::Failed(failure));
+                }
+                return;
+            }
         };
         let Phase::Dialing { gateway } = *self.machine.phase() else {
             return;
@@ -224,13 +289,17 @@ impl Driver {
             gateway,
             address,
             tls: secured.tls,
+            identified: secured.identified,
         });
         self.step(Input::Up);
     }
 
     fn lost(&mut self, closed: Closed) {
         self.live = None;
-        self.step(Input::Lost(Failure::from_closed(closed)));
+        let failure = Failure::from_closed(closed);
+        if !self.was_refusal(&failure) {
+            self.step(Input::Lost(failure));
+        }
     }
 
     fn step(&mut self, input: Input) {
@@ -248,9 +317,10 @@ impl Driver {
 
     fn dial(&mut self, index: usize) -> Task<Outcome> {
         let gateway = self.gateways[index].clone();
+        let certified = self.shown.certified.as_ref();
         let transport = match self.transports.get(&index) {
-            Some(transport) => Ok(transport.clone()),
-            None => Transport::new(&gateway)
+            Some(transport) if transport.shows(certified) => Ok(transport.clone()),
+            _ => Transport::new(&gateway, Presenter::new(certified.cloned()))
                 .inspect(|made| drop(self.transports.insert(index, made.clone())))
                 .map_err(|error| Failure::BadConfig(error.to_string())),
         };
@@ -278,6 +348,18 @@ impl Driver {
 
     fn publish(&self) {
         self.door.send_replace(self.door());
+        if let Some(port) = &self.identity {
+            let generation = self.live.as_ref().map(|live| live.generation);
+            port.wire.send_if_modified(|wire| {
+                let changed = wire.as_ref().map(|wire| wire.generation) != generation;
+                *wire = self.live.as_ref().map(|live| Wire {
+                    link: live.link.clone(),
+                    generation: live.generation,
+                    identified: live.identified,
+                });
+                changed
+            });
+        }
         let state = self.state();
         let health = self.live.as_ref().map(|live| live.link.health());
         let last_failure = self.machine.last_failure().cloned();
@@ -355,12 +437,22 @@ async fn news(live: Option<&mut Live>) -> Event {
             closed = &mut live.driver => return Event::Lost(closed),
             Some(news) = live.incoming.next() => match news {
                 News::Pong { .. } => return Event::Pong,
-                News::Control(control) => tracing::trace!(?control, "nobody waits for this frame"),
+                News::Control(control) => return Event::Control(control),
                 // A gateway opens no streams; dropped, the request is refused.
                 News::Request(_) => {}
             },
         }
     }
+}
+
+/// What connections show, when it changes; nothing, for ever, without an identity.
+async fn changed(port: Option<&mut Port>) -> Shown {
+    if let Some(port) = port
+        && port.shown.changed().await.is_ok()
+    {
+        return port.shown.borrow_and_update().clone();
+    }
+    pending().await
 }
 
 /// The result of a future that may not be there.

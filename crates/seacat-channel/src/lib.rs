@@ -25,6 +25,7 @@ mod door;
 mod driver;
 mod exchange;
 mod failure;
+pub mod identity;
 mod state;
 mod status;
 mod task;
@@ -49,6 +50,8 @@ pub use seacat_proto::{Bytes, Reason, ReplyHead, RequestHead};
 pub use status::{State, Status, TlsInfo};
 pub use upload::{BodyError, NoBody, RequestBody};
 
+use identity::Identity;
+
 use door::Door;
 use driver::{Driver, Wishes};
 
@@ -63,6 +66,7 @@ struct Inner {
     wishes: watch::Sender<Wishes>,
     door: watch::Receiver<Door>,
     status: watch::Receiver<Status>,
+    identity: Option<Identity>,
     wait: Duration,
 }
 
@@ -72,7 +76,8 @@ impl Channel {
     /// # Panics
     /// Outside a tokio runtime with I/O and time.
     #[must_use]
-    pub fn start(config: ChannelConfig) -> Self {
+    pub fn start(mut config: ChannelConfig) -> Self {
+        let (identity, port) = config.identity.take().map(Identity::start).unzip();
         let (wishes, wished) = watch::channel(Wishes {
             connect: config.connect,
             nudges: 0,
@@ -92,8 +97,8 @@ impl Channel {
         let off = Status { state: State::Off, health: None, last_failure: None };
         let (status_sender, status) = watch::channel(off);
         let wait = config.wait;
-        tokio::spawn(Driver::new(config, wished, door_sender, status_sender).run());
-        Self { inner: Arc::new(Inner { wishes, door, status, wait }) }
+        tokio::spawn(Driver::new(config, wished, door_sender, status_sender, port).run());
+        Self { inner: Arc::new(Inner { wishes, door, status, identity, wait }) }
     }
 
     /// Wishes to be connected, now: the back-off starts again, a channel that had stopped tries
@@ -139,6 +144,12 @@ impl Channel {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.inner.status.clone()
+    }
+
+    /// Who we are towards the gateway, unless the channel is anonymous.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.inner.identity.as_ref()
     }
 
     /// The pulse of the connection at this moment, if there is one.

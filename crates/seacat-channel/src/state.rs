@@ -34,6 +34,7 @@ pub(crate) const HURRY: Duration = Duration::from_secs(2);
 ///
 ///     Wanted cuts Waiting short, unless only a slow cure is in sight.
 ///     Connect and NetworkChanged leave Waiting and Stopped for Dialing, with a fresh back-off.
+///     Identity does too, and moves a connection that is up to a new one.
 ///     Disconnect leads to Off.   Drain leads to Draining (a connection is up) or Ended.
 ///     Draining ends with the connection or at its deadline; Ended is for ever.
 /// ```
@@ -79,6 +80,8 @@ pub(crate) enum Input {
     Pong,
     /// The connection has no stream ids left.
     Spent,
+    /// What connections say about who we are has changed.
+    Identity,
     /// The connection is over.
     Lost(Failure),
     /// [`Machine::deadline`] has passed.
@@ -182,6 +185,7 @@ impl Machine {
             Input::Failed(failure) => self.failed(failure, now),
             Input::Pong => self.pong(now),
             Input::Spent => self.move_on(),
+            Input::Identity => self.identity(),
             Input::Lost(failure) => self.lost(failure, now),
             Input::Timer => self.timer(now),
             Input::Drain { until } => self.drain(until),
@@ -269,6 +273,16 @@ impl Machine {
                 actions
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// As another self, what was refused may be accepted.
+    fn identity(&mut self) -> Vec<Action> {
+        match self.phase {
+            Phase::Waiting { .. } | Phase::Stopped { .. } => self.dial_afresh(),
+            Phase::Dialing { .. } => self.redial(),
+            Phase::Proving { .. } | Phase::Connected { .. } => self.move_on(),
+            Phase::Off | Phase::Draining { .. } | Phase::Ended => Vec::new(),
         }
     }
 

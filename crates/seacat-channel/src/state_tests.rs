@@ -90,6 +90,7 @@ fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
         ("Failed, permanent", Input::Failed(permanent())),
         ("Pong", Input::Pong),
         ("Spent", Input::Spent),
+        ("Identity", Input::Identity),
         ("Lost, temporary", Input::Lost(temporary())),
         ("Lost, permanent", Input::Lost(permanent())),
         ("Timer", Input::Timer),

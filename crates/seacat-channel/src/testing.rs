@@ -47,6 +47,15 @@ impl Ca {
         (leaf.der().clone(), key)
     }
 
+    /// A certificate for a key that is somebody else's.
+    pub(crate) fn certify(
+        &self,
+        params: &CertificateParams,
+        key: &impl rcgen::PublicKeyData,
+    ) -> CertificateDer<'static> {
+        params.signed_by(key, &self.0).unwrap().der().clone()
+    }
+
     /// A certificate for [`HOST`], as a server wants it.
     pub(crate) fn identity(
         &self,

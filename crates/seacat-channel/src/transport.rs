@@ -4,13 +4,16 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
+use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, ClientConfig, ClientConnection, SupportedCipherSuite};
 use tokio::net::TcpStream;
 
 use crate::config::{ConfigError, GatewayConfig};
 use crate::failure::{Failure, printable};
+use crate::identity::Presenter;
 use crate::status::TlsInfo;
 use crate::trust::{Verifier, issuer_of};
 
@@ -20,6 +23,7 @@ use crate::trust::{Verifier, issuer_of};
 pub(crate) struct Transport {
     name: ServerName<'static>,
     config: Arc<ClientConfig>,
+    presenter: Arc<Presenter>,
 }
 
 /// A TCP connection with an established TLS session.
@@ -28,31 +32,50 @@ pub(crate) struct Secured {
     pub(crate) tcp: TcpStream,
     pub(crate) session: rustls::Connection,
     pub(crate) tls: TlsInfo,
+    /// The gateway has been shown our certificate.
+    pub(crate) identified: bool,
 }
 
 impl Transport {
-    pub(crate) fn new(gateway: &GatewayConfig) -> Result<Self, ConfigError> {
+    /// Connections that are secured like this show `presenter`'s certificate, if it has one.
+    pub(crate) fn new(gateway: &GatewayConfig, presenter: Presenter) -> Result<Self, ConfigError> {
+        let presenter = Arc::new(presenter);
         let provider = Arc::new(provider(aes_in_hardware()));
         let verifier = Verifier::new(&gateway.trust, provider.signature_verification_algorithms)?;
         // SNI and resumption are on by default, ALPN is not: an ordinary ClientHello.
-        let config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .expect("ring has suites for both versions")
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        Ok(Self { name: gateway.server_name()?, config: Arc::new(config) })
+            .with_client_cert_resolver(presenter.clone());
+        if presenter.certified.is_some() {
+            // A resumed session would be the one whom the ticket was given to, whatever has become
+            // of the certificate since.
+            config.resumption = Resumption::disabled();
+        }
+        Ok(Self { name: gateway.server_name()?, config: Arc::new(config), presenter })
     }
 
     /// Performs the TLS handshake.
     pub(crate) async fn secure(&self, tcp: TcpStream) -> Result<Secured, Failure> {
+        self.presenter.begin();
         let mut session = ClientConnection::new(self.config.clone(), self.name.clone())
             .map_err(|error| Failure::Tls(error.to_string()))?;
         if let Err(error) = handshake(&tcp, &mut session).await {
             return Err(explain(&error, &session));
         }
         let tls = describe(&session);
-        Ok(Secured { tcp, session: session.into(), tls })
+        Ok(Secured { tcp, session: session.into(), tls, identified: self.presenter.was_shown() })
+    }
+
+    /// Whether connections show this certificate, or none if it is none.
+    pub(crate) fn shows(&self, certified: Option<&Arc<CertifiedKey>>) -> bool {
+        match (&self.presenter.certified, certified) {
+            (Some(ours), Some(other)) => Arc::ptr_eq(ours, other),
+            (None, None) => true,
+            _ => false,
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! They need no socket, so they are also the peer of tests and benchmarks.
 
+use std::time::SystemTime;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use http::StatusCode;
 use seacat_link::{RecvHalf, SendHalf};
@@ -9,6 +11,7 @@ use seacat_proto::RequestHead;
 use serde::Deserialize;
 
 use crate::exchange::Failed;
+use crate::identity::Caller;
 use crate::text::{self, Text};
 
 /// A host without a back end.
@@ -33,11 +36,12 @@ impl Builtin {
     pub(crate) async fn answer(
         self,
         head: &RequestHead,
+        caller: &Caller,
         reply: &mut SendHalf,
         body: &mut RecvHalf,
     ) -> Result<(), Failed> {
         match self {
-            Self::Echo => echo(head, reply, body).await,
+            Self::Echo => echo(head, caller, reply, body).await,
             Self::Hello | Self::Download if !matches!(head.method(), b"GET" | b"HEAD") => {
                 let text = Text::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD work here");
                 text.field("Allow", "GET, HEAD").send(head, reply)
@@ -59,13 +63,18 @@ fn hello(head: &RequestHead, reply: &mut SendHalf) -> Result<(), Failed> {
     text.field("Vary", "Accept").send(head, reply)
 }
 
-async fn echo(head: &RequestHead, reply: &mut SendHalf, body: &mut RecvHalf) -> Result<(), Failed> {
+async fn echo(
+    head: &RequestHead,
+    caller: &Caller,
+    reply: &mut SendHalf,
+    body: &mut RecvHalf,
+) -> Result<(), Failed> {
     let end = head.method() == b"HEAD";
     reply.reply(text::head(StatusCode::OK, text::PLAIN)?, end)?;
     if end {
         return Ok(());
     }
-    reply.send(request_text(head))?;
+    reply.send(request_text(head, caller))?;
     while let Some(bytes) = body.data().await {
         reply.ready().await?;
         reply.send(bytes?)?;
@@ -73,13 +82,16 @@ async fn echo(head: &RequestHead, reply: &mut SendHalf, body: &mut RecvHalf) -> 
     Ok(reply.finish()?)
 }
 
-/// The request's head as HTTP/1.1 would write it.
-fn request_text(head: &RequestHead) -> Bytes {
+/// The request's head as HTTP/1.1 would write it, with what a back end is told of the client.
+fn request_text(head: &RequestHead, caller: &Caller) -> Bytes {
     let mut text = BytesMut::with_capacity(1024);
     for part in [head.method(), b" ", head.path(), b"\n"] {
         text.put_slice(part);
     }
-    for (name, value) in head.fields() {
+    let told = caller.told(SystemTime::now());
+    let told = told.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let claimed = |(name, _): &(&[u8], &[u8])| caller.fields.claims(name);
+    for (name, value) in head.fields().filter(|it| !claimed(it)).chain(told) {
         for part in [name, b": ", value, b"\n"] {
             text.put_slice(part);
         }

@@ -10,13 +10,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use http::uri::{Authority, Scheme, Uri};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::Spanned;
 
 use crate::builtin::Builtin;
+use crate::enroll::{ClientCa, Mode, Policy};
+use crate::head;
+use crate::identity::IdentityFields;
 use crate::pki;
 
 /// Everything a gateway needs to run.
@@ -26,12 +29,47 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The certificate, its key and what is asked of clients.
     pub tls: Arc<rustls::ServerConfig>,
+    /// Where clients have their identities from.
+    pub identities: Identities,
+    /// How back ends hear of a client's identity.
+    pub identity_fields: IdentityFields,
     /// The hosts a client may name. Names are compared without regard to ASCII case.
     pub hosts: BTreeMap<String, Host>,
     /// The bounds.
     pub limits: Limits,
     /// Worker threads of the binary's runtime.
     pub threads: usize,
+}
+
+/// Where clients have their identities from.
+#[derive(Debug, Clone)]
+pub enum Identities {
+    /// Nowhere: all are anonymous, whatever they show.
+    None,
+    /// From `client_ca`, which the TLS settings hold them to.
+    ClientCa,
+    /// From this gateway.
+    Enroll(Enroll),
+}
+
+/// `[enroll]`: what an enrolling gateway needs.
+#[derive(Debug, Clone)]
+pub struct Enroll {
+    /// The rules.
+    pub policy: Policy,
+    /// Where clients are kept.
+    pub state: StateAt,
+    /// Who signs their certificates.
+    pub ca: Arc<ClientCa>,
+}
+
+/// Where clients are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateAt {
+    /// In a folder, which is made if it is not there.
+    Folder(PathBuf),
+    /// In memory, until the gateway ends.
+    Memory,
 }
 
 /// One `[host.NAME]`: what stands behind a name.
@@ -44,6 +82,8 @@ pub struct Host {
     pub connect: Option<Endpoint>,
     /// How long a back end may take to accept a TCP connection.
     pub connect_timeout: Duration,
+    /// Is it for clients with an identity alone? Others are answered 403.
+    pub identity: bool,
 }
 
 /// Who answers the requests for a host.
@@ -114,7 +154,12 @@ impl Host {
 
     /// A host with this back end and the defaults.
     pub fn new(backend: Backend) -> Self {
-        Self { backend: Some(backend), connect: None, connect_timeout: Self::CONNECT_TIMEOUT }
+        Self {
+            backend: Some(backend),
+            connect: None,
+            connect_timeout: Self::CONNECT_TIMEOUT,
+            identity: false,
+        }
     }
 }
 
@@ -246,6 +291,7 @@ struct File {
     gateway: GatewayTable,
     #[serde(default)]
     limits: LimitsTable,
+    enroll: Option<EnrollTable>,
     #[serde(default)]
     host: BTreeMap<String, Spanned<HostTable>>,
 }
@@ -258,6 +304,22 @@ struct GatewayTable {
     key: Spanned<PathBuf>,
     client_ca: Option<Spanned<PathBuf>>,
     threads: Option<Count>,
+    client_id_header: Option<Spanned<Parsed<HeaderName>>>,
+    client_tag_header: Option<Spanned<Parsed<HeaderName>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnrollTable {
+    mode: Spanned<Mode>,
+    state: Option<PathBuf>,
+    ca_certificate: Option<PathBuf>,
+    ca_key: Option<PathBuf>,
+    validity: Option<Life>,
+    auto_renew: Option<bool>,
+    auto_renew_expired: Option<bool>,
+    max_pending: Option<Count>,
+    max_clients: Option<Count>,
 }
 
 #[derive(Deserialize, Default)]
@@ -277,6 +339,7 @@ struct HostTable {
     connect: Option<Parsed<Endpoint>>,
     host_header: Option<Parsed<HeaderValue>>,
     connect_timeout: Option<Seconds>,
+    identity: Option<bool>,
     response_timeout: Option<Seconds>,
     upgrade: Option<bool>,
     x_forwarded_for: Option<bool>,
@@ -286,9 +349,27 @@ struct HostTable {
 impl File {
     fn resolve(self, base: &Path) -> Result<Config, Wrong> {
         let limits = Limits::default();
+        let identities = match (&self.enroll, &self.gateway.client_ca) {
+            (None, None) => Identities::None,
+            (None, Some(_)) => Identities::ClientCa,
+            (Some(enroll), None) => Identities::Enroll(enroll.resolve(base)?),
+            (Some(_), Some(client_ca)) => {
+                let both = "`client_ca` and [enroll] cannot both say who a client is: keep one";
+                return Err(wrong(client_ca, both));
+            }
+        };
+        let identity_fields = self.gateway.identity_fields()?;
         let mut hosts = BTreeMap::new();
         for (name, table) in self.host {
             let host = host(&name, &table)?;
+            if host.identity && matches!(identities, Identities::None) {
+                return Err(wrong(
+                    &table,
+                    format!(
+                        "host `{name}` wants an identity, which nobody can have: set [enroll] or `client_ca`"
+                    ),
+                ));
+            }
             if hosts.insert(name.to_ascii_lowercase(), host).is_some() {
                 return Err(wrong(
                     &table,
@@ -299,6 +380,8 @@ impl File {
         Ok(Config {
             listen: self.gateway.listen,
             tls: self.gateway.tls(base)?,
+            identities,
+            identity_fields,
             hosts,
             limits: Limits {
                 connections: self.limits.connections.map_or(limits.connections, |it| it.0),
@@ -312,6 +395,26 @@ impl File {
 }
 
 impl GatewayTable {
+    fn identity_fields(&self) -> Result<IdentityFields, Wrong> {
+        let mut fields = IdentityFields::default();
+        let given =
+            [(&self.client_id_header, &mut fields.id), (&self.client_tag_header, &mut fields.tag)];
+        for (given, field) in given {
+            let Some(given) = given else { continue };
+            let Parsed(name) = given.get_ref();
+            if !head::is_free(name) {
+                return Err(wrong(given, format!("HTTP itself has a use for `{name}`")));
+            }
+            *field = name.clone();
+        }
+        match (&self.client_id_header, &self.client_tag_header) {
+            (Some(given), _) | (None, Some(given)) if fields.id == fields.tag => {
+                Err(wrong(given, "the client's id and tag need two fields"))
+            }
+            _ => Ok(fields),
+        }
+    }
+
     fn tls(&self, base: &Path) -> Result<Arc<rustls::ServerConfig>, Wrong> {
         let read = |path: &Spanned<PathBuf>| {
             let file = base.join(path.get_ref());
@@ -329,6 +432,38 @@ impl GatewayTable {
         };
         pki::server_config(chain, key, clients)
             .map_err(|error| wrong(&self.certificate, error.to_string()))
+    }
+}
+
+impl EnrollTable {
+    fn resolve(&self, base: &Path) -> Result<Enroll, Wrong> {
+        let default = Policy::default();
+        let path = |given: &Option<PathBuf>, default: &str| {
+            base.join(given.as_deref().unwrap_or(Path::new(default)))
+        };
+        let (certificate, key) =
+            (path(&self.ca_certificate, "client-ca.pem"), path(&self.ca_key, "client-ca.key"));
+        let fault = |file: &Path, error: &dyn std::fmt::Display| {
+            wrong(&self.mode, format!("{}: {error}", file.display()))
+        };
+        let pem = std::fs::read(&certificate).map_err(|io| fault(&certificate, &io))?;
+        let key_pem = std::fs::read_to_string(&key).map_err(|io| fault(&key, &io))?;
+        let ca = ClientCa::from_pem(&pem, &key_pem).map_err(|error| match error {
+            pki::PkiError::NoCertificate => fault(&certificate, &error),
+            error => fault(&key, &error),
+        })?;
+        Ok(Enroll {
+            policy: Policy {
+                mode: *self.mode.get_ref(),
+                validity: self.validity.map_or(default.validity, |it| it.0),
+                auto_renew: self.auto_renew.unwrap_or(default.auto_renew),
+                auto_renew_expired: self.auto_renew_expired.unwrap_or(default.auto_renew_expired),
+                max_pending: self.max_pending.map_or(default.max_pending, |it| it.0),
+                max_clients: self.max_clients.map_or(default.max_clients, |it| it.0),
+            },
+            state: StateAt::Folder(path(&self.state, "state")),
+            ca: Arc::new(ca),
+        })
     }
 }
 
@@ -369,24 +504,35 @@ fn host(name: &str, spanned: &Spanned<HostTable>) -> Result<Host, Wrong> {
         backend,
         connect: table.connect.as_ref().map(|it| it.0.clone()),
         connect_timeout: seconds(table.connect_timeout, Host::CONNECT_TIMEOUT),
+        identity: table.identity.unwrap_or(false),
     })
 }
+
+const DAY: u64 = 86_400;
+/// As long as a CA of ours lives.
+const TEN_YEARS: u64 = 3652 * DAY;
+
+/// Most times are over in a day.
+type Seconds = Time<DAY>;
+/// How long a certificate lives.
+type Life = Time<TEN_YEARS>;
 
 fn seconds(given: Option<Seconds>, default: Duration) -> Duration {
     given.map_or(default, |it| it.0)
 }
 
-/// A time in seconds, whole or not: above nothing, at most a day.
+/// A time in seconds, whole or not: above nothing, at most `MOST`.
 #[derive(Clone, Copy)]
-struct Seconds(Duration);
+struct Time<const MOST: u64>(Duration);
 
-impl<'de> Deserialize<'de> for Seconds {
+impl<'de, const MOST: u64> Deserialize<'de> for Time<MOST> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        const DAY: f64 = 86_400.0;
         let seconds = f64::deserialize(from)?;
-        match seconds > 0.0 && seconds <= DAY {
-            true => Ok(Self(Duration::from_secs_f64(seconds))),
-            false => Err(de::Error::custom("a time is in seconds, above 0 and at most 86400")),
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(time) if !time.is_zero() && time <= Duration::from_secs(MOST) => Ok(Self(time)),
+            _ => {
+                Err(de::Error::custom(format!("a time is in seconds, above 0 and at most {MOST}")))
+            }
         }
     }
 }
@@ -454,6 +600,16 @@ mod tests {
             ("[host.a]\nbuiltin = \"echo\"\nupgrade = true", 5, "only with a `uri`"),
             ("[host.a]\nbuiltin = \"echo\"\n[host.A]\nbuiltin = \"echo\"", 5, "in other case"),
             ("[hosts.a]", 5, "unknown field `hosts`"),
+            ("client_id_header = \"a b\"", 5, "HTTP header name"),
+            ("client_id_header = \"Host\"", 5, "HTTP itself has a use"),
+            ("client_id_header = \"X-SeaCat-Client-Tag\"", 5, "need two fields"),
+            ("[enroll]\nmode = \"auto\"", 6, "unknown variant `auto`"),
+            ("[enroll]\nvalidity = 60", 5, "missing field `mode`"),
+            ("[enroll]\nmode = \"pending\"\nvalidity = 0", 7, "above 0 and at most 315532800"),
+            ("[enroll]\nmode = \"pending\"\nca_key = \"none.key\"", 6, "none.key"),
+            ("[enroll]\nmode = \"pending\"\nca_key = \"ca.key\"", 6, "not the key of the CA"),
+            ("client_ca = \"ca.pem\"\n[enroll]\nmode = \"pending\"", 5, "keep one"),
+            ("[host.a]\nbuiltin = \"echo\"\nidentity = true", 5, "set [enroll] or `client_ca`"),
             ("[host.a", 5, ""),
         ];
         for (text, line, part) in cases {
@@ -482,6 +638,32 @@ mod tests {
         std::fs::write(&file, HEAD.replace("server.key", "ca.key")).unwrap();
         let error = Config::load(&file).unwrap_err();
         assert_eq!(error.line, Some(3), "{error}");
+    }
+
+    #[test]
+    fn every_setting_of_enrolment_arrives() {
+        let config = load(&format!(
+            "{HEAD}client_id_header = \"X-Id\"\nclient_tag_header = \"X-Tag\"\n\
+             [enroll]\nmode = \"automatic\"\nstate = \"clients\"\nvalidity = 60\n\
+             ca_certificate = \"client-ca.pem\"\nca_key = \"client-ca.key\"\n\
+             auto_renew = false\nauto_renew_expired = true\nmax_pending = 2\nmax_clients = 3\n\
+             [host.a]\nbuiltin = \"echo\"\nidentity = true\n",
+        ))
+        .unwrap();
+        assert_eq!(config.identity_fields.id, "x-id");
+        assert_eq!(config.identity_fields.tag, "x-tag");
+        assert!(config.hosts["a"].identity);
+        let Identities::Enroll(enroll) = config.identities else { panic!() };
+        let policy = Policy {
+            mode: Mode::Automatic,
+            validity: Duration::from_secs(60),
+            auto_renew: false,
+            auto_renew_expired: true,
+            max_pending: 2,
+            max_clients: 3,
+        };
+        assert_eq!(enroll.policy, policy);
+        assert!(matches!(enroll.state, StateAt::Folder(path) if path.ends_with("pki/clients")));
     }
 
     #[test]

@@ -4,17 +4,23 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use rustls::pki_types::CertificateDer;
 use seacat_link::{Closed, Link, LinkConfig, News, handshake_server};
 use seacat_proto::frame::CharacteristicsAck;
 use seacat_proto::{ConnectionError, Control};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tracing::{Instrument, debug, info, info_span};
+use tracing::{Instrument, debug, error, info, info_span};
 
+use crate::client_id::ClientId;
+use crate::enroll::{Desk, NotListed, Registrar, Shown};
 use crate::exchange;
-use crate::server::Shared;
+use crate::identity::{Anonymous, Caller, Identity};
+use crate::server::{Gate, Shared};
 
 /// What an HTTPS client gets. Browsers and port scanners come by; they are told where they are
 /// and meant no harm (wire specification, section 7).
@@ -56,24 +62,43 @@ async fn established(
     shared: &Arc<Shared>,
     mut stop: watch::Receiver<bool>,
 ) {
-    // An identity is only shown, not used yet.
-    let identified = session.peer_certificates().is_some();
-    debug!(version = ?session.protocol_version(), identified, "connected");
+    let shown = session.peer_certificates().and_then(|chain| shown(chain));
+    // Begun before the list is read: what changes meanwhile is looked at again.
+    let changes = shared.changes();
+    let identity = identify(shared, session.peer_certificates(), shown.as_ref()).await;
+    let client = identity.as_ref().ok().map(|it| it.id);
+    debug!(version = ?session.protocol_version(), ?client, "connected");
 
     let mut config = LinkConfig::gateway(HTTPS_ANSWER);
     config.proto.max_streams = shared.limits.streams;
     let (link, mut incoming, driver) = Link::start(tcp, session, &config);
+    let mut guard = JoinSet::new(); // ends with the connection
+    if let (Gate::Enroll(registrar, _), Ok(_), Some(shown)) = (&shared.gate, &identity, &shown) {
+        let (registrar, shown) = (Arc::clone(registrar), shown.clone());
+        guard.spawn(end_when_revoked(link.clone(), registrar, shown, changes).in_current_span());
+    }
+    let mut client = Client {
+        caller: Caller::new(peer.ip(), identity, Arc::clone(&shared.identity_fields)),
+        desk: match &shared.gate {
+            Gate::Enroll(registrar, _) => {
+                Some(Desk::open(link.clone(), Arc::clone(registrar), shown))
+            }
+            Gate::Open | Gate::ClientCa => None,
+        },
+        link,
+        shared: Arc::clone(shared),
+    };
     let mut driver = pin!(driver);
     let mut draining = false;
     let closed = loop {
         tokio::select! {
             biased;
             closed = &mut driver => break closed,
-            Some(news) = incoming.next() => heed(news, &link, peer, shared),
+            Some(news) = incoming.next() => client.heed(news),
             // An error means that the gateway itself is gone.
             _ = stop.wait_for(|stop| *stop), if !draining => {
                 draining = true;
-                link.drain();
+                client.link.drain();
             }
         }
     };
@@ -87,33 +112,116 @@ async fn established(
     }
 }
 
-fn heed(news: News, link: &Link, peer: SocketAddr, shared: &Arc<Shared>) {
-    match news {
-        News::Request(request) => {
-            shared.stats.streams.add();
-            let host = shared.host(request.head.host());
-            let id = request.reply.id();
-            let method = request.head.method().escape_ascii();
-            debug!(%id, host = %request.head.host().escape_ascii(), %method, "request");
-            tokio::spawn(exchange::serve(request, host, peer.ip()).in_current_span());
+/// The certificate that the handshake has proved the key of, if its key makes a client id.
+fn shown(chain: &[CertificateDer<'_>]) -> Option<Shown> {
+    let der = chain.first()?;
+    Some(Shown { id: ClientId::of_certificate(der)?, der: der.to_vec() })
+}
+
+/// Who has connected. A certificate that is not on the list, or not any more, is no reason to
+/// refuse the connection: an anonymous client may go on, reach the hosts that are open to it, and
+/// learn from CSR and CERT_QUERY what has become of it.
+async fn identify(
+    shared: &Shared,
+    chain: Option<&[CertificateDer<'_>]>,
+    shown: Option<&Shown>,
+) -> Result<Identity, Anonymous> {
+    if chain.is_none_or(<[_]>::is_empty) {
+        return Err(Anonymous::NoCertificate);
+    }
+    let shown = shown.ok_or(Anonymous::NoClientId)?;
+    let until = match &shared.gate {
+        Gate::Open => return Err(Anonymous::NoCertificate),
+        Gate::ClientCa => shown.until(),
+        Gate::Enroll(registrar, _) => listed(registrar, shown).await?,
+    };
+    Ok(Identity { id: shown.id, until })
+}
+
+/// Looks a certificate up on the allow-list.
+async fn listed(registrar: &Arc<Registrar>, shown: &Shown) -> Result<SystemTime, Anonymous> {
+    let asked = shown.clone();
+    let looked_up = registrar.beside(move |it| it.identify(&asked, SystemTime::now())).await;
+    match looked_up {
+        Ok(Ok(until)) => Ok(until),
+        Ok(Err(not_listed)) => {
+            info!(client = %shown.id.tag(), %not_listed, "a certificate without an identity");
+            Err(not_listed.into())
         }
-        News::Control(control) => heed_control(&control, link),
-        News::Pong { rtt } => debug!(?rtt, "pong"),
+        Err(error) => {
+            error!(%error, "a client could not be looked up");
+            Err(Anonymous::NotNow)
+        }
     }
 }
 
-/// Frames that belong to no stream. CSR and CERT_QUERY, the enrolment, will be answered here;
-/// until then they are ignored like everything we do not know (wire specification, section 3.12).
-fn heed_control(control: &Control, link: &Link) {
-    match control {
-        Control::Characteristics(characteristics) => {
-            debug!(serial = characteristics.serial, "characteristics acknowledged");
-            let ack = CharacteristicsAck { serial: characteristics.serial };
-            if let Err(error) = link.control(&Control::CharacteristicsAck(ack)) {
-                debug!(%error, "the acknowledgement was not sent");
+/// Looks the client up again whenever a record has changed, and ends its connection when its
+/// certificate was taken back.
+async fn end_when_revoked(
+    link: Link,
+    registrar: Arc<Registrar>,
+    shown: Shown,
+    mut changes: watch::Receiver<()>,
+) {
+    while changes.changed().await.is_ok() {
+        match listed(&registrar, &shown).await {
+            // Over in time, as it was meant to be: requests are told so.
+            Ok(_) | Err(Anonymous::NotListed(NotListed::Expired)) => {}
+            // The disk has failed, which is not the client's fault.
+            Err(Anonymous::NotNow) => {}
+            Err(_) => {
+                info!(client = %shown.id.tag(), "its certificate was taken back: connection ended");
+                link.close();
+                return;
             }
         }
-        other => debug!(frame = ?std::mem::discriminant(other), "control frame ignored"),
+    }
+}
+
+/// One connected client.
+struct Client {
+    link: Link,
+    caller: Caller,
+    /// Where it enrols, if it can.
+    desk: Option<Desk>,
+    shared: Arc<Shared>,
+}
+
+impl Client {
+    fn heed(&mut self, news: News) {
+        match news {
+            News::Request(request) => {
+                self.shared.stats.streams.add();
+                let host = self.shared.host(request.head.host());
+                let id = request.reply.id();
+                let method = request.head.method().escape_ascii();
+                debug!(%id, host = %request.head.host().escape_ascii(), %method, "request");
+                let caller = self.caller.clone();
+                tokio::spawn(exchange::serve(request, host, caller).in_current_span());
+            }
+            News::Control(control) => self.heed_control(control),
+            News::Pong { rtt } => debug!(?rtt, "pong"),
+        }
+    }
+
+    /// Frames that belong to no stream. What we do not know is ignored (wire specification,
+    /// section 3.12).
+    fn heed_control(&mut self, control: Control) {
+        let enrolment = matches!(
+            control,
+            Control::Csr(_) | Control::CertQuery(_) | Control::Characteristics(_)
+        );
+        match (&mut self.desk, &control) {
+            (Some(desk), _) if enrolment => desk.take(control),
+            // Nobody keeps them here, and a client need not tell us again.
+            (None, Control::Characteristics(facts)) => {
+                let ack = CharacteristicsAck { serial: facts.serial };
+                if let Err(error) = self.link.control(&Control::CharacteristicsAck(ack)) {
+                    debug!(%error, "the acknowledgement was not sent");
+                }
+            }
+            _ => debug!(frame = ?std::mem::discriminant(&control), "control frame ignored"),
+        }
     }
 }
 

@@ -7,12 +7,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::builtin::Builtin;
-use crate::config::{Backend, Config, Host, Limits};
+use crate::config::{Backend, Config, Enroll, Host, Identities, Limits, StateAt};
+use crate::enroll::{ClientCa, Mode, Policy, Store};
+use crate::identity::IdentityFields;
 use crate::pki::{Pki, PkiError};
 use crate::server::{Gateway, Stats, Stopped};
 
-/// A running gateway with the hosts `hello`, `echo` and `download`, on a free loopback port and
-/// with a CA that exists in memory alone. Dropped, it drains in the background.
+/// A running gateway with the hosts `hello`, `echo` and `download`, on a free loopback port, with
+/// CAs that exist in memory alone. Whoever asks is enrolled. Dropped, it drains in the background.
 pub struct Demo {
     /// Where it listens.
     pub addr: SocketAddr,
@@ -20,6 +22,8 @@ pub struct Demo {
     pub ca_pem: String,
     /// Its counters.
     pub stats: Arc<Stats>,
+    /// The clients that have enrolled.
+    pub clients: Arc<Store>,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Stopped>,
 }
@@ -30,8 +34,8 @@ pub enum DemoError {
     /// No certificate.
     #[error(transparent)]
     Pki(#[from] PkiError),
-    /// No free port.
-    #[error("no loopback port: {0}")]
+    /// No free port, or no place for the clients.
+    #[error("the gateway cannot start: {0}")]
     Bind(#[from] std::io::Error),
 }
 
@@ -56,22 +60,44 @@ impl Demo {
         hosts: impl IntoIterator<Item = (String, Host)>,
         limits: Limits,
     ) -> Result<Self, DemoError> {
+        let policy = Policy { mode: Mode::Automatic, ..Policy::default() };
+        Self::start_enrolling(hosts, limits, policy, StateAt::Memory)
+    }
+
+    /// Starts it with other rules of enrolment, too. In a folder, clients stay enrolled when it
+    /// is started again.
+    ///
+    /// # Errors
+    /// As [`Demo::start`].
+    pub fn start_enrolling(
+        hosts: impl IntoIterator<Item = (String, Host)>,
+        limits: Limits,
+        policy: Policy,
+        state: StateAt,
+    ) -> Result<Self, DemoError> {
         let pki = Pki::generate(&[])?;
         let config = Config {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             tls: pki.server_config()?,
+            identities: Identities::Enroll(Enroll {
+                policy,
+                state,
+                ca: Arc::new(ClientCa::generate()?),
+            }),
+            identity_fields: IdentityFields::default(),
             hosts: hosts.into_iter().collect(),
             limits,
             threads: 1,
         };
         let gateway = Gateway::bind(config)?;
         let (addr, stats) = (gateway.local_addr(), gateway.stats());
+        let clients = gateway.clients().expect("it was told to enrol");
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(gateway.run(async {
             // A dropped sender means the same.
             let _ = stopped.await;
         }));
-        Ok(Self { addr, ca_pem: pki.ca_pem, stats, stop, running })
+        Ok(Self { addr, ca_pem: pki.ca_pem, stats, clients, stop, running })
     }
 
     /// Stops it gracefully and waits for its end.

@@ -1,7 +1,8 @@
 //! One request on one stream: find the host, get the answer, stream it back.
 //!
 //! ```text
-//!   SYN_STREAM ─► host? ─► builtin ────────────────────────────────► SYN_REPLY, DATA, FIN
+//!   SYN_STREAM ─► host? ─► for the enrolled alone ─────────────────► SYN_REPLY 403
+//!                   │ ├──► builtin ────────────────────────────────► SYN_REPLY, DATA, FIN
 //!                   │ ├──► backend ─► answered ─► relay ───────────►      "
 //!                   │ │          ├──► too late ────────────────────► RST 71 or 72
 //!                   │ │          └──► refused, broken ─────────────► SYN_REPLY 502
@@ -12,8 +13,8 @@
 //! Each exchange is a task of its own and owns all it uses. When the client resets the stream,
 //! the task ends, and with it the back end's connection.
 
-use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -27,6 +28,7 @@ use tracing::debug;
 use crate::backend::{BackendError, Connection, Pool, RequestBody, Upload};
 use crate::config::{self, Backend, Upstream};
 use crate::head::{self, Follows};
+use crate::identity::Caller;
 use crate::text::Text;
 use crate::tunnel;
 
@@ -59,10 +61,10 @@ impl From<HeadTooLarge> for Failed {
 }
 
 /// Serves one request to its end. `host` is `None` when the gateway has none of that name.
-pub(crate) async fn serve(request: seacat_link::Request, host: Option<Arc<Host>>, client: IpAddr) {
+pub(crate) async fn serve(request: seacat_link::Request, host: Option<Arc<Host>>, caller: Caller) {
     let seacat_link::Request { head, end, mut reply, body } = request;
     let id = reply.id();
-    let exchange = Exchange { head: &head, end, client, reply: &mut reply };
+    let exchange = Exchange { head: &head, end, caller: &caller, reply: &mut reply };
     let result = match host {
         None => exchange.unknown_host(),
         Some(host) => exchange.run(&host, body).await,
@@ -81,19 +83,25 @@ pub(crate) async fn serve(request: seacat_link::Request, host: Option<Arc<Host>>
 struct Exchange<'a> {
     head: &'a RequestHead,
     end: bool,
-    client: IpAddr,
+    caller: &'a Caller,
     reply: &'a mut SendHalf,
 }
 
 impl Exchange<'_> {
     async fn run(mut self, host: &Host, mut body: RecvHalf) -> Result<(), Failed> {
+        if host.config.identity
+            && let Err(why) = self.caller.identity(SystemTime::now())
+        {
+            let text = format!("this host is for enrolled clients: {why}\n");
+            return self.text(StatusCode::FORBIDDEN, text);
+        }
         if self.head.method() == b"CONNECT" {
             return self.connect(host, body).await;
         }
         match &host.config.backend {
             Some(Backend::Http(upstream)) => self.http(host, upstream, body).await,
             Some(Backend::Builtin(builtin)) => {
-                builtin.answer(self.head, self.reply, &mut body).await
+                builtin.answer(self.head, self.caller, self.reply, &mut body).await
             }
             None => {
                 let text = Text::new(StatusCode::METHOD_NOT_ALLOWED, "this host is for CONNECT");
@@ -136,8 +144,8 @@ impl Exchange<'_> {
         upstream: &Upstream,
         mut body: RecvHalf,
     ) -> Result<(), Failed> {
-        let (head, client) = (self.head, self.client);
-        let converted = head::to_backend(head, self.end, upstream, client);
+        let (head, caller) = (self.head, self.caller);
+        let converted = head::to_backend(head, self.end, upstream, caller);
         let (mut request, mut follows) = match converted {
             Ok(converted) => converted,
             Err(bad) => return self.text(StatusCode::BAD_REQUEST, format!("{bad}\n")),
@@ -157,7 +165,7 @@ impl Exchange<'_> {
             Follows::Nothing => {
                 let request = request.map(|()| RequestBody::Empty);
                 let again = || {
-                    let (request, _) = head::to_backend(head, true, upstream, client).ok()?;
+                    let (request, _) = head::to_backend(head, true, upstream, caller).ok()?;
                     request.method().is_idempotent().then(|| request.map(|()| RequestBody::Empty))
                 };
                 let asking = ask(host, upstream, request, None, again);

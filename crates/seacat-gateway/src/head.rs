@@ -4,7 +4,7 @@
 //! the back end needs framing, and has fields that concern one connection alone (RFC 9110,
 //! section 7.6.1). Both are settled here and nowhere else.
 
-use std::net::IpAddr;
+use std::time::SystemTime;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
@@ -12,6 +12,7 @@ use http::{Method, Request, StatusCode, response};
 use seacat_proto::{HeadTooLarge, ReplyHead, RequestHead};
 
 use crate::config::Upstream;
+use crate::identity::Caller;
 
 /// What happens to a field that crosses the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,11 @@ fn rule(name: &HeaderName) -> Rule {
         | "http2-settings" => Rule::Hop,
         _ => Rule::Pass,
     }
+}
+
+/// Is a field of this name nobody's business but ours and the back end's?
+pub(crate) fn is_free(name: &HeaderName) -> bool {
+    rule(name) == Rule::Pass
 }
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -87,7 +93,7 @@ pub(crate) fn to_backend(
     head: &RequestHead,
     end: bool,
     upstream: &Upstream,
-    client: IpAddr,
+    caller: &Caller,
 ) -> Result<(Request<()>, Follows), BadRequest> {
     let method = Method::from_bytes(head.method()).map_err(|_| BadRequest::Method)?;
     let uri = target(head.path(), &method)?;
@@ -97,6 +103,9 @@ pub(crate) fn to_backend(
     let mut length = Length::Absent;
     let mut upgrade = false;
     for (name, value) in head.fields() {
+        if caller.fields.claims(name) {
+            continue; // who the client is, is ours to say
+        }
         let name = HeaderName::from_bytes(name).map_err(|_| BadRequest::Field)?;
         match rule(&name) {
             Rule::Pass => {}
@@ -128,10 +137,13 @@ pub(crate) fn to_backend(
         fields.insert(X_FORWARDED_HOST.clone(), host);
     }
     if upstream.x_forwarded_for
-        && let Ok(address) = HeaderValue::from_str(&client.to_canonical().to_string())
+        && let Ok(address) = HeaderValue::from_str(&caller.address.to_canonical().to_string())
     {
         // Set, not appended: what a client claims about its past is not ours to vouch for.
         fields.insert(X_FORWARDED_FOR.clone(), address);
+    }
+    for (name, value) in caller.told(SystemTime::now()) {
+        fields.insert(name.clone(), value);
     }
 
     let follows = match (end, length) {
@@ -269,7 +281,11 @@ fn push_titled(head: &mut ReplyHead, name: &str, value: &[u8]) -> Result<(), Hea
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::client_id::ClientId;
+    use crate::identity::{Anonymous, Identity};
 
     fn upstream() -> Upstream {
         Upstream::new("http://back.test:81").unwrap()
@@ -288,8 +304,18 @@ mod tests {
         end: bool,
         upstream: &Upstream,
     ) -> Result<(String, Follows), BadRequest> {
-        let client = "::ffff:192.0.2.9".parse().unwrap();
-        let (request, follows) = to_backend(head, end, upstream, client)?;
+        let address = "::ffff:192.0.2.9".parse().unwrap();
+        let caller = Caller::new(address, Err(Anonymous::NoCertificate), Arc::default());
+        convert_for(head, end, upstream, &caller)
+    }
+
+    fn convert_for(
+        head: &RequestHead,
+        end: bool,
+        upstream: &Upstream,
+        caller: &Caller,
+    ) -> Result<(String, Follows), BadRequest> {
+        let (request, follows) = to_backend(head, end, upstream, caller)?;
         let mut lines: Vec<String> = request
             .headers()
             .iter()
@@ -366,6 +392,8 @@ mod tests {
             ("Accept", "a"),
             ("accept", "b"),
             ("X-Forwarded-For", "203.0.113.1"),
+            ("X-SeaCat-Client-Id", "somebody else"),
+            ("x_seacat_client_tag", "[AAAAAAAAAAAAAAAA]"),
         ];
         let (text, follows) = convert(&head("GET", "", &fields), true, &upstream()).unwrap();
         assert_eq!(
@@ -378,6 +406,26 @@ mod tests {
         let (text, _) = convert(&head("GET", "/", &fields[12..]), true, &forwarding).unwrap();
         let forwarded = "x-forwarded-for: 192.0.2.9 | x-forwarded-host: erp";
         assert_eq!(text, format!("GET / host: back.test:81 | {forwarded}"));
+    }
+
+    #[test]
+    fn the_back_end_hears_who_the_client_is_from_us_alone() {
+        let id = ClientId::of_key(b"key");
+        let fields = [
+            ("Connection", "X-SeaCat-Client-Id"),
+            ("X-SeaCat-Client-Id", "somebody else"),
+            ("X_SEACAT_CLIENT_TAG", "[AAAAAAAAAAAAAAAA]"),
+        ];
+        let now = SystemTime::now();
+        let ours = format!(" | x-seacat-client-id: {id} | x-seacat-client-tag: {}", id.tag());
+        let minute = std::time::Duration::from_secs(60);
+        for (until, told) in [(now + minute, ours.as_str()), (now - minute, "")] {
+            let caller =
+                Caller::new([192, 0, 2, 9].into(), Ok(Identity { id, until }), Arc::default());
+            let (text, _) =
+                convert_for(&head("GET", "/", &fields), true, &upstream(), &caller).unwrap();
+            assert_eq!(text, format!("GET / host: back.test:81{told}"));
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@
 //! | `head` | the table of field rules, both ways |
 //! | `exchange` | how one request is answered, or not |
 //! | `backend` | connections to back ends, kept for the next request |
+//! | [`enroll`] | how clients get certificates, and who has one |
+//! | `identity` | who makes a request |
 //! | [`embedded`] | a gateway inside another program |
 //!
 //! There is no flow control on the wire. A reply is therefore read from its back end only while
@@ -23,16 +25,21 @@
 
 mod backend;
 pub mod builtin;
+mod client_id;
 pub mod config;
 mod connection;
 pub mod embedded;
+pub mod enroll;
 mod exchange;
 mod head;
+mod identity;
 pub mod pki;
 mod server;
 mod text;
 mod tunnel;
 
+pub use client_id::{ClientId, ClientName, NotAClient};
 pub use config::{Config, ConfigError};
 pub use embedded::Demo;
+pub use identity::IdentityFields;
 pub use server::{Counter, Gateway, Stats, Stopped};

@@ -1,5 +1,7 @@
 //! The `seacat-gateway` program.
 
+mod admin;
+
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -7,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use seacat_gateway::{Config, Gateway, pki};
+use seacat_gateway::{ClientName, Config, Gateway, pki};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -50,6 +52,36 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// List the clients that wait for your word.
+    Pending(Place),
+    /// List all clients.
+    Clients(Place),
+    /// Let a client have a certificate. It gets it when it next asks, some seconds from now.
+    Approve(One),
+    /// Say no to a client that waits.
+    Reject(One),
+    /// Take a client's certificates back and end its connections.
+    Revoke(One),
+    /// Forget a client, as if it had never been here.
+    Forget(One),
+}
+
+/// Which gateway. It may run meanwhile.
+#[derive(clap::Args)]
+struct Place {
+    /// The configuration file of the gateway.
+    #[arg(long, default_value = "gateway.toml")]
+    config: PathBuf,
+}
+
+/// Which client of which gateway.
+#[derive(clap::Args)]
+struct One {
+    /// The client's tag, with or without brackets, or its id.
+    #[arg(value_name = "TAG|ID")]
+    client: ClientName,
+    #[command(flatten)]
+    place: Place,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +90,12 @@ fn main() -> ExitCode {
         Command::Init { dir, names } => init(&dir, &names),
         Command::Check { config } => check(&config),
         Command::Run { config, listen } => run(&config, listen),
+        Command::Pending(place) => admin::pending(&place.config),
+        Command::Clients(place) => admin::clients(&place.config),
+        Command::Approve(one) => admin::approve(&one.place.config, &one.client),
+        Command::Reject(one) => admin::reject(&one.place.config, &one.client),
+        Command::Revoke(one) => admin::revoke(&one.place.config, &one.client),
+        Command::Forget(one) => admin::forget(&one.place.config, &one.client),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,6 +113,11 @@ fn init(dir: &Path, names: &[String]) -> Outcome {
     let config = pki::init(dir, names)?;
     let ca = dir.join("ca.pem");
     writeln!(io::stdout(), "give clients this CA: {}", ca.display())?;
+    writeln!(
+        io::stdout(),
+        "keep its key in a safe: {} (the gateway runs without it)",
+        dir.join("ca.key").display()
+    )?;
     writeln!(
         io::stdout(),
         "start the gateway:    seacat-gateway run --config {}",

@@ -55,6 +55,9 @@ pub enum PkiError {
     /// A file that should hold a private key holds none.
     #[error("there is no private key in this file: it should have a PEM block \"PRIVATE KEY\"")]
     NoKey,
+    /// A CA's key is another one's.
+    #[error("this is not the key of the CA's certificate")]
+    CaKey,
     /// The certificates are not usable together.
     #[error("{0}")]
     Tls(#[from] rustls::Error),
@@ -65,6 +68,8 @@ pub enum PkiError {
 
 /// A CA and a server certificate, both new.
 pub struct Pki {
+    /// The gateway's first name.
+    name: String,
     /// The CA's certificate, PEM. Clients need this and nothing else.
     pub ca_pem: String,
     ca_key: KeyPair,
@@ -97,14 +102,14 @@ impl Pki {
 
         let server_key = KeyPair::generate()?;
         let mut server = CertificateParams::new(all)?;
-        server.distinguished_name.push(DnType::CommonName, name);
+        server.distinguished_name.push(DnType::CommonName, name.clone());
         server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         server.use_authority_key_identifier_extension = true;
         (server.not_before, server.not_after) = (from, to);
         let server = server.signed_by(&server_key, &Issuer::from_params(&ca, &ca_key))?;
 
-        Ok(Self { ca_pem, ca_key, server, server_key })
+        Ok(Self { name, ca_pem, ca_key, server, server_key })
     }
 
     /// The TLS settings of a gateway with this certificate.
@@ -117,19 +122,36 @@ impl Pki {
     }
 }
 
-/// Makes a directory that `seacat-gateway run` can start from: a CA, a server certificate, their
-/// keys (readable by the owner alone) and a configuration with a demo host.
+/// Makes a CA for client certificates. Nothing but certificates of clients can come of it.
+pub(crate) fn client_ca(name: &str) -> Result<(Certificate, KeyPair), PkiError> {
+    let now = SystemTime::now();
+    let key = KeyPair::generate()?;
+    let mut ca = CertificateParams::default();
+    ca.distinguished_name.push(DnType::CommonName, format!("SeaCat Client CA ({name})"));
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    ca.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    (ca.not_before, ca.not_after) = ((now - CLOCK_SKEW).into(), (now + LIFETIME).into());
+    Ok((ca.self_signed(&key)?, key))
+}
+
+/// Makes a directory that `seacat-gateway run` can start from: a CA and a server certificate, a
+/// second CA for clients, their keys (readable by the owner alone) and a configuration with a
+/// demo host.
 ///
 /// # Errors
 /// When a file is already there or cannot be written, or a name cannot stand in a certificate.
 pub fn init(dir: &Path, names: &[String]) -> Result<PathBuf, PkiError> {
     let pki = Pki::generate(names)?;
+    let (client_ca, client_ca_key) = client_ca(&pki.name)?;
     let config = dir.join("gateway.toml");
     let files = [
         (dir.join("ca.pem"), pki.ca_pem.clone(), PUBLIC),
         (dir.join("ca.key"), pki.ca_key.serialize_pem(), SECRET),
         (dir.join("server.pem"), pki.server.pem(), PUBLIC),
         (dir.join("server.key"), pki.server_key.serialize_pem(), SECRET),
+        (dir.join("client-ca.pem"), client_ca.pem(), PUBLIC),
+        (dir.join("client-ca.key"), client_ca_key.serialize_pem(), SECRET),
         (config.clone(), include_str!("gateway.toml").to_owned(), PUBLIC),
     ];
     if let Some((path, ..)) = files.iter().find(|(path, ..)| path.exists()) {
@@ -265,7 +287,8 @@ impl ClientCertVerifier for AnyClient {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Backend, Config, Host, Limits, Upstream};
+    use crate::config::{Backend, Config, Host, Identities, Limits, Upstream};
+    use crate::enroll::Policy;
     use rustls::client::WebPkiServerVerifier;
     use rustls::client::danger::ServerCertVerifier;
     use rustls::pki_types::ServerName;
@@ -328,14 +351,22 @@ mod tests {
         init(&made, &[]).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&made), 0o700);
-        for key in ["ca.key", "server.key"] {
+        for key in ["ca.key", "server.key", "client-ca.key"] {
             assert_eq!(mode(&made.join(key)), 0o600, "{key}");
         }
     }
 
     #[test]
     fn nothing_is_overwritten() {
-        for name in ["ca.pem", "ca.key", "server.pem", "server.key", "gateway.toml"] {
+        for name in [
+            "ca.pem",
+            "ca.key",
+            "server.pem",
+            "server.key",
+            "client-ca.pem",
+            "client-ca.key",
+            "gateway.toml",
+        ] {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join(name), "precious").unwrap();
             let error = init(dir.path(), &[]).unwrap_err();
@@ -366,6 +397,10 @@ mod tests {
         let full = Config::load(&path).unwrap();
         assert_eq!(full.limits, Limits::default());
         assert_eq!(full.threads, config.threads);
+        assert_eq!(full.identity_fields, config.identity_fields);
+        let Identities::Enroll(enroll) = &full.identities else { panic!("{:?}", full.identities) };
+        assert_eq!(enroll.policy, Policy::default());
+        assert!(full.hosts["erp"].identity);
         let erp = &full.hosts["erp"];
         assert_eq!(erp.connect_timeout, Host::CONNECT_TIMEOUT);
         let Some(Backend::Http(upstream)) = &erp.backend else { panic!("{erp:?}") };

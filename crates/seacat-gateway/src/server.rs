@@ -17,9 +17,11 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use crate::backend::Pool;
-use crate::config::{Config, Limits};
+use crate::config::{Config, Identities, Limits, StateAt};
 use crate::connection;
+use crate::enroll::{Registrar, Store};
 use crate::exchange::Host;
+use crate::identity::IdentityFields;
 
 /// Clients that may wait to be accepted: a fleet that comes back after an outage.
 const BACKLOG: i32 = 1024;
@@ -36,7 +38,19 @@ pub(crate) struct Shared {
     pub(crate) tls: Arc<rustls::ServerConfig>,
     pub(crate) limits: Limits,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) gate: Gate,
+    pub(crate) identity_fields: Arc<IdentityFields>,
     hosts: HashMap<Vec<u8>, Arc<Host>>,
+}
+
+/// How a certificate becomes an identity.
+pub(crate) enum Gate {
+    /// It does not.
+    Open,
+    /// The handshake has checked it.
+    ClientCa,
+    /// It must be on the list.
+    Enroll(Arc<Registrar>, watch::Sender<()>),
 }
 
 /// What has happened since the start.
@@ -87,10 +101,25 @@ impl Gateway {
         let host = |(name, config): (String, _)| {
             (name.into_bytes(), Arc::new(Host { config, pool: Arc::new(Pool::default()) }))
         };
+        let gate = match config.identities {
+            Identities::None => Gate::Open,
+            Identities::ClientCa => Gate::ClientCa,
+            Identities::Enroll(enroll) => {
+                let store = match &enroll.state {
+                    StateAt::Folder(folder) => Store::open(folder).map_err(io::Error::other)?,
+                    StateAt::Memory => Store::in_memory(),
+                };
+                let registrar = Registrar::new(store.into(), enroll.policy, enroll.ca)
+                    .map_err(io::Error::other)?;
+                Gate::Enroll(Arc::new(registrar), watch::Sender::new(()))
+            }
+        };
         let shared = Shared {
             tls: config.tls,
             limits: config.limits,
             stats: Arc::default(),
+            gate,
+            identity_fields: Arc::new(config.identity_fields),
             hosts: config.hosts.into_iter().map(host).collect(),
         };
         Ok(Self { listener, local_addr, shared: Arc::new(shared) })
@@ -99,6 +128,14 @@ impl Gateway {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// The clients on record, if this gateway enrols.
+    pub fn clients(&self) -> Option<Arc<Store>> {
+        match &self.shared.gate {
+            Gate::Enroll(registrar, _) => Some(Arc::clone(registrar.store())),
+            Gate::Open | Gate::ClientCa => None,
+        }
     }
 
     /// The counters, to be read at any time.
@@ -113,6 +150,8 @@ impl Gateway {
         let mut shutdown = pin!(shutdown);
         let mut clients = JoinSet::new();
         let (stop, stopping) = watch::channel(false);
+        let mut watching = JoinSet::new(); // ends with us
+        watching.spawn(tell_changes(Arc::clone(&shared)));
         loop {
             tokio::select! {
                 biased;
@@ -141,9 +180,46 @@ impl Gateway {
 }
 
 impl Shared {
+    /// Tells when a client's record may have changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        match &self.gate {
+            Gate::Enroll(_, changes) => changes.subscribe(),
+            Gate::Open | Gate::ClientCa => watch::channel(()).1,
+        }
+    }
+
     /// The host of this name, in any case. Names as configured are found without a copy.
     pub(crate) fn host(&self, name: &[u8]) -> Option<Arc<Host>> {
         self.hosts.get(name).or_else(|| self.hosts.get(&name.to_ascii_lowercase())).cloned()
+    }
+}
+
+/// Looks whether an administrator has changed something and tells the connections, who then look
+/// their client up again. A look is one question to the file system; once a second is soon
+/// enough for a revocation and costs nothing.
+async fn tell_changes(shared: Arc<Shared>) {
+    const LOOK: Duration = Duration::from_secs(1);
+    /// A file system's clock may stand still for this long, and two changes look like one.
+    const COARSE: Duration = Duration::from_secs(3);
+    let Gate::Enroll(registrar, changes) = &shared.gate else {
+        return;
+    };
+    let mut last = None;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let look = registrar.beside(|it| Ok(it.store().changed()?)).await;
+        let changed = match look {
+            Ok(changed) => changed,
+            Err(error) => {
+                warn!(%error, "revocations go unnoticed");
+                continue;
+            }
+        };
+        let fresh = changed.elapsed().is_ok_and(|age| age < COARSE);
+        if fresh || last != Some(changed) {
+            last = Some(changed);
+            changes.send_replace(());
+        }
     }
 }
 

@@ -71,6 +71,20 @@ pub(super) enum Action {
     Connect,
     /// Disconnect from the gateway, and stay so
     Disconnect,
+    /// Ask the gateway for a certificate, or again after a rejection
+    Enroll {
+        /// The name in the certificate, instead of the configured one
+        #[arg(long, value_name = "NAME")]
+        cn: Option<String>,
+        /// Until the certificate is there, or the request is rejected
+        #[arg(long)]
+        wait: bool,
+    },
+    /// About key and certificate
+    Identity {
+        #[command(subcommand)]
+        action: IdentityAction,
+    },
     /// End the running proxy once its requests have finished
     Stop,
     /// Print the settings that make other programs use the proxy
@@ -94,6 +108,36 @@ pub(super) enum Action {
         /// For which shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum IdentityAction {
+    /// Where it stands, the Client Tag, the certificate, and what the gateway is told
+    Show {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Renew the certificate now
+    Renew,
+    /// Delete key, request and certificate
+    Reset {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take over a key and its certificate: PKCS#12 (.p12, .pfx) or PEM
+    Import {
+        /// Which file
+        file: PathBuf,
+        /// The file whose first line is the password, - for standard input
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Print the request as PEM
+    ExportCsr,
+    /// Print the certificate as PEM
+    ExportCert,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod env;
 mod gateway;
+mod identity;
 mod run;
 
 use std::ffi::OsString;
@@ -122,6 +123,8 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<Exit, CliError> {
         Action::Requests { json } => control::requests(&here, json, out),
         Action::Connect => control::connect(&here, out),
         Action::Disconnect => control::disconnect(&here, out),
+        Action::Enroll { cn, wait } => identity::enroll(&here, cn, wait, out),
+        Action::Identity { action } => identity::identity(&here, action, out),
         Action::Stop => control::stop(&here, out),
         Action::Env { shell } => env::env(&here, shell, out),
         Action::Gateway { action: args::GatewayAction::Test { wanted } } => {

@@ -21,7 +21,13 @@ pub(super) fn run(here: &Here, demo: bool, out: &mut dyn Write) -> Result<Exit, 
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let setup = Setup { loaded, sources: here.sources.clone(), demo, log: Some(log) };
+    let setup = Setup {
+        loaded,
+        sources: here.sources.clone(),
+        state_dir: here.places.state_dir.clone(),
+        demo,
+        log: Some(log),
+    };
     let end = runtime()?.block_on(async {
         let signals = Signals::listen()
             .map_err(|source| CliError::System { doing: "take signals", source })?;

@@ -5,11 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use seacat_channel::identity::{IdentityConfig, gather_facts};
 use seacat_channel::{ChannelConfig, GatewayConfig, Roots, Trust};
 use seacat_proxy::{Credentials, Limits, MappedPort, ProxyConfig};
 use thiserror::Error;
 
-use super::schema::{Config, Gateway};
+use super::schema::{Config, Enroll, Gateway, KeyStore};
 
 /// Why the file with the proxy credentials cannot be used. Its content is never repeated.
 #[derive(Debug, Error)]
@@ -61,6 +62,24 @@ pub fn channel(config: &Config, gateways: Vec<GatewayConfig>) -> ChannelConfig {
     channel.wait = config.channel.wait;
     channel.proto.keepalive.get_or_insert_default().interval = config.channel.keepalive;
     channel
+}
+
+/// Who the channel is towards its gateways; the files go to `state_dir`.
+#[must_use]
+pub fn identity(config: &Config, state_dir: &Path) -> Option<IdentityConfig> {
+    let settings = &config.identity;
+    (settings.enroll != Enroll::Off).then(|| IdentityConfig {
+        folder: state_dir.join("identity"),
+        keyring: settings.key_store == KeyStore::System,
+        size: settings.key_bits,
+        automatic: settings.enroll == Enroll::Auto,
+        subject: settings.subject.clone(),
+        facts: gather_facts(
+            &settings.characteristics,
+            settings.subject.application.as_deref(),
+            env!("CARGO_PKG_VERSION"),
+        ),
+    })
 }
 
 /// What the proxy is told. Reads the credentials file, if there is one.

@@ -275,7 +275,7 @@ impl Layers {
 
     /// Rules between settings.
     fn check_combinations(&mut self) {
-        let Config { proxy, gateways, log, .. } = &self.config;
+        let Config { proxy, gateways, identity, log, .. } = &self.config;
         let mut wrong = Vec::new();
         for map in proxy.map.iter().filter(|map| !map.listen.ip().is_loopback()) {
             wrong.push(format!(
@@ -306,6 +306,9 @@ impl Layers {
             if let Err(error) = gateway.validate() {
                 wrong.push(format!("gateway {}: {error}", gateway.name));
             }
+        }
+        if let Err(error) = identity.subject.validate() {
+            wrong.push(format!("identity: {error}"));
         }
         if log.max_file > log.max_total {
             wrong.push("log.max_file is greater than log.max_total".to_owned());

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use seacat_channel::DEFAULT_PORT;
+use seacat_channel::identity::{FACTS, KeySize, Subject};
 use seacat_proxy::{Action, Pattern};
 
 use super::settings::{LEVELS, word_of};
@@ -21,6 +22,8 @@ pub struct Config {
     pub gateways: Vec<Gateway>,
     /// How the channel behaves.
     pub channel: Channel,
+    /// Who this computer is towards the gateway.
+    pub identity: Identity,
     /// The log file.
     pub log: Log,
 }
@@ -144,6 +147,53 @@ impl Default for Channel {
             drain: Duration::from_secs(10),
         }
     }
+}
+
+/// `[identity]`: who this computer is towards the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// When a certificate is asked for.
+    pub enroll: Enroll,
+    /// Where the private key goes.
+    pub key_store: KeyStore,
+    /// The bits of a new key.
+    pub key_bits: KeySize,
+    /// Whom the certificate shall be for.
+    pub subject: Subject,
+    /// The keys of what the gateway is told about this computer.
+    pub characteristics: Vec<String>,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            enroll: Enroll::Auto,
+            key_store: KeyStore::System,
+            key_bits: KeySize::default(),
+            subject: Subject::default(),
+            characteristics: FACTS.iter().map(|(key, _)| (*key).to_owned()).collect(),
+        }
+    }
+}
+
+/// When a certificate is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enroll {
+    /// By itself.
+    Auto,
+    /// When somebody says `enroll`; what was enrolled once is renewed by itself.
+    Manual,
+    /// Never: every connection is anonymous.
+    Off,
+}
+
+/// Where the private key goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStore {
+    /// The operating system's key store, or a private file where none answers.
+    System,
+    /// A private file.
+    File,
 }
 
 /// `[log]`: the log file; the terminal follows the same level.

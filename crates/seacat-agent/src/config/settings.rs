@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use seacat_channel::identity::{FACTS, KeySize};
 use toml_edit::Value;
 
 use super::elements::{
     GATEWAY_SETTINGS, MAP_SETTINGS, ROUTE_SETTINGS, parse_gateway, parse_map, parse_route,
 };
-use super::schema::{Config, Level};
+use super::schema::{Config, Enroll, KeyStore, Level};
 use super::value::{self, Read, put};
 
 /// One setting of a `T`: of the whole [`Config`], or of one element of a list.
@@ -136,6 +137,86 @@ pub static SETTINGS: &[Setting<Config>] = &[
         get: |c| Some(value::show_duration(c.channel.drain).into()),
     },
     Setting {
+        key: "identity.enroll",
+        takes: "auto, manual or off",
+        doc: "Ask the gateway for a certificate by itself, when told to, or never.",
+        required: false,
+        set: |c, v| put(&mut c.identity.enroll, value::word(v, &ENROLL)),
+        get: |c| Some(word_of(&ENROLL, &c.identity.enroll).into()),
+    },
+    Setting {
+        key: "identity.key_store",
+        takes: "system or file",
+        doc: "Keep the private key in the system's key store, or in a file readable by you alone.",
+        required: false,
+        set: |c, v| put(&mut c.identity.key_store, value::word(v, &KEY_STORES)),
+        get: |c| Some(word_of(&KEY_STORES, &c.identity.key_store).into()),
+    },
+    Setting {
+        key: "identity.key_bits",
+        takes: "2048, 3072 or 4096",
+        doc: "The length of a new RSA key.",
+        required: false,
+        set: |c, v| put(&mut c.identity.key_bits, key_bits(v)),
+        get: |c| Some((c.identity.key_bits.bits() as i64).into()),
+    },
+    Setting {
+        key: "identity.common_name",
+        takes: "a name",
+        doc: "CN of the certificate that is asked for.",
+        required: false,
+        set: |c, v| put(&mut c.identity.subject.common_name, name(v)),
+        get: |c| c.identity.subject.common_name.clone().map(Into::into),
+    },
+    Setting {
+        key: "identity.organization",
+        takes: "a name",
+        doc: "O of the certificate that is asked for.",
+        required: false,
+        set: |c, v| put(&mut c.identity.subject.organization, name(v)),
+        get: |c| c.identity.subject.organization.clone().map(Into::into),
+    },
+    Setting {
+        key: "identity.unit",
+        takes: "a name",
+        doc: "OU of the certificate that is asked for.",
+        required: false,
+        set: |c, v| put(&mut c.identity.subject.unit, name(v)),
+        get: |c| c.identity.subject.unit.clone().map(Into::into),
+    },
+    Setting {
+        key: "identity.country",
+        takes: "two letters",
+        doc: "C of the certificate that is asked for.",
+        required: false,
+        set: |c, v| put(&mut c.identity.subject.country, name(v)),
+        get: |c| c.identity.subject.country.clone().map(Into::into),
+    },
+    Setting {
+        key: "identity.email",
+        takes: "an e-mail address",
+        doc: "E-mail address in the certificate that is asked for.",
+        required: false,
+        set: |c, v| put(&mut c.identity.subject.email, name(v)),
+        get: |c| c.identity.subject.email.clone().map(Into::into),
+    },
+    Setting {
+        key: "identity.application",
+        takes: "a label",
+        doc: "The application's label, for gateways that tell applications apart.",
+        required: false,
+        set: |c, v| put(&mut c.identity.subject.application, name(v)),
+        get: |c| c.identity.subject.application.clone().map(Into::into),
+    },
+    Setting {
+        key: "identity.characteristics",
+        takes: "keys among apI, ccV, osh, osm, osr and oss",
+        doc: "What the gateway is told about this computer: label, version, name, processor, system.",
+        required: false,
+        set: |c, v| put(&mut c.identity.characteristics, characteristics(v)),
+        get: |c| Some(c.identity.characteristics.iter().map(String::as_str).collect()),
+    },
+    Setting {
         key: "log.level",
         takes: "error, warn, info, debug or trace",
         doc: "How much is logged. URLs appear at debug and below, never above.",
@@ -168,6 +249,44 @@ pub static SETTINGS: &[Setting<Config>] = &[
         get: |c| Some(value::show_size(c.log.max_total).into()),
     },
 ];
+
+/// The words for [`Enroll`].
+pub(crate) const ENROLL: [(&str, Enroll); 3] =
+    [("auto", Enroll::Auto), ("manual", Enroll::Manual), ("off", Enroll::Off)];
+
+/// The words for [`KeyStore`].
+pub(crate) const KEY_STORES: [(&str, KeyStore); 2] =
+    [("system", KeyStore::System), ("file", KeyStore::File)];
+
+fn name(value: &Value) -> Read<Option<String>> {
+    value::text(value, "a name").map(Some)
+}
+
+fn key_bits(value: &Value) -> Read<KeySize> {
+    let sizes = [KeySize::Rsa2048, KeySize::Rsa3072, KeySize::Rsa4096];
+    let wanted = value.as_integer();
+    match sizes.into_iter().find(|size| wanted == Some(size.bits() as i64)) {
+        Some(size) => Ok(size),
+        None => value::refuse(value, "must be 2048, 3072 or 4096"),
+    }
+}
+
+/// A list of known keys, or one text with commas between them.
+fn characteristics(value: &Value) -> Read<Vec<String>> {
+    let keys: Option<Vec<String>> = match (value.as_array(), value.as_str()) {
+        (Some(list), _) => list.iter().map(|it| it.as_str().map(str::to_owned)).collect(),
+        (None, Some(text)) => {
+            let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
+            Some(keys.map(str::to_owned).collect())
+        }
+        (None, None) => None,
+    };
+    let known = |key: &String| FACTS.iter().any(|(known, _)| known == key);
+    match keys {
+        Some(keys) if keys.iter().all(known) => Ok(keys),
+        _ => value::refuse(value, "must be a list of apI, ccV, osh, osm, osr and oss"),
+    }
+}
 
 /// The words for [`Level`].
 pub(crate) const LEVELS: [(&str, Level); 5] = [

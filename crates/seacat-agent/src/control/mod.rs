@@ -18,6 +18,7 @@
 //! socket and says so, and commands that need one fail with a clear message.
 
 mod client;
+mod identity;
 mod line;
 mod server;
 #[cfg(unix)]
@@ -39,7 +40,7 @@ pub use socket::{BindError, Listener};
 pub const VERSION: u32 = 1;
 
 /// What can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Request {
     /// The status now.
@@ -56,6 +57,37 @@ pub enum Request {
     Reload,
     /// Finish what runs and end the program.
     Stop,
+    /// Ask the gateway for a certificate.
+    Enroll {
+        /// The name in it, instead of the configured one.
+        common_name: Option<String>,
+    },
+    /// Renew the certificate now.
+    Renew,
+    /// Delete key, request and certificate.
+    ResetIdentity,
+    /// Take over a key and its certificate.
+    ImportIdentity {
+        /// The file, PKCS#12 or PEM, in base64.
+        file: Secret,
+        /// Its password.
+        password: Option<Secret>,
+    },
+    /// The request, as PEM.
+    ExportRequest,
+    /// The certificate, as PEM.
+    ExportCertificate,
+}
+
+/// Something that is said on the socket and nowhere else.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 /// What is answered.
@@ -79,6 +111,11 @@ pub enum Answer {
     },
     /// To wishes.
     Done,
+    /// To [`Request::ExportRequest`] and [`Request::ExportCertificate`].
+    Pem {
+        /// The whole text.
+        text: String,
+    },
     /// To [`Request::Reload`].
     Reloaded {
         /// Settings that changed and need a restart to take effect.

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seacat_channel::identity::Identity;
 use seacat_proxy::{AccessLine, AccessLog};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::{Answer, Listener, Request, line};
+use super::{Answer, Listener, Request, identity, line};
 use crate::controller::Command;
 use crate::status::StatusView;
 
@@ -21,7 +22,7 @@ const MAX_CLIENTS: usize = 32;
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the server needs of the running proxy.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Desk {
     /// Wishes go in here.
     pub commands: mpsc::Sender<Command>,
@@ -29,6 +30,8 @@ pub struct Desk {
     pub status: watch::Receiver<Arc<StatusView>>,
     /// The latest requests and those to come.
     pub access: AccessLog,
+    /// Who the channel is, unless it is anonymous.
+    pub identity: Option<Identity>,
 }
 
 /// Serves clients until it is dropped.
@@ -78,7 +81,10 @@ pub(super) async fn converse(
             Request::Watch => return watch(&mut stream, desk.status).await,
             Request::Access => return access(&mut stream, &desk.access).await,
             request => {
-                let reply = desk.ask(request).await;
+                let reply = match identity::answer(desk.identity.as_ref(), &request).await {
+                    Some(reply) => reply,
+                    None => desk.ask(request).await,
+                };
                 answer(&mut stream, &reply).await?;
             }
         }

@@ -32,7 +32,7 @@ fn office() -> Office {
             let _ = reply.send(Answer::Done);
         }
     });
-    let desk = Desk { commands, status: watching, access: access_log() };
+    let desk = Desk { identity: None, commands, status: watching, access: access_log() };
     Office { desk, status, wishes }
 }
 
@@ -124,7 +124,7 @@ async fn wishes_reach_the_controller_and_answers_come_back() {
     tokio::spawn(serve(Listener::bind(&path).unwrap(), office.desk));
     let mut client = Client::connect(&path).await.unwrap();
     for request in [Request::Connect, Request::Disconnect, Request::Stop] {
-        assert_eq!(client.ask(request).await.unwrap(), Answer::Done);
+        assert_eq!(client.ask(request.clone()).await.unwrap(), Answer::Done);
         assert_eq!(office.wishes.recv().await, Some(request));
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use seacat_gateway::Demo;
 use seacat_gateway::builtin::Builtin;
 use seacat_gateway::config::{Host, Limits};
+use seacat_gateway::{Config, Demo, Gateway, pki};
 use seacat_link::{Closed, News, StreamError};
 use seacat_proto::frame::{Characteristics, CharacteristicsAck, Kind};
 use seacat_proto::{Control, Reason};
@@ -120,7 +120,7 @@ fn one_connection_too_many_is_closed() {
 }
 
 #[test]
-fn control_frames_are_heeded_or_ignored() {
+fn control_frames_that_nobody_knows_are_ignored() {
     story(async {
         let demo = Demo::start().unwrap();
         let mut client = Client::connect(&demo).await;
@@ -130,12 +130,29 @@ fn control_frames_are_heeded_or_ignored() {
             body: seacat_proto::Bytes::from_static(b"log"),
         };
         client.link.control(&unknown).unwrap();
+        client.link.ping();
+        assert!(matches!(client.incoming.next().await, Some(News::Pong { .. })));
+    });
+}
+
+#[test]
+fn characteristics_are_acknowledged_by_a_gateway_that_keeps_none() {
+    story(async {
+        let dir = tempfile::tempdir().unwrap();
+        let path = pki::init(dir.path(), &[]).unwrap();
+        let mut config = Config::load(&path).unwrap();
+        config.listen = "127.0.0.1:0".parse().unwrap();
+        let gateway = Gateway::bind(config).unwrap();
+        let addr = gateway.local_addr();
+        assert!(gateway.clients().is_none());
+        let _running = tokio::spawn(gateway.run(std::future::pending()));
+        let ca_pem = std::fs::read_to_string(dir.path().join("ca.pem")).unwrap();
+        let (tcp, session) = handshake(addr, anonymous(&ca_pem)).await.unwrap();
+        let mut client = Client::over(tcp, session);
         let facts = Characteristics::new(42, &[("osv", "1")]).unwrap();
         client.link.control(&Control::Characteristics(facts)).unwrap();
         let Some(News::Control(answer)) = client.incoming.next().await else { panic!() };
         assert_eq!(answer, Control::CharacteristicsAck(CharacteristicsAck { serial: 42 }));
-        client.link.ping();
-        assert!(matches!(client.incoming.next().await, Some(News::Pong { .. })));
     });
 }
 

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use seacat_gateway::Demo;
 use seacat_gateway::config::{Backend, Host, Limits, Upstream};
 use seacat_link::{
@@ -44,6 +45,19 @@ pub(crate) fn gateway_with(upstream: Upstream) -> Demo {
 
 /// Trusts this CA and shows no certificate.
 pub(crate) fn anonymous(ca_pem: &str) -> ClientConfig {
+    trusting(ca_pem).with_no_client_auth()
+}
+
+/// Trusts this CA and shows this certificate.
+pub(crate) fn identified(
+    ca_pem: &str,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> ClientConfig {
+    trusting(ca_pem).with_client_auth_cert(chain, key).unwrap()
+}
+
+fn trusting(ca_pem: &str) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -51,7 +65,6 @@ pub(crate) fn anonymous(ca_pem: &str) -> ClientConfig {
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
-        .with_no_client_auth()
 }
 
 pub(crate) async fn handshake(

@@ -82,7 +82,7 @@ fn a_client_certificate_is_asked_for_and_not_required() {
         let cases = [
             (text.clone(), [true, true, true]),
             (
-                text.replace("#client_ca = \"ca.pem\"", "client_ca = \"clients.pem\""),
+                text.replace("# client_ca = \"your-ca.pem\"", "client_ca = \"clients.pem\""),
                 [true, true, false],
             ),
         ];

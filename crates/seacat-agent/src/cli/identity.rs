@@ -1,0 +1,161 @@
+//! `enroll` and `identity`.
+
+use std::fs;
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::args::IdentityAction;
+use super::control::client;
+use super::{CliError, Here, runtime};
+use crate::control::{Answer, Request, Secret};
+use crate::exit::Exit;
+use crate::identity_view::IdentityView;
+
+/// Larger files are not a key with its certificates; and the control socket has its own limit.
+const LARGEST: u64 = 64 * 1024;
+
+pub(super) fn enroll(
+    here: &Here,
+    common_name: Option<String>,
+    wait: bool,
+    out: &mut dyn Write,
+) -> Result<Exit, CliError> {
+    runtime()?.block_on(async {
+        let request = Request::Enroll { common_name };
+        expect_done(client(here).await?.ask(request).await?)?;
+        let mut watching = client(here).await?;
+        let mut answer = Some(watching.ask(Request::Watch).await?);
+        let mut said = String::new();
+        while let Some(next) = answer.take() {
+            let view = expect_identity(next)?;
+            if view.sentence != said {
+                writeln!(out, "{}", view.sentence)?;
+                out.flush()?;
+                said.clone_from(&view.sentence);
+            }
+            match view.state.as_str() {
+                "enrolled" => return Ok(Exit::Ok),
+                "rejected" => return Ok(Exit::Failed),
+                _ if !wait => return Ok(Exit::Ok),
+                _ => answer = watching.next().await?,
+            }
+        }
+        Ok(Exit::NotRunning)
+    })
+}
+
+pub(super) fn identity(
+    here: &Here,
+    action: IdentityAction,
+    out: &mut dyn Write,
+) -> Result<Exit, CliError> {
+    match action {
+        IdentityAction::Show { json } => show(here, json, out),
+        IdentityAction::Renew => wish(here, Request::Renew, "renewing", out),
+        IdentityAction::Reset { yes } => {
+            if !yes && !is_sure()? {
+                writeln!(out, "nothing was deleted")?;
+                return Ok(Exit::Failed);
+            }
+            wish(here, Request::ResetIdentity, "key and certificate are deleted", out)
+        }
+        IdentityAction::Import { file, password_file } => {
+            let request = Request::ImportIdentity {
+                file: Secret(BASE64.encode(read_small(&file)?)),
+                password: password_file.as_deref().map(read_password).transpose()?,
+            };
+            wish(here, request, "key and certificate are imported", out)
+        }
+        IdentityAction::ExportCsr => export(here, Request::ExportRequest, out),
+        IdentityAction::ExportCert => export(here, Request::ExportCertificate, out),
+    }
+}
+
+fn ask(here: &Here, request: Request) -> Result<Answer, CliError> {
+    Ok(runtime()?.block_on(async { client(here).await?.ask(request).await })?)
+}
+
+fn show(here: &Here, json: bool, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let view = expect_identity(ask(here, Request::Status)?)?;
+    if json {
+        let text = serde_json::to_string_pretty(&view).map_err(io::Error::from)?;
+        writeln!(out, "{text}")?;
+    } else {
+        write!(out, "{}", view.text())?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn wish(here: &Here, request: Request, said: &str, out: &mut dyn Write) -> Result<Exit, CliError> {
+    expect_done(ask(here, request)?)?;
+    writeln!(out, "{said}")?;
+    Ok(Exit::Ok)
+}
+
+fn export(here: &Here, request: Request, out: &mut dyn Write) -> Result<Exit, CliError> {
+    match ask(here, request)? {
+        Answer::Pem { text } => {
+            write!(out, "{text}")?;
+            Ok(Exit::Ok)
+        }
+        other => Err(CliError::Unexpected(other)),
+    }
+}
+
+fn expect_done(answer: Answer) -> Result<(), CliError> {
+    match answer {
+        Answer::Done => Ok(()),
+        other => Err(CliError::Unexpected(other)),
+    }
+}
+
+fn expect_identity(answer: Answer) -> Result<IdentityView, CliError> {
+    match answer {
+        Answer::Status { status } => status
+            .identity
+            .ok_or_else(|| CliError::Config("this proxy uses no identity".to_owned())),
+        other => Err(CliError::Unexpected(other)),
+    }
+}
+
+/// Asks a person. Without one, nothing is deleted.
+fn is_sure() -> Result<bool, CliError> {
+    if !io::stdin().is_terminal() {
+        return Err(CliError::Usage(
+            "the key cannot be had back once it is deleted: say --yes".to_owned(),
+        ));
+    }
+    let mut stderr = io::stderr();
+    write!(stderr, "Delete key and certificate? They cannot be had back. Type yes: ")?;
+    stderr.flush()?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim() == "yes")
+}
+
+fn read_small(path: &Path) -> Result<Vec<u8>, CliError> {
+    let failed = |source| CliError::System { doing: "read the file", source };
+    let length = fs::metadata(path).map_err(failed)?.len();
+    if length > LARGEST {
+        return Err(CliError::Usage(format!(
+            "{} is too large to be a key with its certificate",
+            path.display()
+        )));
+    }
+    fs::read(path).map_err(failed)
+}
+
+/// The first line of a file, or of standard input.
+fn read_password(path: &Path) -> Result<Secret, CliError> {
+    let text = if path == Path::new("-") {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        line
+    } else {
+        String::from_utf8_lossy(&read_small(path)?).into_owned()
+    };
+    Ok(Secret(text.lines().next().unwrap_or_default().to_owned()))
+}

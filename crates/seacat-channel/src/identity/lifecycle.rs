@@ -1,0 +1,617 @@
+//! The life of an identity: from no key to an enrolled installation that stays enrolled. Pure:
+//! both clocks are arguments, and keys, files and frames are [`Action`]s that somebody else
+//! performs, one after the other.
+
+use std::time::{Duration, Instant};
+
+/// Between two CSRs, whatever happens. A gateway that answers everything wrong, or short-lived
+/// certificates, cost one request a minute and no more.
+pub(crate) const PACE: Duration = Duration::from_secs(60);
+
+/// A CSR without a reply for this long is as good as lost (wire specification, section 1.3).
+pub(crate) const REPLY_LIMIT: Duration = Duration::from_secs(20);
+
+/// From one question for the certificate to the next (wire specification, section 1.3).
+pub(crate) const POLL: Duration = Duration::from_secs(10);
+
+/// A question without an answer for this long is asked again (wire specification, section 1.3).
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// A request that has led nowhere for this long is submitted again: the gateway may have lost it
+/// and not say so (wire specification, section 1.3: the whole procedure starts over).
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8 * 3600);
+
+/// What failed on this computer (the disk is full, the key store is locked) is tried again after
+/// this time.
+pub(crate) const HOLD: Duration = Duration::from_secs(60);
+
+/// The longest look ahead. The monotonic clock may stand still while the computer sleeps, and the
+/// other may be set: so the calendar is consulted now and then.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+
+/// The earliest renewal before the end, for certificates that live long (seconds).
+const RENEW_BEFORE: i64 = 30 * 86_400;
+
+/// Both clocks. `wall` may jump either way; `mono` never goes back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// Seconds since 1970.
+    pub(crate) wall: i64,
+    pub(crate) mono: Instant,
+}
+
+/// When a certificate counts, in seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Validity {
+    pub(crate) not_before: i64,
+    pub(crate) not_after: i64,
+}
+
+impl Validity {
+    /// When to ask for the next one: a third of the life before the end, 30 days at most.
+    pub(crate) fn renew_at(self) -> i64 {
+        let life = self.not_after.saturating_sub(self.not_before).max(0);
+        self.not_after.saturating_sub((life / 3).min(RENEW_BEFORE))
+    }
+}
+
+/// What is being done about the identity.
+///
+/// ```text
+///              Missing           wanted          Made
+///   Opening ────────────► NoKey ────────► Making ─────┐
+///    ▲  │ ╲ Found                                     │
+///    │  ▼  ╲────────────► the step in which the last  │
+///   Locked                run ended                   │
+///   (a key exists,                                    ▼             Installed
+///    its store is silent)    ┌─────────────────────► Idle ◄──────────────────────── Installing
+///                            │     no certificate     │                             │    ▲
+///                            │     yet, renewal due,  ▼                             │    │
+///                            │     expired, refused  Writing (a CSR)                │    │ CERT
+///                            │                        │                             │    │ with a
+///                            │  Wrong certificate,    ▼    pace        STORED       │    │ certificate
+///                            │  not found, 8 h  ┌─► Ready ──────► Sent ──────► Waiting ⇄ Asked
+///                            │                  │     ▲  no reply  │              │ poll  │
+///                            │                  │     └────────────┘              │       │
+///                            │                  └─────────────────────────────────┴───────┘
+///                            │                                     │ REJECTED
+///                          Imported                                ▼
+///                                                               Rejected  (a human: Enroll)
+///
+///   Enroll leads to Writing from wherever there is a key. Reset leads to Deleting, Deleted to
+///   NoKey. Beside the step there is the certificate: while one is valid, connections present it,
+///   whatever is being done about the next one.
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The key store and the files are being looked at.
+    Opening,
+    /// There is a key, and its store does not hand it out; asked again then.
+    Locked { again: Instant },
+    /// There is none.
+    NoKey { hold: Option<Instant> },
+    /// One is being made and stored.
+    Making,
+    /// There is nothing to do before the certificate must be renewed.
+    Idle { hold: Option<Instant> },
+    /// A CSR is being made and stored.
+    Writing,
+    /// It waits for a connection and for its turn.
+    Ready,
+    /// It is on its way.
+    Sent { until: Instant },
+    /// The gateway has it. The next question is due then.
+    Waiting { poll: Instant },
+    /// A question for the certificate is on its way.
+    Asked { until: Instant },
+    /// The certificate that came is being checked and stored.
+    Installing,
+    /// The gateway said no; a human must act.
+    Rejected,
+    /// Key, CSR and certificate are being deleted.
+    Deleting,
+}
+
+/// Where the last run ended, as far as it matters to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Nothing was under way.
+    Idle,
+    /// There is a CSR, and the gateway does not have it for certain.
+    Ready,
+    /// The gateway has stored it.
+    Waiting,
+    /// The gateway has rejected it.
+    Rejected,
+}
+
+/// What the last run left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// A key, perhaps with a certificate.
+    Found {
+        certificate: Option<Validity>,
+        mark: Mark,
+        /// When a CSR was sent last, if that was within [`PACE`].
+        last_try: Option<Instant>,
+    },
+    /// No key.
+    Missing,
+    /// A key that cannot be read now.
+    Locked,
+}
+
+/// What became of a certificate that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is ours, and stored.
+    Installed(Validity),
+    /// It is the one we have: the new one is not ready.
+    Same,
+    /// It is not for our key, or not a certificate.
+    Wrong,
+    /// It could not be stored.
+    NotStored,
+}
+
+/// What may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    Opened(Opened),
+    Made(bool),
+    Written(bool),
+    /// There is a connection that takes frames.
+    LinkUp,
+    LinkDown,
+    /// CSR_REPLY with these flags.
+    Reply(u8),
+    /// CERT with a certificate in it.
+    Certificate,
+    /// CERT without one: the gateway is still at it.
+    NotYet,
+    /// CERT without one: the gateway knows nothing of us.
+    NotFound,
+    Checked(Verdict),
+    /// The gateway refused a connection because of our certificate.
+    Refused,
+    /// A human asks for a (new) certificate.
+    Enroll,
+    /// A human brought key and certificate along; they are stored.
+    Imported(Validity),
+    /// A human wants to forget it all.
+    Reset,
+    Deleted(bool),
+    /// [`Lifecycle::deadline`] has passed.
+    Timer,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Look at the key store and the files; answered by [`Input::Opened`].
+    Open,
+    /// Make a key and store it; answered by [`Input::Made`].
+    MakeKey,
+    /// Make a CSR and store it; answered by [`Input::Written`].
+    WriteCsr,
+    SendCsr,
+    /// Ask for the certificate.
+    Query,
+    /// Check the certificate that came, and store it; answered by [`Input::Checked`].
+    Install,
+    /// Delete everything; answered by [`Input::Deleted`].
+    Delete,
+    /// Note on disk how far we are.
+    Remember(Mark),
+    /// What connections present has changed: move to a new one.
+    Reconnect,
+}
+
+/// The machine. See [`Step`].
+#[derive(Clone, Debug)]
+pub(crate) struct Lifecycle {
+    step: Step,
+    certificate: Option<Validity>,
+    /// The gateway does not want the certificate any more.
+    refused: bool,
+    /// The gateway said that it knew nothing of us, and has not said otherwise since.
+    forgotten: bool,
+    /// Since when we have had the certificate (in this run).
+    held_since: Option<Instant>,
+    /// The clock called the certificate expired when it came, and it had only just been issued.
+    clock_is_ahead: bool,
+    connected: bool,
+    last_try: Option<Instant>,
+    /// Since when the gateway has had the request.
+    stored_since: Option<Instant>,
+    /// Enrol without being asked.
+    automatic: bool,
+    /// A human has asked.
+    asked: bool,
+}
+
+impl Lifecycle {
+    /// A machine that is [`Step::Opening`]; the first action is [`Action::Open`].
+    pub(crate) fn new(automatic: bool) -> Self {
+        Self {
+            step: Step::Opening,
+            certificate: None,
+            refused: false,
+            forgotten: false,
+            held_since: None,
+            clock_is_ahead: false,
+            connected: false,
+            last_try: None,
+            stored_since: None,
+            automatic,
+            asked: false,
+        }
+    }
+
+    pub(crate) fn step(&self) -> Step {
+        self.step
+    }
+
+    pub(crate) fn certificate(&self) -> Option<Validity> {
+        self.certificate
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.forgotten
+    }
+
+    /// Whether a connection that begins now shows the certificate.
+    pub(crate) fn presents(&self, now: Now) -> bool {
+        !self.refused && self.certificate.is_some() && !self.is_expired(now)
+    }
+
+    pub(crate) fn is_expired(&self, now: Now) -> bool {
+        self.certificate.is_some_and(|it| self.calendar(now) >= it.not_after)
+    }
+
+    /// The date. It is no earlier than the certificate's first day and the time we have had it
+    /// say, wherever a clock that was set back stands; and a clock that is known to be ahead says
+    /// nothing.
+    fn calendar(&self, now: Now) -> i64 {
+        let Some(it) = self.certificate else {
+            return now.wall;
+        };
+        let age = self.held_since.map(|since| now.mono.saturating_duration_since(since).as_secs());
+        let age = i64::try_from(age.unwrap_or(0)).unwrap_or(i64::MAX);
+        let earliest = it.not_before.saturating_add(age);
+        if self.clock_is_ahead && now.wall >= it.not_after {
+            return earliest;
+        }
+        now.wall.max(earliest)
+    }
+
+    /// When [`Input::Timer`] is wanted.
+    pub(crate) fn deadline(&self, now: Now) -> Option<Instant> {
+        let step = match self.step {
+            Step::Locked { again } => Some(again),
+            Step::NoKey { hold } => hold,
+            // Overdue when the clock was set and nothing has happened since.
+            Step::Idle { hold } if self.needs_certificate(now) => Some(hold.unwrap_or(now.mono)),
+            Step::Ready if self.connected => self.last_try.map(|it| it + PACE),
+            Step::Waiting { poll } if self.connected => {
+                Some(self.patience().map_or(poll, |end| end.min(poll)))
+            }
+            Step::Sent { until } | Step::Asked { until } => Some(until),
+            _ => None,
+        };
+        let date = self.certificate.and_then(|it| {
+            let today = self.calendar(now);
+            let ahead = [it.renew_at(), it.not_after];
+            let seconds = ahead.into_iter().find(|&date| date > today)? - today;
+            let wait = Duration::from_secs(seconds.unsigned_abs()).min(LOOK_AGAIN);
+            Some(now.mono + wait)
+        });
+        step.into_iter().chain(date).min()
+    }
+
+    fn patience(&self) -> Option<Instant> {
+        self.stored_since.map(|it| it + PATIENCE)
+    }
+
+    /// Takes one step. The actions are to be performed in order.
+    pub(crate) fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
+        let mut actions = match input {
+            Input::Opened(opened) => self.opened(opened, now),
+            Input::Made(done) => self.made(done, now),
+            Input::Written(done) => self.written(done, now),
+            Input::LinkUp => self.link_up(now),
+            Input::LinkDown => self.link_down(now),
+            Input::Reply(flags) => self.reply(flags, now),
+            Input::Certificate => self.certificate_came(),
+            Input::NotYet => self.not_yet(now),
+            Input::NotFound => self.not_found(),
+            Input::Checked(verdict) => self.checked(verdict, now),
+            Input::Refused => self.refuse(),
+            Input::Enroll => self.enroll(),
+            Input::Imported(validity) => self.imported(validity, now),
+            Input::Reset => self.reset(),
+            Input::Deleted(done) => self.deleted(done, now),
+            Input::Timer => Vec::new(),
+        };
+        self.move_on(now, &mut actions);
+        actions
+    }
+
+    fn opened(&mut self, opened: Opened, now: Now) -> Vec<Action> {
+        if self.step != Step::Opening {
+            return Vec::new();
+        }
+        match opened {
+            Opened::Missing => self.step = Step::NoKey { hold: None },
+            Opened::Locked => {
+                self.step = Step::Locked { again: now.mono + HOLD };
+            }
+            Opened::Found { certificate, mark, last_try } => {
+                self.certificate = certificate;
+                self.held_since = Some(now.mono);
+                self.last_try = last_try;
+                self.stored_since = Some(now.mono);
+                self.step = match mark {
+                    // Asked while the store was silent.
+                    _ if self.asked => Step::Idle { hold: None },
+                    Mark::Idle => Step::Idle { hold: None },
+                    Mark::Ready => Step::Ready,
+                    Mark::Waiting => Step::Waiting { poll: now.mono },
+                    Mark::Rejected => Step::Rejected,
+                };
+                if self.presents(now) {
+                    return vec![Action::Reconnect];
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    fn made(&mut self, done: bool, now: Now) -> Vec<Action> {
+        if self.step == Step::Making {
+            self.step = match done {
+                true => Step::Idle { hold: None },
+                false => Step::NoKey { hold: Some(now.mono + HOLD) },
+            };
+        }
+        Vec::new()
+    }
+
+    fn written(&mut self, done: bool, now: Now) -> Vec<Action> {
+        if self.step == Step::Writing {
+            self.step = match done {
+                true => Step::Ready,
+                false => Step::Idle { hold: Some(now.mono + HOLD) },
+            };
+        }
+        Vec::new()
+    }
+
+    fn link_up(&mut self, now: Now) -> Vec<Action> {
+        self.connected = true;
+        if let Step::Waiting { .. } = self.step {
+            self.step = Step::Waiting { poll: now.mono };
+        }
+        Vec::new()
+    }
+
+    /// What was on its way may not have arrived.
+    fn link_down(&mut self, now: Now) -> Vec<Action> {
+        self.connected = false;
+        self.step = match self.step {
+            Step::Sent { .. } => Step::Ready,
+            Step::Asked { .. } => Step::Waiting { poll: now.mono },
+            step => step,
+        };
+        Vec::new()
+    }
+
+    /// Wire specification, section 3.8.
+    fn reply(&mut self, flags: u8, now: Now) -> Vec<Action> {
+        use seacat_proto::frame::CsrReply;
+        if !matches!(self.step, Step::Sent { .. } | Step::Waiting { .. } | Step::Asked { .. }) {
+            return Vec::new();
+        }
+        if flags & CsrReply::REJECTED != 0 {
+            self.step = Step::Rejected;
+            return vec![Action::Remember(Mark::Rejected)];
+        }
+        let poll = match flags & (CsrReply::STORED | CsrReply::APPROVED) {
+            // Approved, but not stored: nobody knows what that means, and in 20 s we ask again.
+            CsrReply::APPROVED => return Vec::new(),
+            CsrReply::STORED => now.mono + POLL,
+            // Not stored: perhaps it has one of ours already.
+            0 => now.mono + POLL,
+            _ => now.mono,
+        };
+        self.forgotten &= flags & CsrReply::STORED == 0;
+        let first = matches!(self.step, Step::Sent { .. });
+        self.step = Step::Waiting { poll };
+        if first {
+            self.stored_since = Some(now.mono);
+            return vec![Action::Remember(Mark::Waiting)];
+        }
+        Vec::new()
+    }
+
+    fn certificate_came(&mut self) -> Vec<Action> {
+        match self.step {
+            Step::Waiting { .. } | Step::Asked { .. } => {
+                self.step = Step::Installing;
+                vec![Action::Install]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn not_yet(&mut self, now: Now) -> Vec<Action> {
+        if let Step::Asked { .. } = self.step {
+            self.step = Step::Waiting { poll: now.mono + POLL };
+        }
+        Vec::new()
+    }
+
+    fn not_found(&mut self) -> Vec<Action> {
+        match self.step {
+            Step::Waiting { .. } | Step::Asked { .. } => {
+                self.forgotten = true;
+                self.step = Step::Ready;
+                vec![Action::Remember(Mark::Ready)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn checked(&mut self, verdict: Verdict, now: Now) -> Vec<Action> {
+        if self.step != Step::Installing {
+            return Vec::new();
+        }
+        self.step = match verdict {
+            Verdict::Installed(validity) => {
+                self.take(validity, now);
+                return vec![Action::Reconnect];
+            }
+            Verdict::Same => Step::Waiting { poll: now.mono + POLL },
+            Verdict::NotStored => Step::Waiting { poll: now.mono + HOLD },
+            Verdict::Wrong => Step::Ready,
+        };
+        Vec::new()
+    }
+
+    fn imported(&mut self, validity: Validity, now: Now) -> Vec<Action> {
+        self.take(validity, now);
+        vec![Action::Reconnect]
+    }
+
+    fn take(&mut self, validity: Validity, now: Now) {
+        self.clock_is_ahead = now.wall >= validity.not_after;
+        self.held_since = Some(now.mono);
+        self.certificate = Some(validity);
+        self.refused = false;
+        self.forgotten = false;
+        self.asked = false;
+        self.step = Step::Idle { hold: None };
+    }
+
+    /// From now on anonymous, until there is another certificate.
+    fn refuse(&mut self) -> Vec<Action> {
+        if self.certificate.is_none() || self.refused {
+            return Vec::new();
+        }
+        self.refused = true;
+        vec![Action::Reconnect]
+    }
+
+    fn enroll(&mut self) -> Vec<Action> {
+        self.asked = true;
+        match self.step {
+            Step::NoKey { .. } => {
+                self.step = Step::NoKey { hold: None };
+                Vec::new()
+            }
+            // Remembered for when there is a key, or under way already.
+            Step::Opening
+            | Step::Locked { .. }
+            | Step::Making
+            | Step::Deleting
+            | Step::Writing
+            | Step::Installing => Vec::new(),
+            Step::Idle { .. }
+            | Step::Ready
+            | Step::Sent { .. }
+            | Step::Waiting { .. }
+            | Step::Asked { .. }
+            | Step::Rejected => {
+                self.step = Step::Writing;
+                vec![Action::WriteCsr]
+            }
+        }
+    }
+
+    fn reset(&mut self) -> Vec<Action> {
+        if self.step == Step::Deleting {
+            return Vec::new();
+        }
+        let connected = self.connected;
+        // The pace outlives the identity.
+        let last_try = self.last_try;
+        *self = Self::new(self.automatic);
+        (self.connected, self.last_try) = (connected, last_try);
+        self.step = Step::Deleting;
+        vec![Action::Delete]
+    }
+
+    /// What could not be deleted is still there, and looked at again.
+    fn deleted(&mut self, done: bool, now: Now) -> Vec<Action> {
+        if self.step != Step::Deleting {
+            return Vec::new();
+        }
+        if done {
+            self.step = Step::NoKey { hold: None };
+        } else {
+            self.step = Step::Locked { again: now.mono + HOLD };
+        }
+        vec![Action::Reconnect]
+    }
+
+    /// Does what time, and the connection, allow by now.
+    fn move_on(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let due = |at: Option<Instant>| at.is_none_or(|at| now.mono >= at);
+        match self.step {
+            Step::Sent { until } if due(Some(until)) => self.step = Step::Ready,
+            Step::Asked { until } if due(Some(until)) => {
+                self.step = Step::Waiting { poll: now.mono };
+            }
+            _ => {}
+        }
+        if let Step::Waiting { .. } = self.step
+            && self.connected
+            && self.patience().is_some_and(|end| now.mono >= end)
+        {
+            self.step = Step::Ready;
+        }
+        match self.step {
+            Step::Locked { again } if due(Some(again)) => {
+                self.step = Step::Opening;
+                actions.push(Action::Open);
+            }
+            Step::NoKey { hold } if due(hold) && (self.automatic || self.asked) => {
+                self.step = Step::Making;
+                actions.push(Action::MakeKey);
+            }
+            Step::Idle { hold } if due(hold) && self.needs_certificate(now) => {
+                self.step = Step::Writing;
+                actions.push(Action::WriteCsr);
+            }
+            Step::Ready if self.connected && due(self.last_try.map(|it| it + PACE)) => {
+                self.last_try = Some(now.mono);
+                self.step = Step::Sent { until: now.mono + REPLY_LIMIT };
+                actions.push(Action::Remember(Mark::Ready));
+                actions.push(Action::SendCsr);
+            }
+            Step::Waiting { poll } if self.connected && due(Some(poll)) => {
+                self.step = Step::Asked { until: now.mono + ANSWER_LIMIT };
+                actions.push(Action::Query);
+            }
+            _ => {}
+        }
+    }
+
+    fn needs_certificate(&self, now: Now) -> bool {
+        match self.certificate {
+            None => self.automatic || self.asked,
+            Some(it) => self.asked || self.refused || self.calendar(now) >= it.renew_at(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "decade_tests.rs"]
+mod decade;
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

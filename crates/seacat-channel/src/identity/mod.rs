@@ -1,0 +1,222 @@
+//! Who we are towards the gateway: a key of our own and the certificate that the gateway's
+//! administrator approved for it (wire specification, sections 3.6 to 3.10 and 5).
+//!
+//! ```text
+//!   Identity ──wishes──► Runner ──inputs──► Lifecycle (pure: lifecycle.rs)
+//!      ▲                  │ ▲ ◄──actions──────┘
+//!      └── status ────────┤ │
+//!                         │ ├── Store: key store and files, one job after the other
+//!         the channel's ◄─┤ └── Heard: CSR_REPLY, CERT, a refused certificate
+//!         driver          └──── Shown: what connections present, and when to move to a new one
+//! ```
+
+mod certificate;
+mod client_id;
+mod csr;
+mod facts;
+mod import;
+mod key;
+mod lifecycle;
+mod presenter;
+mod runner;
+mod status;
+mod store;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use x509_parser::time::ASN1Time;
+
+pub use certificate::CertificateFault;
+pub use client_id::ClientId;
+pub use csr::{CsrError, Subject, SubjectError};
+pub use facts::{FACTS, gather as gather_facts};
+pub use import::{ImportError, Imported};
+pub use key::{Key, KeyError, KeySize, PrivateKey, RsaKey, SignError};
+pub(crate) use presenter::{Presenter, Shown};
+pub(crate) use runner::{HEARD, Heard, Port, Wire};
+pub use status::{CertificateInfo, IdentityStatus, Phase};
+pub use store::{KeyringError, StoreError};
+
+use runner::{Runner, Wish};
+use store::Store;
+
+/// Everything an identity is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityConfig {
+    /// Where its files are; made when it is missing, for the owner alone.
+    pub folder: PathBuf,
+    /// Whether the key goes to the operating system's key store, where there is one.
+    pub keyring: bool,
+    /// The bits of a key that is made.
+    pub size: KeySize,
+    /// Whether to enrol without being asked. What was enrolled once is renewed either way.
+    pub automatic: bool,
+    /// Whom the certificate shall be for.
+    pub subject: Subject,
+    /// What the gateway is told about this computer, key and value.
+    pub facts: Vec<(String, String)>,
+}
+
+impl IdentityConfig {
+    /// An identity in `folder` with the defaults: RSA-2048 in the key store, enrolled without
+    /// being asked, nothing told about the computer.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            keyring: true,
+            size: KeySize::default(),
+            automatic: true,
+            subject: Subject::default(),
+            facts: Vec::new(),
+        }
+    }
+}
+
+/// Why a wish for the identity was not fulfilled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// This channel has none.
+    #[error("this proxy uses no identity")]
+    Off,
+    /// Something that must end first is under way.
+    #[error("the identity is being worked on: try again in a moment")]
+    Busy,
+    /// There is no certificate.
+    #[error("there is no certificate yet")]
+    NotEnrolled,
+    /// There is no request.
+    #[error("there is no request: one is made by `enroll`")]
+    NoRequest,
+    /// A certificate cannot say this.
+    #[error(transparent)]
+    Subject(SubjectError),
+    /// This computer failed.
+    #[error("{0}")]
+    Store(String),
+}
+
+/// A handle of a channel's identity.
+#[derive(Clone)]
+pub struct Identity {
+    wishes: mpsc::Sender<Wish>,
+    status: watch::Receiver<IdentityStatus>,
+}
+
+/// Wishes that may wait; each is taken at once.
+const WISHES: usize = 4;
+
+impl Identity {
+    /// Starts the identity's task; the port is for the channel's driver.
+    pub(crate) fn start(config: IdentityConfig) -> (Self, Port) {
+        let vault = config
+            .keyring
+            .then(|| Arc::new(store::keyring::Keyring::default()) as Arc<dyn store::Vault>);
+        let store = Store::new(config.folder.clone(), vault);
+        let (wire_sender, wire) = watch::channel(None);
+        let (heard_sender, heard) = mpsc::channel(HEARD);
+        let (wish_sender, wishes) = mpsc::channel(WISHES);
+        let (shown_sender, shown) = watch::channel(Shown::default());
+        let first = IdentityStatus {
+            phase: Phase::Opening,
+            client_id: None,
+            certificate: None,
+            key_place: None,
+            key_problem: None,
+            problem: None,
+            facts: config.facts.clone(),
+        };
+        let (status_sender, status) = watch::channel(first);
+        let runner = Runner::new(config, store, wire, heard, wishes, shown_sender, status_sender);
+        tokio::spawn(runner.run());
+        let port = Port { wire: wire_sender, heard: heard_sender, shown };
+        let identity = Self { wishes: wish_sender, status };
+        (identity, port)
+    }
+
+    /// Where it stands, and a way to wait until that changes.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<IdentityStatus> {
+        self.status.clone()
+    }
+
+    /// Asks the gateway for a certificate with a new request: makes a key first if there is none,
+    /// tries again after a rejection. The name is remembered for renewals.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub async fn enroll(&self, common_name: Option<String>) -> Result<(), IdentityError> {
+        self.wish(|reply| Wish::Enroll { common_name, reply }).await
+    }
+
+    /// Renews the certificate before its time.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn renew(&self) -> Result<(), IdentityError> {
+        self.wish(|reply| Wish::Renew { reply }).await
+    }
+
+    /// Deletes key, request and certificate.
+    ///
+    /// # Errors
+    /// When something could not be deleted.
+    pub async fn reset(&self) -> Result<(), IdentityError> {
+        self.wish(|reply| Wish::Reset { reply }).await
+    }
+
+    /// Replaces key and certificate.
+    ///
+    /// # Errors
+    /// When they could not be stored; the old ones stay.
+    pub async fn import(&self, imported: Imported) -> Result<(), IdentityError> {
+        let imported = Box::new(imported);
+        self.wish(|reply| Wish::Import { imported, reply }).await
+    }
+
+    /// The request that is under way, PKCS#10 in DER.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn request(&self) -> Result<Vec<u8>, IdentityError> {
+        self.wish(|reply| Wish::Request { reply }).await
+    }
+
+    /// The certificate, X.509 in DER.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn certificate(&self) -> Result<Vec<u8>, IdentityError> {
+        self.wish(|reply| Wish::Certificate { reply }).await
+    }
+
+    async fn wish<T>(
+        &self,
+        wish: impl FnOnce(oneshot::Sender<Result<T, IdentityError>>) -> Wish,
+    ) -> Result<T, IdentityError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.wishes.send(wish(reply)).await;
+        sent.map_err(|_| IdentityError::Off)?;
+        answer.await.unwrap_or(Err(IdentityError::Busy))
+    }
+}
+
+/// The day of a moment in seconds since 1970, `YYYY-MM-DD` in UTC.
+#[must_use]
+pub fn day(seconds: i64) -> String {
+    match ASN1Time::from_timestamp(seconds) {
+        Ok(time) => {
+            let it = time.to_datetime();
+            format!("{:04}-{:02}-{:02}", it.year(), u8::from(it.month()), it.day())
+        }
+        Err(_) => "an unknown day".to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;

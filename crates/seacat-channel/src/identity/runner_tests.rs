@@ -1,0 +1,295 @@
+//! A whole life against a gateway of the tests, over real TLS.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+};
+use seacat_link::{Link, LinkConfig, News, Request, handshake_server};
+use seacat_proto::frame::{Cert, CertQuery, CharacteristicsAck, CsrReply};
+use seacat_proto::{Bytes, Control};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer as _;
+
+use super::testing::issue;
+use super::*;
+use crate::testing::{Ca, HOST, answer, head, install_provider, leaf, serve};
+use crate::{Channel, ChannelConfig, NoBody, Replay};
+
+/// What the gateway knows, and what it saw.
+#[derive(Default)]
+struct Gate {
+    requested: Option<Vec<u8>>,
+    approved: bool,
+    revoked: bool,
+    links: Vec<Link>,
+    /// In order: frames, and connections with `identified` or `anonymous`.
+    seen: Vec<String>,
+    facts: Vec<String>,
+}
+
+type Shared = Arc<Mutex<Gate>>;
+
+/// A public key as a [`Key`], for issuing.
+#[derive(Debug)]
+struct Public(Vec<u8>);
+
+impl Key for Public {
+    fn public_key(&self) -> &[u8] {
+        &self.0
+    }
+    fn schemes(&self) -> &[SignatureScheme] {
+        &[]
+    }
+    fn sign(&self, _: SignatureScheme, _: &[u8]) -> Result<Vec<u8>, SignError> {
+        Err(SignError)
+    }
+}
+
+/// Asks for a certificate and believes any, until it is revoked.
+struct AnyClient(Shared);
+
+impl std::fmt::Debug for AnyClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AnyClient")
+    }
+}
+
+impl ClientCertVerifier for AnyClient {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        match self.0.lock().unwrap().revoked {
+            true => Err(CertificateError::Revoked.into()),
+            false => Ok(ClientCertVerified::assertion()),
+        }
+    }
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &algorithms)
+    }
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &algorithms)
+    }
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let provider = rustls::crypto::ring::default_provider();
+        provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// One connection: frames are answered, requests are the test's.
+async fn converse(
+    tcp: TcpStream,
+    tls: Arc<ServerConfig>,
+    gate: Shared,
+    requests: mpsc::UnboundedSender<Request>,
+) {
+    let Ok((tcp, session)) = handshake_server(tcp, tls).await else {
+        return;
+    };
+    let who = match session.peer_certificates() {
+        Some(_) => "identified",
+        None => "anonymous",
+    };
+    let (link, mut incoming, driver) = Link::start(tcp, session, &LinkConfig::gateway(b""));
+    {
+        let mut gate = gate.lock().unwrap();
+        gate.seen.push(who.to_owned());
+        gate.links.push(link.clone());
+    }
+    let listen = async {
+        while let Some(news) = incoming.next().await {
+            match news {
+                News::Request(request) => drop(requests.send(request)),
+                News::Control(frame) => {
+                    if let Some(reply) = reply(&frame, &mut gate.lock().unwrap()) {
+                        link.control(&reply).unwrap();
+                    }
+                }
+                News::Pong { .. } => {}
+            }
+        }
+    };
+    tokio::join!(driver, listen);
+}
+
+fn reply(frame: &Control, gate: &mut Gate) -> Option<Control> {
+    match frame {
+        Control::Csr(csr) => {
+            gate.seen.push("csr".to_owned());
+            let (_, request) = X509CertificationRequest::from_der(&csr.der).unwrap();
+            request.verify_signature().unwrap();
+            let info = request.certification_request_info;
+            gate.requested = Some(info.subject_pki.subject_public_key.data.to_vec());
+            let flags = if gate.approved { 3 } else { 1 };
+            Some(Control::CsrReply(CsrReply { flags }))
+        }
+        Control::CertQuery(CertQuery { id, public_key, .. }) => {
+            gate.seen.push(format!("query {id} with {} bytes", public_key.len()));
+            let certificate = match (&gate.requested, gate.approved) {
+                (Some(key), true) => issue(&Public(key.clone()), 86_400).into(),
+                _ => Bytes::new(),
+            };
+            Some(Control::Cert(Cert { flags: 0, id: *id, certificate }))
+        }
+        Control::Characteristics(facts) => {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            gate.facts = facts.items().map(|(key, _)| text(key)).collect();
+            let serial = facts.serial;
+            Some(Control::CharacteristicsAck(CharacteristicsAck { serial }))
+        }
+        _ => None,
+    }
+}
+
+async fn phase(identity: &Identity, wanted: Phase) -> IdentityStatus {
+    let (mut status, last) = (identity.status(), identity.status());
+    let reached = status.wait_for(|status| status.phase == wanted);
+    match timeout(Duration::from_secs(30), reached).await {
+        Ok(status) => status.unwrap().clone(),
+        Err(_) => panic!("{wanted:?} is not reached: {:?}", last.borrow().phase),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_life() {
+    let start = std::time::Instant::now();
+    let tell = |what: &str| println!("{:>7.3} s  {what}", start.elapsed().as_secs_f64());
+    install_provider();
+    let ca = Ca::new("gateways");
+    let gate = Shared::default();
+    let (chain, key) = ca.identity(&leaf("x", &[HOST]));
+    let tls = ServerConfig::builder()
+        .with_client_cert_verifier(Arc::new(AnyClient(gate.clone())))
+        .with_single_cert(chain, key)
+        .unwrap();
+    let tls = Arc::new(tls);
+    let (sender, mut requests) = mpsc::unbounded_channel();
+    let shared = gate.clone();
+    let server = serve(move |tcp| converse(tcp, tls.clone(), shared.clone(), sender.clone())).await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = || {
+        let mut config = ChannelConfig::new(vec![ca.gateway_at(server.address)]);
+        config.identity = Some(IdentityConfig {
+            keyring: false,
+            facts: vec![("osh".into(), "here".into())],
+            ..IdentityConfig::new(folder.path().join("identity"))
+        });
+        config
+    };
+    let channel = Channel::start(config());
+    let identity = channel.identity().unwrap().clone();
+
+    tell("first start");
+    // First start: a key, a request, and the administrator is asked.
+    let waiting = phase(&identity, Phase::Waiting).await;
+    assert!(waiting.client_id.is_some() && waiting.certificate.is_none());
+    assert!(waiting.key_place.unwrap().ends_with("key.pk8"));
+    assert_eq!(gate.lock().unwrap().facts, ["osh"]);
+
+    tell("waiting for approval");
+    // A request is on its way while the certificate comes and the connection changes.
+    let slow = channel.clone();
+    let slow = tokio::spawn(async move {
+        slow.exchange(head("POST", "/slow"), None::<NoBody>, Replay::Never).await
+    });
+    let mut held = requests.recv().await.unwrap();
+    let approve = || {
+        let mut gate = gate.lock().unwrap();
+        gate.approved = true;
+        let link = gate.links.last().unwrap().clone();
+        link.control(&Control::CsrReply(CsrReply { flags: 3 })).unwrap();
+    };
+    tell("approving");
+    approve();
+    let enrolled = phase(&identity, Phase::Enrolled).await;
+    assert_eq!(enrolled.client_id, waiting.client_id);
+    tell("enrolled");
+    let identified = async {
+        while gate.lock().unwrap().seen.last().unwrap() != "identified" {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), identified).await.unwrap();
+    let after = channel.clone();
+    let after = tokio::spawn(async move {
+        after.exchange(head("GET", "/after"), None::<NoBody>, Replay::Never).await
+    });
+    answer(&mut requests.recv().await.unwrap(), 200, "identified");
+    assert_eq!(after.await.unwrap().unwrap().head.status(), 200);
+    answer(&mut held, 200, "finished on the old connection");
+    assert_eq!(slow.await.unwrap().unwrap().head.status(), 200);
+    {
+        let seen = std::mem::take(&mut gate.lock().unwrap().seen);
+        assert_eq!(seen[..2], ["anonymous", "csr"], "{seen:?}");
+        assert_eq!(seen.last().unwrap(), "identified", "{seen:?}");
+        assert!(seen.iter().any(|it| it == "query 1 with 270 bytes"), "{seen:?}");
+    }
+
+    tell("identified, and the old connection finished");
+    // The next start shows the certificate from its first connection on, and tells nothing twice.
+    gate.lock().unwrap().facts.clear();
+    channel.drain(Duration::from_secs(1)).await;
+    drop((channel, identity));
+    let channel = Channel::start(config());
+    let identity = channel.identity().unwrap().clone();
+    let again = phase(&identity, Phase::Enrolled).await;
+    assert_eq!(again.certificate, enrolled.certificate);
+    let ping = channel.clone();
+    let ping = tokio::spawn(async move {
+        ping.exchange(head("GET", "/"), None::<NoBody>, Replay::Never).await
+    });
+    answer(&mut requests.recv().await.unwrap(), 200, "identified");
+    ping.await.unwrap().unwrap();
+    assert_eq!(gate.lock().unwrap().seen, ["identified"]);
+    assert!(gate.lock().unwrap().facts.is_empty());
+
+    tell("enrolled again after a restart");
+    // Revoked: anonymous from now on, and another certificate is asked for in its turn.
+    gate.lock().unwrap().revoked = true;
+    gate.lock().unwrap().links.iter().for_each(Link::close);
+    phase(&identity, Phase::Revoked).await;
+    tell("revoked");
+    let anonymous = channel.clone();
+    let anonymous = tokio::spawn(async move {
+        anonymous.exchange(head("GET", "/"), None::<NoBody>, Replay::Idempotent).await
+    });
+    answer(&mut requests.recv().await.unwrap(), 403, "who are you?");
+    assert_eq!(anonymous.await.unwrap().unwrap().head.status(), 403);
+    assert_eq!(gate.lock().unwrap().seen.last().unwrap(), "anonymous");
+
+    tell("anonymous");
+    // Reset: another key, and nothing of the old one is left.
+    identity.reset().await.unwrap();
+    tell("reset");
+    let fresh = phase(&identity, Phase::Ready).await;
+    assert!(fresh.client_id.is_some() && fresh.client_id != enrolled.client_id);
+    assert_eq!(fresh.certificate, None);
+}

@@ -1,0 +1,320 @@
+//! Where an identity outlives the program: the key in the operating system's key store or a
+//! private file, the rest in files. Killed between any two writes, the next start continues.
+//!
+//! ```text
+//!   state            where the key is, how far the request is
+//!   key.pk8          the key, only where the key store was of no use
+//!   request.der      the CSR, from its making until the certificate is there
+//!   certificate.der
+//! ```
+//!
+//! The order of the writes is what makes this safe, and stands at each function. All of it may
+//! block for seconds.
+
+mod disk;
+#[cfg(test)]
+pub(crate) mod fuse;
+pub(crate) mod keyring;
+mod record;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::certificate::{Certificate, CertificateFault};
+use super::csr;
+use super::key::{Key, KeyError, KeySize, PrivateKey, RsaKey};
+use super::lifecycle::Mark;
+pub(crate) use disk::Disk;
+pub use keyring::KeyringError;
+pub(crate) use keyring::Vault;
+pub(crate) use record::{Place, Record};
+
+const STATE: &str = "state";
+const KEY: &str = "key.pk8";
+const REQUEST: &str = "request.der";
+const CERTIFICATE: &str = "certificate.der";
+
+/// Why something could not be stored or found.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file.
+    #[error("the identity's files cannot be used: {0}")]
+    Io(#[from] io::Error),
+    /// The key store, when the key is in it.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The key itself.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The request.
+    #[error(transparent)]
+    Csr(#[from] csr::CsrError),
+    /// A certificate that came.
+    #[error(transparent)]
+    Certificate(#[from] CertificateFault),
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) key: Option<Arc<dyn Key>>,
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) request: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Certificate({})", self.serial)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Store {
+    disk: Disk,
+    /// None: the user wants a file.
+    vault: Option<Arc<dyn Vault>>,
+    pub(crate) record: Record,
+    /// Why the key is not in the key store, if it should be.
+    pub(crate) problem: Option<KeyringError>,
+}
+
+impl Store {
+    pub(crate) fn new(folder: PathBuf, vault: Option<Arc<dyn Vault>>) -> Self {
+        Self::on(Disk::new(folder), vault)
+    }
+
+    pub(crate) fn on(disk: Disk, vault: Option<Arc<dyn Vault>>) -> Self {
+        Self { disk, vault, record: Record::default(), problem: None }
+    }
+
+    /// Where the key is, for people.
+    pub(crate) fn place(&self) -> Option<String> {
+        match &self.record.place {
+            Place::Nowhere | Place::Making(_) => None,
+            Place::Keyring(_) => self.vault.as_ref().map(|vault| vault.name().to_owned()),
+            Place::File(_) => Some(self.disk.path(KEY).display().to_string()),
+        }
+    }
+
+    /// Looks for everything. A key that exists and cannot be read now is an error, so that nobody
+    /// makes a second one.
+    pub(crate) fn open(&mut self) -> Result<Found, StoreError> {
+        let text = self.disk.read(STATE)?.unwrap_or_default();
+        self.record = Record::from_text(&String::from_utf8_lossy(&text));
+        let Some(private) = self.find_key()? else {
+            return Ok(Found::default());
+        };
+        let key: Arc<dyn Key> = Arc::new(RsaKey::new(&private)?);
+        self.move_to_vault(&private);
+        let certificate = self.disk.read(CERTIFICATE)?.and_then(|der| {
+            Certificate::read_for(&der, key.public_key())
+                .inspect_err(|fault| tracing::warn!(%fault, "the stored certificate is of no use"))
+                .ok()
+        });
+        Ok(Found { key: Some(key), certificate, request: self.disk.read(REQUEST)? })
+    }
+
+    fn find_key(&mut self) -> Result<Option<PrivateKey>, StoreError> {
+        match self.record.place.clone() {
+            Place::Nowhere => Ok(None),
+            Place::File(_) => self.key_file(),
+            Place::Keyring(id) => {
+                let vault =
+                    self.vault.clone().unwrap_or_else(|| Arc::new(keyring::Keyring::default()));
+                let key = vault.get(&id)?;
+                // Left over when the key moved.
+                self.disk.remove(KEY)?;
+                Ok(key)
+            }
+            // Interrupted. Wherever it got to, no request has been sent with it.
+            Place::Making(id) => {
+                let in_vault = self.vault.as_ref().map(|vault| vault.get(&id));
+                if let Some(Ok(Some(key))) = in_vault {
+                    self.remember_place(Place::Keyring(id))?;
+                    return Ok(Some(key));
+                }
+                let key = self.key_file()?;
+                if key.is_some() {
+                    self.remember_place(Place::File(id))?;
+                }
+                Ok(key)
+            }
+        }
+    }
+
+    fn key_file(&self) -> Result<Option<PrivateKey>, StoreError> {
+        Ok(self.disk.read(KEY)?.map(PrivateKey::from_pkcs8))
+    }
+
+    /// Makes a key. First the note that one is being made, under which name; then the key; then
+    /// the note where it is.
+    pub(crate) fn make(&mut self, size: KeySize) -> Result<Arc<dyn Key>, StoreError> {
+        let id = match &self.record.place {
+            Place::Making(id) => id.clone(),
+            _ => new_id(),
+        };
+        self.remember_place(Place::Making(id.clone()))?;
+        let private = PrivateKey::generate(size)?;
+        let key = Arc::new(RsaKey::new(&private)?);
+        self.keep(&private, id)?;
+        Ok(key)
+    }
+
+    /// Puts a key where it belongs and notes where that is.
+    fn keep(&mut self, private: &PrivateKey, id: String) -> Result<(), StoreError> {
+        match self.put_in_vault(private, &id)? {
+            true => self.remember_place(Place::Keyring(id)),
+            false => {
+                self.disk.write(KEY, private.as_pkcs8())?;
+                self.remember_place(Place::File(id))
+            }
+        }
+    }
+
+    /// Whether the key is in the key store now. That it cannot be is no error, but told.
+    fn put_in_vault(&mut self, private: &PrivateKey, id: &str) -> Result<bool, StoreError> {
+        let Some(vault) = &self.vault else {
+            return Ok(false);
+        };
+        self.disk.point()?;
+        let outcome = vault.set(id, private).and_then(|()| vault.get(id));
+        self.disk.point()?;
+        self.problem = match outcome {
+            Ok(Some(read)) if read == *private => None,
+            Ok(_) => Some(KeyringError::Unavailable("it gave back something else".to_owned())),
+            Err(error) => Some(error),
+        };
+        Ok(self.problem.is_none())
+    }
+
+    /// Moves a key from its file to the key store, if that answers by now: the copy, the note, and
+    /// only then the file goes.
+    fn move_to_vault(&mut self, private: &PrivateKey) {
+        let Place::File(id) = self.record.place.clone() else {
+            return;
+        };
+        let moved = self.put_in_vault(private, &id).and_then(|moved| {
+            if moved {
+                self.remember_place(Place::Keyring(id))?;
+                self.disk.remove(KEY)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = moved {
+            tracing::debug!(%error, "the key stays in its file");
+        }
+    }
+
+    /// Tries once more to move the key to the key store.
+    pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
+        if self.vault.is_some()
+            && matches!(self.record.place, Place::File(_))
+            && let Some(private) = self.key_file()?
+        {
+            self.move_to_vault(&private);
+        }
+        Ok(())
+    }
+
+    /// Writes a request: first the request, then that it is there.
+    pub(crate) fn write_request(
+        &mut self,
+        key: &dyn Key,
+        subject: &csr::Subject,
+    ) -> Result<Vec<u8>, StoreError> {
+        let der = csr::write(key, subject)?;
+        self.disk.write(REQUEST, &der)?;
+        self.remember(Mark::Ready, None)?;
+        Ok(der)
+    }
+
+    /// Checks and stores a certificate: first that nothing is under way any more, then the
+    /// certificate, then the request goes. Interrupted in between, another request is made.
+    pub(crate) fn install(&mut self, der: &[u8], key: &dyn Key) -> Result<Certificate, StoreError> {
+        let certificate = Certificate::read_for(der, key.public_key())?;
+        self.remember(Mark::Idle, None)?;
+        self.disk.write(CERTIFICATE, der)?;
+        self.disk.remove(REQUEST)?;
+        Ok(certificate)
+    }
+
+    /// Takes over a key and its certificate. The new key is stored beside the old one and becomes
+    /// ours with the note; a certificate of the other key is never shown.
+    pub(crate) fn import(
+        &mut self,
+        private: &PrivateKey,
+        der: &[u8],
+    ) -> Result<(Arc<dyn Key>, Certificate), StoreError> {
+        let key = Arc::new(RsaKey::new(private)?);
+        let certificate = Certificate::read_for(der, key.public_key())?;
+        let old = self.record.place.clone();
+        self.remember(Mark::Idle, None)?;
+        self.keep(private, new_id())?;
+        self.disk.write(CERTIFICATE, der)?;
+        self.disk.remove(REQUEST)?;
+        if let (Place::Keyring(id), Some(vault)) = (old, &self.vault)
+            && let Err(error) = vault.delete(&id)
+        {
+            tracing::warn!(%error, "the old key stays in the key store");
+        }
+        if matches!(self.record.place, Place::Keyring(_)) {
+            self.disk.remove(KEY)?;
+        }
+        Ok((key, certificate))
+    }
+
+    /// Forgets everything: the certificate first, the note last, so that a key that is left is
+    /// still known.
+    pub(crate) fn delete(&mut self) -> Result<(), StoreError> {
+        self.disk.remove(CERTIFICATE)?;
+        self.disk.remove(REQUEST)?;
+        match (self.record.place.clone(), &self.vault) {
+            (Place::Keyring(id), Some(vault)) => {
+                self.disk.point()?;
+                vault.delete(&id)?;
+                self.disk.point()?;
+            }
+            // There may be a copy, if the key store answered too late.
+            (Place::Making(id) | Place::File(id), Some(vault)) => drop(vault.delete(&id)),
+            _ => {}
+        }
+        self.disk.remove(KEY)?;
+        self.disk.remove(STATE)?;
+        let facts = std::mem::take(&mut self.record).facts;
+        self.record.facts = facts;
+        self.problem = None;
+        Ok(())
+    }
+
+    /// Notes how far the request is.
+    pub(crate) fn remember(&mut self, mark: Mark, last_try: Option<i64>) -> Result<(), StoreError> {
+        let last_try = last_try.or(self.record.last_try);
+        self.change(|record| (record.mark, record.last_try) = (mark, last_try))
+    }
+
+    fn remember_place(&mut self, place: Place) -> Result<(), StoreError> {
+        self.change(|record| record.place = place)
+    }
+
+    /// Changes the note, on disk and then in memory.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Record)) -> Result<(), StoreError> {
+        let mut record = self.record.clone();
+        change(&mut record);
+        if record != self.record {
+            self.disk.write(STATE, record.to_text().as_bytes())?;
+            self.record = record;
+        }
+        Ok(())
+    }
+}
+
+/// A name that no other installation has.
+fn new_id() -> String {
+    format!("identity-{:016x}", fastrand::u64(..))
+}
+
+#[cfg(test)]
+#[path = "../store_tests.rs"]
+mod tests;

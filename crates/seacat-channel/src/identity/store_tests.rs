@@ -1,0 +1,220 @@
+//! Killed at every write point in turn; key stores of every temper.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use super::fuse::Fuse;
+use super::*;
+use crate::identity::testing::{certificate_for, key};
+
+/// A key store that does as it is told, and outlives its program.
+#[derive(Debug, Default)]
+struct TestVault {
+    keys: Mutex<HashMap<String, PrivateKey>>,
+    /// What it answers instead.
+    trouble: Mutex<Option<KeyringError>>,
+}
+
+impl TestVault {
+    fn trouble(&self) -> Result<(), KeyringError> {
+        self.trouble.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+
+    fn set_trouble(&self, trouble: Option<KeyringError>) {
+        *self.trouble.lock().unwrap() = trouble;
+    }
+
+    fn count(&self) -> usize {
+        self.keys.lock().unwrap().len()
+    }
+}
+
+impl Vault for TestVault {
+    fn name(&self) -> &'static str {
+        "the test's key store"
+    }
+
+    fn get(&self, id: &str) -> Result<Option<PrivateKey>, KeyringError> {
+        self.trouble()?;
+        Ok(self.keys.lock().unwrap().get(id).cloned())
+    }
+
+    fn set(&self, id: &str, key: &PrivateKey) -> Result<(), KeyringError> {
+        self.trouble()?;
+        self.keys.lock().unwrap().insert(id.to_owned(), key.clone());
+        Ok(())
+    }
+
+    fn delete(&self, id: &str) -> Result<(), KeyringError> {
+        self.trouble()?;
+        self.keys.lock().unwrap().remove(id);
+        Ok(())
+    }
+}
+
+fn vault() -> (Arc<TestVault>, Option<Arc<dyn Vault>>) {
+    let vault = Arc::new(TestVault::default());
+    (vault.clone(), Some(vault))
+}
+
+/// The whole life, as far as a store sees it; the key is what it had when its request was sent.
+fn life(store: &mut Store, sent: &mut Option<Vec<u8>>) -> Result<(), StoreError> {
+    let found = store.open()?;
+    let key = match found.key {
+        Some(key) => key,
+        None => {
+            // Not `make`, which takes a second each time: the same writes with the tests' key.
+            let id = new_id();
+            store.remember_place(Place::Making(id.clone()))?;
+            store.keep(&key(), id)?;
+            Arc::new(RsaKey::new(&key())?)
+        }
+    };
+    if found.request.is_none() || store.record.mark == Mark::Idle {
+        store.write_request(&*key, &csr::Subject::default())?;
+    }
+    store.remember(Mark::Ready, Some(7))?;
+    *sent = Some(key.public_key().to_vec());
+    store.remember(Mark::Waiting, None)?;
+    store.install(&certificate_for(&*key), &*key)?;
+    Ok(())
+}
+
+/// Runs `story` with the plug pulled at every write point in turn, and looks at what a next start
+/// makes of it.
+fn pull_the_plug(
+    trouble: Option<&KeyringError>,
+    check: impl Fn(usize, Option<Vec<u8>>, &mut Store),
+) -> usize {
+    for points in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        let (vault, handle) = vault();
+        vault.set_trouble(trouble.cloned());
+        let mut disk = Disk::new(folder.path().join("identity"));
+        disk.fuse = Fuse::after(points);
+        let mut sent = None;
+        let outcome = life(&mut Store::on(disk.clone(), handle.clone()), &mut sent);
+        if outcome.is_ok() {
+            assert!(!disk.fuse.is_burnt() || points > 0);
+            return points;
+        }
+        let mut next = Store::new(folder.path().join("identity"), handle.clone());
+        check(points, sent, &mut next);
+        assert!(vault.count() <= 1, "two keys after {points} points");
+    }
+    unreachable!("the story is finite")
+}
+
+#[test]
+fn killed_at_every_write_point_the_next_start_continues() {
+    let mut total = 0;
+    for trouble in [None, Some(KeyringError::Silent)] {
+        total += pull_the_plug(trouble.as_ref(), |points, sent, next| {
+            let found = next.open().unwrap();
+            if let Some(sent) = sent {
+                let key = found.key.as_ref().expect("no key is lost once its request was sent");
+                assert_eq!(key.public_key(), sent, "another key after {points} points");
+                assert!(
+                    found.certificate.is_some() || found.request.is_some(),
+                    "neither request nor certificate after {points} points"
+                );
+            }
+            // And it goes on to the end.
+            life(next, &mut None).unwrap();
+            let found = next.open().unwrap();
+            assert!(found.certificate.is_some() && found.key.is_some() && found.request.is_none());
+        });
+    }
+    println!("killed at {total} write points");
+    assert!(total >= 50, "{total} write points");
+}
+
+#[test]
+fn a_silent_key_store_means_a_private_file_and_the_key_moves_when_it_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (vault, handle) = vault();
+    vault.set_trouble(Some(KeyringError::Silent));
+    let mut store = Store::new(folder.path().join("identity"), handle);
+    life(&mut store, &mut None).unwrap();
+    let file = folder.path().join("identity/key.pk8");
+    assert!(file.exists());
+    assert_eq!(store.problem, Some(KeyringError::Silent));
+    assert!(store.place().unwrap().ends_with("key.pk8"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&file), 0o600);
+        assert_eq!(mode(file.parent().unwrap()), 0o700);
+    }
+
+    vault.set_trouble(None);
+    store.settle().unwrap();
+    assert!(!file.exists());
+    assert_eq!((store.problem.clone(), vault.count()), (None, 1));
+    assert_eq!(store.place().unwrap(), "the test's key store");
+    assert!(store.open().unwrap().certificate.is_some());
+}
+
+#[test]
+fn a_key_that_cannot_be_read_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (vault, handle) = vault();
+    let mut store = Store::new(folder.path().to_owned(), handle);
+    life(&mut store, &mut None).unwrap();
+    vault.set_trouble(Some(KeyringError::Silent));
+    assert!(matches!(store.open(), Err(StoreError::Keyring(KeyringError::Silent))));
+    assert!(matches!(store.delete(), Err(StoreError::Keyring(_))));
+    vault.set_trouble(None);
+    assert!(store.open().unwrap().key.is_some());
+    store.delete().unwrap();
+    assert_eq!(vault.count(), 0);
+    assert!(store.open().unwrap().key.is_none());
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 0, "a reset leaves nothing");
+}
+
+#[test]
+fn a_certificate_of_another_key_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, handle) = vault();
+    let mut store = Store::new(folder.path().to_owned(), handle);
+    life(&mut store, &mut None).unwrap();
+    let before = store.open().unwrap();
+    let (key, old) = (before.key.unwrap(), before.certificate.unwrap());
+    let theirs = crate::identity::testing::golden("cert")[12..].to_vec();
+    for wrong in [&theirs[..], b"", b"rubbish"] {
+        let error = store.install(wrong, &*key).unwrap_err();
+        assert!(matches!(error, StoreError::Certificate(_)), "{error}");
+    }
+    assert_eq!(store.open().unwrap().certificate, Some(old));
+}
+
+#[test]
+fn the_key_is_in_no_file_but_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, handle) = vault();
+    let mut store = Store::new(folder.path().to_owned(), handle);
+    life(&mut store, &mut None).unwrap();
+    let secret = key();
+    let piece = &secret.as_pkcs8()[400..432];
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(piece.len()).any(|window| window == piece));
+    }
+}
+
+#[test]
+fn a_note_is_read_as_it_was_written() {
+    let record = Record {
+        place: Place::Keyring("identity-1".into()),
+        mark: Mark::Waiting,
+        last_try: Some(-5),
+        common_name: Some("Jan Novák".into()),
+        facts: (3, "ab".into()),
+        acknowledged: 2,
+    };
+    assert_eq!(Record::from_text(&record.to_text()), record);
+    assert_eq!(Record::from_text(""), Record::default());
+    assert_eq!(Record::from_text("mark nonsense\nwhat\n"), Record::default());
+}

@@ -1,0 +1,138 @@
+//! The administrator's commands: they look at and change the clients of a gateway, which may run
+//! meanwhile and notices by itself.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::SystemTime;
+
+use httpdate::fmt_http_date;
+use seacat_gateway::config::{Identities, StateAt};
+use seacat_gateway::enroll::{Record, State, Store, WishError};
+use seacat_gateway::{ClientId, ClientName, Config};
+
+use crate::Outcome;
+
+/// Lists the clients that wait, oldest first, with all that they tell about themselves.
+pub(crate) fn pending(config: &Path) -> Outcome {
+    let mut waiting = read(&open(config)?)?;
+    waiting.retain(|(_, record)| record.state() == State::Pending);
+    waiting.sort_by_key(|(_, record)| record.since());
+    let mut out = io::stdout().lock();
+    if waiting.is_empty() {
+        writeln!(out, "nobody waits")?;
+    }
+    for (id, record) in waiting {
+        let about = record.about();
+        let since = fmt_http_date(record.since());
+        writeln!(out, "{}  {}", id.tag(), plain(&about.subject))?;
+        writeln!(out, "    waits since  {since}")?;
+        for email in &about.emails {
+            writeln!(out, "    e-mail       {}", plain(email))?;
+        }
+        if let Some(application) = &about.application {
+            writeln!(out, "    application  {}", plain(application))?;
+        }
+        for (key, value) in record.characteristics() {
+            writeln!(out, "    {:12} {}", plain(key), plain(value))?;
+        }
+        writeln!(out, "    client id    {id}")?;
+    }
+    Ok(())
+}
+
+/// Lists all clients, one a line.
+pub(crate) fn clients(config: &Path) -> Outcome {
+    let mut out = io::stdout().lock();
+    let clients = read(&open(config)?)?;
+    if clients.is_empty() {
+        writeln!(out, "there are no clients")?;
+    }
+    for (id, record) in clients {
+        let (state, subject) = (standing(&record), record.about().subject);
+        writeln!(out, "{}  {state:44}  {}", id.tag(), plain(&subject))?;
+    }
+    Ok(())
+}
+
+fn standing(record: &Record) -> String {
+    let since = || fmt_http_date(record.since());
+    match (record.state(), record.until()) {
+        (State::Issued, Some(until)) if until > SystemTime::now() => {
+            format!("enrolled until {}", fmt_http_date(until))
+        }
+        (State::Issued, Some(until)) => format!("expired {}", fmt_http_date(until)),
+        (state, _) => format!("{} {}", state.as_str(), since()),
+    }
+}
+
+/// Lets a client have a certificate.
+pub(crate) fn approve(config: &Path, name: &ClientName) -> Outcome {
+    let wish = |store: &Store, id: &ClientId| store.approve(id);
+    change(config, name, "approved", wish)
+}
+
+/// Says no to a client that waits.
+pub(crate) fn reject(config: &Path, name: &ClientName) -> Outcome {
+    let wish = |store: &Store, id: &ClientId| store.reject(id);
+    change(config, name, "rejected", wish)
+}
+
+/// Takes a client's certificates back.
+pub(crate) fn revoke(config: &Path, name: &ClientName) -> Outcome {
+    let wish = |store: &Store, id: &ClientId| store.revoke(id);
+    change(config, name, "revoked", wish)
+}
+
+/// Forgets a client.
+pub(crate) fn forget(config: &Path, name: &ClientName) -> Outcome {
+    let store = open(config)?;
+    let id = store.find(name)?;
+    store.forget(&id)?;
+    writeln!(io::stdout(), "forgotten: {}", id.tag())?;
+    Ok(())
+}
+
+fn change(
+    config: &Path,
+    name: &ClientName,
+    done: &str,
+    wish: impl Fn(&Store, &ClientId) -> Result<Record, WishError>,
+) -> Outcome {
+    let store = open(config)?;
+    let id = store.find(name)?;
+    let record = wish(&store, &id).map_err(|error| format!("{}: {error}", id.tag()))?;
+    let subject = record.about().subject;
+    writeln!(io::stdout(), "{done}: {}  {}", id.tag(), plain(&subject))?;
+    Ok(())
+}
+
+fn open(config: &Path) -> Result<Store, Box<dyn std::error::Error>> {
+    let loaded = Config::load(config)?;
+    let Identities::Enroll(enroll) = loaded.identities else {
+        return Err(
+            format!("{}: this gateway does not enrol: set [enroll]", config.display()).into()
+        );
+    };
+    match enroll.state {
+        StateAt::Folder(folder) => Ok(Store::open(&folder)?),
+        StateAt::Memory => Err("this gateway keeps its clients in memory".into()),
+    }
+}
+
+/// All records. One that is damaged is told of and does not hide the others.
+fn read(store: &Store) -> Result<Vec<(ClientId, Record)>, Box<dyn std::error::Error>> {
+    let mut records = Vec::new();
+    for id in store.ids()? {
+        match store.read(&id) {
+            Ok(Some(record)) => records.push((id, record)),
+            Ok(None) => {} // forgotten meanwhile
+            Err(error) => tracing::warn!(%error, "a client is left out"),
+        }
+    }
+    Ok(records)
+}
+
+/// A client's words as a terminal should see them: nothing in them is obeyed.
+fn plain(text: &str) -> String {
+    text.escape_debug().to_string()
+}

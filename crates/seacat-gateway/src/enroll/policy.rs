@@ -1,0 +1,166 @@
+//! What becomes of a signing request: one decision, in one place.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+
+use super::record::{Record, State};
+
+/// What becomes of the request of a client that was not known before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It is approved at once: for networks where whoever reaches the gateway may use it.
+    Automatic,
+    /// It waits for a human.
+    #[default]
+    Pending,
+    /// It is rejected: nobody new.
+    Reject,
+}
+
+/// The rules of enrolment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// What becomes of newcomers.
+    pub mode: Mode,
+    /// How long a certificate lives.
+    pub validity: Duration,
+    /// A client whose certificate is good may have the next one without a human.
+    pub auto_renew: bool,
+    /// So may one whose certificate is over. Off, because a machine that was away for so long
+    /// may have changed hands (the reference CA has it off too; wire specification, section 5.3).
+    pub auto_renew_expired: bool,
+    /// Requests that may wait for a human: more than one reads in a day, and few enough that
+    /// strangers cannot bury the ones that matter.
+    pub max_pending: usize,
+    /// Clients on record in all. One is a file of a few KiB, so this bounds the disk.
+    pub max_clients: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            validity: Duration::from_secs(365 * 86_400),
+            auto_renew: true,
+            auto_renew_expired: false,
+            max_pending: 1000,
+            max_clients: 100_000,
+        }
+    }
+}
+
+/// What to do with a request whose signature is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Make a certificate now.
+    Issue,
+    /// There is a certificate, or the right to one: the client has but to ask for it.
+    Ready,
+    /// A human decides.
+    Wait,
+    /// No.
+    Reject,
+}
+
+impl Policy {
+    /// Decides. `shown`: the connection has shown a certificate of this client that is on the
+    /// allow-list, so it is the client that asks and not somebody who replays its request.
+    pub(crate) fn decide(&self, record: Option<&Record>, shown: bool, now: SystemTime) -> Decision {
+        let by_mode = match self.mode {
+            Mode::Automatic => Decision::Issue,
+            Mode::Pending => Decision::Wait,
+            Mode::Reject => Decision::Reject,
+        };
+        let Some(record) = record else {
+            return by_mode;
+        };
+        match record.state() {
+            State::Rejected | State::Revoked => Decision::Reject,
+            State::Approved => Decision::Ready,
+            // It was let in under another mode, and a human may be looking at it.
+            State::Pending if self.mode == Mode::Reject => Decision::Wait,
+            State::Pending => by_mode,
+            State::Issued => match record.current(now) {
+                None if self.auto_renew_expired => Decision::Issue,
+                None => by_mode,
+                // Whoever replays a request must not push the client's own certificates off the
+                // list; with one in half a life they cannot.
+                Some(current) if !shown && !current.is_aging(now) => Decision::Ready,
+                Some(_) if self.auto_renew => Decision::Issue,
+                Some(_) => by_mode,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+    use crate::enroll::ca::Certificate;
+
+    /// Every mode, every state, shown or not: the whole table.
+    #[test]
+    fn the_whole_table() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let issued = |age: u64, left: i64| {
+            let mut record = Record::new(b"csr", now);
+            let certificate = Certificate {
+                der: Vec::new(),
+                from: now - Duration::from_secs(age),
+                until: match u64::try_from(left) {
+                    Ok(left) => now + Duration::from_secs(left),
+                    Err(_) => now - Duration::from_secs(left.unsigned_abs()),
+                },
+            };
+            record.issue(b"csr".to_vec(), certificate, now);
+            Some(record)
+        };
+        let become_ = |change: fn(&mut Record, SystemTime)| {
+            let mut record = Record::new(b"csr", now);
+            change(&mut record, now);
+            Some(record)
+        };
+        let records = [
+            ("unknown", None),
+            ("pending", become_(|_, _| {})),
+            ("approved", become_(|it, now| it.approve(now).unwrap())),
+            ("rejected", become_(|it, now| it.reject(now).unwrap())),
+            ("revoked", become_(|it, now| it.revoke(now).unwrap())),
+            ("issued, young", issued(10, 90)),
+            ("issued, aging", issued(60, 40)),
+            ("issued, over", issued(100, -1)),
+        ];
+        let mut table = String::new();
+        for mode in [Mode::Automatic, Mode::Pending, Mode::Reject] {
+            for renew in ["no", "yes", "expired too"] {
+                writeln!(table, "\nmode {mode:?}, automatic renewal: {renew}").unwrap();
+                let policy = Policy {
+                    mode,
+                    auto_renew: renew != "no",
+                    auto_renew_expired: renew == "expired too",
+                    ..Policy::default()
+                };
+                for (name, record) in &records {
+                    let decide = |shown| policy.decide(record.as_ref(), shown, now);
+                    let (anonymous, shown) = (decide(false), decide(true));
+                    writeln!(
+                        table,
+                        "  {name:14} anonymous: {:7} identified: {shown:?}",
+                        format!("{anonymous:?}"),
+                    )
+                    .unwrap();
+                }
+            }
+        }
+        // After a wanted change: SEACAT_BLESS=1 cargo test -p seacat-gateway the_whole_table
+        if std::env::var_os("SEACAT_BLESS").is_some() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/enroll/policy.table.txt");
+            std::fs::write(path, &table).unwrap();
+        }
+        assert_eq!(table, include_str!("policy.table.txt"));
+    }
+}

@@ -1,0 +1,325 @@
+//! What is known of one client.
+//!
+//! ```text
+//!                CSR              approve              CERT_QUERY
+//!   (unknown) ────────► pending ───────────► approved ────────────► issued ◄─┐ renewal
+//!        │               │  ▲                   ▲  │                 │  └────┘
+//!        │               │  └── expired, CSR ───┼──┼─────────────────┤
+//!        │        reject │                      │  │ reject          │ revoke
+//!        │               └──────► rejected ─────┤◄─┘                 ▼
+//!        │                                      └──── approve ─── revoked
+//!        └─ CSR, automatic ─► issued
+//! ```
+//!
+//! A human says approve, reject and revoke; the rest a client brings about itself, as far as the
+//! [policy](super::policy) lets it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use data_encoding::BASE64;
+use seacat_proto::frame::Characteristics;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::ca::Certificate;
+use super::request::{About, Request};
+
+/// Where a client stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Its request waits for a human.
+    Pending,
+    /// A human has said yes; the certificate is made when the client asks for it, so that a
+    /// short life is not over before it begins.
+    Approved,
+    /// It has had a certificate, which may be over by now.
+    Issued,
+    /// A human has said no to its request.
+    Rejected,
+    /// A human has taken its certificates back.
+    Revoked,
+}
+
+impl State {
+    /// For people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Issued => "issued",
+            Self::Rejected => "rejected",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// One client, as it stands in its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    version: Version,
+    pub(crate) state: State,
+    /// When it came into this state.
+    since: Seconds,
+    /// The request: the one to decide about while pending, afterwards the one decided about.
+    pub(crate) csr: Der,
+    /// Its certificates, newest last. Those that are not over make the allow-list, unless the
+    /// client is rejected or revoked.
+    #[serde(default, rename = "certificate", skip_serializing_if = "Vec::is_empty")]
+    certificates: Vec<Issued>,
+    /// What it tells about itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) characteristics: Option<Facts>,
+}
+
+/// The form of the file. A gateway that does not know it keeps its hands off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+struct Version;
+
+/// A certificate that was issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Issued {
+    pub(crate) der: Der,
+    from: Seconds,
+    until: Seconds,
+}
+
+/// A client's characteristics (wire specification, section 3.6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Facts {
+    pub(crate) serial: u32,
+    pub(crate) items: BTreeMap<String, String>,
+}
+
+/// Why a human's wish makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Pointless {
+    /// It is so already.
+    #[error("it is {} already", .0.as_str())]
+    Already(State),
+    /// There is no request to reject.
+    #[error("it has a certificate: use revoke")]
+    UseRevoke,
+}
+
+/// Why a certificate that a client shows gives it no identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotListed {
+    #[error("this gateway has not issued your certificate, or has replaced it")]
+    Unknown,
+    #[error("your certificate has expired")]
+    Expired,
+    #[error("your certificate has been revoked")]
+    Revoked,
+}
+
+impl Record {
+    /// Certificates kept for one client. Two overlap in a renewal; the others are for a client
+    /// that lost its new one on the way and renewed again.
+    const CERTIFICATES: usize = 8;
+
+    /// A client that was not known before.
+    pub(crate) fn new(csr: &[u8], now: SystemTime) -> Self {
+        Self {
+            version: Version,
+            state: State::Pending,
+            since: now.into(),
+            csr: Der(csr.to_vec()),
+            certificates: Vec::new(),
+            characteristics: None,
+        }
+    }
+
+    /// Lets the client have a certificate. One that was revoked starts afresh: what it had
+    /// before stays worthless.
+    ///
+    /// # Errors
+    /// When it may have one already.
+    pub(crate) fn approve(&mut self, now: SystemTime) -> Result<(), Pointless> {
+        match self.state {
+            State::Pending | State::Rejected | State::Revoked => {
+                self.enter(State::Approved, now);
+                Ok(())
+            }
+            State::Approved | State::Issued => Err(Pointless::Already(self.state)),
+        }
+    }
+
+    /// Says no to its request. A certificate it had before ends with it.
+    ///
+    /// # Errors
+    /// When there is no request.
+    pub(crate) fn reject(&mut self, now: SystemTime) -> Result<(), Pointless> {
+        match self.state {
+            State::Pending | State::Approved => {
+                self.certificates.clear();
+                self.enter(State::Rejected, now);
+                Ok(())
+            }
+            State::Issued => Err(Pointless::UseRevoke),
+            State::Rejected | State::Revoked => Err(Pointless::Already(self.state)),
+        }
+    }
+
+    /// Takes all its certificates back, and its place in the queue.
+    ///
+    /// # Errors
+    /// When it is revoked.
+    pub(crate) fn revoke(&mut self, now: SystemTime) -> Result<(), Pointless> {
+        if self.state == State::Revoked {
+            return Err(Pointless::Already(self.state));
+        }
+        self.certificates.clear();
+        self.enter(State::Revoked, now);
+        Ok(())
+    }
+
+    /// Puts a request before a human. The same one again changes nothing.
+    pub(crate) fn wait(&mut self, csr: &[u8], now: SystemTime) {
+        self.csr.0 = csr.to_vec();
+        if self.state != State::Pending {
+            self.enter(State::Pending, now);
+        }
+    }
+
+    /// Notes a certificate that was made of `csr`.
+    pub(crate) fn issue(&mut self, csr: Vec<u8>, certificate: Certificate, now: SystemTime) {
+        self.csr.0 = csr;
+        self.certificates.retain(|it| it.until.time() > now);
+        while self.certificates.len() >= Self::CERTIFICATES {
+            self.certificates.remove(0);
+        }
+        self.certificates.push(Issued {
+            der: Der(certificate.der),
+            from: certificate.from.into(),
+            until: certificate.until.into(),
+        });
+        self.enter(State::Issued, now);
+    }
+
+    fn enter(&mut self, state: State, now: SystemTime) {
+        self.state = state;
+        self.since = now.into();
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Since when it stands there.
+    #[must_use]
+    pub fn since(&self) -> SystemTime {
+        self.since.time()
+    }
+
+    /// When its newest certificate ends or ended.
+    #[must_use]
+    pub fn until(&self) -> Option<SystemTime> {
+        self.certificates.last().map(|it| it.until.time())
+    }
+
+    /// What it says of itself in its request.
+    #[must_use]
+    pub fn about(&self) -> About {
+        // A request was whole when it was stored.
+        Request::parse(&self.csr.0).map_or_else(|_| About::default(), |it| it.about)
+    }
+
+    /// What it tells about the machine it runs on (wire specification, section 3.6).
+    pub fn characteristics(&self) -> impl Iterator<Item = (&str, &str)> {
+        let facts = self.characteristics.iter().flat_map(|it| &it.items);
+        facts.map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Its newest certificate, if that is not over.
+    pub(crate) fn current(&self, now: SystemTime) -> Option<&Issued> {
+        self.certificates.last().filter(|it| it.until.time() > now)
+    }
+
+    /// Looks a certificate up on the allow-list; says until when it counts.
+    pub(crate) fn listed(&self, der: &[u8], now: SystemTime) -> Result<SystemTime, NotListed> {
+        if matches!(self.state, State::Rejected | State::Revoked) {
+            return Err(NotListed::Revoked);
+        }
+        let found = self.certificates.iter().find(|it| it.der.0 == der);
+        let until = found.ok_or(NotListed::Unknown)?.until.time();
+        if until > now { Ok(until) } else { Err(NotListed::Expired) }
+    }
+}
+
+impl Issued {
+    /// Is more than half of its life over?
+    pub(crate) fn is_aging(&self, now: SystemTime) -> bool {
+        let life = self.until.0.saturating_sub(self.from.0);
+        Seconds::from(now).0.saturating_sub(self.from.0) > life / 2
+    }
+}
+
+impl From<&Characteristics> for Facts {
+    fn from(frame: &Characteristics) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let items = frame.items().map(|(key, value)| (text(key), text(value))).collect();
+        Self { serial: frame.serial, items }
+    }
+}
+
+/// DER, base64 in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Der(pub(crate) Vec<u8>);
+
+impl Serialize for Der {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&BASE64.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Der {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let bytes = BASE64.decode(text.as_bytes());
+        bytes.map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Seconds(u32);
+
+impl Seconds {
+    fn time(self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.0.into())
+    }
+}
+
+impl From<SystemTime> for Seconds {
+    /// Until 2106, which is beyond any certificate of ours.
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u32::try_from(since.as_secs()).unwrap_or(u32::MAX))
+    }
+}
+
+impl TryFrom<u8> for Version {
+    type Error = &'static str;
+
+    fn try_from(version: u8) -> Result<Self, &'static str> {
+        match version {
+            1 => Ok(Self),
+            _ => Err("this record was written by a newer gateway"),
+        }
+    }
+}
+
+impl From<Version> for u8 {
+    fn from(_: Version) -> Self {
+        1
+    }
+}

@@ -1,0 +1,305 @@
+//! Answers the questions of enrolment: may it, where is it, who is it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tracing::{error, info, warn};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::ca::ClientCa;
+use super::policy::{Decision, Mode, Policy};
+use super::record::{Facts, NotListed, Record, State};
+use super::request::Request;
+use super::store::{Store, StoreError};
+use crate::client_id::ClientId;
+
+/// Keeps the records of one gateway.
+pub(crate) struct Registrar {
+    store: Arc<Store>,
+    policy: Policy,
+    ca: Arc<ClientCa>,
+    room: Mutex<Room>,
+    /// One change at a time anyway: whoever waits should not occupy a thread meanwhile.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What a CSR comes to (wire specification, section 3.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Stored,
+    Approved,
+    Rejected,
+    /// Not now. Trying again may help.
+    NotStored,
+}
+
+/// What a CERT_QUERY comes to (wire specification, section 3.10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    Certificate(Vec<u8>),
+    Pending,
+    Nothing,
+}
+
+/// A certificate that a connection has shown, with proof that it holds the key.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    pub(crate) id: ClientId,
+    pub(crate) der: Vec<u8>,
+}
+
+impl Shown {
+    /// When it says that it ends.
+    pub(crate) fn until(&self) -> SystemTime {
+        let parsed = X509Certificate::from_der(&self.der).ok();
+        let until = parsed.map_or(0, |(_, it)| it.validity().not_after.timestamp());
+        SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(until).unwrap_or(0))
+    }
+}
+
+impl Registrar {
+    /// Takes over the clients that are in the store.
+    pub(crate) fn new(
+        store: Arc<Store>,
+        policy: Policy,
+        ca: Arc<ClientCa>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            room: Mutex::new(Room::count(&store)?),
+            store,
+            policy,
+            ca,
+            turn: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Does work that may wait for the disk, in its turn and beside the runtime.
+    pub(crate) async fn in_turn<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let _turn = self.turn.lock().await;
+        self.beside(work).await
+    }
+
+    /// Does work that only reads, beside the runtime.
+    pub(crate) async fn beside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let this = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&this)).await;
+        done.unwrap_or_else(|error| Err(StoreError::Disk(std::io::Error::other(error))))
+    }
+
+    /// Takes a request whose signature is good, and what the client has told about itself on
+    /// the same connection.
+    pub(crate) fn submit(
+        &self,
+        request: &Request,
+        shown: Option<&Shown>,
+        facts: Option<&Facts>,
+        now: SystemTime,
+    ) -> Result<Verdict, StoreError> {
+        self.store.update(&request.id, |record| {
+            let shown = match (record.as_ref(), shown) {
+                (Some(record), Some(shown)) if shown.id == request.id => {
+                    record.listed(&shown.der, now).is_ok()
+                }
+                _ => false,
+            };
+            let decision = self.policy.decide(record.as_ref(), shown, now);
+            let verdict = match decision {
+                Decision::Reject => Verdict::Rejected,
+                Decision::Ready => Verdict::Approved,
+                _ if record.is_none() && !self.make_room(request.id, decision) => {
+                    Verdict::NotStored
+                }
+                Decision::Wait => {
+                    let record = record.get_or_insert_with(|| Record::new(&request.der, now));
+                    record.wait(&request.der, now);
+                    Verdict::Stored
+                }
+                Decision::Issue => self.issue(record, request, now),
+            };
+            if let (Some(record), Some(facts)) = (record.as_mut(), facts) {
+                record.characteristics = Some(facts.clone());
+            }
+            info!(client = %request.id.tag(), ?verdict, "CSR");
+            verdict
+        })
+    }
+
+    /// Makes a certificate of a new request, or of the one that a human has approved: a client
+    /// does not change its name by renewing.
+    fn issue(&self, record: &mut Option<Record>, new: &Request, now: SystemTime) -> Verdict {
+        let approved = match record {
+            Some(record) if self.policy.mode != Mode::Automatic => {
+                Request::parse(&record.csr.0).ok()
+            }
+            _ => None,
+        };
+        let request = approved.as_ref().unwrap_or(new);
+        match self.ca.issue(request, self.policy.validity, now) {
+            Ok(certificate) => {
+                let record = record.get_or_insert_with(|| Record::new(&request.der, now));
+                record.issue(request.der.clone(), certificate, now);
+                Verdict::Approved
+            }
+            Err(error) => {
+                error!(client = %new.id.tag(), %error, "no certificate could be made");
+                Verdict::NotStored
+            }
+        }
+    }
+
+    /// Looks for the certificate of a client, and makes it if a human has approved one.
+    pub(crate) fn query(&self, id: &ClientId, now: SystemTime) -> Result<Found, StoreError> {
+        self.store.update(id, |known| {
+            let Some(record) = known else {
+                return Found::Nothing;
+            };
+            if record.state() == State::Approved
+                && let Ok(request) = Request::parse(&record.csr.0)
+            {
+                self.issue(known, &request, now);
+            }
+            let Some(record) = known else {
+                return Found::Nothing;
+            };
+            match record.state() {
+                // Approved still: the certificate could not be made, which is in our log.
+                State::Pending | State::Approved => Found::Pending,
+                State::Rejected | State::Revoked => Found::Nothing,
+                // One that is over helps nobody: the client should submit again.
+                State::Issued => record
+                    .current(now)
+                    .map_or(Found::Nothing, |current| Found::Certificate(current.der.0.clone())),
+            }
+        })
+    }
+
+    /// Keeps what a client tells about itself. Says whether there is such a client.
+    pub(crate) fn note(&self, id: &ClientId, facts: Facts) -> Result<bool, StoreError> {
+        self.store.update(id, |record| match record {
+            Some(record) => {
+                record.characteristics = Some(facts);
+                true
+            }
+            None => false,
+        })
+    }
+
+    /// Looks a certificate up on the allow-list; says until when it counts.
+    pub(crate) fn identify(
+        &self,
+        shown: &Shown,
+        now: SystemTime,
+    ) -> Result<Result<SystemTime, NotListed>, StoreError> {
+        Ok(match self.store.read(&shown.id)? {
+            Some(record) => record.listed(&shown.der, now),
+            None => Err(NotListed::Unknown),
+        })
+    }
+
+    /// Takes a place for one more client, if there is one.
+    fn make_room(&self, id: ClientId, decision: Decision) -> bool {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = decision == Decision::Wait;
+        let fits = |room: &Room| {
+            let pending = !waits || room.pending.len() < self.policy.max_pending;
+            pending && room.clients < self.policy.max_clients
+        };
+        if !fits(&room)
+            && room.counted.elapsed() > Room::COUNT_AGAIN
+            && let Err(error) = room.count_again(&self.store)
+        {
+            warn!(%error, "the clients could not be counted");
+        }
+        let fits = fits(&room);
+        if fits {
+            room.clients += 1;
+            room.pending.extend(waits.then_some(id));
+        } else {
+            let (pending, clients) = (room.pending.len(), room.clients);
+            warn!(pending, clients, "a CSR was not stored: too many are there");
+        }
+        fits
+    }
+}
+
+/// How many clients there are, at most. Administrators only ever make them fewer, so counting
+/// again can wait until there seems to be no room.
+struct Room {
+    clients: usize,
+    pending: HashSet<ClientId>,
+    counted: Instant,
+}
+
+impl Room {
+    /// Counting asks the disk for every client that waits, so it is not done for each stranger
+    /// who knocks at a full house.
+    const COUNT_AGAIN: Duration = Duration::from_secs(2);
+
+    /// Reads every record, once.
+    fn count(store: &Store) -> Result<Self, StoreError> {
+        let ids = store.ids()?;
+        let mut room = Self {
+            clients: ids.len(),
+            pending: ids.into_iter().collect(),
+            counted: Instant::now(),
+        };
+        room.forget_answered(store);
+        Ok(room)
+    }
+
+    fn count_again(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.clients = store.ids()?.len();
+        self.forget_answered(store);
+        self.counted = Instant::now();
+        Ok(())
+    }
+
+    /// Keeps those who still wait. A record that cannot be read is not one of them.
+    fn forget_answered(&mut self, store: &Store) {
+        let waits = |id: &ClientId| {
+            let record = store.read(id);
+            record.is_ok_and(|it| it.is_some_and(|it| it.state() == State::Pending))
+        };
+        self.pending.retain(waits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enroll::request::tests::golden;
+
+    #[test]
+    fn who_was_answered_makes_room() {
+        let policy = Policy { max_pending: 1, ..Policy::default() };
+        let ca = Arc::new(ClientCa::generate().unwrap());
+        let store = Arc::new(Store::in_memory());
+        let start = || Registrar::new(Arc::clone(&store), policy.clone(), Arc::clone(&ca)).unwrap();
+        let [anna, bob] =
+            ["csr", "csr_with_subject"].map(|name| Request::parse(&golden(name)).unwrap());
+        let registrar = start();
+        let now = SystemTime::now();
+        let submit = |registrar: &Registrar, request: &Request| {
+            registrar.submit(request, None, None, now).unwrap()
+        };
+        assert_eq!(submit(&registrar, &anna), Verdict::Stored);
+        assert_eq!(submit(&registrar, &bob), Verdict::NotStored);
+        assert_eq!(submit(&start(), &bob), Verdict::NotStored, "after a restart");
+        store.reject(&anna.id).unwrap();
+        assert_eq!(submit(&registrar, &bob), Verdict::NotStored, "counted just now");
+        registrar.room.lock().unwrap().counted -= Room::COUNT_AGAIN * 2;
+        assert_eq!(submit(&registrar, &bob), Verdict::Stored);
+        assert_eq!(submit(&registrar, &anna), Verdict::Rejected);
+    }
+}

@@ -1,0 +1,128 @@
+//! Who makes a request, and how a back end hears of it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::header::{HeaderName, HeaderValue};
+
+use crate::client_id::ClientId;
+use crate::enroll::NotListed;
+
+/// The fields that tell a back end who the client is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityFields {
+    /// The client id.
+    pub id: HeaderName,
+    /// The client tag.
+    pub tag: HeaderName,
+}
+
+impl Default for IdentityFields {
+    fn default() -> Self {
+        Self {
+            id: HeaderName::from_static("x-seacat-client-id"),
+            tag: HeaderName::from_static("x-seacat-client-tag"),
+        }
+    }
+}
+
+impl IdentityFields {
+    /// Could a back end take a field of this name for one of ours? Those behind CGI and its
+    /// heirs see no difference between `-` and `_`.
+    pub(crate) fn claims(&self, name: &[u8]) -> bool {
+        let same = |ours: &HeaderName| {
+            let ours = ours.as_str().as_bytes();
+            ours.len() == name.len() && ours.iter().zip(name).all(|(a, b)| plain(*a) == plain(*b))
+        };
+        same(&self.id) || same(&self.tag)
+    }
+}
+
+fn plain(byte: u8) -> u8 {
+    match byte {
+        b'_' => b'-',
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+/// A client that has proved who it is.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: ClientId,
+    /// When its certificate ends, and the identity with it.
+    pub(crate) until: SystemTime,
+}
+
+/// Why a client has no identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Anonymous {
+    #[error("you have shown no certificate")]
+    NoCertificate,
+    #[error("your certificate has no RSA key")]
+    NoClientId,
+    #[error(transparent)]
+    NotListed(#[from] NotListed),
+    #[error("your certificate could not be looked up")]
+    NotNow,
+}
+
+/// Who makes the requests of one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) address: IpAddr,
+    identity: Result<Arc<Identity>, Anonymous>,
+    pub(crate) fields: Arc<IdentityFields>,
+}
+
+impl Caller {
+    pub(crate) fn new(
+        address: IpAddr,
+        identity: Result<Identity, Anonymous>,
+        fields: Arc<IdentityFields>,
+    ) -> Self {
+        Self { address, identity: identity.map(Arc::new), fields }
+    }
+
+    /// Who it is now. A certificate may end while its connection lives.
+    pub(crate) fn identity(&self, now: SystemTime) -> Result<&Identity, Anonymous> {
+        match &self.identity {
+            Ok(identity) if identity.until > now => Ok(identity),
+            Ok(_) => Err(NotListed::Expired.into()),
+            Err(anonymous) => Err(*anonymous),
+        }
+    }
+
+    /// The fields for a back end, with their values.
+    pub(crate) fn told(&self, now: SystemTime) -> Vec<(&HeaderName, HeaderValue)> {
+        let Ok(identity) = self.identity(now) else {
+            return Vec::new();
+        };
+        let (id, tag) = (identity.id.to_string(), identity.id.tag());
+        let values = [(&self.fields.id, id), (&self.fields.tag, tag)];
+        // Hexadecimal digits and a tag's letters are good in any field.
+        let field = |(name, value): (_, String)| Some((name, HeaderValue::from_str(&value).ok()?));
+        values.into_iter().filter_map(field).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_spelling_of_our_fields_is_the_clients() {
+        let fields = IdentityFields::default();
+        for ours in [
+            "X-SeaCat-Client-Id",
+            "x-seacat-client-id",
+            "X_SEACAT_CLIENT_ID",
+            "x-seacat_client-tag",
+        ] {
+            assert!(fields.claims(ours.as_bytes()), "{ours}");
+        }
+        for theirs in ["X-SeaCat-Client", "X-SeaCat-Client-Ids", "XSeaCat-Client-Id", ""] {
+            assert!(!fields.claims(theirs.as_bytes()), "{theirs}");
+        }
+    }
+}

@@ -1,0 +1,623 @@
+//! Enrolment over real TLS: how a machine gets its certificate, keeps it, and loses it.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
+
+use rcgen::{
+    CertificateParams, DnType, Issuer, KeyPair, PublicKeyData, SignatureAlgorithm, SigningKey,
+};
+use rsa::pkcs8::{EncodePrivateKey, LineEnding};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use seacat_gateway::builtin::Builtin;
+use seacat_gateway::config::{Host, Limits, StateAt};
+use seacat_gateway::enroll::{Mode, Policy, State};
+use seacat_gateway::{ClientId, Config, Demo, Gateway, pki};
+use seacat_link::{Closed, News};
+use seacat_proto::frame::{Cert, CertQuery, Characteristics, CharacteristicsAck, Csr, CsrReply};
+use seacat_proto::{Bytes, Control};
+
+use crate::support::*;
+
+pub(crate) const STORED: u8 = CsrReply::STORED;
+pub(crate) const APPROVED: u8 = CsrReply::STORED | CsrReply::APPROVED;
+pub(crate) const REJECTED: u8 = CsrReply::REJECTED;
+const NOT_STORED: u8 = 0;
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// A machine with a key. Making RSA keys is slow, so the stories share a few.
+pub(crate) struct Machine {
+    key_pem: String,
+    key: KeyPair,
+}
+
+impl Machine {
+    const KEYS: usize = 2;
+
+    pub(crate) fn number(number: usize) -> Self {
+        static KEYS: [OnceLock<String>; Machine::KEYS] = [const { OnceLock::new() }; 2];
+        let key_pem = KEYS[number].get_or_init(|| {
+            let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap();
+            key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
+        });
+        Self { key_pem: key_pem.clone(), key: KeyPair::from_pem(key_pem).unwrap() }
+    }
+
+    pub(crate) fn id(&self) -> ClientId {
+        ClientId::of_key(self.key.public_key_raw())
+    }
+
+    pub(crate) fn csr(&self, name: &str) -> Vec<u8> {
+        request_of(name, &self.key)
+    }
+
+    /// A connection that shows this certificate.
+    async fn connect(&self, to: &Demo, certificate: &[u8]) -> Client {
+        self.connect_to(to.addr, &to.ca_pem, certificate).await
+    }
+
+    pub(crate) async fn connect_to(
+        &self,
+        addr: std::net::SocketAddr,
+        ca_pem: &str,
+        certificate: &[u8],
+    ) -> Client {
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap();
+        let chain = vec![CertificateDer::from(certificate.to_vec())];
+        let config = identified(ca_pem, chain, key);
+        let (tcp, session) = handshake(addr, config).await.unwrap();
+        Client::over(tcp, session)
+    }
+
+    pub(crate) fn public_key(&self) -> Bytes {
+        Bytes::copy_from_slice(self.key.public_key_raw())
+    }
+}
+
+fn request_of(name: &str, key: &impl SigningKey) -> Vec<u8> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.serialize_request(key).unwrap().der().to_vec()
+}
+
+impl Client {
+    async fn control(&mut self) -> Control {
+        loop {
+            match self.incoming.next().await {
+                Some(News::Control(control)) => return control,
+                Some(_) => {}
+                None => panic!("the connection ended: {:?}", self.link.closed()),
+            }
+        }
+    }
+
+    /// Sends a CSR; says the flags of the answer.
+    pub(crate) async fn submit(&mut self, der: impl Into<Bytes>) -> u8 {
+        let (flags, der) = (Csr::FLAGS, der.into());
+        self.link.control(&Control::Csr(Csr { flags, der })).unwrap();
+        match self.control().await {
+            Control::CsrReply(reply) => reply.flags,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Asks for a certificate; says the flags and the certificate.
+    pub(crate) async fn query(&mut self, key: Bytes) -> (u8, Vec<u8>) {
+        let query = CertQuery { id: 7, query: CertQuery::MINE, public_key: key };
+        self.link.control(&Control::CertQuery(query)).unwrap();
+        match self.control().await {
+            Control::Cert(cert) => {
+                assert_eq!(cert.id, 7);
+                (cert.flags, cert.certificate.to_vec())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn tell(&mut self, serial: u32) {
+        let facts = Characteristics::new(serial, &[("osh", "box"), ("oss", "Linux")]).unwrap();
+        let frame = Control::Characteristics(facts);
+        self.link.control(&frame).unwrap();
+    }
+}
+
+const PENDING: (u8, Vec<u8>) = (0, Vec::new());
+const NOT_FOUND: (u8, Vec<u8>) = (Cert::NOT_FOUND, Vec::new());
+
+fn policy(mode: Mode) -> Policy {
+    Policy { mode, ..Policy::default() }
+}
+
+/// A gateway with `echo` for all and `inner` for those with an identity.
+fn gateway(policy: Policy, state: StateAt) -> Demo {
+    let inner = Host { identity: true, ..Host::new(Builtin::Echo.into()) };
+    let hosts = [("echo".to_owned(), Host::new(Builtin::Echo.into())), ("inner".to_owned(), inner)];
+    Demo::start_enrolling(hosts, Limits::default(), policy, state).unwrap()
+}
+
+fn in_memory(mode: Mode) -> Demo {
+    gateway(policy(mode), StateAt::Memory)
+}
+
+fn state(demo: &Demo, machine: &Machine) -> Option<State> {
+    let record = demo.clients.read(&machine.id()).unwrap();
+    record.map(|it| it.state())
+}
+
+/// What this connection is to the gateway: the answer of `inner`, and what back ends are told.
+async fn standing(client: &Client) -> (u16, String) {
+    let inner = client.get("inner", "/").await.unwrap();
+    let told = client.get("echo", "/").await.unwrap().body;
+    if inner.status == 403 {
+        assert!(!told.contains("x-seacat"), "{told}");
+        return (403, inner.body);
+    }
+    assert_eq!(told, inner.body);
+    (inner.status, told)
+}
+
+/// What is told about an identified client.
+fn told(machine: &Machine) -> (u16, String) {
+    let (id, tag) = (machine.id(), machine.id().tag());
+    let text = format!("GET /\nx-seacat-client-id: {id}\nx-seacat-client-tag: {tag}\n\n");
+    (200, text)
+}
+
+fn refused(why: &str) -> (u16, String) {
+    (403, format!("this host is for enrolled clients: {why}\n"))
+}
+
+#[test]
+fn automatic_from_a_csr_to_an_identified_request() {
+    story(async {
+        let demo = in_memory(Mode::Automatic);
+        let machine = Machine::number(0);
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(standing(&client).await, refused("you have shown no certificate"));
+        assert_eq!(client.query(machine.public_key()).await, NOT_FOUND);
+        assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
+        let (flags, certificate) = client.query(machine.public_key()).await;
+        assert_eq!(flags, 0);
+        assert_eq!(ClientId::of_certificate(&certificate), Some(machine.id()));
+
+        let client = machine.connect(&demo, &certificate).await;
+        assert_eq!(standing(&client).await, told(&machine));
+        // Whatever a client claims to be, nobody hears of it.
+        for name in ["X-SeaCat-Client-Id", "x_seacat_client_tag"] {
+            let request = request("GET", "inner", "/", &[(name, "somebody else")]);
+            assert_eq!(client.ask(request).await.unwrap().body, told(&machine).1);
+        }
+    });
+}
+
+#[test]
+fn a_human_says_yes() {
+    story(async {
+        let demo = in_memory(Mode::Pending);
+        let (machine, other) = (Machine::number(0), Machine::number(1));
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
+        assert_eq!(client.query(machine.public_key()).await, PENDING);
+        assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
+        assert_eq!(client.query(other.public_key()).await, NOT_FOUND);
+
+        demo.clients.approve(&machine.id()).unwrap();
+        demo.clients.approve(&machine.id()).unwrap_err();
+        // The same connection, without a restart. It may also ask with a CSR again.
+        assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
+        let (_, certificate) = client.query(machine.public_key()).await;
+        assert_eq!(client.query(machine.public_key()).await.1, certificate);
+        let client = machine.connect(&demo, &certificate).await;
+        assert_eq!(standing(&client).await, told(&machine));
+        // A certificate needs its key, and another gateway's is worth nothing here.
+        let foreign = in_memory(Mode::Automatic);
+        let client = machine.connect(&foreign, &certificate).await;
+        let unknown = "this gateway has not issued your certificate, or has replaced it";
+        assert_eq!(standing(&client).await, refused(unknown));
+    });
+}
+
+#[test]
+fn a_human_says_no() {
+    story(async {
+        let demo = in_memory(Mode::Pending);
+        let machine = Machine::number(0);
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
+        demo.clients.reject(&machine.id()).unwrap();
+        assert_eq!(client.query(machine.public_key()).await, NOT_FOUND);
+        assert_eq!(client.submit(machine.csr("Anna")).await, REJECTED);
+        // And changes their mind.
+        demo.clients.approve(&machine.id()).unwrap();
+        assert_eq!(client.query(machine.public_key()).await.0, 0);
+        assert_eq!(state(&demo, &machine), Some(State::Issued));
+        // Forgotten, it may begin again.
+        demo.clients.forget(&machine.id()).unwrap();
+        assert_eq!(client.query(machine.public_key()).await, NOT_FOUND);
+        assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
+    });
+}
+
+#[test]
+fn nobody_new_is_let_in() {
+    story(async {
+        let demo = in_memory(Mode::Reject);
+        let machine = Machine::number(0);
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, REJECTED);
+        assert_eq!(client.query(machine.public_key()).await, NOT_FOUND);
+        assert_eq!(state(&demo, &machine), None, "strangers leave no trace");
+    });
+}
+
+#[test]
+fn renewal_with_and_without_identity() {
+    story(async {
+        let demo = in_memory(Mode::Pending);
+        let machine = Machine::number(0);
+        let mut anonymous = Client::connect(&demo).await;
+        assert_eq!(anonymous.submit(machine.csr("Anna")).await, STORED);
+        demo.clients.approve(&machine.id()).unwrap();
+        let (_, first) = anonymous.query(machine.public_key()).await;
+
+        // Without identity it has lost its certificate: here it is again, no other.
+        assert_eq!(anonymous.submit(machine.csr("Anna")).await, APPROVED);
+        assert_eq!(anonymous.query(machine.public_key()).await.1, first);
+
+        // With identity the next one is made at once, and it asks without a key.
+        let mut client = machine.connect(&demo, &first).await;
+        assert_eq!(client.query(Bytes::new()).await.1, first);
+        assert_eq!(client.submit(machine.csr("Queen")).await, APPROVED);
+        let (_, second) = client.query(Bytes::new()).await;
+        assert_ne!(second, first);
+        let name = |der: &[u8]| der.windows(5).any(|it| it == b"Queen");
+        assert!(!name(&second), "a name is not changed by renewing");
+        // Old and new overlap: requests in flight may end.
+        assert_eq!(standing(&client).await, told(&machine));
+        for certificate in [&first, &second] {
+            let client = machine.connect(&demo, certificate).await;
+            assert_eq!(standing(&client).await, told(&machine));
+        }
+        // On an anonymous connection there is no "my certificate" without a key.
+        assert_eq!(anonymous.query(Bytes::new()).await, NOT_FOUND);
+    });
+}
+
+#[test]
+fn without_automatic_renewal_a_human_is_asked_again() {
+    story(async {
+        let rules = Policy { auto_renew: false, ..policy(Mode::Pending) };
+        let demo = gateway(rules, StateAt::Memory);
+        let machine = Machine::number(0);
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
+        demo.clients.approve(&machine.id()).unwrap();
+        let (_, first) = client.query(machine.public_key()).await;
+        let mut client = machine.connect(&demo, &first).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
+        assert_eq!(client.query(Bytes::new()).await, PENDING);
+        assert_eq!(standing(&client).await, told(&machine), "meanwhile the old one is good");
+        demo.clients.approve(&machine.id()).unwrap();
+        assert_ne!(client.query(Bytes::new()).await.1, first);
+    });
+}
+
+#[test]
+fn a_certificate_ends_while_its_connection_lives() {
+    story(async {
+        let rules = Policy { validity: Duration::from_secs(4), ..policy(Mode::Pending) };
+        let demo = gateway(rules, StateAt::Memory);
+        let machine = Machine::number(0);
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
+        demo.clients.approve(&machine.id()).unwrap();
+        let (_, certificate) = client.query(machine.public_key()).await;
+        let mut client = machine.connect(&demo, &certificate).await;
+        assert_eq!(standing(&client).await, told(&machine));
+        let until = demo.clients.read(&machine.id()).unwrap().unwrap().until();
+        while SystemTime::now() < until.unwrap() {
+            tokio::time::sleep(Duration::from_millis(20)).await; // the wall clock has no other way
+        }
+        // The connection goes on; the identity does not, here nor on the next one.
+        let over = refused("your certificate has expired");
+        assert_eq!(standing(&client).await, over);
+        assert_eq!(standing(&machine.connect(&demo, &certificate).await).await, over);
+        // "Submit again", and a human looks at it again.
+        assert_eq!(client.query(Bytes::new()).await, NOT_FOUND);
+        assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
+        assert_eq!(client.query(Bytes::new()).await, PENDING);
+    });
+}
+
+#[test]
+fn a_revoked_client_loses_its_connections_and_its_identity() {
+    story(async {
+        let demo = in_memory(Mode::Automatic);
+        let (machine, other) = (Machine::number(0), Machine::number(1));
+        let mut stranger = Client::connect(&demo).await;
+        let mut connected = Vec::new();
+        for machine in [&machine, &other] {
+            assert_eq!(stranger.submit(machine.csr("Anna")).await, APPROVED);
+            let (_, certificate) = stranger.query(machine.public_key()).await;
+            let client = machine.connect(&demo, &certificate).await;
+            assert_eq!(standing(&client).await, told(machine));
+            connected.push((client, certificate));
+        }
+        let [(revoked, certificate), (bystander, _)] = connected.try_into().ok().unwrap();
+        let (_ask, mut streaming) = revoked.open(request("POST", "inner", "/", &[]));
+        assert_eq!(streaming.reply().await.unwrap().status(), 200);
+
+        let at = Instant::now();
+        demo.clients.revoke(&machine.id()).unwrap();
+        let closed = revoked.driver.await.unwrap();
+        assert!(matches!(closed, Closed::Peer), "{closed}");
+        assert!(at.elapsed() < Duration::from_secs(3), "{:?}", at.elapsed());
+        assert_eq!(standing(&bystander).await, told(&other));
+        // Strangers stay, too.
+        assert_eq!(stranger.get("echo", "/").await.unwrap().status, 200);
+
+        // It may come back as an anonymous client, and hears why.
+        let mut client = machine.connect(&demo, &certificate).await;
+        assert_eq!(standing(&client).await, refused("your certificate has been revoked"));
+        assert_eq!(client.query(Bytes::new()).await, NOT_FOUND);
+        assert_eq!(client.submit(machine.csr("Anna")).await, REJECTED);
+        assert_eq!(stranger.submit(machine.csr("Anna")).await, REJECTED);
+
+        // A human may let it in again; what it had before stays worthless.
+        demo.clients.approve(&machine.id()).unwrap();
+        let (_, new) = client.query(Bytes::new()).await;
+        assert_eq!(standing(&machine.connect(&demo, &new).await).await, told(&machine));
+        let client = machine.connect(&demo, &certificate).await;
+        let unknown = "this gateway has not issued your certificate, or has replaced it";
+        assert_eq!(standing(&client).await, refused(unknown));
+    });
+}
+
+#[test]
+fn a_gateway_that_starts_again_knows_its_clients() {
+    story(async {
+        let dir = tempfile::tempdir().unwrap();
+        let at = || StateAt::Folder(dir.path().join("state"));
+        let machine = Machine::number(0);
+        let demo = gateway(policy(Mode::Automatic), at());
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
+        let (_, certificate) = client.query(machine.public_key()).await;
+        demo.stop().await;
+
+        let demo = gateway(policy(Mode::Pending), at());
+        let mut client = machine.connect(&demo, &certificate).await;
+        assert_eq!(standing(&client).await, told(&machine));
+        assert_eq!(client.query(Bytes::new()).await.1, certificate);
+
+        // A file that is damaged gives no identity, and is not written over.
+        let file = dir.path().join(format!("state/clients/{}.toml", machine.id()));
+        let text = std::fs::read_to_string(&file).unwrap().replace("issued", "emperor");
+        std::fs::write(&file, &text).unwrap();
+        let mut client = machine.connect(&demo, &certificate).await;
+        let not_now = refused("your certificate could not be looked up");
+        assert_eq!(standing(&client).await, not_now);
+        assert_eq!(client.submit(machine.csr("Anna")).await, NOT_STORED);
+        assert_eq!(client.query(Bytes::new()).await, PENDING);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    });
+}
+
+#[test]
+#[cfg(unix)]
+fn the_clients_are_nobody_elses_business() {
+    use std::os::unix::fs::PermissionsExt;
+    story(async {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("state");
+        let demo = gateway(policy(Mode::Automatic), StateAt::Folder(at.clone()));
+        let machine = Machine::number(0);
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&at), 0o700);
+        assert_eq!(mode(&at.join("clients")), 0o700);
+        let file = at.join(format!("clients/{}.toml", machine.id()));
+        assert_eq!(mode(&file), 0o600);
+    });
+}
+
+#[test]
+fn characteristics_are_acknowledged_when_they_are_stored() {
+    story(async {
+        let demo = in_memory(Mode::Pending);
+        let machine = Machine::number(0);
+        let mut client = Client::connect(&demo).await;
+        // Nobody knows whose they are yet; the CSR says it.
+        client.tell(5).await;
+        let csr = Csr { flags: Csr::FLAGS, der: machine.csr("Anna").into() };
+        client.link.control(&Control::Csr(csr)).unwrap();
+        let ack = |serial| Control::CharacteristicsAck(CharacteristicsAck { serial });
+        assert_eq!(client.control().await, ack(5));
+        let stored = Control::CsrReply(CsrReply { flags: STORED });
+        assert_eq!(client.control().await, stored);
+        let record = demo.clients.read(&machine.id()).unwrap().unwrap();
+        let facts: Vec<_> = record.characteristics().collect();
+        assert_eq!(facts, [("osh", "box"), ("oss", "Linux")]);
+        // Now they are known on this connection.
+        client.tell(6).await;
+        assert_eq!(client.control().await, ack(6));
+    });
+}
+
+#[test]
+fn recorded_requests_of_the_reference_client_are_taken() {
+    let file = include_str!("../../../seacat-proto/tests/golden/identity.json");
+    let frames: serde_json::Value = serde_json::from_str(file).unwrap();
+    let body = |name: &str| {
+        let frame = frames.as_array().unwrap().iter().find(|it| it["name"] == name);
+        let hex = frame.unwrap()["hex"].as_str().unwrap();
+        Bytes::from(data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap()).slice(8..)
+    };
+    story(async {
+        let demo = in_memory(Mode::Pending);
+        let mut client = Client::connect(&demo).await;
+        let recorded = [
+            ("csr", "cert_query", "[6X44WDUMSC2PK46D]"),
+            ("csr_with_subject", "cert_query_anonymous", "[DHB63WMKUJLQLBI6]"),
+        ];
+        for (csr, query, tag) in recorded {
+            let key = body(query).slice(4..);
+            assert_eq!(client.query(key.clone()).await, NOT_FOUND);
+            assert_eq!(client.submit(body(csr)).await, STORED);
+            assert_eq!(client.query(key.clone()).await, PENDING);
+            let id = demo.clients.find(&tag.parse().unwrap()).unwrap();
+            demo.clients.approve(&id).unwrap();
+            let (flags, certificate) = client.query(key).await;
+            assert_eq!(flags, 0);
+            assert_eq!(ClientId::of_certificate(&certificate), Some(id));
+        }
+    });
+}
+
+/// A key that signs for another one.
+struct Forger<'a> {
+    claims: &'a KeyPair,
+    signs: &'a KeyPair,
+}
+
+impl PublicKeyData for Forger<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.claims.der_bytes()
+    }
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        self.claims.algorithm()
+    }
+}
+
+impl SigningKey for Forger<'_> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        self.signs.sign(message)
+    }
+}
+
+#[test]
+fn bad_requests_are_rejected_and_leave_no_trace() {
+    story(async {
+        let (machine, other) = (Machine::number(0), Machine::number(1));
+        let demo = in_memory(Mode::Automatic);
+        let forger = Forger { claims: &machine.key, signs: &other.key };
+        let elliptic = KeyPair::generate().unwrap();
+        let mut long = machine.csr("Anna");
+        long.push(0);
+        let cases = [
+            ("nothing", Vec::new()),
+            ("garbage", vec![0x5A; 700]),
+            ("a large one", vec![0x30; 16_000]),
+            ("more than a request", long),
+            ("another key's signature", request_of("Anna", &forger)),
+            ("an elliptic key", request_of("Anna", &elliptic)),
+        ];
+        for (what, der) in cases {
+            let mut client = Client::connect(&demo).await;
+            assert_eq!(client.submit(der).await, REJECTED, "{what}");
+            assert_eq!(client.get("echo", "/").await.unwrap().status, 200, "{what}");
+        }
+        assert!(demo.clients.ids().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_flood_of_requests_harms_nobody() {
+    const FLOOD: usize = 200;
+    story(async {
+        let demo = in_memory(Mode::Pending);
+        let (machine, other) = (Machine::number(0), Machine::number(1));
+        let mut flooding = Client::connect(&demo).await;
+        let der = Bytes::from(machine.csr("Anna"));
+        for _ in 0..FLOOD {
+            let (flags, der) = (Csr::FLAGS, der.clone());
+            flooding.link.control(&Control::Csr(Csr { flags, der })).unwrap();
+        }
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(other.csr("Bob")).await, STORED);
+        let mut answers = std::collections::BTreeMap::new();
+        for _ in 0..FLOOD {
+            let Control::CsrReply(reply) = flooding.control().await else { panic!() };
+            *answers.entry(reply.flags).or_insert(0) += 1;
+        }
+        assert_eq!(answers, [(NOT_STORED, FLOOD - 4), (STORED, 4)].into());
+        // Questions are answered, too, if only with "not now".
+        let key = machine.public_key();
+        for id in 0..u16::try_from(FLOOD).unwrap() {
+            let (query, public_key) = (CertQuery::MINE, key.clone());
+            let query = CertQuery { id, query, public_key };
+            flooding.link.control(&Control::CertQuery(query)).unwrap();
+        }
+        for _ in 0..FLOOD {
+            let answer = flooding.control().await;
+            assert!(matches!(&answer, Control::Cert(cert) if cert.certificate.is_empty()));
+        }
+        assert_eq!(flooding.get("echo", "/").await.unwrap().status, 200);
+        assert_eq!(demo.clients.ids().unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn there_is_room_for_so_many() {
+    story(async {
+        let (machine, other) = (Machine::number(0), Machine::number(1));
+        let tight = Policy { max_pending: 1, ..policy(Mode::Pending) };
+        let demo = gateway(tight, StateAt::Memory);
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
+        assert_eq!(client.submit(other.csr("Bob")).await, NOT_STORED);
+        assert_eq!(client.query(other.public_key()).await, NOT_FOUND);
+        // Who is known already is not kept out by newcomers.
+        assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
+
+        let full = Policy { max_clients: 1, ..policy(Mode::Automatic) };
+        let demo = gateway(full, StateAt::Memory);
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
+        assert_eq!(client.submit(other.csr("Bob")).await, NOT_STORED);
+        assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
+    });
+}
+
+#[test]
+fn a_ca_of_ones_own_gives_identities_too() {
+    story(async {
+        let dir = tempfile::tempdir().unwrap();
+        let path = pki::init(dir.path(), &[]).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text
+            .replace("[::]:8443", "127.0.0.1:0")
+            .replace("# client_ca = \"your-ca.pem\"", "client_ca = \"own.pem\"")
+            + "[host.inner]\nbuiltin = \"echo\"\nidentity = true\n\
+             [host.echo]\nbuiltin = \"echo\"\n";
+        std::fs::write(&path, text).unwrap();
+        let mut ca = CertificateParams::default();
+        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca_key = KeyPair::generate().unwrap();
+        let pem = ca.self_signed(&ca_key).unwrap().pem();
+        std::fs::write(dir.path().join("own.pem"), pem).unwrap();
+        let gateway = Gateway::bind(Config::load(&path).unwrap()).unwrap();
+        let addr = gateway.local_addr();
+        let _running = tokio::spawn(gateway.run(std::future::pending()));
+
+        let machine = Machine::number(0);
+        let certificate = CertificateParams::new(vec!["box".to_owned()])
+            .unwrap()
+            .signed_by(&machine.key, &Issuer::from_params(&ca, &ca_key))
+            .unwrap();
+        let ca_pem = std::fs::read_to_string(dir.path().join("ca.pem")).unwrap();
+        let client = machine.connect_to(addr, &ca_pem, certificate.der()).await;
+        assert_eq!(standing(&client).await, told(&machine));
+        let (tcp, session) = handshake(addr, anonymous(&ca_pem)).await.unwrap();
+        let client = Client::over(tcp, session);
+        assert_eq!(standing(&client).await, refused("you have shown no certificate"));
+    });
+}
+
+#[test]
+fn a_year_is_what_a_certificate_lives_by_default() {
+    assert_eq!(Policy::default().validity, YEAR);
+}
