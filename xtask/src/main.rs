@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 
+mod bench;
 mod deny;
 mod fuzz;
 mod packages;
@@ -26,6 +27,8 @@ cargo xtask test [NAME]...             everything that must hold, step by step; 
 cargo xtask test --list                the names of the steps
 cargo xtask fuzz TARGET [SECONDS]      look for inputs that break TARGET (default: 60 s)
 cargo xtask fuzz TARGET merge          keep in the repository what the last runs found, minimised
+cargo xtask bench [WHAT]... [OPTIONS]  our proxy beside its peers; WHAT is small, bulk, fair, stall,
+                                       idle or startup (all without); --help says the rest
 cargo xtask deny                       licences, sources and bans of everything we link
 cargo xtask packages                   install the system packages that building and testing need";
 
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
             Ok(seconds) => fuzz::fuzz(target, seconds),
             Err(_) => Err(format!("{seconds:?} is not a number of seconds")),
         },
+        ["bench", arguments @ ..] => bench::bench(arguments),
         ["deny"] => deny::deny(),
         ["packages"] => packages::install(packages::TO_TEST),
         ["help" | "--help" | "-h"] => {

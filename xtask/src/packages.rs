@@ -30,7 +30,7 @@ enum Probe {
 /// modules.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 
-const fn program(name: &'static str, package: &'static str, why: &'static str) -> Need {
+pub(crate) const fn program(name: &'static str, package: &'static str, why: &'static str) -> Need {
     Need { probe: Probe::Program(name), package, why }
 }
 

@@ -1,0 +1,178 @@
+//! What we want to reach, and whether a run reached it.
+
+use crate::measures::{Against, Measures, Metric, Row};
+use crate::peer::Peer;
+use crate::scenario::Scenario;
+
+/// One goal: a number of one row, made and judged in a stated way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Goal {
+    /// What it is about.
+    pub(crate) text: &'static str,
+    scenario: Scenario,
+    point: &'static str,
+    metric: Metric,
+    of: Of,
+    wanted: Wanted,
+    /// What would be better still; for the reader only.
+    pub(crate) stretch: &'static str,
+}
+
+/// How the number is made.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    /// Ours as it is.
+    Ours,
+    /// The ratio of ours to another's, within each round.
+    Ratio(Against),
+    /// The same after the floor has been taken from both.
+    OverFloor(Peer),
+}
+
+/// What the number should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wanted {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// What came of a goal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Met,
+    /// By this share of what was wanted.
+    Missed(f64),
+    NotMeasured,
+}
+
+const NGHTTPX: Against = Against::Peer(Peer::Nghttpx);
+const HAPROXY: Against = Against::Peer(Peer::Haproxy);
+const STUNNEL: Against = Against::Peer(Peer::Stunnel);
+const BEST: Against = Against::BestMux;
+
+const fn goal(
+    text: &'static str,
+    (scenario, point, metric): (Scenario, &'static str, Metric),
+    of: Of,
+    wanted: Wanted,
+    stretch: &'static str,
+) -> Goal {
+    Goal { text, scenario, point, metric, of, wanted, stretch }
+}
+
+use Metric::{
+    CpuPerGib, CpuUsPerRequest, KeptPercent, KibPerClient, MegabytesPerSecond, P50Ms, P99Ms,
+    RequestsPerSecond, ResidentMib, StartMs, WakeUps, WholePercent,
+};
+use Of::{Ours, OverFloor, Ratio};
+use Scenario::{Bulk, Fair, Idle, Small, Stall, Startup};
+use Wanted::{AtLeast, AtMost};
+
+/// All goals that this bench can judge.
+#[rustfmt::skip]
+pub(crate) const GOALS: [Goal; 30] = [
+    goal("req/s, c=64", (Small, "c=64", RequestsPerSecond), Ratio(BEST), AtLeast(1.3), "1.5"),
+    goal("req/s, c=1", (Small, "c=1", RequestsPerSecond), Ratio(BEST), AtLeast(1.3), "1.6"),
+    goal("req/s, c=16", (Small, "c=16", RequestsPerSecond), Ratio(BEST), AtLeast(1.3), "1.5"),
+    goal("req/s, c=256", (Small, "c=256", RequestsPerSecond), Ratio(BEST), AtLeast(1.15), "1.27"),
+    goal("CPU per request, c=64", (Small, "c=64", CpuUsPerRequest), Ratio(NGHTTPX), AtMost(0.65), "0.45"),
+    goal("CPU per request, c=64", (Small, "c=64", CpuUsPerRequest), Ratio(HAPROXY), AtMost(0.85), ""),
+    goal("added latency, c=1, p50 over direct", (Small, "c=1", P50Ms), OverFloor(Peer::Nghttpx), AtMost(0.65), "0.5"),
+    goal("p99, c=64", (Small, "c=64", P99Ms), Ratio(HAPROXY), AtMost(0.85), "0.75"),
+    goal("no keep-alive, c=16, req/s", (Small, "close c=16", RequestsPerSecond), Ratio(BEST), AtLeast(1.15), "1.5"),
+    goal("bulk down", (Bulk, "down", MegabytesPerSecond), Ratio(STUNNEL), AtLeast(1.5), "95 % of a plain relay"),
+    goal("bulk down", (Bulk, "down", MegabytesPerSecond), Ratio(BEST), AtLeast(2.5), ""),
+    goal("bulk up", (Bulk, "up", MegabytesPerSecond), Ratio(STUNNEL), AtLeast(1.5), "95 % of a plain relay"),
+    goal("bulk up", (Bulk, "up", MegabytesPerSecond), Ratio(BEST), AtLeast(2.5), ""),
+    goal("CPU s/GiB down", (Bulk, "down", CpuPerGib), Ours, AtMost(0.85), "0.75"),
+    goal("CPU s/GiB up", (Bulk, "up", CpuPerGib), Ours, AtMost(0.80), "0.65"),
+    goal("small p99 beside 4 downloads", (Fair, "4 downloads", P99Ms), Ratio(NGHTTPX), AtMost(1.0), "0.5"),
+    goal("while bulk is", (Fair, "4 downloads", MegabytesPerSecond), Ratio(NGHTTPX), AtLeast(1.5), ""),
+    goal("rate kept beside 1 stalled reader, %", (Stall, "k=1", KeptPercent), Ours, AtLeast(90.0), ""),
+    goal("rate kept beside 8, %", (Stall, "k=8", KeptPercent), Ours, AtLeast(90.0), ""),
+    goal("rate kept beside 64, %", (Stall, "k=64", KeptPercent), Ours, AtLeast(90.0), ""),
+    goal("1 stalled reader gets every byte, %", (Stall, "k=1", WholePercent), Ours, AtLeast(100.0), ""),
+    goal("8 get every byte, %", (Stall, "k=8", WholePercent), Ours, AtLeast(100.0), ""),
+    goal("64 get every byte, %", (Stall, "k=64", WholePercent), Ours, AtLeast(100.0), ""),
+    goal("idle engine, RSS MiB", (Idle, "silent", ResidentMib), Ours, AtMost(10.0), "6"),
+    goal("idle client, KiB", (Idle, "1000 clients", KibPerClient), Ours, AtMost(2.1), "1.5"),
+    goal("wake-ups between PINGs, in 10 s", (Idle, "silent", WakeUps), Ours, AtMost(0.0), ""),
+    goal("exec to first 200", (Startup, "first 200", StartMs), Ratio(NGHTTPX), AtMost(0.5), ""),
+    goal("stretch: exec to first 200", (Startup, "first 200", StartMs), Ratio(STUNNEL), AtMost(1.0), ""),
+    goal("stretch: CPU per request, c=64", (Small, "c=64", CpuUsPerRequest), Ratio(NGHTTPX), AtMost(0.45), ""),
+    goal("stretch: small p99 beside 4 downloads", (Fair, "4 downloads", P99Ms), Ratio(NGHTTPX), AtMost(0.5), ""),
+];
+
+impl Goal {
+    /// The number that is judged.
+    pub(crate) fn value(&self, measures: &Measures) -> Option<f64> {
+        let row = Row { scenario: self.scenario.name(), point: self.point, metric: self.metric };
+        match self.of {
+            Ours => measures.median(row, Peer::Seacat),
+            Ratio(against) => measures.ratio(row, against),
+            OverFloor(peer) => measures.over_floor(row, peer),
+        }
+    }
+
+    /// Is it about one of these?
+    pub(crate) fn belongs_to(&self, scenarios: &[Scenario]) -> bool {
+        scenarios.contains(&self.scenario)
+    }
+
+    /// What is wanted, in words.
+    pub(crate) fn wanted(&self) -> String {
+        let (sign, number) = match self.wanted {
+            AtLeast(number) => ("≥", number),
+            AtMost(number) => ("≤", number),
+        };
+        match self.of {
+            Ours => format!("{sign} {number}"),
+            Ratio(Against::BestMux) => format!("{sign} {number} × the best mux"),
+            Ratio(Against::Peer(peer)) | OverFloor(peer) => {
+                format!("{sign} {number} × {}", peer.name())
+            }
+        }
+    }
+
+    /// Was it reached?
+    pub(crate) fn verdict(&self, measures: &Measures) -> Verdict {
+        self.value(measures).map_or(Verdict::NotMeasured, |value| self.wanted.judge(value))
+    }
+}
+
+impl Wanted {
+    fn judge(self, value: f64) -> Verdict {
+        let (distance, wanted) = match self {
+            AtLeast(wanted) => (wanted - value, wanted),
+            AtMost(wanted) => (value - wanted, wanted),
+        };
+        if distance <= 0.0 {
+            Verdict::Met
+        } else {
+            // Of nothing there is no share: each one too many is a whole miss.
+            Verdict::Missed(distance / if wanted == 0.0 { 1.0 } else { wanted })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn judged_on_the_right_side_and_by_the_share_that_is_missing() {
+        assert_eq!(AtLeast(1.5).judge(1.5), Verdict::Met);
+        assert_eq!(AtLeast(1.5).judge(0.75), Verdict::Missed(0.5));
+        assert_eq!(AtMost(0.5).judge(0.4), Verdict::Met);
+        assert_eq!(AtMost(0.5).judge(0.75), Verdict::Missed(0.5));
+        assert_eq!(AtMost(0.0).judge(0.0), Verdict::Met);
+        assert_eq!(AtMost(0.0).judge(3.0), Verdict::Missed(3.0));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_met() {
+        for goal in GOALS {
+            assert_eq!(goal.verdict(&Measures::default()), Verdict::NotMeasured);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The load generator itself: one thread, one job, results on standard output.
+
+mod bodies;
+mod small;
+
+use std::io::{self, BufRead};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::http::Target;
+use crate::load::{Job, READY};
+
+/// What clients do before they are measured.
+const WARM_UP: Duration = Duration::from_millis(300);
+/// How long clients that are to be held may take to get there.
+const GET_READY: Duration = Duration::from_secs(60);
+
+/// Does one job and prints its result.
+pub(crate) fn run(job: &Job, target: &Target) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime: {error}"))?;
+    let done = match *job {
+        Job::Small { clients, keep_alive, think_ms, seconds } => {
+            let think = Duration::from_millis(think_ms);
+            let client = small::Client::new(target, keep_alive, think);
+            say(runtime.block_on(small::served(&client, clients, seconds)));
+            Ok(())
+        }
+        Job::Flood { clients, seconds } => {
+            let moved = runtime.block_on(bodies::flood(target, clients, seconds));
+            moved.map(say)
+        }
+        Job::Transfer { up: false, bytes } => {
+            runtime.block_on(bodies::download(target, bytes)).map(say)
+        }
+        Job::Transfer { up: true, bytes } => {
+            runtime.block_on(bodies::upload(target, bytes)).map(say)
+        }
+        Job::Stall { clients, bytes } => {
+            runtime.block_on(bodies::begin_and_stop(target, clients, bytes)).and_then(|readers| {
+                hold()?;
+                say(runtime.block_on(bodies::resume(readers)));
+                Ok(())
+            })
+        }
+        Job::Idle { clients } => {
+            runtime.block_on(small::ask_once(target, clients)).and_then(|open| {
+                hold()?;
+                drop(open);
+                Ok(())
+            })
+        }
+    };
+    done.map_err(|error| format!("{job:?}: {error}"))
+}
+
+#[allow(clippy::print_stdout, reason = "it is how the result is given")]
+fn say(result: impl Serialize) {
+    // Plain numbers and strings: there is nothing that JSON could refuse.
+    println!("{}", serde_json::to_string(&result).unwrap_or_default());
+}
+
+#[allow(clippy::print_stdout, reason = "it is how the bench is told")]
+fn ready() {
+    println!("{READY}");
+}
+
+/// Stands still between `ready` and a line from the bench; a bench that is gone counts as one.
+fn hold() -> io::Result<()> {
+    ready();
+    io::stdin().lock().read_line(&mut String::new())?;
+    Ok(())
+}
+
+/// Waits for something with a limit, and says what it was when the limit passes.
+async fn within<T>(
+    limit: Duration,
+    what: &str,
+    work: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let late = |_| io::Error::other(format!("{what} took more than {limit:?}"));
+    tokio::time::timeout(limit, work).await.map_err(late)?
+}

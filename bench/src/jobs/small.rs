@@ -1,0 +1,168 @@
+//! Small requests: closed loops that are timed, and clients that ask once and stay.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::{GET_READY, WARM_UP, ready, within};
+use crate::http::{Connection, Target};
+use crate::load::Served;
+
+/// After a failure, before the next try: a peer that refuses must not be hammered.
+const AFTER_ERROR: Duration = Duration::from_millis(10);
+/// Read buffer, in bytes: the answer and any head a peer makes of it.
+const BUFFER: usize = 8 * 1024;
+/// How many clients that stay connect at a time: less than any peer's backlog.
+const AT_A_TIME: usize = 50;
+
+/// What the clients of one job have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    port: u16,
+    request: Vec<u8>,
+    keep_alive: bool,
+    think: Duration,
+}
+
+impl Client {
+    pub(super) fn new(target: &Target, keep_alive: bool, think: Duration) -> Self {
+        Self {
+            port: target.port,
+            request: target.request("GET", "/k", keep_alive, None),
+            keep_alive,
+            think,
+        }
+    }
+
+    /// One request, on the connection that was kept or on a new one.
+    async fn ask(&self, kept: Option<Connection>) -> io::Result<Connection> {
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => Connection::open(self.port, BUFFER, None).await?,
+        };
+        connection.send(&self.request).await?;
+        connection.receive(|_| ()).await?;
+        Ok(connection)
+    }
+
+    /// A closed loop; it ends when it is dropped.
+    async fn ask_and_ask(self, tally: Shared) {
+        let mut kept = None;
+        loop {
+            let began = Instant::now();
+            match self.ask(kept.take()).await {
+                Ok(connection) => {
+                    tally.lock().times.push(began.elapsed());
+                    kept = self.keep_alive.then_some(connection);
+                }
+                Err(error) => {
+                    tally.lock().failed(&error);
+                    sleep(AFTER_ERROR).await;
+                }
+            }
+            if !self.think.is_zero() {
+                sleep(self.think).await;
+            }
+        }
+    }
+}
+
+/// What happened since the measured time began.
+#[derive(Debug, Default)]
+struct Tally {
+    /// One for each answer.
+    times: Vec<Duration>,
+    errors: u64,
+    last_error: Option<String>,
+}
+
+impl Tally {
+    fn failed(&mut self, error: &io::Error) {
+        self.errors += 1;
+        self.last_error = Some(error.to_string());
+    }
+}
+
+/// One thread, so nobody ever waits for this lock.
+#[derive(Clone, Debug, Default)]
+struct Shared(Arc<Mutex<Tally>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Tally> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Tally {
+        std::mem::take(&mut *self.lock())
+    }
+}
+
+/// Lets `clients` ask in closed loops and measures them for a time.
+pub(super) async fn served(client: &Client, clients: usize, seconds: f64) -> Served {
+    let tally = Shared::default();
+    let mut tasks = JoinSet::new();
+    for _ in 0..clients {
+        tasks.spawn(client.clone().ask_and_ask(tally.clone()));
+    }
+    sleep(WARM_UP).await;
+    drop(tally.take());
+    let began = Instant::now();
+    ready();
+    sleep(Duration::from_secs_f64(seconds)).await;
+    let seconds = began.elapsed().as_secs_f64();
+    let mut tally = tally.take();
+    tally.times.sort_unstable();
+    Served {
+        requests: tally.times.len() as u64,
+        errors: tally.errors,
+        last_error: tally.last_error,
+        seconds,
+        p50_ms: percentile(&tally.times, 50),
+        p99_ms: percentile(&tally.times, 99),
+        worst_ms: percentile(&tally.times, 100),
+    }
+}
+
+/// The smallest time that `percent` of all do not exceed, in milliseconds.
+fn percentile(sorted: &[Duration], percent: usize) -> Option<f64> {
+    let nth = (sorted.len() * percent).div_ceil(100).checked_sub(1)?;
+    Some(sorted.get(nth)?.as_secs_f64() * 1e3)
+}
+
+/// Connects clients that each ask once; they stay connected as long as the result lives.
+pub(super) async fn ask_once(target: &Target, clients: usize) -> io::Result<Vec<Connection>> {
+    let client = Client::new(target, true, Duration::ZERO);
+    let connect = async {
+        let mut open = Vec::with_capacity(clients);
+        while open.len() < clients {
+            let mut some = JoinSet::new();
+            for _ in 0..AT_A_TIME.min(clients - open.len()) {
+                let client = client.clone();
+                some.spawn(async move { client.ask(None).await });
+            }
+            for connection in some.join_all().await {
+                open.push(connection?);
+            }
+        }
+        Ok(open)
+    };
+    within(GET_READY, "connecting the clients", connect).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_times_that_were_measured() {
+        let times: Vec<Duration> = (1..=200).map(Duration::from_millis).collect();
+        assert_eq!(percentile(&times, 50), Some(100.0));
+        assert_eq!(percentile(&times, 99), Some(198.0));
+        assert_eq!(percentile(&times, 100), Some(200.0));
+        assert_eq!(percentile(&times[..1], 99), Some(1.0));
+        assert_eq!(percentile(&[], 50), None);
+    }
+}

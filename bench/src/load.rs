@@ -1,0 +1,138 @@
+//! The load generator seen from the bench: a process that is given one job and answers in lines.
+//!
+//! It says `ready` when what is to be measured begins (clients are connected and warm), so that
+//! the bench can look at the proxy's processor time at that moment; its last line is the result
+//! as JSON. Jobs that hold something still wait in between for a line from the bench.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::Outcome;
+use crate::http::Target;
+
+/// The line that begins what is measured.
+pub(crate) const READY: &str = "ready";
+
+/// What a load generator does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Job {
+    /// A closed loop of `GET /k`; results in [`Served`].
+    Small {
+        clients: usize,
+        /// Otherwise each request has a connection of its own, and its time counts.
+        keep_alive: bool,
+        /// Between an answer and the next request of the same client.
+        think_ms: u64,
+        seconds: f64,
+    },
+    /// Downloads without end; results in [`Moved`].
+    Flood { clients: usize, seconds: f64 },
+    /// One body one way; results in [`Moved`].
+    Transfer { up: bool, bytes: u64 },
+    /// Downloads that stop after their beginning, until a line comes; then they go on to the end
+    /// and each byte is compared. Results in [`Resumed`].
+    Stall { clients: usize, bytes: u64 },
+    /// Keep-alive clients that each asked once and stay silent until a line comes; no result.
+    Idle { clients: usize },
+}
+
+/// What came of [`Job::Small`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Served {
+    pub(crate) requests: u64,
+    pub(crate) errors: u64,
+    pub(crate) last_error: Option<String>,
+    pub(crate) seconds: f64,
+    /// Of the requests that were answered; none when none was.
+    pub(crate) p50_ms: Option<f64>,
+    pub(crate) p99_ms: Option<f64>,
+    /// The longest of all.
+    pub(crate) worst_ms: Option<f64>,
+}
+
+/// What came of a flood or a transfer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Moved {
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
+}
+
+/// What came of readers that stopped and went on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Resumed {
+    /// Readers that got every byte, each in its place.
+    pub(crate) whole: usize,
+    /// Why one of the others did not.
+    pub(crate) last_error: Option<String>,
+    pub(crate) seconds: f64,
+}
+
+/// A running load generator; it ends with the value.
+#[derive(Debug)]
+pub(crate) struct Load {
+    child: Child,
+    wishes: ChildStdin,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Load {
+    /// Starts the job. The kernel ends it should the bench be killed.
+    pub(crate) fn start(job: &Job, target: &Target) -> Outcome<Self> {
+        let program = crate::own_program()?;
+        let words = [serde_json::to_string(job), serde_json::to_string(target)];
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+        command.arg("load");
+        for word in words {
+            command.arg(word.map_err(|error| format!("a job as JSON: {error}"))?);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child =
+            command.spawn().map_err(|error| format!("cannot start a load generator: {error}"))?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(wishes), Some(out)) => Ok(Self { child, wishes, lines: BufReader::new(out) }),
+            _ => Err("a load generator without pipes".to_owned()),
+        }
+    }
+
+    /// Waits until what is measured begins.
+    pub(crate) fn ready(&mut self) -> Outcome {
+        match self.line()?.as_str() {
+            READY => Ok(()),
+            other => Err(format!("the load generator said {other:?}")),
+        }
+    }
+
+    /// Lets a job that holds still go on.
+    pub(crate) fn go_on(&mut self) -> Outcome {
+        let sent = writeln!(self.wishes, "go on").and_then(|()| self.wishes.flush());
+        sent.map_err(|error| format!("the load generator does not listen: {error}"))
+    }
+
+    /// Waits for the result.
+    pub(crate) fn result<T: DeserializeOwned>(&mut self) -> Outcome<T> {
+        let line = self.line()?;
+        serde_json::from_str(&line).map_err(|error| format!("{line:?}: {error}"))
+    }
+
+    fn line(&mut self) -> Outcome<String> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line) {
+            Ok(n) if n > 0 => Ok(line.trim_end().to_owned()),
+            // It has written the reason where our own errors go.
+            Ok(_) => Err("the load generator gave up".to_owned()),
+            Err(error) => Err(format!("the load generator cannot be read: {error}")),
+        }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,164 @@
+//! Our proxy beside its peers on one machine: `cargo xtask bench`.
+//!
+//! ```text
+//! load generator ─► near end ─TLS─► far end ─► origin      for seacat, nghttpx, haproxy, stunnel
+//! load generator ────────────────────────────► origin      the floor
+//! ```
+//!
+//! Every box is a process; the load generator and the origin are this program again. All is on
+//! loopback, all ends with the bench, however it ends. What is measured and why stands in
+//! docs/performance.md.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench says what it measured")]
+
+mod goals;
+mod http;
+mod jobs;
+mod load;
+mod measures;
+mod origin;
+mod pattern;
+mod peer;
+mod place;
+mod procfs;
+mod report;
+mod scenario;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::measures::Measures;
+use crate::peer::Peer;
+use crate::place::Place;
+use crate::scenario::{Bench, Scenario};
+
+/// What something gave, or why it did not, in words for the person who typed the command.
+type Outcome<T = ()> = Result<T, String>;
+
+/// Our proxy beside its peers on one machine.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask bench")]
+struct Arguments {
+    /// What to measure; everything when nothing is named
+    scenarios: Vec<Scenario>,
+    /// How often everything is measured (default: 5; startup: 7)
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// How long one measurement lasts (default: 3; stall: 5, idle: 10)
+    #[arg(long, value_name = "S", value_parser = positive)]
+    seconds: Option<f64>,
+    /// Size of the large bodies, in MiB
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    mib: u64,
+    /// Only these
+    #[arg(long, value_delimiter = ',', value_name = "PEER,…")]
+    peers: Vec<Peer>,
+    /// Folder for the numbers of this run, as JSON
+    #[arg(long, value_name = "DIR", default_value = "target/bench", overrides_with = "out")]
+    out: PathBuf,
+    /// Put the tables into FILE too, in place of those it has
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// The parts the bench starts as processes of their own.
+#[derive(Debug, Subcommand)]
+enum Part {
+    #[command(hide = true)]
+    Origin { port: u16 },
+    #[command(hide = true)]
+    Load { job: String, target: String },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match &arguments.part {
+        Some(Part::Origin { port }) => origin::run(*port),
+        Some(Part::Load { job, target }) => do_job(job, target),
+        None => measure(arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("bench: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn do_job(job: &str, target: &str) -> Outcome {
+    let wrong = |error: serde_json::Error| format!("not a job: {error}");
+    let job = serde_json::from_str(job).map_err(wrong)?;
+    let target = serde_json::from_str(target).map_err(wrong)?;
+    jobs::run(&job, &target)
+}
+
+fn measure(arguments: Arguments) -> Outcome {
+    raise_file_limit()?;
+    let scenarios = or_all(arguments.scenarios, &Scenario::ALL);
+    let mut bench = Bench {
+        rounds: arguments.rounds.map(usize::from),
+        seconds: arguments.seconds,
+        mib: arguments.mib,
+        peers: or_all(arguments.peers, &Peer::ALL),
+        place: Place::new()?,
+        measures: Measures::default(),
+    };
+    for scenario in &scenarios {
+        scenario.run(&mut bench)?;
+    }
+    let tables = report::markdown(&bench, &scenarios);
+    println!("{tables}");
+    let path = report::save(&bench, &scenarios, &arguments.out)?;
+    println!("the numbers of every round: {}", path.display());
+    if let Some(page) = &arguments.into {
+        report::put_into(page, &tables)?;
+    }
+    match bench.measures.failures.as_slice() {
+        [] => Ok(()),
+        some => Err(format!("could not be measured:\n{}", some.join("\n"))),
+    }
+}
+
+/// A thousand clients are a thousand open files at both ends of each process; all of them inherit
+/// our limit.
+fn raise_file_limit() -> Outcome {
+    const WANTED: &str = "--nofile=8192:";
+    let raised =
+        Command::new("prlimit").args(["--pid", &std::process::id().to_string(), WANTED]).status();
+    match raised {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err("8192 open files are needed; see `ulimit -Hn`".to_owned()),
+        Err(error) => Err(format!("prlimit: {error}")),
+    }
+}
+
+fn or_all<T: Copy + PartialEq>(mut named: Vec<T>, all: &[T]) -> Vec<T> {
+    if named.is_empty() {
+        return all.to_vec();
+    }
+    // In the order of the tables, and each once.
+    named = all.iter().copied().filter(|one| named.contains(one)).collect();
+    named
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && number <= 3600.0 => Ok(number),
+        _ => Err("a number of seconds up to 3600".to_owned()),
+    }
+}
+
+/// The program that runs.
+fn own_program() -> Outcome<PathBuf> {
+    std::env::current_exe().map_err(|error| format!("this program has no path: {error}"))
+}
+
+/// What happens now, for the person who waits.
+fn progress(line: &str) {
+    eprintln!("{line}");
+}

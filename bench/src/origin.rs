@@ -1,0 +1,172 @@
+//! The origin behind every peer, in a process of its own: cheap, so that it is not what is
+//! measured.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /k` | 1 KiB |
+//! | `GET /N` | N bytes of the [`Pattern`] |
+//! | `POST …` | how many bytes the body had |
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+
+use memchr::memmem;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
+
+use crate::http::{declared_length, field};
+use crate::pattern::Pattern;
+
+/// The small body, in bytes.
+const SMALL: usize = 1024;
+/// The largest head it reads, in bytes: many times what any peer makes of the load's requests.
+const MAX_HEAD: usize = 16 * 1024;
+/// How much of an upload is read at once, in bytes.
+const READ: usize = 256 * 1024;
+
+/// Serves on a port of 127.0.0.1 until the process is ended.
+pub(crate) fn run(port: u16) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime: {error}"))?;
+    LocalSet::new()
+        .block_on(&runtime, serve(port))
+        .map_err(|error| format!("origin on port {port}: {error}"))
+}
+
+async fn serve(port: u16) -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let pattern = Rc::new(Pattern::new());
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let pattern = Rc::clone(&pattern);
+        // A peer that hangs up ends its own connection; there is nobody to tell.
+        tokio::task::spawn_local(async move { connection(stream, &pattern).await });
+    }
+}
+
+/// What one head asks for.
+#[derive(Debug, PartialEq)]
+enum Wish {
+    Small,
+    Bytes(u64),
+    Count(u64),
+    /// Not something a load asks for; answered so that the run fails and says why.
+    Unknown(&'static str),
+}
+
+async fn connection(mut stream: TcpStream, pattern: &Pattern) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let small = answer(SMALL as u64, pattern.next(0, SMALL as u64));
+    let mut buffer = Vec::with_capacity(MAX_HEAD);
+    loop {
+        let size = loop {
+            if let Some(end) = memmem::find(&buffer, b"\r\n\r\n") {
+                break end + 4;
+            }
+            if buffer.len() > MAX_HEAD || stream.read_buf(&mut buffer).await? == 0 {
+                return Ok(());
+            }
+        };
+        let (wish, close) = read(&buffer[..size]);
+        buffer.drain(..size);
+        match wish {
+            Wish::Small => stream.write_all(&small).await?,
+            Wish::Bytes(length) => send(&mut stream, pattern, length).await?,
+            Wish::Count(length) => {
+                discard(&mut stream, &mut buffer, length).await?;
+                let count = length.to_string();
+                let answer = answer(count.len() as u64, count.as_bytes());
+                stream.write_all(&answer).await?;
+            }
+            Wish::Unknown(status) => {
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+                stream.write_all(head.as_bytes()).await?;
+                return Ok(());
+            }
+        }
+        if close {
+            return stream.shutdown().await;
+        }
+    }
+}
+
+/// What a head asks for, and whether it wants the connection closed.
+fn read(head: &[u8]) -> (Wish, bool) {
+    let Ok(text) = std::str::from_utf8(head) else {
+        return (Wish::Unknown("400 Bad Request"), true);
+    };
+    let mut lines = text.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (method, target) = (words.next(), words.next().unwrap_or_default());
+    let close = field(lines.clone(), "connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
+    // Some peers pass the absolute form on. The path is what follows the last slash either way.
+    let path = target.rsplit('/').next().unwrap_or_default();
+    let wish = match (method, path) {
+        (Some("GET"), "k") => Wish::Small,
+        (Some("GET"), n) => n.parse().map_or(Wish::Unknown("404 Not Found"), Wish::Bytes),
+        (Some("POST"), _) => {
+            declared_length(lines).map_or(Wish::Unknown("411 Length Required"), Wish::Count)
+        }
+        _ => Wish::Unknown("405 Method Not Allowed"),
+    };
+    (wish, close)
+}
+
+fn answer(length: u64, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+async fn send(stream: &mut TcpStream, pattern: &Pattern, length: u64) -> io::Result<()> {
+    stream.write_all(&answer(length, &[])).await?;
+    let mut sent = 0;
+    while sent < length {
+        let next = pattern.next(sent, length - sent);
+        stream.write_all(next).await?;
+        sent += next.len() as u64;
+    }
+    Ok(())
+}
+
+/// Reads a body of which `buffer` holds the beginning, and whatever may stand behind it.
+async fn discard(stream: &mut TcpStream, buffer: &mut Vec<u8>, length: u64) -> io::Result<()> {
+    let mut left = length;
+    let early = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+    buffer.drain(..early);
+    left -= early as u64;
+    let mut piece = vec![0; READ];
+    while left > 0 {
+        let room = usize::try_from(left).map_or(READ, |left| left.min(READ));
+        let n = stream.read(&mut piece[..room]).await?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        left -= n as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn understands_both_forms_and_refuses_what_no_load_sends() {
+        for (head, wish, close) in [
+            ("GET /k HTTP/1.1\r\nHost: h\r\n\r\n", Wish::Small, false),
+            ("GET http://h/k HTTP/1.1\r\n\r\n", Wish::Small, false),
+            ("GET /70000 HTTP/1.1\r\nConnection: close\r\n\r\n", Wish::Bytes(70_000), true),
+            ("POST /up HTTP/1.1\r\ncontent-length: 9\r\n\r\n", Wish::Count(9), false),
+            ("POST /up HTTP/1.1\r\n\r\n", Wish::Unknown("411 Length Required"), false),
+            ("GET /x HTTP/1.1\r\n\r\n", Wish::Unknown("404 Not Found"), false),
+        ] {
+            assert_eq!(read(head.as_bytes()), (wish, close), "{head}");
+        }
+    }
+}

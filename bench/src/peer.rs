@@ -1,0 +1,246 @@
+//! Who is measured, and how each is started: a near end that clients talk to, a far end beside
+//! the origin, TLS between the two.
+//!
+//! The packaged peers get the command lines and configurations that stand here and no tuning
+//! beyond them; docs/performance.md quotes them. All ends run on one thread where they can be
+//! told to, as ours do, and each in one process, so that a process's numbers are a peer's.
+
+use std::path::Path;
+use std::process::Command;
+
+use clap::ValueEnum;
+use seacat_tests::{Process, clean_command, free_port, scratch};
+use serde::{Deserialize, Serialize};
+
+use crate::Outcome;
+use crate::http::Target;
+use crate::place::{Place, write};
+use crate::procfs::{Clock, Proc};
+
+/// One column of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Peer {
+    /// No proxy at all: the floor.
+    Direct,
+    /// This project.
+    Seacat,
+    /// nghttpx as a forward proxy to another nghttpx, one HTTP/2 connection.
+    Nghttpx,
+    /// haproxy to haproxy, HTTP/2.
+    Haproxy,
+    /// stunnel to stunnel: one TLS connection and one thread for each client's.
+    Stunnel,
+}
+
+impl Peer {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Direct, Self::Seacat, Self::Nghttpx, Self::Haproxy, Self::Stunnel];
+    /// The peers that carry many requests over one connection, as we do.
+    pub(crate) const MUXES: [Self; 2] = [Self::Nghttpx, Self::Haproxy];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Seacat => "seacat",
+            Self::Nghttpx => "nghttpx",
+            Self::Haproxy => "haproxy",
+            Self::Stunnel => "stunnel",
+        }
+    }
+
+    /// How it says which version it is.
+    pub(crate) fn version(self) -> Option<Command> {
+        let (program, argument) = match self {
+            Self::Direct | Self::Seacat => return None,
+            Self::Nghttpx => ("nghttpx", "--version"),
+            Self::Haproxy => ("haproxy", "-v"),
+            Self::Stunnel => ("stunnel", "-version"),
+        };
+        let mut command = clean_command(program, Path::new("/"));
+        command.arg(argument);
+        Some(command)
+    }
+
+    /// stunnel starts a thread for each client; what ended threads used is known only in sum.
+    pub(crate) fn clock(self) -> Clock {
+        match self {
+            Self::Stunnel => Clock::Process,
+            _ => Clock::Threads,
+        }
+    }
+}
+
+/// A peer whose far end runs, in front of the origin.
+#[derive(Debug)]
+pub(crate) struct Road {
+    /// Whose it is.
+    pub(crate) peer: Peer,
+    port: u16,
+    dir: tempfile::TempDir,
+    far: Option<Process>,
+    near: Option<Process>,
+}
+
+impl Road {
+    /// Starts the far end, and prepares the near one.
+    pub(crate) fn far_end(peer: Peer, place: &Place) -> Outcome<Self> {
+        let dir = scratch();
+        let (port, far) = match peer {
+            Peer::Direct => (place.origin_port, None),
+            _ => {
+                let port = free_port();
+                let far_port = free_port();
+                configure(peer, dir.path(), place, port, far_port)?;
+                let command = far_command(peer, dir.path(), place);
+                let name = format!("{}-far", peer.name());
+                let mut far = Process::start(&name, dir.path(), &command);
+                far.wait_for_port(far_port);
+                (port, Some(far))
+            }
+        };
+        Ok(Self { peer, port, dir, far, near: None })
+    }
+
+    /// Starts everything and waits until the near end accepts connections.
+    pub(crate) fn start(peer: Peer, place: &Place) -> Outcome<Self> {
+        let mut road = Self::far_end(peer, place)?;
+        road.start_near(place);
+        if let Some(near) = &mut road.near {
+            near.wait_for_port(road.port);
+        }
+        Ok(road)
+    }
+
+    /// Starts the near end and does not wait.
+    pub(crate) fn start_near(&mut self, place: &Place) {
+        if self.peer != Peer::Direct {
+            let command = near_command(self.peer, self.dir.path(), place);
+            self.near = Some(Process::start(self.peer.name(), self.dir.path(), &command));
+        }
+    }
+
+    /// Ends the near end.
+    pub(crate) fn stop_near(&mut self) {
+        self.near = None;
+    }
+
+    /// Where clients go, and how they ask there.
+    pub(crate) fn target(&self) -> Target {
+        Target { port: self.port, absolute: !matches!(self.peer, Peer::Direct | Peer::Stunnel) }
+    }
+
+    /// The near end's process: the one whose costs are the user's.
+    pub(crate) fn near(&self) -> Option<Proc> {
+        self.near.as_ref().map(|process| Proc(process.id()))
+    }
+
+    /// The far end's process.
+    pub(crate) fn far(&self) -> Option<Proc> {
+        self.far.as_ref().map(|process| Proc(process.id()))
+    }
+}
+
+/// Writes what both ends read.
+fn configure(peer: Peer, dir: &Path, place: &Place, port: u16, far_port: u16) -> Outcome {
+    let origin = place.origin_port;
+    let keys = place.keys();
+    let (cert, key, ca) = (keys.join("server.pem"), keys.join("server.key"), keys.join("ca.pem"));
+    let (cert, key, ca) = (cert.display(), key.display(), ca.display());
+    let both = place.certificate_and_key();
+    let both = both.display();
+    let (near, far) = match peer {
+        Peer::Direct => return Ok(()),
+        Peer::Seacat => (
+            format!(
+                "[proxy]\nport = {port}\nlisten = [\"127.0.0.1\"]\n\n\
+                 [[gateway]]\nhost = \"localhost\"\naddress = \"127.0.0.1\"\n\
+                 port = {far_port}\nca_file = \"{ca}\"\n"
+            ),
+            format!(
+                "[gateway]\nlisten = \"127.0.0.1:{far_port}\"\n\
+                 certificate = \"{cert}\"\nkey = \"{key}\"\n\n\
+                 [host.bench]\nuri = \"http://127.0.0.1:{origin}\"\n"
+            ),
+        ),
+        Peer::Nghttpx => (
+            format!(
+                "frontend=127.0.0.1,{port};no-tls\n\
+                 backend=127.0.0.1,{far_port};;proto=h2;tls\n\
+                 http2-proxy=yes\ninsecure=yes\nsingle-process=yes\nsingle-thread=yes\n"
+            ),
+            format!(
+                "frontend=127.0.0.1,{far_port}\nbackend=127.0.0.1,{origin}\n\
+                 private-key-file={key}\ncertificate-file={cert}\nno-ocsp=yes\n\
+                 single-process=yes\nsingle-thread=yes\n"
+            ),
+        ),
+        Peer::Haproxy => {
+            let common = "global\n  nbthread 1\n\ndefaults\n  mode http\n  \
+                          timeout connect 5s\n  timeout client 300s\n  timeout server 300s\n";
+            (
+                format!(
+                    "{common}\nfrontend near\n  bind 127.0.0.1:{port}\n  default_backend far\n\n\
+                     backend far\n  http-reuse always\n  \
+                     server far 127.0.0.1:{far_port} ssl verify none alpn h2\n"
+                ),
+                format!(
+                    "{common}\nfrontend far\n  bind 127.0.0.1:{far_port} ssl crt {both} alpn h2\n  \
+                     default_backend origin\n\n\
+                     backend origin\n  http-reuse always\n  server origin 127.0.0.1:{origin}\n"
+                ),
+            )
+        }
+        Peer::Stunnel => {
+            // Without an empty `pid` it wants to write into a folder of the system.
+            let common = "foreground = yes\npid =\ndebug = warning\n\
+                          socket = l:TCP_NODELAY=1\nsocket = r:TCP_NODELAY=1\n";
+            (
+                format!(
+                    "{common}\n[near]\nclient = yes\naccept = 127.0.0.1:{port}\n\
+                     connect = 127.0.0.1:{far_port}\n"
+                ),
+                format!(
+                    "{common}\n[far]\naccept = 127.0.0.1:{far_port}\n\
+                     connect = 127.0.0.1:{origin}\ncert = {cert}\nkey = {key}\n"
+                ),
+            )
+        }
+    };
+    write(&dir.join("near.conf"), &near)?;
+    write(&dir.join("far.conf"), &far)
+}
+
+fn near_command(peer: Peer, dir: &Path, place: &Place) -> Command {
+    match peer {
+        Peer::Seacat => {
+            let mut command = clean_command(place.program("seacat-proxy"), dir);
+            // The control socket's folder; everything else follows HOME.
+            command.env("XDG_RUNTIME_DIR", dir);
+            command.args(["--config", "near.conf", "run"]);
+            command
+        }
+        _ => packaged(peer, dir, "near.conf"),
+    }
+}
+
+fn far_command(peer: Peer, dir: &Path, place: &Place) -> Command {
+    match peer {
+        Peer::Seacat => {
+            let mut command = clean_command(place.program("seacat-gateway"), dir);
+            command.args(["run", "--config", "far.conf"]);
+            command
+        }
+        _ => packaged(peer, dir, "far.conf"),
+    }
+}
+
+fn packaged(peer: Peer, dir: &Path, configuration: &str) -> Command {
+    let mut command = clean_command(peer.name(), dir);
+    match peer {
+        Peer::Nghttpx => command.arg(format!("--conf={configuration}")),
+        Peer::Haproxy => command.args(["-db", "-f", configuration]),
+        _ => command.arg(configuration),
+    };
+    command
+}

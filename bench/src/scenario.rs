@@ -1,0 +1,246 @@
+//! The scenarios, and what they have in common: rounds, turns, meters.
+
+mod bulk;
+mod fair;
+mod idle;
+mod small;
+mod stall;
+mod startup;
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::Outcome;
+use crate::measures::{Measure, Measures, Metric};
+use crate::peer::{Peer, Road};
+use crate::place::Place;
+use crate::procfs::{Clock, Proc};
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    /// Small requests: rate, times, processor time.
+    Small,
+    /// One large body, down and up.
+    Bulk,
+    /// A small client beside four downloads.
+    Fair,
+    /// Clients beside readers that have stopped.
+    Stall,
+    /// What it costs to do nothing.
+    Idle,
+    /// From exec to the first answer.
+    Startup,
+}
+
+impl Scenario {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Small, Self::Bulk, Self::Fair, Self::Stall, Self::Idle, Self::Startup];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Bulk => "bulk",
+            Self::Fair => "fair",
+            Self::Stall => "stall",
+            Self::Idle => "idle",
+            Self::Startup => "startup",
+        }
+    }
+
+    /// How often everything is measured, if nothing else is wished. Starting is quick and
+    /// scatters most.
+    pub(crate) fn rounds(self) -> usize {
+        match self {
+            Self::Startup => 7,
+            _ => 5,
+        }
+    }
+
+    /// How long one measurement lasts, in seconds, if nothing else is wished.
+    fn seconds(self) -> f64 {
+        match self {
+            Self::Small | Self::Fair => 3.0,
+            Self::Stall => 5.0,
+            // Goals count wake-ups in ten seconds.
+            Self::Idle => 10.0,
+            Self::Bulk | Self::Startup => 0.0,
+        }
+    }
+
+    /// What it measures, in one line.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Small => "GET of 1 KiB, closed loop, c clients; close: a connection each",
+            Self::Bulk => "one body, one client",
+            Self::Fair => "one small client that thinks 2 ms, beside four downloads",
+            Self::Stall => "four small clients beside k downloads whose readers have stopped",
+            Self::Idle => "connected and silent; then with 1000 silent clients",
+            Self::Startup => "exec to the first proxied 200, the far end already up",
+        }
+    }
+
+    /// Measures it for every peer.
+    pub(crate) fn run(self, bench: &mut Bench) -> Outcome {
+        let mut run = Run {
+            scenario: self,
+            rounds: bench.rounds.unwrap_or(self.rounds()),
+            seconds: bench.seconds.unwrap_or(self.seconds()),
+            bytes: bench.mib << 20,
+            peers: &bench.peers,
+            place: &bench.place,
+            measures: &mut bench.measures,
+        };
+        match self {
+            Self::Small => small::run(&mut run),
+            Self::Bulk => bulk::run(&mut run),
+            Self::Fair => fair::run(&mut run),
+            Self::Stall => stall::run(&mut run),
+            Self::Idle => idle::run(&mut run),
+            Self::Startup => startup::run(&mut run),
+        }
+    }
+}
+
+/// A whole run: what was wished, where it happens, what came of it.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) rounds: Option<usize>,
+    pub(crate) seconds: Option<f64>,
+    /// Size of the large bodies.
+    pub(crate) mib: u64,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) place: Place,
+    pub(crate) measures: Measures,
+}
+
+/// One scenario while it runs.
+struct Run<'a> {
+    scenario: Scenario,
+    rounds: usize,
+    seconds: f64,
+    /// Size of the large bodies.
+    bytes: u64,
+    peers: &'a [Peer],
+    place: &'a Place,
+    measures: &'a mut Measures,
+}
+
+impl Run<'_> {
+    /// Starts everybody, the floor too.
+    fn roads(&self) -> Outcome<Vec<Road>> {
+        let all = self.peers.iter();
+        all.map(|peer| Road::start(*peer, self.place)).collect()
+    }
+
+    /// The peers that are processes, in the order of a round.
+    fn proxies(&self, round: usize) -> Vec<Peer> {
+        let proxies: Vec<Peer> =
+            self.peers.iter().copied().filter(|p| *p != Peer::Direct).collect();
+        turns(&proxies, round).into_iter().copied().collect()
+    }
+
+    /// Keeps a number.
+    fn add(&mut self, round: usize, point: &str, peer: Peer, metric: Metric, value: f64) {
+        self.measures.add(Measure {
+            scenario: self.scenario.name(),
+            point: point.to_owned(),
+            peer,
+            metric,
+            round,
+            value,
+        });
+    }
+
+    /// Keeps the numbers of one measurement, and says them. One that failed is said and leaves
+    /// its place empty: a peer that falls over must not take the run with it.
+    fn keep(
+        &mut self,
+        round: usize,
+        point: &str,
+        peer: Peer,
+        measured: Outcome<Vec<(Metric, Option<f64>)>>,
+    ) {
+        let mut line = format!(
+            "{} {}/{} {point:10} {:8}",
+            self.scenario.name(),
+            round + 1,
+            self.rounds,
+            peer.name()
+        );
+        match measured {
+            Ok(numbers) => {
+                for (metric, value) in numbers {
+                    if let Some(value) = value {
+                        line += &format!("  {} {value:.2}", metric.name());
+                        self.add(round, point, peer, metric, value);
+                    }
+                }
+            }
+            Err(why) => {
+                line += &format!("  FAILED: {why}");
+                self.measures.failures.push(line.clone());
+            }
+        }
+        crate::progress(&line);
+    }
+}
+
+/// The order of one round: every other one is reversed, so that no peer always comes first.
+fn turns<T>(all: &[T], round: usize) -> Vec<&T> {
+    if round.is_multiple_of(2) { all.iter().collect() } else { all.iter().rev().collect() }
+}
+
+/// Time on a processor since a moment: the near end's and the far end's.
+struct Meter {
+    clock: Clock,
+    near: Option<(Proc, Duration)>,
+    far: Option<(Proc, Duration)>,
+}
+
+impl Meter {
+    fn start(road: &Road) -> Outcome<Self> {
+        let clock = road.peer.clock();
+        let now = |process: Option<Proc>| {
+            let counted = process.map(|p| p.cpu(clock).map(|cpu| (p, cpu)));
+            counted.transpose()
+        };
+        Ok(Self { clock, near: now(road.near())?, far: now(road.far())? })
+    }
+
+    /// Seconds spent for each of `work`; none where there is no proxy, or where nothing was done.
+    fn spent_for(&self, work: f64) -> Outcome<[Option<f64>; 2]> {
+        let each = |since: Option<(Proc, Duration)>| {
+            let Some((process, before)) = since else {
+                return Ok(None);
+            };
+            let spent = process.cpu(self.clock)?.saturating_sub(before);
+            Outcome::Ok(Some(spent.as_secs_f64() / work).filter(|each| each.is_finite()))
+        };
+        Ok([each(self.near)?, each(self.far)?])
+    }
+}
+
+/// The peak of memory where the roads were kept through all rounds.
+fn keep_peaks(run: &mut Run<'_>, roads: &[Road]) {
+    for road in roads {
+        let Some(near) = road.near() else { continue };
+        let measured = near.peak_mib().map(|peak| vec![(Metric::PeakMib, Some(peak))]);
+        run.keep(run.rounds - 1, "all", road.peer, measured);
+    }
+}
+
+const GIB: f64 = (1_u64 << 30) as f64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_other_round_is_reversed() {
+        assert_eq!(turns(&[1, 2, 3], 0), [&1, &2, &3]);
+        assert_eq!(turns(&[1, 2, 3], 1), [&3, &2, &1]);
+        assert_eq!(turns(&[1, 2, 3], 2), [&1, &2, &3]);
+    }
+}

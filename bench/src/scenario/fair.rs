@@ -1,0 +1,38 @@
+//! Justice: a small client beside four downloads through the same near end.
+//!
+//! The two loads are processes of their own, so that a small client's time is not spent waiting
+//! for the load generator's own downloads.
+
+use super::{Run, bulk, small, turns};
+use crate::Outcome;
+use crate::load::{Job, Load, Moved, Served};
+use crate::measures::Metric;
+use crate::peer::Road;
+
+const DOWNLOADS: usize = 4;
+const THINK_MS: u64 = 2;
+
+pub(super) fn run(run: &mut Run<'_>) -> Outcome {
+    let roads = run.roads()?;
+    for round in 0..run.rounds {
+        for road in turns(&roads, round) {
+            run.keep(round, "4 downloads", road.peer, measure(road, run.seconds));
+        }
+    }
+    Ok(())
+}
+
+fn measure(road: &Road, seconds: f64) -> Outcome<Vec<(Metric, Option<f64>)>> {
+    let downloads = Job::Flood { clients: DOWNLOADS, seconds };
+    let client = Job::Small { clients: 1, keep_alive: true, think_ms: THINK_MS, seconds };
+    // Both warm up for the same time, so what they measure is the same stretch of time.
+    let mut downloads = Load::start(&downloads, &road.target())?;
+    let mut client = Load::start(&client, &road.target())?;
+    downloads.ready()?;
+    client.ready()?;
+    let served: Served = client.result()?;
+    let moved: Moved = downloads.result()?;
+    let mut numbers = small::numbers(&served);
+    numbers.push((Metric::MegabytesPerSecond, Some(bulk::rate(&moved))));
+    Ok(numbers)
+}

@@ -1,0 +1,76 @@
+//! What it costs to do nothing: memory, threads, wake-ups; and memory for each silent client.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::{Run, turns};
+use crate::Outcome;
+use crate::load::{Job, Load};
+use crate::measures::Metric;
+use crate::peer::Road;
+
+const CLIENTS: usize = 1000;
+/// After the last request, before silence is counted.
+const SETTLE: Duration = Duration::from_secs(1);
+/// What wake-ups are given for, in seconds.
+const PER: f64 = 10.0;
+
+pub(super) fn run(run: &mut Run<'_>) -> Outcome {
+    for round in 0..run.rounds {
+        // Everybody anew: what idle costs is not what a busy past has left behind.
+        let mut roads = Vec::new();
+        for peer in run.proxies(round) {
+            let road = Road::start(peer, run.place)?;
+            drop(hold(&road, 1)?);
+            roads.push(road);
+        }
+        silence(run, round, &roads);
+        for road in turns(&roads, round) {
+            let measured = with_clients(road);
+            run.keep(round, "1000 clients", road.peer, measured);
+        }
+    }
+    Ok(())
+}
+
+/// All at once: they are silent and do not disturb each other.
+fn silence(run: &mut Run<'_>, round: usize, roads: &[Road]) {
+    sleep(SETTLE);
+    let before: Vec<Outcome<u64>> = roads.iter().map(sleeps).collect();
+    sleep(Duration::from_secs_f64(run.seconds));
+    let after: Vec<Outcome<u64>> = roads.iter().map(sleeps).collect();
+    for (road, counts) in roads.iter().zip(before.into_iter().zip(after)) {
+        let measured = (|| {
+            let times = (counts.1? - counts.0?) as f64 * PER / run.seconds;
+            let near = road.near().ok_or("no process")?;
+            Ok(vec![
+                (Metric::ResidentMib, Some(near.resident_mib()?)),
+                (Metric::ProportionalMib, Some(near.proportional_kib()? / 1024.0)),
+                (Metric::Threads, Some(near.threads()? as f64)),
+                (Metric::WakeUps, Some(times)),
+            ])
+        })();
+        run.keep(round, "silent", road.peer, measured);
+    }
+}
+
+fn sleeps(road: &Road) -> Outcome<u64> {
+    road.near().ok_or("no process")?.sleeps()
+}
+
+fn with_clients(road: &Road) -> Outcome<Vec<(Metric, Option<f64>)>> {
+    let near = road.near().ok_or("no process")?;
+    let before = near.proportional_kib()?;
+    let clients = hold(road, CLIENTS)?;
+    let each = (near.proportional_kib()? - before) / CLIENTS as f64;
+    let threads = near.threads()? as f64;
+    drop(clients);
+    Ok(vec![(Metric::KibPerClient, Some(each)), (Metric::Threads, Some(threads))])
+}
+
+/// Clients that asked once and stay connected as long as the value lives.
+fn hold(road: &Road, clients: usize) -> Outcome<Load> {
+    let mut load = Load::start(&Job::Idle { clients }, &road.target())?;
+    load.ready()?;
+    Ok(load)
+}

@@ -1,0 +1,60 @@
+//! Small requests: rate, times and the near end's processor time for each.
+
+use super::{Meter, Run, keep_peaks, turns};
+use crate::Outcome;
+use crate::load::{Job, Load, Served};
+use crate::measures::Metric;
+use crate::peer::Road;
+
+/// Name, clients, keep-alive.
+const POINTS: [(&str, usize, bool); 5] = [
+    ("c=1", 1, true),
+    ("c=16", 16, true),
+    ("c=64", 64, true),
+    ("c=256", 256, true),
+    ("close c=16", 16, false),
+];
+
+pub(super) fn run(run: &mut Run<'_>) -> Outcome {
+    let roads = run.roads()?;
+    for round in 0..run.rounds {
+        for (point, clients, keep_alive) in POINTS {
+            for road in turns(&roads, round) {
+                let job = Job::Small { clients, keep_alive, think_ms: 0, seconds: run.seconds };
+                run.keep(round, point, road.peer, measure(road, &job));
+            }
+        }
+    }
+    keep_peaks(run, &roads);
+    Ok(())
+}
+
+fn measure(road: &Road, job: &Job) -> Outcome<Vec<(Metric, Option<f64>)>> {
+    let mut load = Load::start(job, &road.target())?;
+    load.ready()?;
+    let meter = Meter::start(road)?;
+    let served: Served = load.result()?;
+    let [near, far] = meter.spent_for(served.requests as f64)?;
+    let mut numbers = numbers(&served);
+    numbers.extend([
+        (Metric::CpuUsPerRequest, near.map(|s| s * 1e6)),
+        (Metric::FarCpuUsPerRequest, far.map(|s| s * 1e6)),
+    ]);
+    Ok(numbers)
+}
+
+/// Rate and times; errors only where there were some.
+pub(super) fn numbers(served: &Served) -> Vec<(Metric, Option<f64>)> {
+    if let Some(error) = &served.last_error {
+        crate::progress(&format!("  {} requests failed: {error}", served.errors));
+    }
+    let errors = (served.errors > 0).then_some(served.errors as f64);
+    let rate = served.requests as f64 / served.seconds;
+    vec![
+        (Metric::RequestsPerSecond, Some(rate)),
+        (Metric::P50Ms, served.p50_ms),
+        (Metric::P99Ms, served.p99_ms),
+        (Metric::WorstMs, served.worst_ms),
+        (Metric::Errors, errors),
+    ]
+}

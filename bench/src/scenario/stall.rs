@@ -1,0 +1,81 @@
+//! Readers that stop: does everybody else go on, what is kept where, do they get every byte?
+
+use super::{Run, small};
+use crate::Outcome;
+use crate::load::{Job, Load, Resumed, Served};
+use crate::measures::Metric;
+use crate::peer::{Peer, Road};
+use crate::procfs::Proc;
+
+/// How many readers stop.
+const STALLED: [usize; 3] = [1, 8, 64];
+/// How many small clients go on.
+const OTHERS: usize = 4;
+
+pub(super) fn run(run: &mut Run<'_>) -> Outcome {
+    for round in 0..run.rounds {
+        for stalled in STALLED {
+            for peer in run.proxies(round) {
+                // Only ours resume, and once: 64 of them are 64 GiB.
+                let resume = peer == Peer::Seacat && round + 1 == run.rounds;
+                let measured = measure(run, peer, stalled, resume);
+                run.keep(round, &format!("k={stalled}"), peer, measured);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn measure(
+    run: &Run<'_>,
+    peer: Peer,
+    stalled: usize,
+    resume: bool,
+) -> Outcome<Vec<(Metric, Option<f64>)>> {
+    // A new pair each time: the peak of memory is that of this number of readers.
+    let road = Road::start(peer, run.place)?;
+    let before = others(&road, run.seconds)?;
+    let job = Job::Stall { clients: stalled, bytes: run.bytes };
+    let mut readers = Load::start(&job, &road.target())?;
+    readers.ready()?;
+    let meanwhile = others(&road, run.seconds)?;
+    let kept = rate(&meanwhile) / rate(&before) * 100.0;
+    let disk = road.near().map(Proc::nameless_files_mib).transpose()?;
+    let whole = if resume {
+        readers.go_on()?;
+        Some(share_whole(&readers.result()?, stalled))
+    } else {
+        None
+    };
+    drop(readers);
+    let mut numbers = vec![(Metric::KeptPercent, Some(kept).filter(|k| k.is_finite()))];
+    numbers.extend(small::numbers(&meanwhile));
+    numbers.extend([
+        (Metric::PeakMib, road.near().map(Proc::peak_mib).transpose()?),
+        (Metric::FarPeakMib, road.far().map(Proc::peak_mib).transpose()?),
+        (Metric::DiskMib, disk),
+        (Metric::WholePercent, whole),
+    ]);
+    Ok(numbers)
+}
+
+fn others(road: &Road, seconds: f64) -> Outcome<Served> {
+    let job = Job::Small { clients: OTHERS, keep_alive: true, think_ms: 0, seconds };
+    let mut load = Load::start(&job, &road.target())?;
+    load.ready()?;
+    load.result()
+}
+
+fn rate(served: &Served) -> f64 {
+    served.requests as f64 / served.seconds
+}
+
+fn share_whole(resumed: &Resumed, of: usize) -> f64 {
+    crate::progress(&format!(
+        "  {} of {of} readers went on and got every byte, in {:.1} s{}",
+        resumed.whole,
+        resumed.seconds,
+        resumed.last_error.as_deref().map(|e| format!("; {e}")).unwrap_or_default()
+    ));
+    resumed.whole as f64 * 100.0 / of as f64
+}
