@@ -39,6 +39,10 @@ impl Step {
 /// Builds what the suite starts.
 const BUILD: &str = "build --workspace --bins";
 
+/// One at a time: a child that is being started holds copies of the other tests' sockets until
+/// its exec.
+const HARNESS: &str = "test -p seacat-tests --lib -- --test-threads=1";
+
 /// Cheap before dear: what fails in a second should not wait for what takes minutes.
 const STEPS: &[Step] = &[
     Step { name: "packages", what: "system packages the suite needs", how: How::Packages },
@@ -58,7 +62,7 @@ const STEPS: &[Step] = &[
         how: How::Fuzz("connection"),
     },
     Step::cargo("build", "the programs the suite starts", BUILD),
-    Step::cargo("suite-harness", "the harness itself", "test -p seacat-tests --lib"),
+    Step::cargo("suite-harness", "the harness itself", HARNESS),
     Step::suite("suite-run", "first run: one command, one line pasted", "run"),
     Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
     Step::suite("suite-identity", "enrolled, renewed under load, revoked, reset", "identity"),
