@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 use http::uri::{Authority, Scheme, Uri};
+use seacat_link::ServerTls;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::Spanned;
@@ -28,7 +29,7 @@ pub struct Config {
     /// Where clients connect. Port 0 takes a free one, see [`crate::Gateway::local_addr`].
     pub listen: SocketAddr,
     /// The certificate, its key and what is asked of clients.
-    pub tls: Arc<rustls::ServerConfig>,
+    pub tls: ServerTls,
     /// Where clients have their identities from.
     pub identities: Identities,
     /// How back ends hear of a client's identity.
@@ -415,7 +416,7 @@ impl GatewayTable {
         }
     }
 
-    fn tls(&self, base: &Path) -> Result<Arc<rustls::ServerConfig>, Wrong> {
+    fn tls(&self, base: &Path) -> Result<ServerTls, Wrong> {
         let read = |path: &Spanned<PathBuf>| {
             let file = base.join(path.get_ref());
             std::fs::read(&file).map_err(|io| wrong(path, format!("{}: {io}", file.display())))
@@ -431,6 +432,7 @@ impl GatewayTable {
             ),
         };
         pki::server_config(chain, key, clients)
+            .map(ServerTls::from)
             .map_err(|error| wrong(&self.certificate, error.to_string()))
     }
 }
