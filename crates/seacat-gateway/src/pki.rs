@@ -205,9 +205,36 @@ pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PkiError> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|_| PkiError::NoKey)
 }
 
-/// TLS 1.3 and 1.2 with this certificate. A client certificate is asked for and not required;
-/// with `client_ca` one that comes must chain to it, without it any will do and proves nothing
-/// but that the client holds its key.
+/// Whether the first certificate has an RSA key.
+#[cfg(feature = "compat")]
+pub(crate) fn is_rsa(chain: &[CertificateDer<'_>]) -> bool {
+    use x509_parser::prelude::{FromDer, X509Certificate};
+    let leaf = chain.first().and_then(|der| X509Certificate::from_der(der).ok());
+    leaf.is_some_and(|(_, it)| crate::client_id::rsa_key(&it.tbs_certificate.subject_pki).is_some())
+}
+
+/// Who says whether a client's certificate will do. It is asked for and not required; with
+/// `client_ca` one that comes must chain to it, without it any will do and proves nothing but
+/// that the client holds its key.
+///
+/// # Errors
+/// When a CA is unusable.
+pub fn client_verifier(
+    client_ca: Option<Vec<CertificateDer<'static>>>,
+) -> Result<Arc<dyn ClientCertVerifier>, PkiError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let Some(certificates) = client_ca else {
+        return Ok(Arc::new(AnyClient(provider)));
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate)?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    Ok(verifier.allow_unauthenticated().build()?)
+}
+
+/// TLS 1.3 and 1.2 with this certificate, by rustls.
 ///
 /// # Errors
 /// When the key does not belong to the certificate, or a CA is unusable.
@@ -217,18 +244,7 @@ pub fn server_config(
     client_ca: Option<Vec<CertificateDer<'static>>>,
 ) -> Result<Arc<ServerConfig>, PkiError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let clients: Arc<dyn ClientCertVerifier> = match client_ca {
-        None => Arc::new(AnyClient(Arc::clone(&provider))),
-        Some(certificates) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates {
-                roots.add(certificate)?;
-            }
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .allow_unauthenticated()
-                .build()?
-        }
-    };
+    let clients = client_verifier(client_ca)?;
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(clients)

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use seacat_channel::DEFAULT_PORT;
 use seacat_channel::identity::{FACTS, KeySize, Subject};
+use seacat_channel::{DEFAULT_PORT, Tls};
 use seacat_proxy::{Action, Pattern};
 
 use super::settings::{LEVELS, word_of};
@@ -110,6 +110,8 @@ pub struct Gateway {
     pub priority: u16,
     /// The share among gateways of equal priority.
     pub weight: u16,
+    /// Which TLS is spoken with it.
+    pub tls: Tls,
 }
 
 impl Default for Gateway {
@@ -124,6 +126,7 @@ impl Default for Gateway {
             pins: Vec::new(),
             priority: 0,
             weight: 0,
+            tls: Tls::default(),
         }
     }
 }
