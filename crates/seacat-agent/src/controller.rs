@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::config::apply::{self, CredentialsError};
+use crate::config::apply::{self, CredentialsError, NetworkError};
 use crate::config::load::load;
 use crate::config::schema::Config;
 use crate::config::settings::SETTINGS;
@@ -86,6 +86,9 @@ pub enum StartError {
     /// The credentials cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// The upstream proxy cannot be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The built-in gateway does not start.
     #[error("the built-in gateway does not start: {0}")]
     Demo(#[from] DemoError),
@@ -153,8 +156,9 @@ impl Engine {
             None => config.gateways.iter().map(apply::gateway).collect(),
         };
         let mut channel = apply::channel(&config, gateways);
-        // The built-in gateway knows everybody, and is gone with this program.
+        // The built-in gateway is on this machine, knows everybody, and is gone with this program.
         if demo.is_none() {
+            channel.network = apply::network(&config, &state_dir, &sources.environment)?;
             channel.identity = apply::identity(&config, &state_dir);
         }
         let channel = Channel::start(channel);

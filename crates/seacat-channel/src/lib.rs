@@ -21,11 +21,13 @@
 mod backoff;
 mod config;
 mod dial;
+mod discovery;
 mod door;
 mod driver;
 mod exchange;
 mod failure;
 pub mod identity;
+mod order;
 mod state;
 mod status;
 mod task;
@@ -34,6 +36,7 @@ mod testing;
 mod transport;
 mod trust;
 mod upload;
+mod upstream;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,14 +44,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use config::{
-    ChannelConfig, ConfigError, DEFAULT_PORT, DEFAULT_WAIT, GatewayConfig, Roots, Trust, Warning,
+    ChannelConfig, ConfigError, DEFAULT_PORT, DEFAULT_WAIT, GatewayConfig, NetworkConfig, Roots,
+    Trust, Warning,
 };
+pub use discovery::{DEFAULT_DOMAIN, Discovery, Target, discover};
 pub use exchange::{ExchangeError, Replay, Reply, ReplyBody, Timings, Tunnel};
-pub use failure::{Failure, Stage};
+pub use failure::{Failure, ProxyAuth, Stage};
 pub use seacat_link::{Closed, Duplex, Health, StreamError};
 pub use seacat_proto::{Bytes, Reason, ReplyHead, RequestHead};
-pub use status::{State, Status, TlsInfo};
+pub use status::{Road, State, Status, TlsInfo};
 pub use upload::{BodyError, NoBody, RequestBody};
+pub use upstream::{ConnectBy, Credentials, Except, Upstream, UpstreamError};
 
 use identity::Identity;
 
