@@ -34,7 +34,13 @@ impl Gateway {
 
     /// The same on a port that was chosen before.
     pub fn start_on(port: u16, hosts: &[Host]) -> Self {
-        Self::configured(port, &configuration(port, hosts))
+        Self::configured(port, &["localhost"], &configuration(port, hosts))
+    }
+
+    /// One whose certificate is for these names.
+    pub fn start_named(names: &[&str], hosts: &[Host]) -> Self {
+        let port = free_port();
+        Self::configured(port, names, &configuration(port, hosts))
     }
 
     /// One that enrols: newcomers wait for [`Gateway::command`]`("approve")`, and every host is
@@ -42,7 +48,11 @@ impl Gateway {
     pub fn start_enrolling(hosts: &[Host]) -> Self {
         let port = free_port();
         let hosts = configuration(port, hosts).replace("\nuri", "\nidentity = true\nuri");
-        Self::configured(port, &(hosts + "\n[enroll]\nmode = \"pending\"\nvalidity = 3600\n"))
+        Self::configured(
+            port,
+            &["localhost"],
+            &(hosts + "\n[enroll]\nmode = \"pending\"\nvalidity = 3600\n"),
+        )
     }
 
     /// Runs one of the administrator's commands and returns what it prints.
@@ -61,10 +71,11 @@ impl Gateway {
         said
     }
 
-    fn configured(port: u16, configuration: &str) -> Self {
+    fn configured(port: u16, names: &[&str], configuration: &str) -> Self {
         let dir = scratch();
         let made = clean_command(binary("seacat-gateway"), dir.path())
-            .args(["init", ".", "--name", "localhost"])
+            .args(["init", "."])
+            .args(names.iter().flat_map(|name| ["--name", name]))
             .output()
             .expect("seacat-gateway starts");
         assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));

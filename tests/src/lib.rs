@@ -17,6 +17,7 @@
     reason = "a harness that cannot go on fails the test, and says where"
 )]
 
+mod dns;
 mod gateway;
 mod http;
 mod nginx;
@@ -25,8 +26,10 @@ mod place;
 mod process;
 mod proxy;
 mod sockets;
+mod squid;
 mod world;
 
+pub use dns::{Dns, GATEWAY_ZONE, HOST_ZONE};
 pub use gateway::{Gateway, Host};
 pub use http::{Answer, Client, request};
 pub use nginx::{HELLO, Nginx};
@@ -37,4 +40,5 @@ pub use place::{
 pub use process::{Process, wait_for};
 pub use proxy::Proxy;
 pub use sockets::established_to;
+pub use squid::{SQUID_USER, Squid};
 pub use world::World;

@@ -58,7 +58,7 @@ impl ChannelConfig {
 }
 
 /// How gateways are found and reached.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkConfig {
     /// The proxy on the way out, if there is one.
     pub upstream: Option<Upstream>,

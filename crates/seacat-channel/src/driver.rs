@@ -51,6 +51,7 @@ pub(crate) struct Wishes {
     /// The highest connection known to have used up its stream ids.
     pub(crate) spent: u64,
     pub(crate) gateways: Arc<Vec<GatewayConfig>>,
+    pub(crate) network: Arc<NetworkConfig>,
     pub(crate) drain_until: Option<Instant>,
 }
 
@@ -59,7 +60,7 @@ pub(crate) struct Driver {
     machine: Machine,
     link_config: LinkConfig,
     gateways: Arc<Vec<GatewayConfig>>,
-    network: NetworkConfig,
+    network: Arc<NetworkConfig>,
     /// What DNS said about a gateway.
     answers: HashMap<usize, Answer>,
     /// Made when a host is dialled for the first time: a gateway's own, or a target's.
@@ -137,7 +138,7 @@ impl Driver {
             machine: Machine::new(ranks(&config.gateways), seed),
             link_config: LinkConfig { proto: config.proto, ..LinkConfig::client() },
             gateways: fulfilled.gateways.clone(),
-            network: config.network,
+            network: fulfilled.network.clone(),
             answers: HashMap::new(),
             transports: HashMap::new(),
             wishes,
@@ -252,6 +253,9 @@ impl Driver {
         if !Arc::ptr_eq(&wishes.gateways, &before.gateways) {
             self.set_gateways(wishes.gateways);
         }
+        if wishes.network != before.network {
+            self.set_network(wishes.network);
+        }
         if wishes.wanted != before.wanted {
             self.step(Input::Wanted);
         }
@@ -289,6 +293,19 @@ impl Driver {
         self.transports.clear();
         self.answers.clear();
         self.step(Input::Gateways { list, keep });
+    }
+
+    /// Another road may lead where the old one did not, and may be wanted for what it is.
+    fn set_network(&mut self, network: Arc<NetworkConfig>) {
+        let moves = network.upstream != self.network.upstream;
+        self.network = network;
+        self.answers.clear();
+        let in_use = match self.machine.phase() {
+            Phase::Proving { gateway, .. } | Phase::Connected { gateway, .. } => Some(*gateway),
+            _ => None,
+        };
+        let keep = in_use.filter(|_| !moves);
+        self.step(Input::Gateways { list: ranks(&self.gateways), keep });
     }
 
     fn found(&mut self, answer: Result<Answer, Failure>) {

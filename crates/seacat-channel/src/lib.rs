@@ -91,6 +91,7 @@ impl Channel {
             wanted: 0,
             spent: 0,
             gateways: Arc::new(config.gateways.clone()),
+            network: Arc::new(config.network.clone()),
             drain_until: None,
         });
         // What is seen before the driver has run for the first time.
@@ -131,6 +132,18 @@ impl Channel {
     /// port, address and trust, stays; another is let go of, and what runs on it may finish.
     pub fn set_gateways(&self, gateways: Vec<GatewayConfig>) {
         self.inner.wishes.send_modify(|wishes| wishes.gateways = Arc::new(gateways));
+    }
+
+    /// Changes how gateways are found and reached. A connection that goes through another proxy than
+    /// it should, or through one that it should not, is let go of, and what runs on it may finish.
+    pub fn set_network(&self, network: NetworkConfig) {
+        self.inner.wishes.send_if_modified(|wishes| {
+            let news = *wishes.network != network;
+            if news {
+                wishes.network = Arc::new(network);
+            }
+            news
+        });
     }
 
     /// Takes nothing new, waits for what runs, but no longer than `deadline` (and the moment that

@@ -231,8 +231,13 @@ mod tests {
                 format!("{hash}py3.s.seacat.io"),
             ),
         ];
-        for (discovery, expected) in cases {
+        let golden = include_str!("../../../seacat-proto/tests/golden/dns.json");
+        for (discovery, expected) in &cases {
             assert_eq!(discovery.question(), Ok(format!("_seacat._tcp.{expected}")));
+        }
+        for (_, expected) in &cases[..2] {
+            let qname = format!("\"qname\": \"_seacat._tcp.{expected}\"");
+            assert!(golden.contains(&qname), "{qname}");
         }
     }
 

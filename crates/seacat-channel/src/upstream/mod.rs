@@ -20,7 +20,7 @@ pub(crate) use tunnel::tunnel;
 const DEFAULT_PORT: u16 = 80;
 
 /// A proxy, and for whom it is used.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// Its name or IP address.
     pub host: String,
@@ -46,7 +46,7 @@ pub enum ConnectBy {
 }
 
 /// A user of the proxy. Neither printed nor left in memory.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     user: String,
     password: Zeroizing<String>,
