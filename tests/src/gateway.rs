@@ -40,7 +40,13 @@ impl Gateway {
 
     /// The same with a TLS of the story's choice.
     pub fn start_speaking(road: Road, port: u16, hosts: &[Host]) -> Self {
-        Self::configured(road, port, &configuration(road, port, hosts))
+        Self::configured(road, port, &["localhost"], &configuration(road, port, hosts))
+    }
+
+    /// One whose certificate is for these names.
+    pub fn start_named(names: &[&str], hosts: &[Host]) -> Self {
+        let (road, port) = (Road::chosen(), free_port());
+        Self::configured(road, port, names, &configuration(road, port, hosts))
     }
 
     /// One that enrols: newcomers wait for [`Gateway::command`]`("approve")`, and every host is
@@ -49,7 +55,8 @@ impl Gateway {
         let port = free_port();
         let road = Road::chosen();
         let hosts = configuration(road, port, hosts).replace("\nuri", "\nidentity = true\nuri");
-        Self::configured(road, port, &(hosts + "\n[enroll]\nmode = \"pending\"\nvalidity = 3600\n"))
+        let enroll = "\n[enroll]\nmode = \"pending\"\nvalidity = 3600\n";
+        Self::configured(road, port, &["localhost"], &(hosts + enroll))
     }
 
     /// Runs one of the administrator's commands and returns what it prints.
@@ -68,10 +75,11 @@ impl Gateway {
         said
     }
 
-    fn configured(road: Road, port: u16, configuration: &str) -> Self {
+    fn configured(road: Road, port: u16, names: &[&str], configuration: &str) -> Self {
         let dir = scratch();
         let made = clean_command(binary("seacat-gateway"), dir.path())
-            .args(["init", ".", "--name", "localhost"])
+            .args(["init", "."])
+            .args(names.iter().flat_map(|name| ["--name", name]))
             .output()
             .expect("seacat-gateway starts");
         assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));

@@ -18,6 +18,7 @@
 )]
 
 mod capture;
+mod dns;
 mod gateway;
 mod http;
 mod nginx;
@@ -27,9 +28,11 @@ mod process;
 mod proxy;
 mod road;
 mod sockets;
+mod squid;
 mod world;
 
 pub use capture::{Capture, tshark};
+pub use dns::{Dns, GATEWAY_ZONE, HOST_ZONE};
 pub use gateway::{Gateway, Host};
 pub use http::{Answer, Client, request};
 pub use nginx::{HELLO, Nginx};
@@ -41,4 +44,5 @@ pub use process::{Process, wait_for};
 pub use proxy::Proxy;
 pub use road::Road;
 pub use sockets::established_to;
+pub use squid::{SQUID_USER, Squid};
 pub use world::World;

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::http::Client;
 use crate::place::{binary, clean_command, free_port, scratch};
-use crate::process::Process;
+use crate::process::{Process, wait_for};
 use crate::road::Road;
 
 /// A `seacat-proxy run` process with a home of its own.
@@ -27,8 +28,8 @@ impl Proxy {
 
     /// The same with `more` at the end of its configuration.
     pub fn start_with(gateway_port: u16, ca: &Path, mapped_host: &str, more: &str) -> Self {
-        let more = Road::chosen().of_proxy().to_owned() + more;
-        Self::start_telling(gateway_port, ca, mapped_host, &more, None)
+        let gateway = gateway(Road::chosen(), gateway_port, ca);
+        Self::configured(mapped_host, &format!("{gateway}{more}"), &[])
     }
 
     /// One that speaks a TLS of the story's choice, and writes the secrets of its sessions into
@@ -40,28 +41,40 @@ impl Proxy {
         mapped_host: &str,
         keys: Option<&Path>,
     ) -> Self {
-        Self::start_telling(gateway_port, ca, mapped_host, road.of_proxy(), keys)
+        let environment = keys.map(|keys| ("SSLKEYLOGFILE", keys.to_str().unwrap()));
+        Self::configured(mapped_host, &gateway(road, gateway_port, ca), environment.as_slice())
     }
 
-    fn start_telling(
-        gateway_port: u16,
-        ca: &Path,
-        mapped_host: &str,
-        more: &str,
-        keys: Option<&Path>,
-    ) -> Self {
+    /// One with these lines, a gateway among them, in its configuration, and these variables in
+    /// its environment.
+    pub fn configured(mapped_host: &str, lines: &str, environment: &[(&str, &str)]) -> Self {
         let dir = scratch();
         let (port, mapped_port) = (free_port(), free_port());
-        let configuration = configuration(port, mapped_port, mapped_host, gateway_port, ca) + more;
+        let configuration = configuration(port, mapped_port, mapped_host) + lines;
         fs::write(dir.path().join("config.toml"), configuration).unwrap();
-        let mut command = Self::command(dir.path());
-        command.args(["--config", "config.toml", "run"]);
-        if let Some(keys) = keys {
-            command.env("SSLKEYLOGFILE", keys);
-        }
-        let mut process = Process::start("seacat-proxy", dir.path(), &command);
-        process.wait_for_port(port);
+        let process = run(dir.path(), port, environment);
         Self { process, dir, port, mapped_port }
+    }
+
+    /// Kills it and starts it again in the same home.
+    pub fn restart(&mut self) {
+        self.process.kill();
+        self.process = run(self.dir.path(), self.port, &[]);
+    }
+
+    /// What `status --json` says.
+    pub fn status(&self) -> serde_json::Value {
+        let mut command = Self::command(self.dir.path());
+        let said = command.args(["--config", "config.toml", "status", "--json"]).output().unwrap();
+        serde_json::from_slice(&said.stdout).unwrap_or_default()
+    }
+
+    /// Waits until it is in this state; what `status --json` says then.
+    pub fn wait_for_state(&self, state: &str, limit: Duration) -> serde_json::Value {
+        wait_for(&format!("the state {state}"), limit, || {
+            let status = self.status();
+            (status["state"] == state).then_some(status)
+        })
     }
 
     /// The program with nothing of ours in its environment and all its folders in `home`.
@@ -112,6 +125,15 @@ impl Proxy {
     }
 }
 
+fn run(home: &Path, port: u16, environment: &[(&str, &str)]) -> Process {
+    let mut command = Proxy::command(home);
+    command.envs(environment.iter().copied());
+    command.args(["--config", "config.toml", "run"]);
+    let mut process = Process::start("seacat-proxy", home, &command);
+    process.wait_for_port(port);
+    process
+}
+
 /// A folder nobody else may look into, as the system would have made it.
 fn private_dir(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
@@ -119,14 +141,7 @@ fn private_dir(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
-fn configuration(
-    port: u16,
-    mapped_port: u16,
-    mapped_host: &str,
-    gateway_port: u16,
-    ca: &Path,
-) -> String {
-    let ca = ca.display();
+fn configuration(port: u16, mapped_port: u16, mapped_host: &str) -> String {
     format!(
         r#"[proxy]
 port = {port}
@@ -135,10 +150,11 @@ port = {port}
 listen = "127.0.0.1:{mapped_port}"
 host = "{mapped_host}"
 
-[[gateway]]
-host = "localhost"
-port = {gateway_port}
-ca_file = "{ca}"
 "#
     )
+}
+
+fn gateway(road: Road, port: u16, ca: &Path) -> String {
+    let (ca, tls) = (ca.display(), road.of_proxy());
+    format!("[[gateway]]\nhost = \"localhost\"\nport = {port}\nca_file = \"{ca}\"\n{tls}")
 }

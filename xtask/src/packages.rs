@@ -67,6 +67,8 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("openssl", "openssl", "a certificate for the HTTPS origin"),
     program("tshark", "tshark", "dissects what went over the wire"),
     program("dumpcap", "tshark", "captures what goes over the wire"),
+    program("knotd", "knot", "the name server that announces gateways"),
+    program("squid", "squid", "an upstream proxy with Basic authentication"),
     program("setpriv", "util-linux", "no process outlives its test"),
 ];
 

@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::config::apply::{self, CredentialsError};
+use crate::config::apply::{self, CredentialsError, NetworkError};
 use crate::config::load::load;
 use crate::config::schema::Config;
 use crate::config::settings::SETTINGS;
@@ -86,6 +86,9 @@ pub enum StartError {
     /// The credentials cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// The upstream proxy cannot be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The built-in gateway does not start.
     #[error("the built-in gateway does not start: {0}")]
     Demo(#[from] DemoError),
@@ -130,6 +133,7 @@ pub struct Engine {
     desk: Desk,
     config: Config,
     sources: Sources,
+    state_dir: PathBuf,
     log: Option<LogHandle>,
 }
 
@@ -153,8 +157,9 @@ impl Engine {
             None => config.gateways.iter().map(apply::gateway).collect(),
         };
         let mut channel = apply::channel(&config, gateways);
-        // The built-in gateway knows everybody, and is gone with this program.
+        // The built-in gateway is on this machine, knows everybody, and is gone with this program.
         if demo.is_none() {
+            channel.network = apply::network(&config, &state_dir, &sources.environment)?;
             channel.identity = apply::identity(&config, &state_dir);
         }
         let channel = Channel::start(channel);
@@ -198,6 +203,7 @@ impl Engine {
             desk,
             config,
             sources,
+            state_dir,
             log,
         })
     }
@@ -263,7 +269,13 @@ impl Engine {
 
     fn obey(&mut self, request: &Request) -> Answer {
         match request {
-            Request::Connect => self.channel.connect(),
+            Request::Connect => {
+                // Whoever asks may have put another password in place.
+                if let Err(error) = self.set_network() {
+                    return Answer::Error { message: error.to_string() };
+                }
+                self.channel.connect();
+            }
             Request::Disconnect => self.channel.disconnect(),
             Request::Reload => return self.reload(),
             Request::Status => {
@@ -305,7 +317,24 @@ impl Engine {
         if self.demo.is_none() && !new.gateways.is_empty() {
             self.config.gateways = new.gateways;
         }
+        self.config.channel.dns_servers = new.channel.dns_servers;
+        self.config.upstream = new.upstream;
+        if let Err(error) = self.set_network() {
+            tracing::warn!(%error, "the upstream proxy cannot be used, the old one stays");
+            return Answer::Error { message: error.to_string() };
+        }
         Answer::Reloaded { restart_for }
+    }
+
+    /// Tells the channel how gateways are found and reached, with the credentials as they are now.
+    fn set_network(&self) -> Result<(), NetworkError> {
+        // The built-in gateway is on this machine.
+        if self.demo.is_none() {
+            let environment = &self.sources.environment;
+            let network = apply::network(&self.config, &self.state_dir, environment)?;
+            self.channel.set_network(network);
+        }
+        Ok(())
     }
 
     /// Takes nothing new, waits for what runs; a second signal ends it at once.
@@ -356,7 +385,8 @@ async fn changed(identity: Option<&mut watch::Receiver<IdentityStatus>>) {
 /// The settings in which `new` differs from what runs and which need a restart.
 fn restart_for(running: &Config, new: &Config, demo: bool) -> Vec<String> {
     let at_once = |key: &str| match key {
-        "log.level" => true,
+        "log.level" | "channel.dns_servers" => true,
+        key if key.starts_with("upstream.") => true,
         // From and to the built-in gateway is a restart.
         "gateway" => !demo && !new.gateways.is_empty(),
         _ => false,

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::identity_view::IdentityView;
-use seacat_channel::{Failure, Health, State, Status};
+use seacat_channel::{Failure, Health, ProxyAuth, State, Status};
 use serde::{Deserialize, Serialize};
 
 /// What a face shows, and what `status --json` prints.
@@ -21,8 +21,14 @@ pub struct StatusView {
     pub advice: Option<String>,
     /// The gateway connected or connecting to.
     pub gateway: Option<String>,
-    /// The address it was reached at.
+    /// The address connected to: the gateway's, or the upstream proxy's.
     pub address: Option<SocketAddr>,
+    /// The gateway that DNS named, `HOST:PORT`, if it was asked for one.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// The upstream proxy on the way, `HOST:PORT`, if there is one.
+    #[serde(default)]
+    pub through: Option<String>,
     /// How the connection is secured.
     pub tls: Option<TlsView>,
     /// For how long it has been connected, in milliseconds.
@@ -143,20 +149,25 @@ pub fn view(status: &Status, health: Option<Health>, local: &Local, now: Instant
                 n => format!("connecting to {gateway}, attempt {n}"),
             };
         }
-        State::Connected { gateway, address, tls, since } => {
+        State::Connected { gateway, address, road, tls, since } => {
             view.state = Word::Connected;
             view.gateway = Some(gateway.clone());
             view.address = Some(*address);
+            view.target = road.target.clone();
+            view.through = road.through.clone();
             view.tls = Some(TlsView {
                 version: tls.version.to_owned(),
                 suite: tls.suite.to_owned(),
                 issuer: tls.issuer.clone(),
             });
             view.connected_ms = Some(millis(now.saturating_duration_since(*since)));
-            view.sentence = match view.rtt_ms {
-                Some(rtt) => format!("connected to {gateway}, round trip {rtt} ms"),
-                None => format!("connected to {gateway}"),
-            };
+            view.sentence = format!("connected to {gateway}");
+            if let Some(proxy) = &road.through {
+                let _ = write!(view.sentence, " through {proxy}");
+            }
+            if let Some(rtt) = view.rtt_ms {
+                let _ = write!(view.sentence, ", round trip {rtt} ms");
+            }
         }
         State::Waiting { until, why } => {
             let rest = until.saturating_duration_since(now);
@@ -199,6 +210,28 @@ pub fn advice(failure: &Failure) -> &'static str {
         Failure::Unresolvable { .. } | Failure::Unreachable { .. } => {
             "check this computer's network connection"
         }
+        Failure::NoService { .. } => {
+            "check app_id, platform, suffix and domain of the gateway's `discover`, or name its host"
+        }
+        Failure::ProxyUnreachable { .. } => {
+            "check upstream.proxy, or set it to none if this network needs no proxy"
+        }
+        Failure::ProxyAuth { problem: ProxyAuth::Missing, .. } => {
+            "put one line `user:password` into a file for you alone and name it in \
+             upstream.credentials_file"
+        }
+        Failure::ProxyAuth { problem: ProxyAuth::Refused, .. } => {
+            "correct the line `user:password` in the file that upstream.credentials_file names, \
+             then `seacat-proxy connect`"
+        }
+        Failure::ProxyAuth { problem: ProxyAuth::NoBasic, .. } => {
+            "ask the proxy's administrator for Basic authentication, or for a rule that lets the \
+             gateway through without any"
+        }
+        Failure::ProxyRefused { .. } => {
+            "ask the proxy's administrator to allow CONNECT to the gateway's name and port"
+        }
+        Failure::ProxyAnswer { .. } => "check that upstream.proxy is the address of an HTTP proxy",
         Failure::Refused { .. } => "check the gateway's port, and ask whether the gateway runs",
         Failure::TimedOut { .. } => {
             "a firewall may be in the way: try another network, or a gateway on port 443"
@@ -275,8 +308,13 @@ pub fn text(view: &StatusView) -> String {
             line("key", problem);
         }
     }
-    if let Some(address) = view.address {
-        line("address", &address.to_string());
+    if let Some(target) = &view.target {
+        line("target", &format!("{target}, named by DNS"));
+    }
+    match (view.address, &view.through) {
+        (Some(address), Some(proxy)) => line("through", &format!("{proxy} ({address})")),
+        (Some(address), None) => line("address", &address.to_string()),
+        (None, _) => {}
     }
     if let Some(tls) = &view.tls {
         line("tls", &format!("{}, {}", tls.version, tls.suite));
@@ -314,7 +352,7 @@ pub fn text(view: &StatusView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use seacat_channel::TlsInfo;
+    use seacat_channel::{Road, TlsInfo};
 
     fn status(state: State) -> Status {
         Status { state, health: None, last_failure: None }
@@ -349,11 +387,24 @@ mod tests {
                 State::Connected {
                     gateway: gateway(),
                     address: ([192, 0, 2, 1], 443).into(),
-                    tls,
+                    road: Road::default(),
+                    tls: tls.clone(),
                     since: now,
                 },
                 Word::Connected,
                 "connected to gw.example.com",
+                false,
+            ),
+            (
+                State::Connected {
+                    gateway: gateway(),
+                    address: ([192, 0, 2, 1], 3128).into(),
+                    road: Road { target: None, through: Some("proxy.corp:3128".into()) },
+                    tls,
+                    since: now,
+                },
+                Word::Connected,
+                "connected to gw.example.com through proxy.corp:3128",
                 false,
             ),
             (
@@ -396,6 +447,7 @@ mod tests {
         let state = State::Connected {
             gateway: "gw".into(),
             address: ([127, 0, 0, 1], 1).into(),
+            road: Road::default(),
             tls,
             since: then,
         };

@@ -8,11 +8,13 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use seacat_agent::config::elements::{GATEWAY_SETTINGS, MAP_SETTINGS, ROUTE_SETTINGS};
+use seacat_agent::config::elements::{
+    DISCOVER_SETTINGS, GATEWAY_SETTINGS, MAP_SETTINGS, ROUTE_SETTINGS,
+};
 use seacat_agent::config::schema::Config;
 use seacat_agent::config::settings::{SETTINGS, Setting};
 use seacat_agent::status::advice;
-use seacat_channel::{Closed, Failure, Stage};
+use seacat_channel::{Closed, Failure, ProxyAuth, Stage};
 
 const INTRO: &str = "\
 # Errors
@@ -41,12 +43,25 @@ when a request waits.
 /// One of each. The match in `advice` is exhaustive, and the page is checked for every code.
 fn failures() -> Vec<Failure> {
     let host = || "gw.example.com".to_owned();
+    let proxy = || "proxy.corp:3128".to_owned();
+    let basic = || vec!["Negotiate".to_owned(), "Basic".to_owned()];
     let address = "192.0.2.7:443".parse().unwrap();
     vec![
         Failure::NoGateway,
         Failure::BadConfig("…".into()),
         Failure::NoSuchHost { host: host() },
         Failure::Unresolvable { host: host(), detail: "…".into() },
+        Failure::NoService { name: "_seacat._tcp.….example.com".into() },
+        Failure::ProxyUnreachable { proxy: proxy(), why: "…".into() },
+        Failure::ProxyAuth { proxy: proxy(), problem: ProxyAuth::Missing, offered: basic() },
+        Failure::ProxyAuth { proxy: proxy(), problem: ProxyAuth::Refused, offered: basic() },
+        Failure::ProxyAuth {
+            proxy: proxy(),
+            problem: ProxyAuth::NoBasic,
+            offered: vec!["Negotiate".into()],
+        },
+        Failure::ProxyRefused { proxy: proxy(), status: 503, reason: "Service Unavailable".into() },
+        Failure::ProxyAnswer { proxy: proxy(), what: "it is not HTTP".into() },
         Failure::Refused { address },
         Failure::Unreachable { address },
         Failure::TimedOut { stage: Stage::Tcp, limit: Duration::from_secs(20) },
@@ -101,6 +116,7 @@ fn settings() -> String {
         writeln!(page, "| `{key}` | {takes} | {default} | `{environment}` | {doc} |").unwrap();
     }
     list(&mut page, "[[gateway]]", GATEWAY_SETTINGS);
+    list(&mut page, "discover in [[gateway]]", DISCOVER_SETTINGS);
     list(&mut page, "[[proxy.map]]", MAP_SETTINGS);
     list(&mut page, "[[route]]", ROUTE_SETTINGS);
     page

@@ -1,7 +1,7 @@
 //! What a channel has to know before it can start: plain values, filled in by the application,
 //! checked by [`GatewayConfig::validate`] without touching the network or the disk.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,7 +11,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 
+use crate::discovery::{Discovery, Target};
 use crate::identity::IdentityConfig;
+use crate::upstream::Upstream;
 
 /// The port of a gateway unless another is chosen: the one that most networks let through.
 pub const DEFAULT_PORT: u16 = 443;
@@ -31,6 +33,8 @@ pub struct ChannelConfig {
     pub connect: bool,
     /// Keep-alive and limits of the wire protocol.
     pub proto: seacat_proto::Config,
+    /// How gateways are found and reached.
+    pub network: NetworkConfig,
     /// Who we are towards the gateways; `None` stays anonymous.
     pub identity: Option<IdentityConfig>,
     /// The seed for jitter and for the choice between gateways; `None` takes one from the system.
@@ -46,10 +50,22 @@ impl ChannelConfig {
             wait: DEFAULT_WAIT,
             connect: true,
             proto: seacat_link::LinkConfig::client().proto,
+            network: NetworkConfig::default(),
             identity: None,
             seed: None,
         }
     }
+}
+
+/// How gateways are found and reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// The proxy on the way out, if there is one.
+    pub upstream: Option<Upstream>,
+    /// The name servers to ask for discovered gateways; empty asks the system's.
+    pub dns_servers: Vec<SocketAddr>,
+    /// Where the last good answer of DNS is kept for a start without it; made when it is missing.
+    pub discovery_folder: Option<PathBuf>,
 }
 
 /// One gateway.
@@ -57,12 +73,15 @@ impl ChannelConfig {
 pub struct GatewayConfig {
     /// What people call it, in the status and in log lines.
     pub name: String,
-    /// Its DNS name or IP address. The certificate must be for it.
+    /// Its DNS name or IP address. The certificate must be for it. Of no meaning with `discover`.
     pub host: String,
     /// Its TCP port.
     pub port: u16,
     /// Dial this address and ask no resolver; the certificate must still be for `host`.
     pub address: Option<IpAddr>,
+    /// Ask DNS for name, port and address: each target that is found is a gateway of its own, whose
+    /// certificate must be for the target's name.
+    pub discover: Option<Discovery>,
     /// Gateways with a lower number are tried first (RFC 2782).
     pub priority: u16,
     /// The share of a gateway among those of equal priority (RFC 2782).
@@ -94,6 +113,7 @@ impl GatewayConfig {
             host,
             port: DEFAULT_PORT,
             address: None,
+            discover: None,
             priority: 0,
             weight: 0,
             trust: Trust::default(),
@@ -101,12 +121,35 @@ impl GatewayConfig {
         }
     }
 
+    /// A gateway that DNS announces, trusted by `trust`.
+    #[must_use]
+    pub fn discovered(discovery: Discovery, trust: Trust) -> Self {
+        let name = discovery.question().unwrap_or_else(|_| discovery.app_id.clone());
+        Self { name, discover: Some(discovery), trust, ..Self::new("") }
+    }
+
+    /// One of the targets that were found for this gateway, as a gateway of its own.
+    pub(crate) fn at(&self, target: &Target) -> Self {
+        let (host, port) = (target.host.clone(), target.port);
+        Self { host, port, address: None, discover: None, ..self.clone() }
+    }
+
     /// Checks everything that can be checked without network and disk.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn validate(&self) -> Result<Vec<Warning>, ConfigError> {
-        self.server_name()?;
+        match &self.discover {
+            None => drop(self.server_name()?),
+            Some(discovery) => {
+                discovery.question()?;
+                // DNS is not authentic. Whoever forges an answer names a host of his own, for which
+                // any public CA has given him a certificate (RFC 6125, section 6.2.1).
+                if self.trust.roots == Roots::WebPki && self.trust.pins.is_empty() {
+                    return Err(ConfigError::DiscoverTrust);
+                }
+            }
+        }
         self.trust.parsed_pins()?;
         if self.tls == Tls::Compat && !cfg!(feature = "compat") {
             return Err(ConfigError::NoCompat);
@@ -125,8 +168,8 @@ impl GatewayConfig {
 
     /// Whether a connection to `other` may stay when the settings become these.
     pub(crate) fn same_place(&self, other: &Self) -> bool {
-        (&self.host, self.port, self.address, &self.trust, self.tls)
-            == (&other.host, other.port, other.address, &other.trust, other.tls)
+        (&self.host, self.port, self.address, &self.discover, &self.trust, self.tls)
+            == (&other.host, other.port, other.address, &other.discover, &other.trust, other.tls)
     }
 
     pub(crate) fn server_name(&self) -> Result<ServerName<'static>, ConfigError> {
@@ -221,6 +264,15 @@ pub enum ConfigError {
         /// What was given.
         host: String,
     },
+    /// What DNS is to be asked for cannot be asked.
+    #[error("the gateway cannot be discovered: {0}")]
+    Discover(String),
+    /// DNS alone would decide whom to trust.
+    #[error(
+        "a discovered gateway needs its private CA or a pin: DNS says which name to dial, so the \
+         name alone proves nothing"
+    )]
+    DiscoverTrust,
     /// Port 0.
     #[error("port 0 cannot be dialled")]
     Port,
@@ -281,7 +333,15 @@ mod tests {
         };
         let no_host = |host: &str| Err(ConfigError::Host { host: host.to_owned() });
         let no_pin = |pin: &str| Err(ConfigError::Pin { pin: pin.to_owned() });
-        let cases: [(GatewayConfig, Result<Vec<Warning>, ConfigError>); 16] = [
+        let discovery = || Discovery {
+            app_id: "com.example.test".into(),
+            platform: "py3".into(),
+            ..Discovery::default()
+        };
+        let discovered = |trust| GatewayConfig::discovered(discovery(), trust);
+        let cases: [(GatewayConfig, Result<Vec<Warning>, ConfigError>); 18] = [
+            (discovered(pinned(GOOD_PIN)), Ok(vec![])),
+            (discovered(Trust::default()), Err(ConfigError::DiscoverTrust)),
             (gateway(), Ok(vec![])),
             (GatewayConfig::new("192.0.2.1"), Ok(vec![])),
             (GatewayConfig::new("2001:db8::1"), Ok(vec![])),

@@ -1,4 +1,5 @@
-//! From a gateway's name to a secured connection: the resolver, every address (RFC 8305), TLS.
+//! From a gateway's name to a secured connection: the resolver, every address (RFC 8305), the
+//! upstream proxy if there is one, TLS.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -14,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use crate::config::GatewayConfig;
 use crate::failure::{Failure, Stage};
 use crate::transport::{Secured, Transport};
+use crate::upstream::{ConnectBy, Upstream, authority, tunnel};
 
 /// One gateway with all its addresses gets this long.
 pub(crate) const DIAL_LIMIT: Duration = Duration::from_secs(20);
@@ -37,14 +39,74 @@ pub(crate) struct Dialled {
     pub(crate) address: SocketAddr,
 }
 
+/// What is dialled, and what is known of the way there.
+#[derive(Clone, Debug)]
+pub(crate) struct Destination {
+    pub(crate) gateway: GatewayConfig,
+    /// Where the gateway is; empty asks the resolver.
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) upstream: Option<Upstream>,
+}
+
+impl Destination {
+    /// The proxy is left out for whom it is not to be used.
+    pub(crate) fn new(
+        gateway: GatewayConfig,
+        found: Vec<IpAddr>,
+        upstream: Option<&Upstream>,
+    ) -> Self {
+        let literal = gateway.address.or_else(|| gateway.host.parse().ok());
+        let addresses = literal.map_or(found, |ip| vec![ip]);
+        let excepted = |it: &Upstream| {
+            it.except.contains(&gateway.host, gateway.port)
+                || gateway
+                    .address
+                    .is_some_and(|ip| it.except.contains(&ip.to_string(), gateway.port))
+        };
+        let upstream = upstream.filter(|upstream| !excepted(upstream)).cloned();
+        Self { gateway, addresses, upstream }
+    }
+
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
+        let GatewayConfig { host, port, .. } = &self.gateway;
+        if self.addresses.is_empty() {
+            return look_up(host, *port).await;
+        }
+        Ok(self.addresses.iter().map(|&ip| SocketAddr::new(ip, *port)).collect())
+    }
+
+    /// What the proxy is asked for, one after the other.
+    async fn authorities(&self, upstream: &Upstream) -> Result<Vec<String>, Failure> {
+        let GatewayConfig { host, port, address, .. } = &self.gateway;
+        match (address, upstream.connect_by) {
+            // Somebody has said that this, and not the name, leads there.
+            (Some(ip), _) => Ok(vec![authority(&ip.to_string(), *port)]),
+            (None, ConnectBy::Name) => Ok(vec![authority(host, *port)]),
+            (None, ConnectBy::Address) => {
+                let addresses = interleave(self.addresses().await?);
+                Ok(addresses.iter().map(SocketAddr::to_string).collect())
+            }
+        }
+    }
+}
+
 /// Tries every address of the gateway until one gives a secured connection. Of several failures
 /// the one that came furthest is returned.
 pub(crate) async fn dial(
-    gateway: &GatewayConfig,
+    destination: &Destination,
     transport: &Transport,
 ) -> Result<Dialled, Failure> {
     let mut furthest = None;
-    match timeout(DIAL_LIMIT, try_all(gateway, transport, &mut furthest)).await {
+    let attempts = async {
+        match &destination.upstream {
+            None => {
+                let addresses = destination.addresses().await?;
+                try_all(destination, addresses, None, transport, &mut furthest).await
+            }
+            Some(upstream) => try_proxy(destination, upstream, transport, &mut furthest).await,
+        }
+    };
+    match timeout(DIAL_LIMIT, attempts).await {
         Ok(outcome) => outcome,
         Err(_) => {
             Err(further(furthest, Failure::TimedOut { stage: Stage::Dial, limit: DIAL_LIMIT }))
@@ -52,27 +114,71 @@ pub(crate) async fn dial(
     }
 }
 
-async fn try_all(
-    gateway: &GatewayConfig,
+async fn try_proxy(
+    destination: &Destination,
+    upstream: &Upstream,
     transport: &Transport,
     furthest: &mut Option<Failure>,
 ) -> Result<Dialled, Failure> {
-    let mut race = Race::new(interleave(addresses(gateway).await?), connect);
+    let proxy = look_up(&upstream.host, upstream.port)
+        .await
+        .map_err(|failure| unreachable(upstream, &failure))?;
+    let mut last = Failure::NoSuchHost { host: destination.gateway.host.clone() };
+    for authority in destination.authorities(upstream).await? {
+        let way = Some((upstream, authority.as_str()));
+        match try_all(destination, proxy.clone(), way, transport, furthest).await {
+            Err(failure) if !failure.is_permanent() => last = failure,
+            outcome => return outcome,
+        }
+    }
+    Err(last)
+}
+
+/// `way`: the proxy at these addresses, and what it is asked for.
+async fn try_all(
+    destination: &Destination,
+    addresses: Vec<SocketAddr>,
+    way: Option<(&Upstream, &str)>,
+    transport: &Transport,
+    furthest: &mut Option<Failure>,
+) -> Result<Dialled, Failure> {
+    let gateway = &destination.gateway;
+    let mut race = Race::new(interleave(addresses), connect);
     while let Some((address, outcome)) = race.next().await {
         let failure = match outcome {
-            Ok(tcp) => match timeout(TLS_LIMIT, transport.secure(tcp)).await {
-                Ok(Ok(secured)) => return Ok(Dialled { secured, address }),
-                Ok(Err(failure)) if failure.is_permanent() => return Err(failure),
-                Ok(Err(failure)) => failure,
-                Err(_) => Failure::TimedOut { stage: Stage::Tls, limit: TLS_LIMIT },
+            Ok(tcp) => match secure(tcp, way, transport).await {
+                Ok(secured) => return Ok(Dialled { secured, address }),
+                Err(failure) if failure.is_permanent() => return Err(failure),
+                Err(failure) => failure,
             },
-            Err(error) => Failure::from_tcp(address, &error),
+            Err(error) => {
+                let failure = Failure::from_tcp(address, &error);
+                way.map_or(failure.clone(), |(upstream, _)| unreachable(upstream, &failure))
+            }
         };
         tracing::debug!(gateway = gateway.name, %address, %failure, "address failed");
         *furthest = Some(further(furthest.take(), failure));
     }
     let nobody = || Failure::NoSuchHost { host: gateway.host.clone() };
-    Err(furthest.take().unwrap_or_else(nobody))
+    Err(furthest.clone().unwrap_or_else(nobody))
+}
+
+async fn secure(
+    mut tcp: TcpStream,
+    way: Option<(&Upstream, &str)>,
+    transport: &Transport,
+) -> Result<Secured, Failure> {
+    if let Some((upstream, authority)) = way {
+        tunnel(&mut tcp, upstream, authority).await?;
+    }
+    match timeout(TLS_LIMIT, transport.secure(tcp)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Failure::TimedOut { stage: Stage::Tls, limit: TLS_LIMIT }),
+    }
+}
+
+fn unreachable(upstream: &Upstream, failure: &Failure) -> Failure {
+    Failure::ProxyUnreachable { proxy: upstream.to_string(), why: failure.to_string() }
 }
 
 fn further(best: Option<Failure>, failure: Failure) -> Failure {
@@ -82,14 +188,10 @@ fn further(best: Option<Failure>, failure: Failure) -> Failure {
     }
 }
 
-async fn addresses(gateway: &GatewayConfig) -> Result<Vec<SocketAddr>, Failure> {
-    let literal = gateway.address.or_else(|| gateway.host.parse::<IpAddr>().ok());
-    if let Some(ip) = literal {
-        return Ok(vec![SocketAddr::new(ip, gateway.port)]);
-    }
-    match tokio::net::lookup_host((gateway.host.as_str(), gateway.port)).await {
+async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    match tokio::net::lookup_host((host, port)).await {
         Ok(addresses) => Ok(addresses.collect()),
-        Err(error) => Err(Failure::from_lookup(&gateway.host, &error)),
+        Err(error) => Err(Failure::from_lookup(host, &error)),
     }
 }
 

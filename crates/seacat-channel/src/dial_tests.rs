@@ -117,11 +117,14 @@ async fn every_address_has_its_outcome() {
 /// Both kinds of TLS, where there are both: they fail in the same words.
 const KINDS: &[Tls] =
     if cfg!(feature = "compat") { &[Tls::Modern, Tls::Compat] } else { &[Tls::Modern] };
+fn straight(gateway: &GatewayConfig) -> Destination {
+    Destination::new(gateway.clone(), Vec::new(), None)
+}
 
 /// Dials and gives the failure's code and text.
 async fn failure(gateway: &GatewayConfig) -> String {
     let transport = Transport::new(gateway, Presenter::default()).unwrap();
-    let failure = dial(gateway, &transport).await.unwrap_err();
+    let failure = dial(&straight(gateway), &transport).await.unwrap_err();
     format!("{}: {failure}", failure.code())
 }
 
@@ -303,7 +306,7 @@ async fn a_good_gateway_is_dialled_and_described() {
     for &tls in KINDS {
         let gateway = GatewayConfig { tls, ..ca.gateway_at(server.address) };
         let transport = Transport::new(&gateway, Presenter::default()).unwrap();
-        let dialled = dial(&gateway, &transport).await.unwrap();
+        let dialled = dial(&straight(&gateway), &transport).await.unwrap();
         assert_eq!(dialled.address, server.address);
         assert_eq!(dialled.secured.tls.version, "TLS 1.3");
         assert_eq!(dialled.secured.tls.issuer, "CN=our CA");
@@ -311,4 +314,87 @@ async fn a_good_gateway_is_dialled_and_described() {
         assert!(dialled.secured.tcp.nodelay().unwrap());
         assert!(!dialled.secured.identified);
     }
+}
+
+/// A proxy that carries what it is asked to `to`, and the requests it was sent.
+async fn proxy(to: SocketAddr) -> (crate::testing::Server, Arc<Mutex<Vec<String>>>) {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let log = requests.clone();
+    let server = serve(move |mut tcp| {
+        let log = log.clone();
+        async move {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(tcp.read_u8().await.unwrap());
+            }
+            let line = String::from_utf8(request).unwrap().lines().next().unwrap().to_owned();
+            log.lock().unwrap().push(line);
+            let mut far = TcpStream::connect(to).await.unwrap();
+            tcp.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut tcp, &mut far).await;
+        }
+    })
+    .await;
+    (server, requests)
+}
+
+#[tokio::test]
+async fn through_a_proxy_by_name_by_address_and_not_at_all() {
+    let ca = Ca::new("our CA");
+    let tls = ca.server();
+    let server = serve(move |tcp| {
+        let tls = tls.clone();
+        async move {
+            let (tcp, _session) = seacat_link::handshake_server(tcp, tls).await.unwrap();
+            let _ = tcp.readable().await;
+        }
+    })
+    .await;
+    let (proxy, requests) = proxy(server.address).await;
+    let found = vec![server.address.ip()];
+    let port = server.address.port();
+    let named = GatewayConfig { address: None, ..ca.gateway_at(server.address) };
+    let transport = Transport::new(&named, Presenter::default()).unwrap();
+    let cases = [
+        // Nobody could look up this name: looking up is the proxy's business.
+        (&named, vec![], ConnectBy::Name, "", Some(format!("gateway.example:{port}"))),
+        (&named, found.clone(), ConnectBy::Address, "", Some(format!("127.0.0.1:{port}"))),
+        (
+            &ca.gateway_at(server.address),
+            vec![],
+            ConnectBy::Name,
+            "",
+            Some(format!("127.0.0.1:{port}")),
+        ),
+        (&named, found.clone(), ConnectBy::Name, "example", None),
+        (&ca.gateway_at(server.address), vec![], ConnectBy::Name, "127.0.0.0/8", None),
+    ];
+    for (gateway, found, connect_by, except, expected) in cases {
+        let mut upstream: Upstream = format!("http://{}", proxy.address).parse().unwrap();
+        upstream.connect_by = connect_by;
+        upstream.except = crate::Except::parse(except);
+        let destination = Destination::new(gateway.clone(), found, Some(&upstream));
+        let dialled = dial(&destination, &transport).await.unwrap();
+        let asked = requests.lock().unwrap().pop();
+        assert_eq!(asked, expected.as_ref().map(|it| format!("CONNECT {it} HTTP/1.1")));
+        let first_hop = if expected.is_some() { proxy.address } else { server.address };
+        assert_eq!(dialled.address, first_hop);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there_is_named() {
+    let address = nobody().await;
+    let upstream: Upstream = format!("http://{address}").parse().unwrap();
+    let gateway = Ca::new("ours").gateway_at(address);
+    let transport = Transport::new(&gateway, Presenter::default()).unwrap();
+    let destination = Destination::new(gateway, Vec::new(), Some(&upstream));
+    let failure = dial(&destination, &transport).await.unwrap_err();
+    assert_eq!(
+        format!("{}: {failure}", failure.code()),
+        format!(
+            "SC-PROXY-UNREACHABLE: the upstream proxy {address} cannot be reached: {address} \
+             refused the connection"
+        )
+    );
 }

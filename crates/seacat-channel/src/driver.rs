@@ -13,15 +13,18 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
-use crate::config::{ChannelConfig, GatewayConfig};
-use crate::dial::{Dialled, dial};
+use crate::config::{ChannelConfig, GatewayConfig, NetworkConfig};
+use crate::dial::{Destination, Dialled, dial};
+use crate::discovery::{Answer, find};
 use crate::door::Door;
 use crate::failure::Failure;
 use crate::identity::{Heard, Port, Presenter, Shown, Wire};
-use crate::state::{Action, Input, Machine, Phase, Rank};
-use crate::status::{State, Status, TlsInfo};
+use crate::order::Rank;
+use crate::state::{Action, Input, Machine, Phase};
+use crate::status::{Road, State, Status, TlsInfo};
 use crate::task::Task;
 use crate::transport::Transport;
+use crate::upstream::{Upstream, authority};
 
 /// After a goodbye the peer gets this long to answer it (wire specification, section 1.4).
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -48,6 +51,7 @@ pub(crate) struct Wishes {
     /// The highest connection known to have used up its stream ids.
     pub(crate) spent: u64,
     pub(crate) gateways: Arc<Vec<GatewayConfig>>,
+    pub(crate) network: Arc<NetworkConfig>,
     pub(crate) drain_until: Option<Instant>,
 }
 
@@ -56,8 +60,11 @@ pub(crate) struct Driver {
     machine: Machine,
     link_config: LinkConfig,
     gateways: Arc<Vec<GatewayConfig>>,
-    /// Made when a gateway is dialled for the first time.
-    transports: HashMap<usize, Transport>,
+    network: Arc<NetworkConfig>,
+    /// What DNS said about a gateway.
+    answers: HashMap<usize, Answer>,
+    /// Made when a host is dialled for the first time: a gateway's own, or a target's.
+    transports: HashMap<(usize, String), Transport>,
     wishes: watch::Receiver<Wishes>,
     /// The wishes that have been passed to the machine.
     fulfilled: Wishes,
@@ -65,7 +72,8 @@ pub(crate) struct Driver {
     orphaned: bool,
     door: watch::Sender<Door>,
     status: watch::Sender<Status>,
-    dialling: Option<Task<Outcome>>,
+    finding: Option<Task<Result<Answer, Failure>>>,
+    dialling: Option<Dialling>,
     live: Option<Live>,
     /// Connections that were let go of and still say goodbye.
     leaving: JoinSet<()>,
@@ -75,6 +83,14 @@ pub(crate) struct Driver {
     identity: Option<Port>,
     /// What connections show.
     shown: Shown,
+}
+
+/// A dial under way.
+struct Dialling {
+    task: Task<Outcome>,
+    /// Which of the targets that were found.
+    target: Option<usize>,
+    road: Road,
 }
 
 /// A connection and what there is to know about it.
@@ -87,6 +103,7 @@ struct Live {
     generation: u64,
     gateway: GatewayConfig,
     address: SocketAddr,
+    road: Road,
     tls: TlsInfo,
     identified: bool,
 }
@@ -98,6 +115,7 @@ type Outcome = Result<Box<Dialled>, Failure>;
 enum Event {
     Wishes,
     Orphaned,
+    Found(Result<Answer, Failure>),
     Dialled(Outcome),
     Pong,
     Lost(Closed),
@@ -120,12 +138,15 @@ impl Driver {
             machine: Machine::new(ranks(&config.gateways), seed),
             link_config: LinkConfig { proto: config.proto, ..LinkConfig::client() },
             gateways: fulfilled.gateways.clone(),
+            network: fulfilled.network.clone(),
+            answers: HashMap::new(),
             transports: HashMap::new(),
             wishes,
             fulfilled,
             orphaned: false,
             door,
             status,
+            finding: None,
             dialling: None,
             live: None,
             leaving: JoinSet::new(),
@@ -144,6 +165,7 @@ impl Driver {
             match self.next_event().await {
                 Event::Wishes => self.look_at_wishes(),
                 Event::Orphaned => self.step(Input::Drain { until: now() }),
+                Event::Found(answer) => self.found(answer),
                 Event::Dialled(outcome) => self.dialled(outcome),
                 Event::Pong => self.step(Input::Pong),
                 Event::Lost(closed) => self.lost(closed),
@@ -206,7 +228,10 @@ impl Driver {
         let deadline = self.machine.deadline();
         tokio::select! {
             event = news(self.live.as_mut()) => event,
-            outcome = ready(self.dialling.as_mut()) => Event::Dialled(outcome),
+            answer = ready(self.finding.as_mut()) => Event::Found(answer),
+            outcome = ready(self.dialling.as_mut().map(|it| &mut it.task)) => {
+                Event::Dialled(outcome)
+            }
             changed = self.wishes.changed(), if !self.orphaned => match changed {
                 Ok(()) => Event::Wishes,
                 Err(_) => {
@@ -228,10 +253,15 @@ impl Driver {
         if !Arc::ptr_eq(&wishes.gateways, &before.gateways) {
             self.set_gateways(wishes.gateways);
         }
+        if wishes.network != before.network {
+            self.set_network(wishes.network);
+        }
         if wishes.wanted != before.wanted {
             self.step(Input::Wanted);
         }
         if wishes.networks != before.networks {
+            // Another network has other name servers, and they may have other answers.
+            self.answers.clear();
             self.step(Input::NetworkChanged);
         }
         if self.live.as_ref().is_some_and(|live| live.generation == wishes.spent) {
@@ -240,8 +270,9 @@ impl Driver {
         let nudged = wishes.nudges != before.nudges;
         match (wishes.connect, before.connect) {
             (true, was) if !was || nudged => {
-                // Whoever asks may have put another CA file in place.
+                // Whoever asks may have put another CA file in place, or changed DNS.
                 self.transports.clear();
+                self.answers.clear();
                 self.step(Input::Connect);
             }
             (false, true) => self.step(Input::Disconnect),
@@ -260,24 +291,60 @@ impl Driver {
         let list = ranks(&gateways);
         self.gateways = gateways;
         self.transports.clear();
+        self.answers.clear();
         self.step(Input::Gateways { list, keep });
     }
 
+    /// Another road may lead where the old one did not, and may be wanted for what it is.
+    fn set_network(&mut self, network: Arc<NetworkConfig>) {
+        let moves = network.upstream != self.network.upstream;
+        self.network = network;
+        self.answers.clear();
+        let in_use = match self.machine.phase() {
+            Phase::Proving { gateway, .. } | Phase::Connected { gateway, .. } => Some(*gateway),
+            _ => None,
+        };
+        let keep = in_use.filter(|_| !moves);
+        self.step(Input::Gateways { list: ranks(&self.gateways), keep });
+    }
+
+    fn found(&mut self, answer: Result<Answer, Failure>) {
+        self.finding = None;
+        let Phase::Dialing { gateway } = *self.machine.phase() else {
+            return;
+        };
+        match answer {
+            Ok(answer) => {
+                let ranks = answer.ranks();
+                let is_there = |host: &String| answer.targets.iter().any(|it| it.host == *host);
+                self.transports.retain(|(index, host), _| *index != gateway || is_there(host));
+                self.answers.insert(gateway, answer);
+                self.step(Input::Found(ranks));
+            }
+            Err(failure) => self.step(Input::Failed(failure)),
+        }
+    }
+
     fn dialled(&mut self, outcome: Outcome) {
-        self.dialling = None;
+        let Some(Dialling { target, road, .. }) = self.dialling.take() else {
+            return;
+        };
+        let Phase::Dialing { gateway: index } = *self.machine.phase() else {
+            return;
+        };
         let Dialled { secured, address } = match outcome {
             Ok(dialled) => *dialled,
             Err(failure) => {
+                if let (Some(answer), Some(target)) = (self.answers.get_mut(&index), target) {
+                    answer.failed(target);
+                }
                 if !self.was_refusal(&failure) {
                     self.step(Input::Failed(failure));
                 }
                 return;
             }
         };
-        let Phase::Dialing { gateway } = *self.machine.phase() else {
-            return;
-        };
-        let gateway = self.gateways[gateway].clone();
+        let gateway = self.gateways[index].clone();
         self.generation += 1;
         let (link, incoming, driver) = Link::start(secured.tcp, secured.session, &self.link_config);
         tracing::debug!(gateway = gateway.name, %address, tls = ?secured.tls, "TLS is up");
@@ -288,6 +355,7 @@ impl Driver {
             generation: self.generation,
             gateway,
             address,
+            road,
             tls: secured.tls,
             identified: secured.identified,
         });
@@ -305,8 +373,12 @@ impl Driver {
     fn step(&mut self, input: Input) {
         for action in self.machine.handle(input, now()) {
             match action {
-                Action::Dial(gateway) => self.dialling = Some(self.dial(gateway)),
-                Action::StopDialing => self.dialling = None,
+                Action::Dial(gateway) => self.find_or_dial(gateway),
+                Action::DialTarget { gateway, target } => self.dial_target(gateway, target),
+                Action::StopDialing => {
+                    self.finding = None;
+                    self.dialling = None;
+                }
                 Action::Ping => self.with_link(Link::ping),
                 Action::Drain => self.with_link(Link::drain),
                 Action::Retire => self.let_go(Link::drain, RETIRE_LIMIT),
@@ -315,16 +387,49 @@ impl Driver {
         }
     }
 
-    fn dial(&mut self, index: usize) -> Task<Outcome> {
+    fn find_or_dial(&mut self, index: usize) {
         let gateway = self.gateways[index].clone();
+        let Some(discovery) = gateway.discover.clone() else {
+            return self.dial(index, Destination::new(gateway, Vec::new(), self.upstream()), None);
+        };
+        let (network, known) = (self.network.clone(), self.answers.get(&index).cloned());
+        let find = async move { find(&discovery, &network, known).await };
+        self.finding = Some(Task::spawn(find));
+    }
+
+    fn dial_target(&mut self, index: usize, target: usize) {
+        let found = self.answers.get(&index).and_then(|answer| answer.targets.get(target));
+        let Some(found) = found.cloned() else {
+            // The answer was thrown away while the round went on: the next round asks again.
+            let host = self.gateways[index].name.clone();
+            let detail = "the answer is out of date".to_owned();
+            return self.step(Input::Failed(Failure::Unresolvable { host, detail }));
+        };
+        let gateway = self.gateways[index].at(&found);
+        let destination = Destination::new(gateway, found.addresses, self.upstream());
+        self.dial(index, destination, Some(target));
+    }
+
+    fn upstream(&self) -> Option<&Upstream> {
+        self.network.upstream.as_ref()
+    }
+
+    fn dial(&mut self, index: usize, destination: Destination, target: Option<usize>) {
+        let gateway = &destination.gateway;
         let certified = self.shown.certified.as_ref();
-        let transport = match self.transports.get(&index) {
+        let key = (index, gateway.host.clone());
+        let transport = match self.transports.get(&key) {
             Some(transport) if transport.shows(certified) => Ok(transport.clone()),
-            _ => Transport::new(&gateway, Presenter::new(certified.cloned()))
-                .inspect(|made| drop(self.transports.insert(index, made.clone())))
+            _ => Transport::new(gateway, Presenter::new(certified.cloned()))
+                .inspect(|made| drop(self.transports.insert(key, made.clone())))
                 .map_err(|error| Failure::BadConfig(error.to_string())),
         };
-        Task::spawn(async move { dial(&gateway, &transport?).await.map(Box::new) })
+        let road = Road {
+            target: target.map(|_| authority(&gateway.host, gateway.port)),
+            through: destination.upstream.as_ref().map(Upstream::to_string),
+        };
+        let task = Task::spawn(async move { dial(&destination, &transport?).await.map(Box::new) });
+        self.dialling = Some(Dialling { task, target, road });
     }
 
     fn with_link(&self, wish: fn(&Link)) {
@@ -387,6 +492,7 @@ impl Driver {
             (Phase::Connected { gateway, since }, Some(live)) => State::Connected {
                 gateway: name(*gateway),
                 address: live.address,
+                road: live.road.clone(),
                 tls: live.tls.clone(),
                 since: *since,
             },
@@ -412,8 +518,10 @@ impl Driver {
             return;
         }
         match &status.state {
-            State::Connected { gateway, address, tls, .. } => {
-                tracing::info!(gateway, %address, tls = tls.version, suite = tls.suite, "connected");
+            State::Connected { gateway, address, road, tls, .. } => {
+                let Road { target, through } = road;
+                let (tls, suite) = (tls.version, tls.suite);
+                tracing::info!(gateway, target, through, %address, tls, suite, "connected");
             }
             State::Waiting { until, why } => {
                 let pause = until.saturating_duration_since(now());

@@ -52,6 +52,48 @@ pub enum Failure {
         /// The address without a route to it.
         address: SocketAddr,
     },
+    /// DNS says that no gateway is announced under this name.
+    #[error("DNS announces no gateway under {name}")]
+    NoService {
+        /// The name of the SRV question.
+        name: String,
+    },
+    /// The upstream proxy itself could not be reached.
+    #[error("the upstream proxy {proxy} cannot be reached: {why}")]
+    ProxyUnreachable {
+        /// `HOST:PORT`.
+        proxy: String,
+        /// What went wrong on the way to it.
+        why: String,
+    },
+    /// The upstream proxy wants to know who asks.
+    #[error("the upstream proxy {proxy} {problem} (it offers {})", or_nothing(offered))]
+    ProxyAuth {
+        /// `HOST:PORT`.
+        proxy: String,
+        /// What is missing.
+        problem: ProxyAuth,
+        /// The schemes that it offers.
+        offered: Vec<String>,
+    },
+    /// The upstream proxy answered CONNECT with an error.
+    #[error("the upstream proxy {proxy} does not let us through: {status} {reason}")]
+    ProxyRefused {
+        /// `HOST:PORT`.
+        proxy: String,
+        /// Its status code.
+        status: u16,
+        /// Its reason phrase.
+        reason: String,
+    },
+    /// The upstream proxy's answer is not one.
+    #[error("the answer of the upstream proxy {proxy} cannot be used: {what}")]
+    ProxyAnswer {
+        /// `HOST:PORT`.
+        proxy: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Nothing came back in time.
     #[error("{stage} took longer than {} s", limit.as_secs())]
     TimedOut {
@@ -147,6 +189,8 @@ pub enum Stage {
     Dial,
     /// The TCP connection.
     Tcp,
+    /// The upstream proxy's answer.
+    Proxy,
     /// The TLS handshake.
     Tls,
 }
@@ -156,7 +200,29 @@ impl std::fmt::Display for Stage {
         f.write_str(match self {
             Self::Dial => "reaching the gateway",
             Self::Tcp => "the TCP connection",
+            Self::Proxy => "the upstream proxy's answer",
             Self::Tls => "the TLS handshake",
+        })
+    }
+}
+
+/// What an upstream proxy has against our credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyAuth {
+    /// There are none.
+    Missing,
+    /// They are wrong.
+    Refused,
+    /// It does not take Basic, which is all we have.
+    NoBasic,
+}
+
+impl std::fmt::Display for ProxyAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "wants a user name and a password",
+            Self::Refused => "refused the user name or the password",
+            Self::NoBasic => "wants an authentication other than Basic",
         })
     }
 }
@@ -183,6 +249,9 @@ impl Failure {
         match self {
             Self::NoSuchHost { .. }
             | Self::Unresolvable { .. }
+            | Self::NoService { .. }
+            | Self::ProxyUnreachable { .. }
+            | Self::ProxyAnswer { .. }
             | Self::Refused { .. }
             | Self::Unreachable { .. }
             | Self::TimedOut { .. }
@@ -191,10 +260,15 @@ impl Failure {
             | Self::Silent(_)
             | Self::Interrupted(_)
             | Self::Other(_) => Remedy::Retry,
+            // Proxies answer 5xx while a gateway is away, and 4xx because of a rule.
+            Self::ProxyRefused { status: 500.., .. } => Remedy::Retry,
+            Self::ProxyRefused { .. } => Remedy::RetrySlowly,
             // A load balancer whose gateway is down may answer in plain text for a while.
             Self::NotTls | Self::Expired { .. } | Self::NotYetValid { .. } => Remedy::RetrySlowly,
             Self::NoGateway
             | Self::BadConfig(_)
+            // A wrong password again and again locks an account.
+            | Self::ProxyAuth { .. }
             | Self::NoCommonSuite
             | Self::TlsVersion
             | Self::WrongName { .. }
@@ -214,6 +288,13 @@ impl Failure {
             Self::BadConfig(_) => "SC-GATEWAY-CONFIG",
             Self::NoSuchHost { .. } => "SC-NO-SUCH-HOST",
             Self::Unresolvable { .. } => "SC-DNS",
+            Self::NoService { .. } => "SC-DNS-NO-GATEWAY",
+            Self::ProxyUnreachable { .. } => "SC-PROXY-UNREACHABLE",
+            Self::ProxyAuth { problem: ProxyAuth::Missing, .. } => "SC-PROXY-AUTH",
+            Self::ProxyAuth { problem: ProxyAuth::Refused, .. } => "SC-PROXY-PASSWORD",
+            Self::ProxyAuth { problem: ProxyAuth::NoBasic, .. } => "SC-PROXY-SCHEME",
+            Self::ProxyRefused { .. } => "SC-PROXY-REFUSED",
+            Self::ProxyAnswer { .. } => "SC-PROXY-ANSWER",
             Self::Refused { .. } => "SC-TCP-REFUSED",
             Self::Unreachable { .. } => "SC-UNREACHABLE",
             Self::TimedOut { .. } => "SC-TIMED-OUT",
@@ -240,7 +321,7 @@ impl Failure {
     /// tells most: "refused" on IPv4 says more than "no route" on IPv6.
     pub(crate) fn reach(&self) -> u8 {
         match self {
-            Self::Unreachable { .. } | Self::Other(_) => 0,
+            Self::Unreachable { .. } | Self::ProxyUnreachable { .. } | Self::Other(_) => 0,
             Self::TimedOut { stage: Stage::Dial | Stage::Tcp, .. } => 1,
             Self::Refused { .. } => 2,
             _ => 3,
@@ -390,6 +471,10 @@ fn day(time: UnixTime) -> String {
         }
         None => "a day beyond the calendar".to_owned(),
     }
+}
+
+fn or_nothing(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
 fn or_nobody(names: &[String]) -> String {

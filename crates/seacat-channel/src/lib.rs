@@ -21,11 +21,13 @@
 mod backoff;
 mod config;
 mod dial;
+mod discovery;
 mod door;
 mod driver;
 mod exchange;
 mod failure;
 pub mod identity;
+mod order;
 mod state;
 mod status;
 mod task;
@@ -34,6 +36,7 @@ mod testing;
 mod transport;
 mod trust;
 mod upload;
+mod upstream;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,15 +44,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use config::{
-    ChannelConfig, ConfigError, DEFAULT_PORT, DEFAULT_WAIT, GatewayConfig, Roots, Tls, Trust,
-    Warning,
+    ChannelConfig, ConfigError, DEFAULT_PORT, DEFAULT_WAIT, GatewayConfig, NetworkConfig, Roots,
+    Tls, Trust, Warning,
 };
+pub use discovery::{DEFAULT_DOMAIN, Discovery, Target, discover};
 pub use exchange::{ExchangeError, Replay, Reply, ReplyBody, Timings, Tunnel};
-pub use failure::{Failure, Stage};
+pub use failure::{Failure, ProxyAuth, Stage};
 pub use seacat_link::{Closed, Duplex, Health, StreamError};
 pub use seacat_proto::{Bytes, Reason, ReplyHead, RequestHead};
-pub use status::{State, Status, TlsInfo};
+pub use status::{Road, State, Status, TlsInfo};
 pub use upload::{BodyError, NoBody, RequestBody};
+pub use upstream::{ConnectBy, Credentials, Except, Upstream, UpstreamError};
 
 use identity::Identity;
 
@@ -86,6 +91,7 @@ impl Channel {
             wanted: 0,
             spent: 0,
             gateways: Arc::new(config.gateways.clone()),
+            network: Arc::new(config.network.clone()),
             drain_until: None,
         });
         // What is seen before the driver has run for the first time.
@@ -126,6 +132,18 @@ impl Channel {
     /// port, address and trust, stays; another is let go of, and what runs on it may finish.
     pub fn set_gateways(&self, gateways: Vec<GatewayConfig>) {
         self.inner.wishes.send_modify(|wishes| wishes.gateways = Arc::new(gateways));
+    }
+
+    /// Changes how gateways are found and reached. A connection that goes through another proxy than
+    /// it should, or through one that it should not, is let go of, and what runs on it may finish.
+    pub fn set_network(&self, network: NetworkConfig) {
+        self.inner.wishes.send_if_modified(|wishes| {
+            let news = *wishes.network != network;
+            if news {
+                wishes.network = Arc::new(network);
+            }
+            news
+        });
     }
 
     /// Takes nothing new, waits for what runs, but no longer than `deadline` (and the moment that

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::backoff::{Backoff, LONGEST};
 use crate::failure::{Failure, Remedy};
+use crate::order::{Rank, order};
 
 /// A connection counts as proven after one PONG. Until then a server that accepts TLS and says
 /// nothing could hold requests: this is how long it may. Generous for a satellite link.
@@ -26,7 +27,8 @@ pub(crate) const HURRY: Duration = Duration::from_secs(2);
 ///     Off ────────────► Dialing ────────► Proving ────────────► Connected
 ///                       ▲ │ ▲ │              │                      │
 ///                       │ │ └─┼── next ◄─────┤ Lost,                │ Lost: steady → dial anew
-///                       │ │   │  gateway     │ no PONG in time      │       else as a failed dial
+///                       │ │   │  gateway or  │ no PONG in time      │       else as a failed dial
+///                       │ │   │  target      │                      │
 ///                       │ │   │              ▼                      ▼
 ///                 Timer │ │ Failed, and no gateway is left in this round
 ///                       │ ▼                  ▼
@@ -42,7 +44,8 @@ pub(crate) const HURRY: Duration = Duration::from_secs(2);
 pub(crate) enum Phase {
     /// Nobody wants a connection.
     Off,
-    /// TCP and TLS with this gateway (an index into the list) are under way.
+    /// TCP and TLS with this gateway (an index into the list) are under way, or the look-up of
+    /// where it is.
     Dialing { gateway: usize },
     /// TLS is up and a PING on its way. Requests may already travel.
     Proving { gateway: usize, until: Instant },
@@ -72,6 +75,8 @@ pub(crate) enum Input {
     /// The list of gateways is another one; `keep` is where the one in use stands in it, unless
     /// it is gone or has changed.
     Gateways { list: Vec<Rank>, keep: Option<usize> },
+    /// The gateway that was to be dialled is one of these targets, at least one.
+    Found(Vec<Rank>),
     /// The gateway being dialled has a TLS connection with us.
     Up,
     /// The gateway being dialled could not be reached or believed.
@@ -93,8 +98,10 @@ pub(crate) enum Input {
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Dial this gateway.
+    /// Dial this gateway, or find out where it is.
     Dial(usize),
+    /// Dial one of the targets that were found for this gateway.
+    DialTarget { gateway: usize, target: usize },
     /// Give up the dialling that is under way.
     StopDialing,
     /// Send a PING at once.
@@ -107,11 +114,11 @@ pub(crate) enum Action {
     Retire,
 }
 
-/// What the choice between gateways depends on (RFC 2782).
+/// What a round has yet to try.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rank {
-    pub(crate) priority: u16,
-    pub(crate) weight: u16,
+enum Candidate {
+    Gateway(usize),
+    Target { gateway: usize, target: usize },
 }
 
 /// The machine. See [`Phase`].
@@ -119,8 +126,8 @@ pub(crate) struct Rank {
 pub(crate) struct Machine {
     phase: Phase,
     gateways: Vec<Rank>,
-    /// The gateways that this round has not tried yet.
-    rest: VecDeque<usize>,
+    /// What this round has not tried yet.
+    rest: VecDeque<Candidate>,
     /// The most hopeful failure of this round.
     verdict: Option<Failure>,
     /// Dials since the last steady connection.
@@ -181,6 +188,7 @@ impl Machine {
             Input::Disconnect => self.disconnect(),
             Input::NetworkChanged => self.network_changed(),
             Input::Gateways { list, keep } => self.gateways(list, keep),
+            Input::Found(targets) => self.found(&targets),
             Input::Up => self.up(now),
             Input::Failed(failure) => self.failed(failure, now),
             Input::Pong => self.pong(now),
@@ -239,7 +247,7 @@ impl Machine {
             (Phase::Proving { gateway, .. } | Phase::Connected { gateway, .. }, Some(index)) => {
                 *gateway = index;
                 self.rest = self.order();
-                self.rest.retain(|&other| other != index);
+                self.rest.retain(|other| !matches!(other, Candidate::Gateway(it) if *it == index));
                 Vec::new()
             }
             (Phase::Proving { .. } | Phase::Connected { .. }, None) => self.move_on(),
@@ -247,6 +255,19 @@ impl Machine {
             (Phase::Waiting { .. } | Phase::Stopped { .. }, _) => self.dial_afresh(),
             (Phase::Off | Phase::Draining { .. } | Phase::Ended, _) => Vec::new(),
         }
+    }
+
+    /// The targets take their gateway's place in the round, in an order of their own.
+    fn found(&mut self, targets: &[Rank]) -> Vec<Action> {
+        let Phase::Dialing { gateway } = self.phase else {
+            return Vec::new();
+        };
+        // The look-up was no dial.
+        self.attempt = self.attempt.saturating_sub(1);
+        for target in order(targets, &mut self.rng).into_iter().rev() {
+            self.rest.push_front(Candidate::Target { gateway, target });
+        }
+        self.rest.pop_front().map(|first| self.dial(first)).unwrap_or_default()
     }
 
     fn up(&mut self, now: Instant) -> Vec<Action> {
@@ -358,7 +379,7 @@ impl Machine {
         self.rest = self.order();
         self.verdict = None;
         match self.rest.pop_front() {
-            Some(gateway) => self.dial(gateway),
+            Some(first) => self.dial(first),
             None => {
                 self.last_failure = Some(Failure::NoGateway);
                 self.phase = Phase::Stopped { why: Failure::NoGateway };
@@ -367,10 +388,20 @@ impl Machine {
         }
     }
 
-    fn dial(&mut self, gateway: usize) -> Vec<Action> {
+    fn dial(&mut self, candidate: Candidate) -> Vec<Action> {
+        let (gateway, action) = match candidate {
+            Candidate::Gateway(gateway) => (gateway, Action::Dial(gateway)),
+            Candidate::Target { gateway, target } => {
+                (gateway, Action::DialTarget { gateway, target })
+            }
+        };
         self.attempt = self.attempt.saturating_add(1);
         self.phase = Phase::Dialing { gateway };
-        vec![Action::Dial(gateway)]
+        vec![action]
+    }
+
+    fn order(&mut self) -> VecDeque<Candidate> {
+        order(&self.gateways, &mut self.rng).into_iter().map(Candidate::Gateway).collect()
     }
 
     /// After a failure: the next gateway of the round, or the end of the round.
@@ -380,9 +411,9 @@ impl Machine {
             Some(verdict) if verdict.remedy() <= failure.remedy() => verdict,
             _ => failure,
         };
-        if let Some(gateway) = self.rest.pop_front() {
+        if let Some(next) = self.rest.pop_front() {
             self.verdict = Some(why);
-            return self.dial(gateway);
+            return self.dial(next);
         }
         self.phase = match why.remedy() {
             Remedy::Retry => {
@@ -395,28 +426,6 @@ impl Machine {
             Remedy::Human => Phase::Stopped { why },
         };
         Vec::new()
-    }
-
-    /// All gateways in the order of RFC 2782: by priority, and by lot, with their weights as
-    /// shares, among those of one priority.
-    fn order(&mut self) -> VecDeque<usize> {
-        let mut pool: Vec<usize> = (0..self.gateways.len()).collect();
-        // Weight 0 first within a priority, so that it has a small chance, not none.
-        pool.sort_by_key(|&i| (self.gateways[i].priority, self.gateways[i].weight != 0));
-        let mut order = VecDeque::with_capacity(pool.len());
-        while let Some(&first) = pool.first() {
-            let priority = self.gateways[first].priority;
-            let peers = pool.partition_point(|&i| self.gateways[i].priority == priority);
-            let weight = |i: usize| u64::from(self.gateways[i].weight);
-            let mut lot = self.rng.u64(0..=pool[..peers].iter().map(|&i| weight(i)).sum());
-            let mut chosen = 0;
-            while chosen + 1 < peers && lot > weight(pool[chosen]) {
-                lot -= weight(pool[chosen]);
-                chosen += 1;
-            }
-            order.push_back(pool.remove(chosen));
-        }
-        order
     }
 }
 

@@ -84,6 +84,7 @@ fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
         ("Gateways, ours kept", Input::Gateways { list: list(), keep: Some(1) }),
         ("Gateways, ours gone", Input::Gateways { list: list(), keep: None }),
         ("Gateways, none", Input::Gateways { list: vec![], keep: None }),
+        ("Found", Input::Found(vec![rank(1, 0), rank(0, 0)])),
         ("Up", Input::Up),
         ("Failed, temporary", Input::Failed(temporary())),
         ("Failed, slow", Input::Failed(slow())),
@@ -158,9 +159,9 @@ fn follow(
     }
     let (dialing, linked) = expected(machine.phase());
     for (name, input) in inputs {
-        // Up and Failed come only from a dial, the others only from a connection.
+        // Found, Up and Failed come only from a dial, the others only from a connection.
         let possible = match input {
-            Input::Up | Input::Failed(_) => dialing,
+            Input::Up | Input::Failed(_) | Input::Found(_) => dialing,
             Input::Pong | Input::Lost(_) | Input::Spent => linked,
             _ => true,
         };
@@ -169,12 +170,13 @@ fn follow(
         }
         story.push(name);
         let mut machine = machine.clone();
-        let mut dialing = dialing && !matches!(input, Input::Up | Input::Failed(_));
+        let ends_dial = matches!(input, Input::Found(_) | Input::Up | Input::Failed(_));
+        let mut dialing = dialing && !ends_dial;
         let mut linked = matches!(input, Input::Up) || linked && !matches!(input, Input::Lost(_));
         let due = machine.deadline().filter(|_| matches!(input, Input::Timer));
         for action in machine.handle(input.clone(), due.unwrap_or(now)) {
             match action {
-                Action::Dial(_) => {
+                Action::Dial(_) | Action::DialTarget { .. } => {
                     assert!(!dialing && !linked, "dialled twice: {story:?}");
                     dialing = true;
                 }
@@ -258,22 +260,35 @@ fn one_hopeful_gateway_keeps_the_channel_going() {
 }
 
 #[test]
-fn the_order_is_by_priority_and_then_by_lot() {
-    let mut machine =
-        Machine::new(vec![rank(5, 0), rank(1, 10), rank(1, 30), rank(1, 0), rank(0, 1)], SEED);
-    let mut second = [0u32; 5];
-    for _ in 0..10_000 {
-        let order = machine.order();
-        assert_eq!((order[0], order[4]), (4, 0), "{order:?}");
-        let mut sorted: Vec<_> = order.iter().copied().collect();
-        sorted.sort_unstable();
-        assert_eq!(sorted, [0, 1, 2, 3, 4]);
-        second[order[1]] += 1;
+fn every_target_is_tried_before_the_next_gateway_and_before_any_pause() {
+    let now = Instant::now();
+    let mut machine = machine();
+    assert_eq!(machine.handle(Input::Connect, now), [Action::Dial(0)]);
+    let targets = vec![rank(9, 0), rank(1, 0), rank(5, 0)];
+    let mut actions = machine.handle(Input::Found(targets), now);
+    let mut story = Vec::new();
+    while let Some(action) = actions.pop() {
+        story.push(format!("{action:?}"));
+        actions = machine.handle(Input::Failed(temporary()), now);
     }
-    // Shares of 10, 30 and almost none among 41 lots.
-    assert!((2_200..2_700).contains(&second[1]), "{second:?}");
-    assert!((7_000..7_600).contains(&second[2]), "{second:?}");
-    assert!((1..500).contains(&second[3]), "{second:?}");
+    let target = |target| format!("DialTarget {{ gateway: 0, target: {target} }}");
+    assert_eq!(
+        story,
+        [target(1), target(2), target(0), "Dial(1)".to_owned(), "Dial(2)".to_owned()]
+    );
+    assert!(matches!(machine.phase(), Phase::Waiting { .. }));
+}
+
+#[test]
+fn a_target_that_is_silent_gives_way_to_the_next() {
+    let now = Instant::now();
+    let mut machine = Machine::new(vec![rank(0, 0)], SEED);
+    machine.handle(Input::Connect, now);
+    machine.handle(Input::Found(vec![rank(0, 0), rank(1, 0)]), now);
+    machine.handle(Input::Up, now);
+    let late = machine.deadline().unwrap();
+    let next = Action::DialTarget { gateway: 0, target: 1 };
+    assert_eq!(machine.handle(Input::Timer, late), [Action::Close, next]);
 }
 
 #[test]

@@ -36,8 +36,10 @@ pub enum State {
     Connected {
         /// The gateway's name.
         gateway: String,
-        /// Where it was reached.
+        /// What we are connected to: the gateway's address, or the upstream proxy's.
         address: SocketAddr,
+        /// How it was found and reached.
+        road: Road,
         /// How the connection is secured.
         tls: TlsInfo,
         /// Since when it answers.
@@ -60,6 +62,15 @@ pub enum State {
     Draining,
     /// The channel is over.
     Ended,
+}
+
+/// What lies between the configuration and the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Road {
+    /// `HOST:PORT` of the gateway that DNS named, if it was asked for one.
+    pub target: Option<String>,
+    /// `HOST:PORT` of the upstream proxy, if there is one on the way.
+    pub through: Option<String>,
 }
 
 /// How a connection is secured.

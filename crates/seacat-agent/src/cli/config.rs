@@ -22,7 +22,7 @@ pub(super) fn config(
             let text = serde_json::to_string_pretty(&rows).map_err(std::io::Error::from)?;
             writeln!(out, "{text}")?;
         }
-        ConfigAction::Check => check(&here.load()?, out)?,
+        ConfigAction::Check => check(here, &here.load()?, out)?,
         ConfigAction::Path => path(here, out)?,
         ConfigAction::Set { key, value } => {
             edit::set(&here.places.config_file, &policy(here)?, &key, &value)?;
@@ -43,7 +43,7 @@ fn policy(here: &Here) -> Result<Loaded, CliError> {
 }
 
 /// What can only be found out by looking at the files that are named.
-fn check(loaded: &Loaded, out: &mut dyn Write) -> Result<(), CliError> {
+fn check(here: &Here, loaded: &Loaded, out: &mut dyn Write) -> Result<(), CliError> {
     for gateway in &loaded.config.gateways {
         if let Some(path) = &gateway.ca_file {
             let unusable = |why: String| {
@@ -61,6 +61,7 @@ fn check(loaded: &Loaded, out: &mut dyn Write) -> Result<(), CliError> {
         }
     }
     apply::proxy(&loaded.config).map_err(|e| CliError::Config(e.to_string()))?;
+    here.network(&loaded.config)?;
     for warning in &loaded.warnings {
         writeln!(out, "warning: {warning}")?;
     }

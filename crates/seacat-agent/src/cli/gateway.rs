@@ -4,7 +4,10 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use seacat_channel::{Channel, ChannelConfig, GatewayConfig, State, Status, Tls};
+use seacat_channel::{
+    Channel, ChannelConfig, Discovery, GatewayConfig, NetworkConfig, State, Status, Tls, Upstream,
+    discover,
+};
 use tokio::time::timeout;
 
 use super::{CliError, Here, runtime};
@@ -27,11 +30,13 @@ pub(super) fn test(
     wanted: Option<&str>,
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
-    let gateways = choose(here.load()?.config.gateways, wanted)?;
+    let config = here.load()?.config;
+    let network = here.network(&config)?;
+    let gateways = choose(config.gateways, wanted)?;
     runtime()?.block_on(async {
         let mut exit = Exit::Ok;
         for gateway in gateways {
-            if !test_one(&apply::gateway(&gateway), out).await? {
+            if !test_one(&apply::gateway(&gateway), &network, out).await? {
                 exit = Exit::NotConnected;
             }
         }
@@ -49,6 +54,9 @@ fn choose(configured: Vec<Gateway>, wanted: Option<&str>) -> Result<Vec<Gateway>
             false => Ok(configured),
         };
     };
+    if let Some(called) = configured.iter().find(|g| g.name.as_deref() == Some(wanted)) {
+        return Ok(vec![called.clone()]);
+    }
     let named = parse_gateway(wanted).map_err(CliError::Usage)?;
     let is_named =
         |g: &&Gateway| g.host == named.host && (g.port == named.port || !wanted.contains(':'));
@@ -59,9 +67,28 @@ fn choose(configured: Vec<Gateway>, wanted: Option<&str>) -> Result<Vec<Gateway>
 }
 
 /// Whether every step went well.
-async fn test_one(gateway: &GatewayConfig, out: &mut dyn Write) -> Result<bool, CliError> {
-    writeln!(out, "{} port {}", gateway.host, gateway.port)?;
-    let Some(addresses) = resolve(gateway, out).await? else {
+async fn test_one(
+    gateway: &GatewayConfig,
+    network: &NetworkConfig,
+    out: &mut dyn Write,
+) -> Result<bool, CliError> {
+    match gateway.discover {
+        Some(_) => writeln!(out, "{}", gateway.name)?,
+        None => writeln!(out, "{} port {}", gateway.host, gateway.port)?,
+    }
+    let found = match (&gateway.discover, &network.upstream) {
+        (Some(discovery), proxy) => {
+            let found = find(discovery, network, out).await?;
+            match proxy {
+                Some(proxy) if found.is_some() => proxy_addresses(proxy, out).await?,
+                _ => found,
+            }
+        }
+        // Whom the proxy is not used for, the channel says.
+        (None, Some(proxy)) => proxy_addresses(proxy, out).await?,
+        (None, None) => resolve(gateway, out).await?,
+    };
+    let Some(addresses) = found else {
         return Ok(false);
     };
     let mut reached = false;
@@ -71,9 +98,46 @@ async fn test_one(gateway: &GatewayConfig, out: &mut dyn Write) -> Result<bool, 
     if !reached {
         return Ok(false);
     }
-    let connected = connect(gateway, out).await?;
-    try_the_other(gateway, connected, out).await?;
+    let connected = connect(gateway, network, out).await?;
+    try_the_other(gateway, network, connected, out).await?;
     Ok(connected)
+}
+
+/// Every target that DNS names, with all its addresses.
+async fn find(
+    discovery: &Discovery,
+    network: &NetworkConfig,
+    out: &mut dyn Write,
+) -> Result<Option<Vec<SocketAddr>>, CliError> {
+    let start = Instant::now();
+    let found = discover(discovery, &network.dns_servers).await;
+    let time = Some(start.elapsed());
+    let targets = match found {
+        Ok(targets) => targets,
+        Err(why) => {
+            step(out, "DNS", time, &format!("FAILED: {why} ({})", why.code()))?;
+            step(out, "", None, &format!("-> {}", advice(&why)))?;
+            return Ok(None);
+        }
+    };
+    let mut addresses = Vec::new();
+    for target in &targets {
+        let (host, port) = (&target.host, target.port);
+        let (priority, weight) = (target.priority, target.weight);
+        let said = format!("{host} port {port}, priority {priority}, weight {weight}");
+        step(out, "DNS", time, &said)?;
+        addresses.extend(target.addresses.iter().map(|&ip| SocketAddr::new(ip, port)));
+    }
+    Ok(Some(addresses))
+}
+
+/// Where the upstream proxy is.
+async fn proxy_addresses(
+    proxy: &Upstream,
+    out: &mut dyn Write,
+) -> Result<Option<Vec<SocketAddr>>, CliError> {
+    step(out, "proxy", None, &format!("through {proxy}"))?;
+    look_up(&proxy.host, proxy.port, out).await
 }
 
 async fn resolve(
@@ -84,9 +148,16 @@ async fn resolve(
         step(out, "name", None, &format!("not looked up: {ip} is configured"))?;
         return Ok(Some(vec![(ip, gateway.port).into()]));
     }
+    look_up(&gateway.host, gateway.port, out).await
+}
+
+async fn look_up(
+    host: &str,
+    port: u16,
+    out: &mut dyn Write,
+) -> Result<Option<Vec<SocketAddr>>, CliError> {
     let start = Instant::now();
-    let looked_up =
-        timeout(STEP_LIMIT, tokio::net::lookup_host((gateway.host.as_str(), gateway.port))).await;
+    let looked_up = timeout(STEP_LIMIT, tokio::net::lookup_host((host, port))).await;
     let time = Some(start.elapsed());
     match looked_up {
         Ok(Ok(found)) => {
@@ -115,14 +186,23 @@ async fn reach(address: SocketAddr, out: &mut dyn Write) -> Result<bool, CliErro
 }
 
 /// The rest by a real channel, so that the test cannot differ from the real thing.
-async fn connect(gateway: &GatewayConfig, out: &mut dyn Write) -> Result<bool, CliError> {
+async fn connect(
+    gateway: &GatewayConfig,
+    network: &NetworkConfig,
+    out: &mut dyn Write,
+) -> Result<bool, CliError> {
     let start = Instant::now();
-    let decided = verdict(gateway).await;
+    let decided = verdict(gateway, network).await;
     let time = Some(start.elapsed());
     match decided.as_ref().map(|status| &status.state) {
-        Some(State::Connected { address, tls, .. }) => {
+        Some(State::Connected { address, road, tls, .. }) => {
             let rtt = decided.as_ref().and_then(|status| status.health).and_then(|h| h.rtt);
-            step(out, "TLS", None, &format!("{} with {}, {}", address, tls.version, tls.suite))?;
+            if let Some(proxy) = &road.through {
+                step(out, "CONNECT", None, &format!("{proxy} lets us through"))?;
+            }
+            let target = road.target.as_ref().map_or(String::new(), |it| format!("{it} at "));
+            let (version, suite) = (tls.version, tls.suite);
+            step(out, "TLS", None, &format!("{target}{address} with {version}, {suite}"))?;
             step(out, "issuer", None, &format!("the certificate was issued by {}", tls.issuer))?;
             step(out, "SeaCat", rtt, "PING answered")?;
             step(out, "all", time, "connected")?;
@@ -138,8 +218,10 @@ async fn connect(gateway: &GatewayConfig, out: &mut dyn Write) -> Result<bool, C
 }
 
 /// What a channel to this gateway comes to; `None` when it does not decide in time.
-async fn verdict(gateway: &GatewayConfig) -> Option<Status> {
-    let channel = Channel::start(ChannelConfig::new(vec![gateway.clone()]));
+async fn verdict(gateway: &GatewayConfig, network: &NetworkConfig) -> Option<Status> {
+    let mut config = ChannelConfig::new(vec![gateway.clone()]);
+    config.network = network.clone();
+    let channel = Channel::start(config);
     let mut status = channel.status();
     let decided = status.wait_for(|status| {
         matches!(
@@ -154,6 +236,7 @@ async fn verdict(gateway: &GatewayConfig) -> Option<Status> {
 /// and decides nothing about the outcome.
 async fn try_the_other(
     gateway: &GatewayConfig,
+    network: &NetworkConfig,
     connected: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
@@ -166,7 +249,7 @@ async fn try_the_other(
         return step(out, word, None, "not tried: this build has no OpenSSL");
     }
     let start = Instant::now();
-    let decided = verdict(&GatewayConfig { tls, ..gateway.clone() }).await;
+    let decided = verdict(&GatewayConfig { tls, ..gateway.clone() }, network).await;
     let time = Some(start.elapsed());
     match decided.map(|status| status.state) {
         Some(State::Connected { tls, .. }) => {

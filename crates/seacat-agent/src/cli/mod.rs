@@ -16,10 +16,13 @@ use std::io::{self, Write};
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use seacat_channel::NetworkConfig;
 use thiserror::Error;
 
+use crate::config::apply;
 use crate::config::edit::EditError;
 use crate::config::load::load;
+use crate::config::schema::Config;
 use crate::config::{Loaded, Problems, Sources};
 use crate::control::{Answer, ClientError};
 use crate::controller::StartError;
@@ -101,7 +104,9 @@ impl CliError {
             CliError::Problems(_) | CliError::Edit(_) | CliError::Config(_) => Exit::Config,
             CliError::Instance(InstanceError::AlreadyRunning { .. }) => Exit::AlreadyRunning,
             CliError::Start(StartError::PortTaken { .. }) => Exit::PortTaken,
-            CliError::Start(StartError::Credentials(_) | StartError::DemoLocked) => Exit::Config,
+            CliError::Start(
+                StartError::Credentials(_) | StartError::Network(_) | StartError::DemoLocked,
+            ) => Exit::Config,
             CliError::Client(ClientError::NotRunning) => Exit::NotRunning,
             CliError::Usage(_) => Exit::Usage,
             CliError::Output(_)
@@ -163,6 +168,12 @@ impl Here {
 
     fn load(&self) -> Result<Loaded, CliError> {
         Ok(load(&self.sources)?)
+    }
+
+    /// How gateways are found and reached with this configuration.
+    fn network(&self, config: &Config) -> Result<NetworkConfig, CliError> {
+        apply::network(config, &self.places.state_dir, &self.sources.environment)
+            .map_err(|error| CliError::Config(error.to_string()))
     }
 }
 

@@ -6,13 +6,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use seacat_channel::identity::{IdentityConfig, gather_facts};
-use seacat_channel::{ChannelConfig, GatewayConfig, Roots, Trust};
+use seacat_channel::{
+    ChannelConfig, Except, GatewayConfig, NetworkConfig, Roots, Trust, Upstream, UpstreamError,
+};
 use seacat_proxy::{Credentials, Limits, MappedPort, ProxyConfig};
 use thiserror::Error;
 
-use super::schema::{Config, Enroll, Gateway, KeyStore};
+use super::schema::{Config, Enroll, Gateway, KeyStore, UpstreamProxy};
 
-/// Why the file with the proxy credentials cannot be used. Its content is never repeated.
+/// Why a file with credentials cannot be used. Its content is never repeated.
 #[derive(Debug, Error)]
 pub enum CredentialsError {
     /// It cannot be read.
@@ -36,6 +38,31 @@ pub enum CredentialsError {
     Malformed(PathBuf),
 }
 
+/// Why the upstream proxy cannot be used as it is configured.
+#[derive(Debug, Error)]
+pub enum NetworkError {
+    /// A file with credentials cannot be used.
+    #[error("upstream.credentials_file: {0}")]
+    Credentials(#[from] CredentialsError),
+    /// The environment variable is not the URL of a proxy. Its value may hold a password.
+    #[error("the upstream proxy in the environment variable {variable} cannot be used: {source}")]
+    Environment {
+        /// Its name.
+        variable: String,
+        /// What is wrong with it.
+        source: UpstreamError,
+    },
+    /// The configured URL is not that of a proxy.
+    #[error("upstream.proxy: {0}")]
+    Url(#[from] UpstreamError),
+    /// We would ask ourselves.
+    #[error(
+        "the upstream proxy {0} is this very proxy: set another one, or unset https_proxy where \
+         this program is started"
+    )]
+    Loop(String),
+}
+
 /// A gateway as the channel knows it.
 #[must_use]
 pub fn gateway(gateway: &Gateway) -> GatewayConfig {
@@ -45,15 +72,96 @@ pub fn gateway(gateway: &Gateway) -> GatewayConfig {
         (None, None) => Roots::WebPki,
     };
     GatewayConfig {
-        name: gateway.name.clone().unwrap_or_else(|| gateway.host.clone()),
+        name: gateway.name.clone().unwrap_or_else(|| title(gateway)),
         host: gateway.host.clone(),
         port: gateway.port,
         address: gateway.address,
+        discover: gateway.discover.clone(),
         priority: gateway.priority,
         weight: gateway.weight,
         trust: Trust { roots, pins: gateway.pins.clone() },
         tls: gateway.tls,
     }
+}
+
+/// What a gateway without a name is called.
+fn title(gateway: &Gateway) -> String {
+    match &gateway.discover {
+        Some(discovery) => discovery.app_id.clone(),
+        None => gateway.host.clone(),
+    }
+}
+
+/// How gateways are found and reached. Reads the upstream proxy's credentials, if there is a file
+/// with them; what DNS said goes to `state_dir`.
+///
+/// # Errors
+/// When the upstream proxy cannot be used.
+pub fn network(
+    config: &Config,
+    state_dir: &Path,
+    environment: &[(String, String)],
+) -> Result<NetworkConfig, NetworkError> {
+    Ok(NetworkConfig {
+        upstream: upstream(config, environment)?,
+        dns_servers: config.channel.dns_servers.clone(),
+        discovery_folder: Some(state_dir.join("discovery")),
+    })
+}
+
+fn upstream(
+    config: &Config,
+    environment: &[(String, String)],
+) -> Result<Option<Upstream>, NetworkError> {
+    let settings = &config.upstream;
+    let proxy = match &settings.proxy {
+        UpstreamProxy::None => None,
+        UpstreamProxy::Environment => from_environment(environment)?,
+        UpstreamProxy::Url(url) => Some(url.parse::<Upstream>()?),
+    };
+    let Some(mut proxy) = proxy else {
+        return Ok(None);
+    };
+    if is_us(&proxy, config) {
+        return Err(NetworkError::Loop(proxy.to_string()));
+    }
+    if let (None, Some(file)) = (&proxy.credentials, &settings.credentials_file) {
+        let Credentials { user, password } = read_credentials(file)?;
+        proxy.credentials = Some(seacat_channel::Credentials::new(user, password));
+    }
+    proxy.connect_by = settings.connect_by;
+    Ok(Some(proxy))
+}
+
+/// A gateway is reached by TLS, so it is the proxy for HTTPS that counts. Lower case wins, as with
+/// curl.
+fn from_environment(environment: &[(String, String)]) -> Result<Option<Upstream>, NetworkError> {
+    let variable = |names: &[&'static str]| {
+        let value = |name: &&str| {
+            environment.iter().find(|(it, value)| it == name && !value.trim().is_empty())
+        };
+        names.iter().find_map(value)
+    };
+    let Some((name, url)) = variable(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
+    else {
+        return Ok(None);
+    };
+    let mut proxy: Upstream = url
+        .trim()
+        .parse()
+        .map_err(|source| NetworkError::Environment { variable: name.clone(), source })?;
+    if let Some((_, except)) = variable(&["no_proxy", "NO_PROXY"]) {
+        proxy.except = Except::parse(except);
+    }
+    Ok(Some(proxy))
+}
+
+/// `seacat-proxy env` makes other programs use us; in such a shell we would use ourselves.
+fn is_us(proxy: &Upstream, config: &Config) -> bool {
+    let ip = proxy.host.parse::<std::net::IpAddr>();
+    let here = proxy.host.eq_ignore_ascii_case("localhost")
+        || ip.is_ok_and(|ip| ip.is_loopback() || config.proxy.listen.contains(&ip));
+    here && proxy.port == config.proxy.port
 }
 
 /// What a channel to `gateways` is told.
@@ -152,6 +260,59 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = read_credentials(&path).expect_err("others may read it").to_string();
         assert!(error.contains("mode 640") && !error.contains("secret"), "{error}");
+    }
+
+    fn environment(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+        variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn which_proxy_the_environment_names() {
+        let cases: &[(&[(&str, &str)], &str)] = &[
+            (&[], "none"),
+            (&[("http_proxy", "http://p:1")], "none"),
+            (&[("https_proxy", " ")], "none"),
+            (&[("https_proxy", "http://p:1"), ("all_proxy", "http://q:1")], "p:1"),
+            (&[("HTTPS_PROXY", "http://P:1"), ("https_proxy", "http://p:1")], "p:1"),
+            (&[("HTTPS_PROXY", "http://P:1")], "P:1"),
+            (&[("ALL_PROXY", "proxy.corp:8080")], "proxy.corp:8080"),
+            (
+                &[("all_proxy", "socks5://u:secret@p:1")],
+                "the upstream proxy in the environment variable all_proxy cannot be used: only \
+                 http:// proxies can be used: HTTPS and SOCKS proxies are not supported",
+            ),
+            (
+                &[("https_proxy", "http://localhost:3128")],
+                "the upstream proxy localhost:3128 is this very proxy: set another one, or unset \
+                 https_proxy where this program is started",
+            ),
+        ];
+        let mut config = Config::default();
+        config.upstream.proxy = UpstreamProxy::Environment;
+        for (variables, expected) in cases {
+            let said = match upstream(&config, &environment(variables)) {
+                Ok(proxy) => proxy.map_or("none".to_owned(), |proxy| proxy.to_string()),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(said, *expected, "{variables:?}");
+        }
+        let variables = [("https_proxy", "http://a:b@p:1"), ("NO_PROXY", "*.corp,10.0.0.0/8")];
+        let proxy = upstream(&config, &environment(&variables)).unwrap().unwrap();
+        assert!(proxy.credentials.is_some());
+        assert!(proxy.except.contains("gw.corp", 443) && !proxy.except.contains("gw.org", 443));
+    }
+
+    #[test]
+    fn credentials_of_the_upstream_proxy_come_from_their_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("upstream");
+        let mut config = Config::default();
+        config.upstream.proxy = UpstreamProxy::Url("http://proxy.corp:3128".into());
+        config.upstream.credentials_file = Some(file.clone());
+        assert!(matches!(upstream(&config, &[]), Err(NetworkError::Credentials(_))));
+        fs::write(&file, "ann:secret\n").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(upstream(&config, &[]).unwrap().unwrap().credentials.is_some());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use seacat_channel::Tls;
+use seacat_channel::{Discovery, Tls};
 use seacat_proxy::{Action, InvalidPattern, Pattern};
 use toml_edit::Value;
 
@@ -30,10 +30,18 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "host",
         takes: "a host name",
-        doc: "Its name; its certificate must carry it.",
-        required: true,
+        doc: "Its name; its certificate must carry it. Required, unless it is discovered.",
+        required: false,
         set: |g, v| put(&mut g.host, value::host(v)),
-        get: |g| Some(g.host.as_str().into()),
+        get: |g| (!g.host.is_empty()).then(|| g.host.as_str().into()),
+    },
+    Setting {
+        key: "discover",
+        takes: "a table with app_id and platform",
+        doc: "Ask DNS where it is, instead of host and port; needs ca_file, ca_pem or pin.",
+        required: false,
+        set: |g, v| put(&mut g.discover, value::inner_table(v, DISCOVER_SETTINGS).map(Some)),
+        get: |g| g.discover.as_ref().map(|d| value::show_table(d, DISCOVER_SETTINGS).into()),
     },
     Setting {
         key: "port",
@@ -99,6 +107,42 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
         required: false,
         set: |g, v| put(&mut g.tls, value::word(v, &TLS)),
         get: |g| Some(word_of(&TLS, &g.tls).into()),
+    },
+];
+
+/// The keys of a gateway's `discover`.
+pub static DISCOVER_SETTINGS: &[Setting<Discovery>] = &[
+    Setting {
+        key: "app_id",
+        takes: "a text",
+        doc: "The application's id, or ## and its hash in 32 hexadecimal digits.",
+        required: true,
+        set: |d, v| put(&mut d.app_id, value::text(v, "an application id")),
+        get: |d| Some(d.app_id.as_str().into()),
+    },
+    Setting {
+        key: "platform",
+        takes: "three letters or digits",
+        doc: "The platform's code, as the announcement in DNS has it.",
+        required: true,
+        set: |d, v| put(&mut d.platform, value::text(v, "a platform's code")),
+        get: |d| Some(d.platform.as_str().into()),
+    },
+    Setting {
+        key: "suffix",
+        takes: "up to 8 letters or digits",
+        doc: "Tells installations of one application apart.",
+        required: false,
+        set: |d, v| put(&mut d.suffix, value::text(v, "a suffix").map(Some)),
+        get: |d| d.suffix.as_deref().map(Into::into),
+    },
+    Setting {
+        key: "domain",
+        takes: "a domain",
+        doc: "Where it is announced; s.seacat.mobi when left out.",
+        required: false,
+        set: |d, v| put(&mut d.domain, value::host(v)),
+        get: |d| Some(d.domain.as_str().into()),
     },
 ];
 

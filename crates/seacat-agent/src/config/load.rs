@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use seacat_channel::DEFAULT_PORT;
 use toml_edit::{Document, TableLike, Value};
 
 use super::apply;
@@ -301,8 +302,21 @@ impl Layers {
         for gateway in gateways.iter().filter(|g| g.ca_file.is_some() && g.ca_pem.is_some()) {
             wrong.push(format!("gateway {} has both ca_file and ca_pem: keep one", gateway.host));
         }
+        for gateway in gateways {
+            match (&gateway.discover, gateway.host.is_empty()) {
+                (None, true) => {
+                    wrong.push("a gateway needs a `host`, or a `discover` to find one".to_owned());
+                }
+                (Some(_), false) => wrong
+                    .push(format!("gateway {} has both host and discover: keep one", gateway.host)),
+                (Some(_), true) if gateway.address.is_some() || gateway.port != DEFAULT_PORT => {
+                    wrong.push("a discovered gateway has its port and address from DNS".to_owned());
+                }
+                _ => {}
+            }
+        }
         // What the channel itself would refuse.
-        for gateway in gateways.iter().map(apply::gateway) {
+        for gateway in gateways.iter().filter(|g| !g.is_nothing()).map(apply::gateway) {
             if let Err(error) = gateway.validate() {
                 wrong.push(format!("gateway {}: {error}", gateway.name));
             }

@@ -41,10 +41,23 @@ impl Place {
             path: path.to_owned(),
             line: text[..start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
-            text: text[line_start..line_end].trim_end_matches('\r').to_owned(),
+            text: without_password(text[line_start..line_end].trim_end_matches('\r')),
             length: text[start..end].chars().count().max(1),
         }
     }
+}
+
+/// The line as it may be printed and logged: somebody may have put a URL with a password where none
+/// belongs. As long as it was, so that a mark below it stands right.
+fn without_password(line: &str) -> String {
+    let hidden = line.split_once("://").and_then(|(before, rest)| {
+        let end = rest.find(['/', '"', '\'', ' ']).unwrap_or(rest.len());
+        let at = rest[..end].rfind('@')?;
+        let colon = rest[..at].find(':')?;
+        let stars = "*".repeat(rest[colon + 1..at].chars().count());
+        Some(format!("{before}://{}{stars}{}", &rest[..=colon], &rest[at..]))
+    });
+    hidden.unwrap_or_else(|| line.to_owned())
 }
 
 /// The last character boundary at or before `at`.
@@ -133,6 +146,18 @@ mod tests {
         );
         let shown = Problem::new(place, "no").to_string();
         assert_eq!(shown, "c.toml:2:2: no\n    |\n  2 | \tčau = 2\n    | \t^^^");
+    }
+
+    #[test]
+    fn a_password_is_not_quoted() {
+        for (line, shown) in [
+            ("proxy = \"http://ann:se@cret@p:1\"", "proxy = \"http://ann:*******@p:1\""),
+            ("proxy = \"http://ann@p:1\"", "proxy = \"http://ann@p:1\""),
+            ("proxy = \"http://p:1/a:b@c\"", "proxy = \"http://p:1/a:b@c\""),
+            ("a = 1", "a = 1"),
+        ] {
+            assert_eq!(without_password(line), shown);
+        }
     }
 
     #[test]

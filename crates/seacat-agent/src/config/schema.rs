@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use seacat_channel::identity::{FACTS, KeySize, Subject};
-use seacat_channel::{DEFAULT_PORT, Tls};
+use seacat_channel::{ConnectBy, DEFAULT_PORT, Discovery, Tls};
 use seacat_proxy::{Action, Pattern};
 
 use super::settings::{LEVELS, word_of};
@@ -22,6 +22,8 @@ pub struct Config {
     pub gateways: Vec<Gateway>,
     /// How the channel behaves.
     pub channel: Channel,
+    /// The proxy on the way out of this network.
+    pub upstream: Upstream,
     /// Who this computer is towards the gateway.
     pub identity: Identity,
     /// The log file.
@@ -100,6 +102,8 @@ pub struct Gateway {
     pub port: u16,
     /// Where to find it without asking DNS.
     pub address: Option<IpAddr>,
+    /// What to ask DNS for instead of a host.
+    pub discover: Option<Discovery>,
     /// A file with the private CA that issues its certificate.
     pub ca_file: Option<PathBuf>,
     /// The same, pasted.
@@ -114,6 +118,13 @@ pub struct Gateway {
     pub tls: Tls,
 }
 
+impl Gateway {
+    /// Neither a host nor a way to find one.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.host.is_empty() && self.discover.is_none()
+    }
+}
+
 impl Default for Gateway {
     fn default() -> Self {
         Self {
@@ -121,6 +132,7 @@ impl Default for Gateway {
             host: String::new(),
             port: DEFAULT_PORT,
             address: None,
+            discover: None,
             ca_file: None,
             ca_pem: None,
             pins: Vec::new(),
@@ -140,6 +152,8 @@ pub struct Channel {
     pub keepalive: Duration,
     /// How long requests may finish when the program stops.
     pub drain: Duration,
+    /// Whom to ask for discovered gateways; the system's name servers when empty.
+    pub dns_servers: Vec<SocketAddr>,
 }
 
 impl Default for Channel {
@@ -148,8 +162,32 @@ impl Default for Channel {
             wait: seacat_channel::DEFAULT_WAIT,
             keepalive: Duration::from_secs(30),
             drain: Duration::from_secs(10),
+            dns_servers: Vec::new(),
         }
     }
+}
+
+/// `[upstream]`: the proxy on the way out of this network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Upstream {
+    /// Which one.
+    pub proxy: UpstreamProxy,
+    /// The file with `user:password` that it is shown.
+    pub credentials_file: Option<PathBuf>,
+    /// What it is told of the gateway.
+    pub connect_by: ConnectBy,
+}
+
+/// Which proxy gateways are reached through.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum UpstreamProxy {
+    /// None.
+    #[default]
+    None,
+    /// The one that the environment names, if it names one.
+    Environment,
+    /// The one at this URL, which was checked and holds no credentials.
+    Url(String),
 }
 
 /// `[identity]`: who this computer is towards the gateway.

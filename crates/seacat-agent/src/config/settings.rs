@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use seacat_channel::identity::{FACTS, KeySize};
+use seacat_channel::{ConnectBy, Upstream};
 use toml_edit::Value;
 
 use super::elements::{
     GATEWAY_SETTINGS, MAP_SETTINGS, ROUTE_SETTINGS, parse_gateway, parse_map, parse_route,
 };
-use super::schema::{Config, Enroll, KeyStore, Level};
+use super::schema::{Config, Enroll, KeyStore, Level, UpstreamProxy};
 use super::value::{self, Read, put};
 
 /// One setting of a `T`: of the whole [`Config`], or of one element of a list.
@@ -106,7 +107,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     },
     Setting {
         key: "gateway",
-        takes: "tables with host, or \"HOST[:PORT]\"",
+        takes: "tables with host or discover, or \"HOST[:PORT]\"",
         doc: "The gateways; with none the built-in one is used.",
         required: false,
         set: |c, v| put(&mut c.gateways, value::tables(v, GATEWAY_SETTINGS, parse_gateway)),
@@ -135,6 +136,38 @@ pub static SETTINGS: &[Setting<Config>] = &[
         required: false,
         set: |c, v| put(&mut c.channel.drain, value::duration(v, Duration::ZERO..=SECOND * 600)),
         get: |c| Some(value::show_duration(c.channel.drain).into()),
+    },
+    Setting {
+        key: "channel.dns_servers",
+        takes: "IP addresses, each with a port if it is not 53",
+        doc: "Name servers to ask for discovered gateways instead of the system's.",
+        required: false,
+        set: |c, v| put(&mut c.channel.dns_servers, value::name_servers(v)),
+        get: |c| Some(c.channel.dns_servers.iter().map(ToString::to_string).collect()),
+    },
+    Setting {
+        key: "upstream.proxy",
+        takes: "none, environment or http://HOST:PORT",
+        doc: "The HTTP proxy through which gateways are reached. environment reads https_proxy, all_proxy and no_proxy.",
+        required: false,
+        set: |c, v| put(&mut c.upstream.proxy, upstream_proxy(v)),
+        get: |c| Some(show_upstream_proxy(&c.upstream.proxy).into()),
+    },
+    Setting {
+        key: "upstream.credentials_file",
+        takes: "a path",
+        doc: "File readable by you alone with one line `user:password` for the upstream proxy (Basic).",
+        required: false,
+        set: |c, v| put(&mut c.upstream.credentials_file, value::path(v).map(Some)),
+        get: |c| c.upstream.credentials_file.as_ref().map(|p| p.display().to_string().into()),
+    },
+    Setting {
+        key: "upstream.connect_by",
+        takes: "name or address",
+        doc: "What the upstream proxy is asked for: the gateway's name, or an address looked up here.",
+        required: false,
+        set: |c, v| put(&mut c.upstream.connect_by, value::word(v, &CONNECT_BY)),
+        get: |c| Some(word_of(&CONNECT_BY, &c.upstream.connect_by).into()),
     },
     Setting {
         key: "identity.enroll",
@@ -249,6 +282,37 @@ pub static SETTINGS: &[Setting<Config>] = &[
         get: |c| Some(value::show_size(c.log.max_total).into()),
     },
 ];
+
+/// The words for [`ConnectBy`].
+pub(crate) const CONNECT_BY: [(&str, ConnectBy); 2] =
+    [("name", ConnectBy::Name), ("address", ConnectBy::Address)];
+
+/// The value is not repeated in messages: it may hold a password, in the wrong place.
+fn upstream_proxy(value: &Value) -> Read<UpstreamProxy> {
+    let url = match value.as_str() {
+        Some("none") => return Ok(UpstreamProxy::None),
+        Some("environment") => return Ok(UpstreamProxy::Environment),
+        Some(url) if url.contains("://") => url,
+        _ => return value::refuse(value, "must be none, environment or http://HOST:PORT"),
+    };
+    match url.parse::<Upstream>() {
+        Ok(upstream) if upstream.credentials.is_none() => Ok(UpstreamProxy::Url(url.to_owned())),
+        Ok(_) => value::refuse(
+            value,
+            "holds a user, and secrets do not belong here: put one line `user:password` into a \
+             file, chmod 600 it, and name it in upstream.credentials_file",
+        ),
+        Err(error) => value::refuse(value, format!("is not a proxy's URL: {error}")),
+    }
+}
+
+fn show_upstream_proxy(proxy: &UpstreamProxy) -> &str {
+    match proxy {
+        UpstreamProxy::None => "none",
+        UpstreamProxy::Environment => "environment",
+        UpstreamProxy::Url(url) => url,
+    }
+}
 
 /// The words for [`Enroll`].
 pub(crate) const ENROLL: [(&str, Enroll); 3] =

@@ -189,6 +189,28 @@ pub(crate) fn socket_address(value: &Value) -> Read<SocketAddr> {
     }
 }
 
+/// The port of DNS.
+const DNS_PORT: u16 = 53;
+
+/// Name servers: IP addresses, each with a port or on the usual one.
+pub(crate) fn name_servers(value: &Value) -> Read<Vec<SocketAddr>> {
+    let mut servers = Vec::new();
+    for (item, text) in texts(value, "IP addresses")? {
+        let address = text.parse::<SocketAddr>();
+        match address.or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, DNS_PORT))) {
+            Ok(server) if server.port() != 0 => servers.push(server),
+            _ if text.is_empty() => {}
+            _ => {
+                return refuse(
+                    item,
+                    format!("\"{text}\" is not an IP address, or one with a port"),
+                );
+            }
+        }
+    }
+    Ok(servers)
+}
+
 /// One of a few words.
 pub(crate) fn word<T: Copy>(value: &Value, words: &[(&str, T)]) -> Read<T> {
     let found = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
@@ -329,6 +351,14 @@ pub(crate) fn tables<T: Default>(
     if faults.is_empty() { Ok(elements) } else { Err(faults) }
 }
 
+/// A table inside an element.
+pub(crate) fn inner_table<T: Default>(value: &Value, settings: &[Setting<T>]) -> Read<T> {
+    match value {
+        Value::InlineTable(fields) => table(value, fields, settings),
+        other => refuse(other, format!("must be a table, not {}", kind(other))),
+    }
+}
+
 /// One table: every key known, every value right, every required key there.
 fn table<T: Default>(whole: &Value, fields: &InlineTable, settings: &[Setting<T>]) -> Read<T> {
     let (mut element, mut faults) = (T::default(), Vec::new());
@@ -356,15 +386,20 @@ fn table<T: Default>(whole: &Value, fields: &InlineTable, settings: &[Setting<T>
 pub(crate) fn show_tables<T>(elements: &[T], settings: &[Setting<T>]) -> Value {
     let mut array = Array::new();
     for element in elements {
-        let mut fields = InlineTable::new();
-        for setting in settings {
-            if let Some(value) = (setting.get)(element) {
-                fields.insert(setting.key, value);
-            }
-        }
-        array.push(fields);
+        array.push(show_table(element, settings));
     }
     Value::Array(array)
+}
+
+/// One element as an inline table.
+pub(crate) fn show_table<T>(element: &T, settings: &[Setting<T>]) -> InlineTable {
+    let mut fields = InlineTable::new();
+    for setting in settings {
+        if let Some(value) = (setting.get)(element) {
+            fields.insert(setting.key, value);
+        }
+    }
+    fields
 }
 
 /// The message for a key nobody knows, with the nearest right name.

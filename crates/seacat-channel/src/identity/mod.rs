@@ -39,6 +39,7 @@ pub use key::{Key, KeyError, KeySize, PrivateKey, RsaKey, SignError};
 pub(crate) use presenter::{Certified, Presenter, Shown};
 pub(crate) use runner::{HEARD, Heard, Port, Wire};
 pub use status::{CertificateInfo, IdentityStatus, Phase};
+pub(crate) use store::Disk;
 pub use store::{KeyringError, StoreError};
 
 use runner::{Runner, Wish};

@@ -111,7 +111,6 @@ fn faults_name_place_and_remedy() {
         ("[channel]\nwait = \"10 parsecs\"", 2, 8, "must be a time"),
         ("[channel]\nwait = \"20min\"", 2, 8, "from 0ms to 10min"),
         ("[log]\nmax_total = \"1 MB\"", 2, 13, "must be a size"),
-        ("[[gateway]]\nport = 443", 2, 1, "needs a `host`"),
         ("[gateway]\nhost = \"a\"", 1, 2, "[[double]] brackets"),
         ("gateway = \"gw:99999\"", 1, 11, "does not end in a port"),
         ("[[gateway]]\nhost = \"https://gw\"", 2, 8, "is not a host name"),
