@@ -8,7 +8,9 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use seacat_agent::config::elements::{GATEWAY_SETTINGS, MAP_SETTINGS, ROUTE_SETTINGS};
+use seacat_agent::config::elements::{
+    GATEWAY_SETTINGS, MAP_SETTINGS, REVERSE_SETTINGS, ROUTE_SETTINGS,
+};
 use seacat_agent::config::schema::Config;
 use seacat_agent::config::settings::{SETTINGS, Setting};
 use seacat_agent::status::advice;
@@ -103,6 +105,7 @@ fn settings() -> String {
     list(&mut page, "[[gateway]]", GATEWAY_SETTINGS);
     list(&mut page, "[[proxy.map]]", MAP_SETTINGS);
     list(&mut page, "[[route]]", ROUTE_SETTINGS);
+    list(&mut page, "[[reverse]]", REVERSE_SETTINGS);
     page
 }
 

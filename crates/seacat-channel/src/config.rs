@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::identity::IdentityConfig;
+use crate::reverse::ReversePort;
 
 /// The port of a gateway unless another is chosen: the one that most networks let through.
 pub const DEFAULT_PORT: u16 = 443;
@@ -33,6 +34,8 @@ pub struct ChannelConfig {
     pub proto: seacat_proto::Config,
     /// Who we are towards the gateways; `None` stays anonymous.
     pub identity: Option<IdentityConfig>,
+    /// The ports of this computer that gateways may ask for; without them every wish is refused.
+    pub reverse: Vec<ReversePort>,
     /// The seed for jitter and for the choice between gateways; `None` takes one from the system.
     pub seed: Option<u64>,
 }
@@ -47,6 +50,7 @@ impl ChannelConfig {
             connect: true,
             proto: seacat_link::LinkConfig::client().proto,
             identity: None,
+            reverse: Vec::new(),
             seed: None,
         }
     }

@@ -23,6 +23,8 @@ mod inbox;
 mod link;
 mod records;
 mod shared;
+mod socket;
+mod tunnel;
 
 pub use closed::{Closed, StreamError};
 pub use driver::Driver;
@@ -30,3 +32,5 @@ pub use duplex::Duplex;
 pub use half::{RecvHalf, SendHalf};
 pub use handshake::{handshake_client, handshake_server};
 pub use link::{Health, Incoming, Link, LinkConfig, News, Request};
+pub use socket::{ConnectError, SocketRequest};
+pub use tunnel::{TunnelError, tunnel};

@@ -60,6 +60,7 @@ pub fn gateway(gateway: &Gateway) -> GatewayConfig {
 pub fn channel(config: &Config, gateways: Vec<GatewayConfig>) -> ChannelConfig {
     let mut channel = ChannelConfig::new(gateways);
     channel.wait = config.channel.wait;
+    channel.reverse.clone_from(&config.reverse);
     channel.proto.keepalive.get_or_insert_default().interval = config.channel.keepalive;
     channel
 }

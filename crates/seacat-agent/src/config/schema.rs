@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use seacat_channel::DEFAULT_PORT;
+pub use seacat_channel::ReversePort;
 use seacat_channel::identity::{FACTS, KeySize, Subject};
 use seacat_proxy::{Action, Pattern};
 
@@ -24,6 +25,8 @@ pub struct Config {
     pub channel: Channel,
     /// Who this computer is towards the gateway.
     pub identity: Identity,
+    /// The ports of this computer that the gateway may ask for.
+    pub reverse: Vec<ReversePort>,
     /// The log file.
     pub log: Log,
 }
