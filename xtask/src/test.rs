@@ -66,6 +66,7 @@ const STEPS: &[Step] = &[
     Step::suite("suite-run", "first run: one command, one line pasted", "run"),
     Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
     Step::suite("suite-identity", "enrolled, renewed under load, revoked, reset", "identity"),
+    Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
     Step::suite("suite-hostile", "requests nobody should send", "hostile"),
     Step::suite("suite-wire", "what the network sees", "wire"),
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
