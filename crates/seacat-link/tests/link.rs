@@ -275,7 +275,7 @@ async fn a_tunnel_half_closes_both_ways() {
 async fn a_ping_measures_the_round_trip() {
     let mut pair = pair().await;
     pair.client.ping();
-    while !matches!(pair._client_news.next().await, Some(News::Pong { .. })) {}
+    while !matches!(pair.client_news.next().await, Some(News::Pong { .. })) {}
     let health = pair.client.health();
     assert!(health.rtt.unwrap() < Duration::from_secs(1));
     assert!(health.last_pong.is_some());
@@ -318,7 +318,7 @@ async fn stalled_readers_stop_nobody_and_miss_nothing() {
     const SIZE: usize = 20 * 1024 * 1024;
     const STALLED: usize = 4;
     for windows in [true, false] {
-        let Pair { client, requests, _client_news, .. } = pair_with(windows).await;
+        let Pair { client, requests, client_news, .. } = pair_with(windows).await;
         if windows {
             // The announcements cross before the first stream.
             client.ping();
