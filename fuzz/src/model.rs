@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use seacat_proto::frame::Frame;
-use seacat_proto::{Decoder, Event, MAX_FRAME, Role, StreamId, Transmit};
+use seacat_proto::{Decoder, Event, MAX_FRAME, Role, SocketsCode, StreamId, Transmit};
 
 /// One direction of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,13 +61,33 @@ impl Model {
         assert!(before.is_none(), "{id} was open already");
     }
 
-    /// We answered a stream.
-    pub fn replied(&mut self, id: StreamId, end: bool, granted: bool) {
+    /// We answered a stream; `end`: there is no body, and the head says so or an empty frame
+    /// behind it (`tail`).
+    pub fn replied(&mut self, id: StreamId, end: bool, tail: bool, granted: bool) {
         let lane = self.lane(id);
-        assert_eq!(granted, lane.ours == Half::Head, "reply on {id}: {lane:?}");
+        assert_eq!(granted, id.is_odd() && lane.ours == Half::Head, "reply on {id}: {lane:?}");
         if granted {
-            lane.ours = if end { Half::Ended } else { Half::Body };
+            lane.ours = match (end, tail) {
+                (false, _) => Half::Body,
+                (true, true) => Half::Ending,
+                (true, false) => Half::Ended,
+            };
             self.bury(id);
+        }
+    }
+
+    /// We asked for a reverse socket.
+    pub fn asked(&mut self, id: StreamId) {
+        let before = self.lanes.insert(id, Lane { ours: Half::Head, theirs: Half::Head });
+        assert!(before.is_none() && !id.is_odd(), "{id} was open already");
+    }
+
+    /// We granted a reverse socket.
+    pub fn accepted(&mut self, id: StreamId, granted: bool) {
+        let lane = self.lane(id);
+        assert_eq!(granted, !id.is_odd() && lane.ours == Half::Head, "grant on {id}: {lane:?}");
+        if granted {
+            lane.ours = Half::Body;
         }
     }
 
@@ -125,6 +145,21 @@ impl Model {
                     self.bury(id);
                 }
             }
+            Event::SocketsRequest { id, .. } => {
+                assert_eq!(self.role, Role::Client);
+                assert!(!id.is_odd());
+                let lane = Lane { ours: Half::Head, theirs: Half::Body };
+                assert!(self.lanes.insert(id, lane).is_none(), "a second request on {id}");
+            }
+            Event::SocketsReply { id, code } => {
+                assert_eq!(self.role, Role::Gateway);
+                let lane = self.lane(id);
+                assert_eq!((lane.ours, lane.theirs), (Half::Head, Half::Head), "{id}");
+                *lane = Lane { ours: Half::Body, theirs: Half::Body };
+                if code != SocketsCode::OK {
+                    self.lanes.remove(&id);
+                }
+            }
             Event::Reset { id, .. } => {
                 assert!(self.lanes.remove(&id).is_some(), "reset of {id}, which is not alive");
             }
@@ -161,6 +196,8 @@ impl Model {
                 let again = control.encode().expect("it was small enough to be written");
                 assert_eq!(again, bytes);
             }
+            Frame::SocketsRequest(_) => assert_eq!(self.role, Role::Gateway),
+            Frame::SocketsReply(_) => assert_eq!(self.role, Role::Client),
             Frame::RstStream(_) | Frame::Ping(_) | Frame::Windows(_) | Frame::WindowUpdate(_) => {}
         }
         assert!(rest.is_empty(), "one transmit is one frame");

@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use seacat_fuzz::{Model, Story};
 use seacat_proto::{
     Config, Connection, ConnectionError, Event, KeepAliveConfig, OpenError, Reason, ReplyHead,
-    RequestHead, Role,
+    RequestHead, Role, SocketsCode,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -81,6 +81,7 @@ impl Play {
                     self.wishes += 1;
                     self.connection.ping(self.now);
                 }
+                byte @ 128..=159 => self.socket(byte),
                 _ => self.write_all(),
             },
         }
@@ -119,9 +120,31 @@ impl Play {
                 let Some(id) = self.model.pick(byte >> 1) else {
                     return;
                 };
+                let tail = !self.connection.has_windows();
                 let granted = self.connection.reply(id, ReplyHead::new(200), end).is_ok();
-                self.model.replied(id, end, granted);
+                self.model.replied(id, end, tail, granted);
             }
+        }
+    }
+
+    /// Asks for a reverse socket, or grants or declines one.
+    fn socket(&mut self, byte: u8) {
+        self.wishes += 1;
+        match (self.role, self.model.pick(byte >> 1)) {
+            (Role::Gateway, _) => {
+                if let Ok(id) = self.connection.connect(22) {
+                    self.model.asked(id);
+                }
+            }
+            (Role::Client, Some(id)) if byte & 1 == 0 => {
+                let granted = self.connection.accept(id).is_ok();
+                self.model.accepted(id, granted);
+            }
+            (Role::Client, Some(id)) if !id.is_odd() => {
+                self.connection.refuse(id, SocketsCode::NOT_CONFIGURED);
+                self.model.gave_up(id);
+            }
+            (Role::Client, _) => {}
         }
     }
 

@@ -89,6 +89,13 @@ impl Gateway {
         Self { process, dir, port }
     }
 
+    /// Adds to its configuration; it is read at the next [`Gateway::restart`].
+    pub fn add_to_configuration(&self, more: &str) {
+        let path = self.dir.path().join("gateway.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text + more).unwrap();
+    }
+
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port

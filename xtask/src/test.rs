@@ -84,6 +84,7 @@ const STEPS: &[Step] = &[
     Step::suite("suite-identity", "enrolled, renewed under load, revoked, reset", "identity"),
     Step::suite("suite-discovery", "gateways that DNS announces, a real name server", "discovery"),
     Step::suite("suite-upstream", "out through squid with Basic authentication", "upstream"),
+    Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
     Step::suite("suite-hostile", "requests nobody should send", "hostile"),
     Step::suite("suite-wire", "what the network sees", "wire"),
     Step::suite("suite-compat", "gateways of the reference era, records on the wire", "compat"),

@@ -37,6 +37,7 @@ use crate::control::{Answer, Desk, Listener, Request, serve};
 use crate::identity_view::IdentityView;
 use crate::logging::LogHandle;
 use crate::port_owner::{self, Owner};
+use crate::reference;
 use crate::signals::{Signal, Signals};
 use crate::status::{Local, MappedView, StatusView, view};
 
@@ -260,6 +261,8 @@ impl Engine {
         let mut view = view(&status, self.channel.health(), &self.local, Instant::now());
         let identity = self.channel.identity().map(Identity::status);
         view.identity = identity.map(|status| IdentityView::new(&status.borrow()));
+        view.reverse = self.channel.reverse().into_iter().map(Into::into).collect();
+        view.reference = reference::letters(&view);
         view
     }
 

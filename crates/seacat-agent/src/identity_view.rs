@@ -143,31 +143,37 @@ fn words(phase: Phase, tag: &str, until: &str) -> (&'static str, String, Option<
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    const PHASES: [Phase; 16] = [
+        Phase::Opening,
+        Phase::Locked,
+        Phase::NoKey,
+        Phase::MakingKey,
+        Phase::NotEnrolled,
+        Phase::Ready,
+        Phase::Sent,
+        Phase::Waiting,
+        Phase::Installing,
+        Phase::Enrolled,
+        Phase::Renewing,
+        Phase::Expired,
+        Phase::Forgotten,
+        Phase::Revoked,
+        Phase::Rejected,
+        Phase::Resetting,
+    ];
+
+    /// The words of all phases.
+    pub(crate) fn every_word() -> Vec<&'static str> {
+        PHASES.iter().map(|phase| words(*phase, "", "").0).collect()
+    }
 
     #[test]
     fn every_phase_in_words() {
-        let phases = [
-            Phase::Opening,
-            Phase::Locked,
-            Phase::NoKey,
-            Phase::MakingKey,
-            Phase::NotEnrolled,
-            Phase::Ready,
-            Phase::Sent,
-            Phase::Waiting,
-            Phase::Installing,
-            Phase::Enrolled,
-            Phase::Renewing,
-            Phase::Expired,
-            Phase::Forgotten,
-            Phase::Revoked,
-            Phase::Rejected,
-            Phase::Resetting,
-        ];
         let mut seen = Vec::new();
-        for phase in phases {
+        for phase in PHASES {
             let (word, sentence, advice) = words(phase, "[OY4PHTSP5YAU5AUK]", "2027-01-02");
             println!("{word:<12} {sentence} / {advice:?}");
             assert!(!seen.contains(&word) && !sentence.is_empty());

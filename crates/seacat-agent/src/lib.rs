@@ -20,5 +20,6 @@ pub mod instance;
 pub mod logging;
 pub mod places;
 pub mod port_owner;
+pub mod reference;
 pub mod signals;
 pub mod status;

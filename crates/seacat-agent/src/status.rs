@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::identity_view::IdentityView;
-use seacat_channel::{Failure, Health, ProxyAuth, State, Status};
+use seacat_channel::{Failure, Health, ProxyAuth, ReversePort, ReverseStatus, State, Status};
 use serde::{Deserialize, Serialize};
 
 /// What a face shows, and what `status --json` prints.
@@ -52,6 +52,12 @@ pub struct StatusView {
     /// Who this computer is towards the gateway, unless it is anonymous.
     #[serde(default)]
     pub identity: Option<IdentityView>,
+    /// The reverse ports.
+    #[serde(default)]
+    pub reverse: Vec<ReverseView>,
+    /// The state as the reference client's support reads it, see [`crate::reference`].
+    #[serde(default)]
+    pub reference: String,
     /// The local side.
     #[serde(flatten)]
     pub local: Local,
@@ -120,6 +126,24 @@ pub struct MappedView {
     pub listen: SocketAddr,
     /// The host it stands for.
     pub host: String,
+}
+
+/// A port of this computer that the gateway may connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReverseView {
+    /// The number the gateway asks for.
+    pub port: u16,
+    /// Where its connections go.
+    pub target: String,
+    /// Connections open now.
+    pub open: usize,
+}
+
+impl From<ReverseStatus> for ReverseView {
+    fn from(status: ReverseStatus) -> Self {
+        let ReverseStatus { port: ReversePort { port, target }, open } = status;
+        Self { port, target, open }
+    }
 }
 
 /// The view at the time `now`. `health` is fresher than the one in `status` when given.
@@ -334,6 +358,9 @@ pub fn text(view: &StatusView) -> String {
     }
     for map in &view.local.mapped {
         line("mapped", &format!("http://{} -> {}", map.listen, map.host));
+    }
+    for ReverseView { port, target, open } in &view.reverse {
+        line("reverse", &format!("port {port} -> {target}, {open} open"));
     }
     if view.local.demo {
         line("gateway", "the built-in one (demo)");

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use seacat_agent::config::elements::{
-    DISCOVER_SETTINGS, GATEWAY_SETTINGS, MAP_SETTINGS, ROUTE_SETTINGS,
+    DISCOVER_SETTINGS, GATEWAY_SETTINGS, MAP_SETTINGS, REVERSE_SETTINGS, ROUTE_SETTINGS,
 };
 use seacat_agent::config::schema::Config;
 use seacat_agent::config::settings::{SETTINGS, Setting};
@@ -119,6 +119,7 @@ fn settings() -> String {
     list(&mut page, "discover in [[gateway]]", DISCOVER_SETTINGS);
     list(&mut page, "[[proxy.map]]", MAP_SETTINGS);
     list(&mut page, "[[route]]", ROUTE_SETTINGS);
+    list(&mut page, "[[reverse]]", REVERSE_SETTINGS);
     page
 }
 

@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::discovery::{Discovery, Target};
 use crate::identity::IdentityConfig;
+use crate::reverse::ReversePort;
 use crate::upstream::Upstream;
 
 /// The port of a gateway unless another is chosen: the one that most networks let through.
@@ -37,6 +38,8 @@ pub struct ChannelConfig {
     pub network: NetworkConfig,
     /// Who we are towards the gateways; `None` stays anonymous.
     pub identity: Option<IdentityConfig>,
+    /// The ports of this computer that gateways may ask for; without them every wish is refused.
+    pub reverse: Vec<ReversePort>,
     /// The seed for jitter and for the choice between gateways; `None` takes one from the system.
     pub seed: Option<u64>,
 }
@@ -52,6 +55,7 @@ impl ChannelConfig {
             proto: seacat_link::LinkConfig::client().proto,
             network: NetworkConfig::default(),
             identity: None,
+            reverse: Vec::new(),
             seed: None,
         }
     }

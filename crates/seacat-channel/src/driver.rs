@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use seacat_link::{Closed, Incoming, Link, LinkConfig, News};
+use seacat_link::{Closed, Incoming, Link, LinkConfig, News, SocketRequest};
 use seacat_proto::Control;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -20,6 +20,7 @@ use crate::door::Door;
 use crate::failure::Failure;
 use crate::identity::{Heard, Port, Presenter, Shown, Wire};
 use crate::order::Rank;
+use crate::reverse::Reverse;
 use crate::state::{Action, Input, Machine, Phase};
 use crate::status::{Road, State, Status, TlsInfo};
 use crate::task::Task;
@@ -83,6 +84,7 @@ pub(crate) struct Driver {
     identity: Option<Port>,
     /// What connections show.
     shown: Shown,
+    reverse: Reverse,
 }
 
 /// A dial under way.
@@ -121,6 +123,7 @@ enum Event {
     Lost(Closed),
     Timer,
     Control(Control),
+    Socket(SocketRequest),
     Identity(Shown),
 }
 
@@ -131,6 +134,7 @@ impl Driver {
         door: watch::Sender<Door>,
         status: watch::Sender<Status>,
         identity: Option<Port>,
+        reverse: Reverse,
     ) -> Self {
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let fulfilled = Wishes { connect: false, ..wishes.borrow().clone() };
@@ -153,6 +157,7 @@ impl Driver {
             generation: 0,
             identity,
             shown: Shown::default(),
+            reverse,
         }
     }
 
@@ -171,6 +176,7 @@ impl Driver {
                 Event::Lost(closed) => self.lost(closed),
                 Event::Timer => self.step(Input::Timer),
                 Event::Control(frame) => self.hear(Heard::Frame(frame)),
+                Event::Socket(request) => self.reverse.answer(request),
                 Event::Identity(shown) => self.show(shown),
             }
         }
@@ -546,7 +552,8 @@ async fn news(live: Option<&mut Live>) -> Event {
             Some(news) = live.incoming.next() => match news {
                 News::Pong { .. } => return Event::Pong,
                 News::Control(control) => return Event::Control(control),
-                // A gateway opens no streams; dropped, the request is refused.
+                News::Socket(request) => return Event::Socket(request),
+                // A gateway makes no requests; dropped, the request is refused.
                 News::Request(_) => {}
             },
         }

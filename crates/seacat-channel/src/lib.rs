@@ -28,6 +28,7 @@ mod exchange;
 mod failure;
 pub mod identity;
 mod order;
+mod reverse;
 mod state;
 mod status;
 mod task;
@@ -50,6 +51,7 @@ pub use config::{
 pub use discovery::{DEFAULT_DOMAIN, Discovery, Target, discover};
 pub use exchange::{ExchangeError, Replay, Reply, ReplyBody, Timings, Tunnel};
 pub use failure::{Failure, ProxyAuth, Stage};
+pub use reverse::{ReversePort, ReverseStatus};
 pub use seacat_link::{Closed, Duplex, Health, StreamError};
 pub use seacat_proto::{Bytes, Reason, ReplyHead, RequestHead};
 pub use status::{Road, State, Status, TlsInfo};
@@ -60,6 +62,7 @@ use identity::Identity;
 
 use door::Door;
 use driver::{Driver, Wishes};
+use reverse::Reverse;
 
 /// A handle of a channel. Clones are handles of the same one; when the last is dropped, the
 /// channel says goodbye to its gateway and what runs on it is lost.
@@ -73,6 +76,7 @@ struct Inner {
     door: watch::Receiver<Door>,
     status: watch::Receiver<Status>,
     identity: Option<Identity>,
+    reverse: Reverse,
     wait: Duration,
 }
 
@@ -104,8 +108,10 @@ impl Channel {
         let off = Status { state: State::Off, health: None, last_failure: None };
         let (status_sender, status) = watch::channel(off);
         let wait = config.wait;
-        tokio::spawn(Driver::new(config, wished, door_sender, status_sender, port).run());
-        Self { inner: Arc::new(Inner { wishes, door, status, identity, wait }) }
+        let reverse = Reverse::new(std::mem::take(&mut config.reverse));
+        let driver = Driver::new(config, wished, door_sender, status_sender, port, reverse.clone());
+        tokio::spawn(driver.run());
+        Self { inner: Arc::new(Inner { wishes, door, status, identity, reverse, wait }) }
     }
 
     /// Wishes to be connected, now: the back-off starts again, a channel that had stopped tries
@@ -169,6 +175,12 @@ impl Channel {
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
         self.inner.identity.as_ref()
+    }
+
+    /// The reverse ports and their connections at this moment.
+    #[must_use]
+    pub fn reverse(&self) -> Vec<ReverseStatus> {
+        self.inner.reverse.status()
     }
 
     /// The pulse of the connection at this moment, if there is one.

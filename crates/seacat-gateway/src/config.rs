@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use serde::de::{self, Deserializer};
 use toml::Spanned;
 
 use crate::builtin::Builtin;
+use crate::client_id::ClientName;
 use crate::enroll::{ClientCa, Mode, Policy};
 use crate::head;
 use crate::identity::IdentityFields;
@@ -37,6 +39,8 @@ pub struct Config {
     pub identity_fields: IdentityFields,
     /// The hosts a client may name. Names are compared without regard to ASCII case.
     pub hosts: BTreeMap<String, Host>,
+    /// Ports of this machine that lead to ports of clients.
+    pub reverse: BTreeMap<String, Reverse>,
     /// The bounds.
     pub limits: Limits,
     /// Worker threads of the binary's runtime.
@@ -113,6 +117,17 @@ pub struct Upstream {
     pub x_forwarded_for: bool,
     /// Tell the back end the host the client named in `X-Forwarded-Host`.
     pub x_forwarded_host: bool,
+}
+
+/// One `[reverse.NAME]`: a port of this machine that leads to a port of a client.
+#[derive(Debug, Clone)]
+pub struct Reverse {
+    /// Where visitors connect.
+    pub listen: SocketAddr,
+    /// The client they reach, as soon as it has connected and shown who it is.
+    pub client: ClientName,
+    /// The number by which the client knows what they reach.
+    pub port: u16,
 }
 
 /// A `host:port` to connect to.
@@ -296,6 +311,8 @@ struct File {
     enroll: Option<EnrollTable>,
     #[serde(default)]
     host: BTreeMap<String, Spanned<HostTable>>,
+    #[serde(default)]
+    reverse: BTreeMap<String, Spanned<ReverseTable>>,
 }
 
 #[derive(Deserialize)]
@@ -350,6 +367,15 @@ struct HostTable {
     x_forwarded_host: Option<bool>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReverseTable {
+    listen: Spanned<SocketAddr>,
+    client: Parsed<ClientName>,
+    port: NonZeroU16,
+    allow_remote: Option<bool>,
+}
+
 impl File {
     fn resolve(self, base: &Path) -> Result<Config, Wrong> {
         let limits = Limits::default();
@@ -381,12 +407,23 @@ impl File {
                 ));
             }
         }
+        let mut doors = BTreeMap::new();
+        for (name, table) in self.reverse {
+            if matches!(identities, Identities::None) {
+                let what = format!(
+                    "reverse `{name}` is for one enrolled client, and there are none: set [enroll] or `client_ca`"
+                );
+                return Err(wrong(&table, what));
+            }
+            doors.insert(name, reverse(table.into_inner())?);
+        }
         Ok(Config {
             listen: self.gateway.listen,
             tls: self.gateway.tls(base)?,
             identities,
             identity_fields,
             hosts,
+            reverse: doors,
             limits: Limits {
                 connections: self.limits.connections.map_or(limits.connections, |it| it.0),
                 streams: self.limits.streams.map_or(limits.streams, |it| it.0),
@@ -579,6 +616,16 @@ fn host(name: &str, spanned: &Spanned<HostTable>) -> Result<Host, Wrong> {
     })
 }
 
+/// Whoever reaches the port reaches into the client's network, with nobody asking who they are.
+fn reverse(table: ReverseTable) -> Result<Reverse, Wrong> {
+    let listen = *table.listen.get_ref();
+    if !listen.ip().is_loopback() && !table.allow_remote.unwrap_or(false) {
+        let what = "this would let other machines in, unasked: listen on 127.0.0.1, or set `allow_remote = true`";
+        return Err(wrong(&table.listen, what));
+    }
+    Ok(Reverse { listen, client: table.client.0, port: table.port.get() })
+}
+
 const DAY: u64 = 86_400;
 /// As long as a CA of ours lives.
 const TEN_YEARS: u64 = 3652 * DAY;
@@ -687,6 +734,26 @@ mod tests {
             ("[enroll]\nmode = \"pending\"\nca_key = \"ca.key\"", 6, "not the key of the CA"),
             ("client_ca = \"ca.pem\"\n[enroll]\nmode = \"pending\"", 5, "keep one"),
             ("[host.a]\nbuiltin = \"echo\"\nidentity = true", 5, "set [enroll] or `client_ca`"),
+            (
+                "[reverse.a]\nlisten = \"127.0.0.1:1\"\nclient = \"OY4PHTSP5YAU5AUK\"\nport = 22",
+                5,
+                "set [enroll]",
+            ),
+            (
+                "client_ca = \"ca.pem\"\n[reverse.a]\nlisten = \"127.0.0.1:1\"\nclient = \"X\"\nport = 22",
+                8,
+                "client tag",
+            ),
+            (
+                "client_ca = \"ca.pem\"\n[reverse.a]\nlisten = \"[::]:1\"\nclient = \"OY4PHTSP5YAU5AUK\"\nport = 22",
+                7,
+                "allow_remote",
+            ),
+            (
+                "client_ca = \"ca.pem\"\n[reverse.a]\nlisten = \"127.0.0.1:1\"\nclient = \"OY4PHTSP5YAU5AUK\"\nport = 0",
+                9,
+                "nonzero",
+            ),
             ("[host.a", 5, ""),
         ];
         for (text, line, part) in cases {

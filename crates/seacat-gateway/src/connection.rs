@@ -77,8 +77,10 @@ async fn established(
         let (registrar, shown) = (Arc::clone(registrar), shown.clone());
         guard.spawn(end_when_revoked(link.clone(), registrar, shown, changes).in_current_span());
     }
+    let caller = Caller::new(peer.ip(), identity, Arc::clone(&shared.identity_fields));
+    let _presence = client.map(|_| shared.present.enter(caller.clone(), link.clone()));
     let mut client = Client {
-        caller: Caller::new(peer.ip(), identity, Arc::clone(&shared.identity_fields)),
+        caller,
         desk: match &shared.gate {
             Gate::Enroll(registrar, _) => {
                 Some(Desk::open(link.clone(), Arc::clone(registrar), shown))
@@ -199,6 +201,8 @@ impl Client {
                 tokio::spawn(exchange::serve(request, host, caller).in_current_span());
             }
             News::Control(control) => self.heed_control(control),
+            // Clients do not ask for sockets; dropped, it is refused.
+            News::Socket(_) => {}
             News::Pong { rtt } => debug!(?rtt, "pong"),
         }
     }

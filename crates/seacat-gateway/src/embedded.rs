@@ -1,5 +1,6 @@
 //! A gateway inside another program: for a first run without any configuration, and for tests.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -86,6 +87,7 @@ impl Demo {
             }),
             identity_fields: IdentityFields::default(),
             hosts: hosts.into_iter().collect(),
+            reverse: BTreeMap::new(),
             limits,
             threads: 1,
         };

@@ -21,7 +21,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use seacat_link::{RecvHalf, SendHalf, StreamError};
+use seacat_link::{RecvHalf, SendHalf, StreamError, TunnelError, tunnel};
 use seacat_proto::{HeadTooLarge, Reason, ReplyHead, RequestHead};
 use tracing::debug;
 
@@ -30,7 +30,6 @@ use crate::config::{self, Backend, Upstream};
 use crate::head::{self, Follows};
 use crate::identity::Caller;
 use crate::text::Text;
-use crate::tunnel;
 
 /// A configured host with its connections.
 pub(crate) struct Host {
@@ -50,6 +49,18 @@ pub(crate) enum Failed {
 impl From<StreamError> for Failed {
     fn from(error: StreamError) -> Self {
         Self::Gone(error)
+    }
+}
+
+impl From<TunnelError> for Failed {
+    fn from(error: TunnelError) -> Self {
+        match error {
+            TunnelError::Stream(error) => Self::Gone(error),
+            TunnelError::Socket(error) => {
+                debug!(%error, "the far side of a tunnel is lost");
+                Self::Reset(Reason::INTERNAL_ERROR)
+            }
+        }
     }
 }
 
@@ -132,7 +143,7 @@ impl Exchange<'_> {
         match self.unless_gone(connecting).await? {
             Ok(tcp) => {
                 self.reply.reply(ReplyHead::new(200), false)?;
-                tunnel::run(tcp, Bytes::new(), self.reply, body).await
+                Ok(tunnel(tcp, Bytes::new(), self.reply, body).await?)
             }
             Err(error) => self.backend_failed(&error),
         }
@@ -275,7 +286,7 @@ impl Exchange<'_> {
                     Err(error) => return self.backend_failed(&error),
                 };
                 self.reply.reply(answer, false)?;
-                tunnel::run(tcp, early, self.reply, body).await
+                Ok(tunnel(tcp, early, self.reply, body).await?)
             }
             answered => self.relay(&host.pool, answered, None).await,
         }

@@ -18,6 +18,7 @@
 //! | `backend` | connections to back ends, kept for the next request |
 //! | [`enroll`] | how clients get certificates, and who has one |
 //! | `identity` | who makes a request |
+//! | `reverse` | ports here that lead to ports of clients |
 //! | [`embedded`] | a gateway inside another program |
 //!
 //! There is no flow control on the wire. A reply is therefore read from its back end only while
@@ -34,9 +35,9 @@ mod exchange;
 mod head;
 mod identity;
 pub mod pki;
+mod reverse;
 mod server;
 mod text;
-mod tunnel;
 
 pub use client_id::{ClientId, ClientName, NotAClient};
 pub use config::{Config, ConfigError};

@@ -36,6 +36,10 @@ enum Command {
         /// A DNS name or IP address by which clients will reach the gateway. May be repeated.
         #[arg(long = "name")]
         names: Vec<String>,
+        /// Make what a client of the reference era demands, for a gateway that it finds by this
+        /// name: RSA keys and a CA called ca.seacat.mobi.
+        #[arg(long, value_name = "NAME")]
+        reference: Option<String>,
     },
     /// Serve clients until Ctrl-C or SIGTERM.
     Run {
@@ -87,7 +91,7 @@ struct One {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = start_log(&arguments).and_then(|()| match arguments.command {
-        Command::Init { dir, names } => init(&dir, &names),
+        Command::Init { dir, names, reference } => init(&dir, &names, reference.as_deref()),
         Command::Check { config } => check(&config),
         Command::Run { config, listen } => run(&config, listen),
         Command::Pending(place) => admin::pending(&place.config),
@@ -109,8 +113,11 @@ fn main() -> ExitCode {
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-fn init(dir: &Path, names: &[String]) -> Outcome {
-    let config = pki::init(dir, names)?;
+fn init(dir: &Path, names: &[String], reference: Option<&str>) -> Outcome {
+    let config = match reference {
+        Some(name) => pki::init_reference(dir, name, names)?,
+        None => pki::init(dir, names)?,
+    };
     let ca = dir.join("ca.pem");
     writeln!(io::stdout(), "give clients this CA: {}", ca.display())?;
     writeln!(
@@ -136,10 +143,8 @@ fn check(config: &Path) -> Outcome {
 fn run(config: &Path, listen: Option<SocketAddr>) -> Outcome {
     let mut config = Config::load(config)?;
     config.listen = listen.unwrap_or(config.listen);
-    let address = config.listen;
     runtime(config.threads)?.block_on(async {
-        let gateway = Gateway::bind(config)
-            .map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        let gateway = Gateway::bind(config)?;
         let mut signals = Signals::new()?;
         writeln!(io::stdout(), "listening on {}", gateway.local_addr())?;
         let stopped = gateway.run(signals.next()).await;

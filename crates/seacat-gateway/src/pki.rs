@@ -11,12 +11,15 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256,
 };
+use rsa::RsaPrivateKey;
+use rsa::pkcs8::EncodePrivateKey as _;
+use rsa::rand_core::OsRng;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
@@ -28,6 +31,11 @@ use rustls::{
 const LIFETIME: Duration = Duration::from_secs(3653 * 86_400);
 /// Certificates start this long ago, for clients whose clock is slow.
 const CLOCK_SKEW: Duration = Duration::from_secs(86_400);
+/// The name a client of the reference era wants its gateway's CA to have (wire specification,
+/// section 1.2).
+const REFERENCE_CA: &str = "ca.seacat.mobi";
+/// Bits of the RSA keys made for such clients, enough for as long as the certificates live.
+const RSA_BITS: usize = 3072;
 /// Names every server certificate has, so that the gateway can be tried on its own machine.
 const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
@@ -55,6 +63,9 @@ pub enum PkiError {
     /// A file that should hold a private key holds none.
     #[error("there is no private key in this file: it should have a PEM block \"PRIVATE KEY\"")]
     NoKey,
+    /// The system has none to make an RSA key from.
+    #[error("an RSA key cannot be made: the system gives no random numbers")]
+    NoRandomness,
     /// A CA's key is another one's.
     #[error("this is not the key of the CA's certificate")]
     CaKey,
@@ -84,6 +95,24 @@ impl Pki {
     /// # Errors
     /// [`PkiError::Make`] when a name cannot stand in a certificate.
     pub fn generate(names: &[String]) -> Result<Self, PkiError> {
+        Self::make(names, None, elliptic_key)
+    }
+
+    /// Makes what clients of the reference era demand (wire specification, section 1.2): a CA of
+    /// the name they know, a server certificate directly below it whose CN is `name`, byte for
+    /// byte, and RSA keys, since theirs is an RSA suite.
+    ///
+    /// # Errors
+    /// As [`Pki::generate`].
+    pub fn generate_reference(name: &str, more: &[String]) -> Result<Self, PkiError> {
+        let names: Vec<String> = std::iter::once(name)
+            .chain(more.iter().map(String::as_str))
+            .map(str::to_owned)
+            .collect();
+        Self::make(&names, Some(REFERENCE_CA), rsa_key)
+    }
+
+    fn make(names: &[String], ca_name: Option<&str>, new_key: NewKey) -> Result<Self, PkiError> {
         let now = SystemTime::now();
         let (from, to) = ((now - CLOCK_SKEW).into(), (now + LIFETIME).into());
         let all = names.iter().map(String::as_str).chain(LOCAL_NAMES);
@@ -92,15 +121,16 @@ impl Pki {
         all.retain(|name| seen.insert(name.clone()));
         let name = all[0].clone();
 
-        let ca_key = KeyPair::generate()?;
+        let ca_name = ca_name.map_or_else(|| format!("SeaCat Gateway CA ({name})"), str::to_owned);
+        let ca_key = new_key()?;
         let mut ca = CertificateParams::default();
-        ca.distinguished_name.push(DnType::CommonName, format!("SeaCat Gateway CA ({name})"));
+        ca.distinguished_name.push(DnType::CommonName, ca_name);
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         (ca.not_before, ca.not_after) = (from, to);
         let ca_pem = ca.self_signed(&ca_key)?.pem();
 
-        let server_key = KeyPair::generate()?;
+        let server_key = new_key()?;
         let mut server = CertificateParams::new(all)?;
         server.distinguished_name.push(DnType::CommonName, name.clone());
         server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -122,10 +152,27 @@ impl Pki {
     }
 }
 
+type NewKey = fn() -> Result<KeyPair, PkiError>;
+
+fn elliptic_key() -> Result<KeyPair, PkiError> {
+    Ok(KeyPair::generate()?)
+}
+
+fn rsa_key() -> Result<KeyPair, PkiError> {
+    let key = RsaPrivateKey::new(&mut OsRng, RSA_BITS).map_err(|_| PkiError::NoRandomness)?;
+    let pkcs8 = key.to_pkcs8_der().map_err(|_| PkiError::NoRandomness)?;
+    let der = PrivatePkcs8KeyDer::from(pkcs8.as_bytes());
+    Ok(KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_RSA_SHA256)?)
+}
+
 /// Makes a CA for client certificates. Nothing but certificates of clients can come of it.
 pub(crate) fn client_ca(name: &str) -> Result<(Certificate, KeyPair), PkiError> {
+    client_ca_with(name, elliptic_key)
+}
+
+fn client_ca_with(name: &str, new_key: NewKey) -> Result<(Certificate, KeyPair), PkiError> {
     let now = SystemTime::now();
-    let key = KeyPair::generate()?;
+    let key = new_key()?;
     let mut ca = CertificateParams::default();
     ca.distinguished_name.push(DnType::CommonName, format!("SeaCat Client CA ({name})"));
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -143,7 +190,25 @@ pub(crate) fn client_ca(name: &str) -> Result<(Certificate, KeyPair), PkiError> 
 /// When a file is already there or cannot be written, or a name cannot stand in a certificate.
 pub fn init(dir: &Path, names: &[String]) -> Result<PathBuf, PkiError> {
     let pki = Pki::generate(names)?;
-    let (client_ca, client_ca_key) = client_ca(&pki.name)?;
+    let client_ca = client_ca(&pki.name)?;
+    write_all(dir, &pki, &client_ca)
+}
+
+/// As [`init`], for clients of the reference era, see [`Pki::generate_reference`].
+///
+/// # Errors
+/// As [`init`].
+pub fn init_reference(dir: &Path, name: &str, more: &[String]) -> Result<PathBuf, PkiError> {
+    let pki = Pki::generate_reference(name, more)?;
+    let client_ca = client_ca_with(name, rsa_key)?;
+    write_all(dir, &pki, &client_ca)
+}
+
+fn write_all(
+    dir: &Path,
+    pki: &Pki,
+    (client_ca, client_ca_key): &(Certificate, KeyPair),
+) -> Result<PathBuf, PkiError> {
     let config = dir.join("gateway.toml");
     let files = [
         (dir.join("ca.pem"), pki.ca_pem.clone(), PUBLIC),
@@ -339,6 +404,33 @@ mod tests {
         let since = Duration::from_secs(now.as_secs());
         check("localhost", UnixTime::since_unix_epoch(since + year(10))).unwrap();
         check("localhost", UnixTime::since_unix_epoch(since + year(11))).unwrap_err();
+    }
+
+    #[test]
+    fn init_for_the_reference_makes_what_its_client_checks() {
+        use x509_parser::prelude::{FromDer, X509Certificate};
+        let dir = tempfile::tempdir().unwrap();
+        let config =
+            init_reference(dir.path(), "Gw.Example.com", &["more.example".into()]).unwrap();
+        Config::load(&config).unwrap();
+        let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+        let (ca, leaf) = (read("ca.pem"), certificates(&read("server.pem")).unwrap().remove(0));
+        let root = certificates(&ca).unwrap().remove(0);
+        let (_, parsed) = X509Certificate::from_der(&leaf).unwrap();
+        let (_, root) = X509Certificate::from_der(&root).unwrap();
+        assert_eq!(root.subject().to_string(), "CN=ca.seacat.mobi");
+        assert_eq!(parsed.issuer(), root.subject(), "issued directly");
+        parsed.verify_signature(Some(root.public_key())).unwrap();
+        assert_eq!(parsed.subject().to_string(), "CN=Gw.Example.com", "byte for byte");
+        for key in [parsed.public_key(), root.public_key()] {
+            assert!(crate::client_id::rsa_key(key).is_some(), "the suite is an RSA one");
+        }
+        // A modern client finds the names where it looks for them.
+        for name in ["gw.example.com", "more.example", "localhost"] {
+            let name = ServerName::try_from(name).unwrap();
+            let verdict = verifier(&ca).verify_server_cert(&leaf, &[], &name, &[], UnixTime::now());
+            verdict.unwrap();
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::connection;
 use crate::enroll::{Registrar, Store};
 use crate::exchange::Host;
 use crate::identity::IdentityFields;
+use crate::reverse::{Door, Present};
 
 /// Clients that may wait to be accepted: a fleet that comes back after an outage.
 const BACKLOG: i32 = 1024;
@@ -31,6 +32,7 @@ const BACKLOG: i32 = 1024;
 pub struct Gateway {
     listener: TcpListener,
     local_addr: SocketAddr,
+    doors: Vec<Door>,
     shared: Arc<Shared>,
 }
 
@@ -41,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) stats: Arc<Stats>,
     pub(crate) gate: Gate,
     pub(crate) identity_fields: Arc<IdentityFields>,
+    pub(crate) present: Arc<Present>,
     hosts: HashMap<Vec<u8>, Arc<Host>>,
 }
 
@@ -95,10 +98,12 @@ impl Gateway {
     /// Takes the listening socket. Call it within a tokio runtime.
     ///
     /// # Errors
-    /// What the system says about the address, most likely that it is taken.
+    /// What the system says about an address, most likely that it is taken.
     pub fn bind(config: Config) -> io::Result<Self> {
         let listener = listen(config.listen)?;
         let local_addr = listener.local_addr()?;
+        let door = |(name, config)| Door::open(name, config);
+        let doors = config.reverse.into_iter().map(door).collect::<io::Result<_>>()?;
         let host = |(name, config): (String, _)| {
             (name.into_bytes(), Arc::new(Host { config, pool: Arc::new(Pool::default()) }))
         };
@@ -121,9 +126,10 @@ impl Gateway {
             stats: Arc::default(),
             gate,
             identity_fields: Arc::new(config.identity_fields),
+            present: Arc::default(),
             hosts: config.hosts.into_iter().map(host).collect(),
         };
-        Ok(Self { listener, local_addr, shared: Arc::new(shared) })
+        Ok(Self { listener, local_addr, doors, shared: Arc::new(shared) })
     }
 
     /// Where it listens.
@@ -147,12 +153,15 @@ impl Gateway {
     /// Serves clients until `shutdown` is ready, then stops listening, lets what runs end within
     /// [`Limits::drain_timeout`], and returns. Dropping the future cuts everything at once.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Stopped {
-        let Self { listener, shared, .. } = self;
+        let Self { listener, doors, shared, .. } = self;
         let mut shutdown = pin!(shutdown);
         let mut clients = JoinSet::new();
         let (stop, stopping) = watch::channel(false);
         let mut watching = JoinSet::new(); // ends with us
         watching.spawn(tell_changes(Arc::clone(&shared)));
+        for door in doors {
+            watching.spawn(door.serve(Arc::clone(&shared.present)));
+        }
         loop {
             tokio::select! {
                 biased;
@@ -171,6 +180,7 @@ impl Gateway {
             }
         }
         drop(listener);
+        watching.abort_all();
         info!(connections = clients.len(), "stopping");
         stop.send_replace(true);
         let all_gone = async { while clients.join_next().await.is_some() {} };
@@ -224,7 +234,14 @@ async fn tell_changes(shared: Arc<Shared>) {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Listens at an address; an error says at which.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    try_listen(address).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })
+}
+
+fn try_listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.ip() == Ipv6Addr::UNSPECIFIED {
         socket.set_only_v6(false)?; // [::] means everywhere, on every system
@@ -241,7 +258,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// The next client. Errors of one connection are skipped; when the system is short of something
 /// the listener rests, longer each time, instead of spinning.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     const FIRST_REST: Duration = Duration::from_millis(50);
     const LONGEST_REST: Duration = Duration::from_secs(1);
     let mut rest = FIRST_REST;

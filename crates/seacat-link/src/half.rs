@@ -3,7 +3,9 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use seacat_proto::{Bytes, Connection, Reason, ReplyHead, Role, StreamClosed, StreamId};
+use seacat_proto::{
+    Bytes, Connection, Reason, ReplyHead, Role, SocketsCode, StreamClosed, StreamId,
+};
 
 use crate::StreamError;
 use crate::shared::{Shared, register};
@@ -106,6 +108,17 @@ impl SendHalf {
         Ok(())
     }
 
+    /// Grants a reverse socket.
+    pub(crate) fn accept(&self) -> Result<(), StreamError> {
+        self.wish(Connection::accept)
+    }
+
+    /// Declines a reverse socket.
+    pub(crate) fn refuse(mut self, code: SocketsCode) {
+        self.finished = true;
+        self.shared.lock().refuse(self.id, code);
+    }
+
     /// Gives the stream up, saying why.
     pub fn reset(mut self, reason: Reason) {
         self.give_up(reason);
@@ -141,7 +154,7 @@ impl Drop for SendHalf {
 
 /// The receiving half.
 ///
-/// Dropped before its end, a client's half resets the stream at once; a gateway's lets
+/// Dropped before its end, it resets the stream at once; a gateway's of a request lets
 /// the answer go on, drops what still comes, and tells the client to stop when the answer
 /// has ended.
 pub struct RecvHalf {
@@ -193,6 +206,25 @@ impl RecvHalf {
         poll_fn(|cx| self.poll_reply(cx)).await
     }
 
+    /// Ready with the client's answer to our wish for a socket, once.
+    pub(crate) fn poll_socket(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<SocketsCode, StreamError>> {
+        let mut state = self.shared.lock();
+        let Some(slot) = state.slots.get_mut(&self.id) else {
+            return Poll::Ready(Err(StreamError::Closed));
+        };
+        match (slot.socket.take(), &slot.error) {
+            (Some(code), _) => Poll::Ready(Ok(code)),
+            (None, Some(error)) => Poll::Ready(Err(error.clone())),
+            (None, None) => {
+                register(&mut slot.reader, cx);
+                Poll::Pending
+            }
+        }
+    }
+
     /// Ready with the next piece of the body, `None` at its end. What was received
     /// before an error comes before the error.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamError>>> {
@@ -231,9 +263,10 @@ impl Drop for RecvHalf {
         let mut state = self.shared.lock();
         let unfinished = state.slots.get(&self.id).is_some_and(|s| !s.ended && s.error.is_none());
         if unfinished {
-            match self.shared.role() {
-                Role::Client => state.give_up(self.id, Reason::CANCEL),
-                Role::Gateway => state.connection.stop_receiving(self.id),
+            let request = self.shared.role() == Role::Gateway && self.id.is_odd();
+            match request {
+                false => state.give_up(self.id, Reason::CANCEL),
+                true => state.connection.stop_receiving(self.id),
             }
             state.wake_driver();
         }

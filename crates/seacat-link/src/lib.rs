@@ -26,6 +26,8 @@ mod link;
 mod records;
 mod session;
 mod shared;
+mod socket;
+mod tunnel;
 
 pub use closed::{Closed, StreamError};
 pub use driver::Driver;
@@ -34,3 +36,5 @@ pub use half::{RecvHalf, SendHalf};
 pub use handshake::{handshake, handshake_client, handshake_server};
 pub use link::{Health, Incoming, Link, LinkConfig, News, Request};
 pub use session::{ClientTls, ServerTls, Session};
+pub use socket::{ConnectError, SocketRequest};
+pub use tunnel::{TunnelError, tunnel};

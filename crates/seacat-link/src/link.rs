@@ -8,7 +8,7 @@ use seacat_proto::{Config, Connection, Control, HeadTooLarge, RequestHead, Role}
 use tokio::net::TcpStream;
 
 use crate::shared::{Shared, register};
-use crate::{Closed, Driver, RecvHalf, SendHalf, Session, StreamError};
+use crate::{Closed, Driver, RecvHalf, SendHalf, Session, SocketRequest, StreamError};
 
 /// What a connection needs to know.
 #[derive(Clone, Debug)]
@@ -56,6 +56,8 @@ pub struct Health {
 pub enum News {
     /// A request (gateway).
     Request(Request),
+    /// The gateway asks for a connection to a port of ours (client).
+    Socket(SocketRequest),
     /// A control frame for the program.
     Control(Control),
     /// The peer answered a PING.
@@ -80,7 +82,7 @@ pub struct Request {
 /// A handle to a live connection. Clones are handles to the same one.
 #[derive(Clone)]
 pub struct Link {
-    shared: Shared,
+    pub(crate) shared: Shared,
 }
 
 impl Link {

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use seacat_proto::{
     Bytes, Connection, ConnectionError, Event, OpenError, Reason, ReplyHead, RequestHead, Role,
-    StreamId,
+    SocketsCode, StreamId,
 };
 
 use crate::inbox::{Held, Inbox};
-use crate::{Closed, News, RecvHalf, Request, SendHalf, StreamError};
+use crate::{Closed, News, RecvHalf, Request, SendHalf, SocketRequest, StreamError};
 
 /// Control frames that may wait for the program to take them.
 const NEWS_LIMIT: usize = 256;
@@ -23,6 +23,8 @@ const NEWS_LIMIT: usize = 256;
 pub(crate) struct Slot {
     /// The answer's head, until it is taken.
     pub(crate) reply: Option<ReplyHead>,
+    /// The client's answer to our wish for a socket, until it is taken.
+    pub(crate) socket: Option<SocketsCode>,
     pub(crate) inbox: Inbox,
     /// The peer's half has ended; the inbox may still hold bytes.
     pub(crate) ended: bool,
@@ -102,17 +104,30 @@ impl Shared {
         self.role
     }
 
-    /// Opens a stream and hands out its two halves.
+    /// Opens a stream with a request and hands out its two halves.
     pub(crate) fn open(
         &self,
         head: RequestHead,
         end: bool,
     ) -> Result<(SendHalf, RecvHalf), StreamError> {
+        self.open_with(end, |connection| connection.open(head, end))
+    }
+
+    /// Opens a stream to a port of the client.
+    pub(crate) fn connect(&self, port: u16) -> Result<(SendHalf, RecvHalf), StreamError> {
+        self.open_with(false, |connection| connection.connect(port))
+    }
+
+    fn open_with(
+        &self,
+        end: bool,
+        wish: impl FnOnce(&mut Connection) -> Result<StreamId, OpenError>,
+    ) -> Result<(SendHalf, RecvHalf), StreamError> {
         let mut state = self.lock();
         if let Some(closed) = &state.closed {
             return Err(StreamError::Lost(closed.clone()));
         }
-        let id = match state.connection.open(head, end) {
+        let id = match wish(&mut state.connection) {
             Ok(id) => id,
             Err(error) => {
                 if error == OpenError::Exhausted {
@@ -161,6 +176,17 @@ impl Shared {
                 }
             }
             Event::Request { id, head, end } => self.accept(state, id, head, end),
+            Event::SocketsRequest { id, port } => self.ask(state, id, port),
+            Event::SocketsReply { id, code } => {
+                let Some(slot) = state.slots.get_mut(&id) else {
+                    return;
+                };
+                slot.socket = Some(code);
+                if code != SocketsCode::OK {
+                    slot.error.get_or_insert(StreamError::Closed);
+                }
+                slot.wake();
+            }
             Event::Control(control) => state.push_news(News::Control(control)),
             Event::Pong { rtt } => {
                 (state.rtt, state.last_pong) = (Some(rtt), Some(now));
@@ -178,6 +204,17 @@ impl Shared {
         let reply = SendHalf::new(self.clone(), id, false);
         let body = RecvHalf::new(self.clone(), id);
         state.push_news(News::Request(Request { head, end, reply, body }));
+    }
+
+    /// Passes on the gateway's wish for a socket.
+    fn ask(&self, state: &mut State, id: StreamId, port: u16) {
+        if !state.news_wanted || state.slots.contains_key(&id) {
+            return state.connection.refuse(id, SocketsCode::FAILED);
+        }
+        state.slots.insert(id, Slot { started: true, ..Slot::new() });
+        let send = SendHalf::new(self.clone(), id, false);
+        let recv = RecvHalf::new(self.clone(), id);
+        state.push_news(News::Socket(SocketRequest { port, send, recv }));
     }
 
     /// Ends everything: every stream and every waiter is told.
@@ -237,6 +274,15 @@ impl State {
             slot.error.get_or_insert(StreamError::Closed);
             slot.wake();
         }
+    }
+
+    /// Declines a reverse socket.
+    pub(crate) fn refuse(&mut self, id: StreamId, code: SocketsCode) {
+        self.connection.refuse(id, code);
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.error.get_or_insert(StreamError::Closed);
+        }
+        self.wake_driver();
     }
 
     fn receive(&mut self, id: StreamId, bytes: Bytes, end: bool) {

@@ -4,7 +4,7 @@
 //! argument, so every history can be replayed. A [`Connection`] is driven like this:
 //!
 //! ```text
-//! wishes   open / reply / send / finish / reset / control / ping
+//! wishes   open / reply / connect / accept / refuse / send / finish / reset / control / ping
 //! wire in  handle_input(bytes, now)        time in   handle_timeout(now)
 //! wire out poll_transmit()                 news      poll_event()
 //! when to wake                             poll_timeout()
@@ -31,7 +31,9 @@ pub use bytes::Bytes;
 pub use codec::Decoder;
 pub use connection::{Config, Connection, Event, Role};
 pub use error::{ConnectionError, DecodeError, OpenError, StreamClosed};
-pub use frame::{Control, HeadTooLarge, MAX_FRAME, MAX_PAYLOAD, Reason, ReplyHead, RequestHead};
+pub use frame::{
+    Control, HeadTooLarge, MAX_FRAME, MAX_PAYLOAD, Reason, ReplyHead, RequestHead, SocketsCode,
+};
 pub use ids::{Priority, StreamId};
 pub use keepalive::KeepAliveConfig;
 pub use outbox::Transmit;

@@ -116,6 +116,18 @@ fn check_fields(name: &str, fields: &Value, frame: &Frame<'_>) {
             is("name", "PING".into());
             is("ping_id", (*id).into());
         }
+        Frame::SocketsRequest(SocketsRequest { id, command, address_type, port }) => {
+            is("name", "SOCKETS_REQUEST".into());
+            is("stream_id", id.get().into());
+            is("cmd", (*command).into());
+            is("atyp", (*address_type).into());
+            is("port", (*port).into());
+        }
+        Frame::SocketsReply(SocketsReply { id, code }) => {
+            is("name", "SOCKETS_REPLY".into());
+            is("stream_id", id.get().into());
+            is("code", code.0.into());
+        }
         Frame::Windows(_) | Frame::WindowUpdate(_) => panic!("{name}: none was recorded"),
         Frame::Control(control) => check_control(&is, control),
     }
@@ -157,18 +169,6 @@ fn check_control(is: &dyn Fn(&str, Value), control: &Control) {
         Control::CharacteristicsAck(ack) => {
             is("name", "CHARACTERISTICS_ACK".into());
             is("serial", ack.serial.into());
-        }
-        Control::SocketsRequest(SocketsRequest { id, command, address_type, port }) => {
-            is("name", "SOCKETS_REQUEST".into());
-            is("stream_id", id.get().into());
-            is("cmd", (*command).into());
-            is("atyp", (*address_type).into());
-            is("port", (*port).into());
-        }
-        Control::SocketsReply(SocketsReply { id, code }) => {
-            is("name", "SOCKETS_REPLY".into());
-            is("stream_id", id.get().into());
-            is("code", (*code).into());
         }
         Control::Unknown { body, .. } => {
             is("name", "UNKNOWN".into());
@@ -220,6 +220,8 @@ fn rebuild(frame: Frame<'_>) -> Vec<u8> {
         Frame::Ping(frame) => frame.encode().to_vec(),
         Frame::Windows(frame) => frame.encode().to_vec(),
         Frame::WindowUpdate(frame) => frame.encode().to_vec(),
+        Frame::SocketsRequest(frame) => frame.encode().to_vec(),
+        Frame::SocketsReply(frame) => frame.encode().to_vec(),
         Frame::Control(Control::Characteristics(old)) => {
             let items: Vec<(String, String)> = old
                 .items()

@@ -11,18 +11,42 @@ use pair::{Pair, Seen};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use seacat_proto::frame::{Frame, SynStream};
-use seacat_proto::{Bytes, Decoder, Event, Priority, Reason, ReplyHead, RequestHead, StreamId};
+use seacat_proto::{
+    Bytes, Decoder, Event, Priority, Reason, ReplyHead, RequestHead, SocketsCode, StreamId,
+};
 
 /// What a program, or the wire, may do next. Streams are named by their place in the
 /// list of those ever opened.
 #[derive(Clone, Debug)]
 enum Step {
-    Open { end: bool, priority: u8 },
-    Reply { stream: usize, end: bool },
-    Send { stream: usize, up: bool, length: usize },
-    Finish { stream: usize, up: bool },
-    Reset { stream: usize, up: bool },
-    StopReceiving { stream: usize },
+    Open {
+        end: bool,
+        priority: u8,
+    },
+    Reply {
+        stream: usize,
+        end: bool,
+    },
+    /// The gateway opens a reverse socket; the client grants one to an even port.
+    Connect {
+        port: u16,
+    },
+    Send {
+        stream: usize,
+        up: bool,
+        length: usize,
+    },
+    Finish {
+        stream: usize,
+        up: bool,
+    },
+    Reset {
+        stream: usize,
+        up: bool,
+    },
+    StopReceiving {
+        stream: usize,
+    },
     Settle,
 }
 
@@ -31,6 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (any::<bool>(), 0..8u8).prop_map(|(end, priority)| Step::Open { end, priority }),
         3 => (stream.clone(), any::<bool>()).prop_map(|(stream, end)| Step::Reply { stream, end }),
+        1 => any::<u16>().prop_map(|port| Step::Connect { port }),
         6 => (stream.clone(), any::<bool>(), 0..40_000usize)
             .prop_map(|(stream, up, length)| Step::Send { stream, up, length }),
         3 => (stream.clone(), any::<bool>()).prop_map(|(stream, up)| Step::Finish { stream, up }),
@@ -73,7 +98,8 @@ impl World {
                 let mut head = RequestHead::new(b"h", b"POST", b"/").unwrap();
                 head.set_priority(Priority::new(priority).unwrap());
                 let id = self.pair.client.open(head, end).unwrap();
-                assert_eq!(id.get() as usize, 2 * self.streams.len() + 1);
+                let requests = self.streams.iter().filter(|id| id.is_odd()).count();
+                assert_eq!(id.get() as usize, 2 * requests + 1);
                 self.streams.push(id);
                 let up = Lane { finished: end, ..Lane::default() };
                 self.models.insert(id, Model { up, ..Model::default() });
@@ -85,6 +111,12 @@ impl World {
                     model.down.finished = end;
                 }
             }),
+            Step::Connect { port } => {
+                let id = self.pair.gateway.connect(port).unwrap();
+                assert!(!id.is_odd());
+                self.streams.push(id);
+                self.models.insert(id, Model::default());
+            }
             Step::Send { stream, up, length } => self.with(stream, |pair, id, model| {
                 let bytes: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
                 let (end, lane) = side(pair, model, up);
@@ -122,6 +154,7 @@ impl World {
 
     fn settle(&mut self) {
         let Seen { client, gateway } = self.pair.settle();
+        let mut answered = false;
         for (up, event) in
             gateway.into_iter().map(|e| (true, e)).chain(client.into_iter().map(|e| (false, e)))
         {
@@ -140,9 +173,26 @@ impl World {
                     lane.received.extend_from_slice(&bytes);
                     lane.ended |= end;
                 }
+                Event::SocketsRequest { id, port } => {
+                    answered = true;
+                    match port % 2 {
+                        // It may have been reset meanwhile.
+                        0 => drop(self.pair.client.accept(id)),
+                        _ => self.pair.client.refuse(id, SocketsCode::NOT_CONFIGURED),
+                    }
+                }
+                Event::SocketsReply { id, code } => {
+                    let model = self.models.get_mut(&id).unwrap();
+                    assert!(up && !model.reply_seen);
+                    model.reply_seen = true;
+                    model.broken |= code != SocketsCode::OK;
+                }
                 Event::Reset { id, .. } => assert!(self.models[&id].broken, "an unasked reset"),
                 other => panic!("{other:?}"),
             }
+        }
+        if answered {
+            return self.settle();
         }
         for (id, model) in &self.models {
             for lane in [&model.up, &model.down] {

@@ -425,6 +425,26 @@ fn a_peer_that_announces_nothing_is_treated_as_ever() {
     assert!(written(&mut client).is_empty());
 }
 
+/// The reference's Python layer does not look for the end on the head (wire spec 3.2).
+#[test]
+fn an_answer_without_a_body_ends_on_its_head_for_our_own_kind_alone() {
+    for (windows, fin, frames) in [(true, true, 1), (false, false, 2)] {
+        let mut pair = Pair::new(windows);
+        pair.client.ping(pair.now);
+        pair.settle();
+        let stream = pair.client.open(head("/"), true).unwrap();
+        pair.settle();
+        pair.gateway.reply(stream, ReplyHead::new(204), true).unwrap();
+        assert!(pair.gateway.finish(stream).is_err(), "it has ended");
+        let written = written(&mut pair.gateway);
+        let expected = SynReply { id: stream, fin, head: ReplyHead::new(204) }.encode();
+        assert_eq!((written.len(), &written[0]), (frames, &expected));
+        let end = seacat_proto::frame::head::data(stream, true, 0).to_vec();
+        assert!(written.get(1).is_none_or(|second| *second == end));
+        assert_eq!(pair.gateway.stream_count(), 0);
+    }
+}
+
 #[test]
 fn a_stream_older_than_the_announcement_stays_without_a_window() {
     let mut pair = Pair::new(true);

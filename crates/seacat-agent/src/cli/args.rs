@@ -60,6 +60,9 @@ pub(super) enum Action {
         /// Again after every change, until Ctrl-C
         #[arg(long)]
         watch: bool,
+        /// As the six letters of the reference client, for support
+        #[arg(long, conflicts_with = "json")]
+        reference: bool,
     },
     /// Show the latest requests and those to come, until Ctrl-C
     Requests {

@@ -10,9 +10,28 @@ use crate::control::{Answer, Client, Request};
 use crate::exit::Exit;
 use crate::status::{self, StatusView, Word};
 
+/// How the status is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Text,
+    Json,
+    /// The six letters of the reference client.
+    Reference,
+}
+
+impl Form {
+    pub(super) fn of(json: bool, reference: bool) -> Self {
+        match (json, reference) {
+            (true, _) => Self::Json,
+            (_, true) => Self::Reference,
+            _ => Self::Text,
+        }
+    }
+}
+
 pub(super) fn status(
     here: &Here,
-    json: bool,
+    form: Form,
     watch: bool,
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
@@ -20,16 +39,16 @@ pub(super) fn status(
         let mut client = client(here).await?;
         if !watch {
             let view = expect_status(client.ask(Request::Status).await?)?;
-            show(&view, json, out)?;
+            show(&view, form, out)?;
             return Ok(exit_for(&view));
         }
         let mut answer = Some(client.ask(Request::Watch).await?);
         let mut exit = Exit::NotRunning;
         while let Some(view) = answer.take().map(expect_status).transpose()? {
-            if json {
-                line(&view, out)?;
-            } else {
-                writeln!(out, "{}", view.sentence)?;
+            match form {
+                Form::Json => line(&view, out)?,
+                Form::Reference => writeln!(out, "{}", view.reference)?,
+                Form::Text => writeln!(out, "{}", view.sentence)?,
             }
             out.flush()?;
             exit = exit_for(&view);
@@ -46,12 +65,14 @@ fn expect_status(answer: Answer) -> Result<StatusView, CliError> {
     }
 }
 
-fn show(view: &StatusView, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    if json {
-        let text = serde_json::to_string_pretty(view).map_err(std::io::Error::from)?;
-        writeln!(out, "{text}")?;
-    } else {
-        write!(out, "{}", status::text(view))?;
+fn show(view: &StatusView, form: Form, out: &mut dyn Write) -> Result<(), CliError> {
+    match form {
+        Form::Json => {
+            let text = serde_json::to_string_pretty(view).map_err(std::io::Error::from)?;
+            writeln!(out, "{text}")?;
+        }
+        Form::Reference => writeln!(out, "{}", view.reference)?,
+        Form::Text => write!(out, "{}", status::text(view))?,
     }
     Ok(())
 }

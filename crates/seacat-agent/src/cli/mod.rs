@@ -124,7 +124,9 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<Exit, CliError> {
     let here = Here::find(&cli)?;
     match cli.action {
         Action::Run { demo } => run::run(&here, demo, out),
-        Action::Status { json, watch } => control::status(&here, json, watch, out),
+        Action::Status { json, watch, reference } => {
+            control::status(&here, Form::of(json, reference), watch, out)
+        }
         Action::Requests { json } => control::requests(&here, json, out),
         Action::Connect => control::connect(&here, out),
         Action::Disconnect => control::disconnect(&here, out),

@@ -169,6 +169,7 @@ fn is_us(proxy: &Upstream, config: &Config) -> bool {
 pub fn channel(config: &Config, gateways: Vec<GatewayConfig>) -> ChannelConfig {
     let mut channel = ChannelConfig::new(gateways);
     channel.wait = config.channel.wait;
+    channel.reverse.clone_from(&config.reverse);
     channel.proto.keepalive.get_or_insert_default().interval = config.channel.keepalive;
     channel
 }

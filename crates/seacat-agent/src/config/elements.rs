@@ -6,7 +6,7 @@ use seacat_channel::{Discovery, Tls};
 use seacat_proxy::{Action, InvalidPattern, Pattern};
 use toml_edit::Value;
 
-use super::schema::{Gateway, Map, Route};
+use super::schema::{Gateway, Map, ReversePort, Route};
 use super::settings::{Setting, word_of};
 use super::value::{self, Read, put};
 
@@ -186,6 +186,46 @@ pub static ROUTE_SETTINGS: &[Setting<Route>] = &[
     },
 ];
 
+/// The keys of one `[[reverse]]`.
+pub static REVERSE_SETTINGS: &[Setting<ReversePort>] = &[
+    Setting {
+        key: "port",
+        takes: "a port",
+        doc: "The number the gateway asks for.",
+        required: true,
+        set: |r, v| put(&mut r.port, value::port(v, 1)),
+        get: |r| Some(i64::from(r.port).into()),
+    },
+    Setting {
+        key: "target",
+        takes: "HOST:PORT",
+        doc: "Where its connections go, most likely a service on this computer: \"127.0.0.1:22\".",
+        required: true,
+        set: |r, v| put(&mut r.target, read_target(v)),
+        get: |r| Some(r.target.as_str().into()),
+    },
+];
+
+fn read_target(v: &Value) -> Read<String> {
+    let text = value::text(v, "HOST:PORT")?;
+    match is_target(&text) {
+        true => Ok(text),
+        false => value::refuse(v, "must be HOST:PORT, like 127.0.0.1:22"),
+    }
+}
+
+/// A host, in brackets if it is an IPv6 address, and a port above 0.
+fn is_target(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        let host_is_good = match bare {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.contains(':') && value::is_host(host),
+        };
+        host_is_good && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
 fn read_pattern(v: &Value) -> Read<Pattern> {
     let text = value::text(v, "a host pattern")?;
     text.parse().or_else(|error: InvalidPattern| value::refuse(v, error.to_string()))
@@ -271,6 +311,15 @@ pub(super) fn parse_map(text: &str) -> Result<Map, String> {
         return Err(wrong());
     }
     Ok(Map { listen, host: host.to_owned() })
+}
+
+/// `PORT=HOST:PORT`.
+pub(super) fn parse_reverse(text: &str) -> Result<ReversePort, String> {
+    let parsed = text.split_once('=').and_then(|(port, target)| {
+        let port = port.parse().ok().filter(|port| *port > 0)?;
+        is_target(target).then(|| ReversePort { port, target: target.to_owned() })
+    });
+    parsed.ok_or_else(|| format!("\"{text}\" is not of the form PORT=HOST:PORT"))
 }
 
 /// `PATTERN=TARGET`.

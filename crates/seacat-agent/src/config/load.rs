@@ -276,7 +276,7 @@ impl Layers {
 
     /// Rules between settings.
     fn check_combinations(&mut self) {
-        let Config { proxy, gateways, identity, log, .. } = &self.config;
+        let Config { proxy, gateways, identity, reverse, log, .. } = &self.config;
         let mut wrong = Vec::new();
         for map in proxy.map.iter().filter(|map| !map.listen.ip().is_loopback()) {
             wrong.push(format!(
@@ -319,6 +319,11 @@ impl Layers {
         for gateway in gateways.iter().filter(|g| !g.is_nothing()).map(apply::gateway) {
             if let Err(error) = gateway.validate() {
                 wrong.push(format!("gateway {}: {error}", gateway.name));
+            }
+        }
+        for (nth, door) in reverse.iter().enumerate() {
+            if reverse[..nth].iter().any(|other| other.port == door.port) {
+                wrong.push(format!("reverse port {} is there twice: keep one", door.port));
             }
         }
         if let Err(error) = identity.subject.validate() {

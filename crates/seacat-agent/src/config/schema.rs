@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use seacat_channel::ReversePort;
 use seacat_channel::identity::{FACTS, KeySize, Subject};
 use seacat_channel::{ConnectBy, DEFAULT_PORT, Discovery, Tls};
 use seacat_proxy::{Action, Pattern};
@@ -26,6 +27,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// Who this computer is towards the gateway.
     pub identity: Identity,
+    /// The ports of this computer that the gateway may ask for.
+    pub reverse: Vec<ReversePort>,
     /// The log file.
     pub log: Log,
 }

@@ -8,7 +8,8 @@ use seacat_channel::{ConnectBy, Upstream};
 use toml_edit::Value;
 
 use super::elements::{
-    GATEWAY_SETTINGS, MAP_SETTINGS, ROUTE_SETTINGS, parse_gateway, parse_map, parse_route,
+    GATEWAY_SETTINGS, MAP_SETTINGS, REVERSE_SETTINGS, ROUTE_SETTINGS, parse_gateway, parse_map,
+    parse_reverse, parse_route,
 };
 use super::schema::{Config, Enroll, KeyStore, Level, UpstreamProxy};
 use super::value::{self, Read, put};
@@ -248,6 +249,14 @@ pub static SETTINGS: &[Setting<Config>] = &[
         required: false,
         set: |c, v| put(&mut c.identity.characteristics, characteristics(v)),
         get: |c| Some(c.identity.characteristics.iter().map(String::as_str).collect()),
+    },
+    Setting {
+        key: "reverse",
+        takes: "tables with port and target",
+        doc: "Ports of this computer that the gateway may connect to, and no others.",
+        required: false,
+        set: |c, v| put(&mut c.reverse, value::tables(v, REVERSE_SETTINGS, parse_reverse)),
+        get: |c| Some(value::show_tables(&c.reverse, REVERSE_SETTINGS)),
     },
     Setting {
         key: "log.level",

@@ -5,6 +5,7 @@
 mod enroll;
 mod life;
 mod program;
+mod reference;
 mod requests;
 mod support;
 mod tls;

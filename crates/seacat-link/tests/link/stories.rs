@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use seacat_link::{
-    Closed, Driver, Duplex, Incoming, Link, LinkConfig, News, Request, StreamError,
-    handshake_client, handshake_server,
+    Closed, ConnectError, Driver, Duplex, Incoming, Link, LinkConfig, News, Request, SocketRequest,
+    StreamError, handshake_client, handshake_server,
 };
-use seacat_proto::{Bytes, MAX_PAYLOAD, Reason, ReplyHead, RequestHead};
+use seacat_proto::{Bytes, MAX_PAYLOAD, Reason, ReplyHead, RequestHead, SocketsCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, tcp};
 use tokio::task::JoinHandle;
@@ -24,7 +24,7 @@ struct Pair {
     gateway: Link,
     requests: Incoming,
     gateway_driver: JoinHandle<Closed>,
-    _client_news: Incoming,
+    client_news: Incoming,
 }
 
 async fn pair() -> Pair {
@@ -52,7 +52,7 @@ async fn pair_with(windows: bool) -> Pair {
     let gateway_driver = tokio::spawn(driver);
     let (client, news, driver): (_, _, Driver) = Link::start(ctcp, csession, &LinkConfig::client());
     let client_driver = tokio::spawn(driver);
-    Pair { client, client_driver, gateway, requests, gateway_driver, _client_news: news }
+    Pair { client, client_driver, gateway, requests, gateway_driver, client_news: news }
 }
 
 fn get(path: &str) -> RequestHead {
@@ -261,7 +261,7 @@ async fn a_tunnel_half_closes_both_ways() {
 async fn a_ping_measures_the_round_trip() {
     let mut pair = pair().await;
     pair.client.ping();
-    while !matches!(pair._client_news.next().await, Some(News::Pong { .. })) {}
+    while !matches!(pair.client_news.next().await, Some(News::Pong { .. })) {}
     let health = pair.client.health();
     assert!(health.rtt.unwrap() < Duration::from_secs(1));
     assert!(health.last_pong.is_some());
@@ -304,7 +304,7 @@ async fn stalled_readers_stop_nobody_and_miss_nothing() {
     const SIZE: usize = 20 * 1024 * 1024;
     const STALLED: usize = 4;
     for windows in [true, false] {
-        let Pair { client, requests, _client_news, .. } = pair_with(windows).await;
+        let Pair { client, requests, client_news, .. } = pair_with(windows).await;
         if windows {
             // The announcements cross before the first stream.
             client.ping();
@@ -544,4 +544,77 @@ async fn frames_that_came_with_the_handshake_are_not_left_lying() {
     link.ping();
     let pong = timeout(Duration::from_secs(2), news.next()).await.expect("a PONG without a nudge");
     assert!(matches!(pong, Some(News::Pong { .. })));
+}
+
+/// What the client is asked next.
+async fn next_socket(news: &mut Incoming) -> SocketRequest {
+    loop {
+        if let News::Socket(request) = news.next().await.expect("a request") {
+            return request;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_socket_to_the_client_carries_bytes_and_each_end() {
+    for windows in [true, false] {
+        let mut pair = pair_with(windows).await;
+        let client = async {
+            let request = next_socket(&mut pair.client_news).await;
+            assert_eq!(request.port, 22);
+            let (mut send, mut recv) = request.accept().unwrap();
+            assert_eq!(recv.data().await.unwrap().unwrap(), "hello");
+            assert!(recv.data().await.is_none(), "the gateway has ended its half");
+            // Far more than a window, while the other half is over.
+            for _ in 0..100 {
+                send.ready().await.unwrap();
+                send.send(Bytes::from(vec![7; 100_000])).unwrap();
+            }
+            send.finish().unwrap();
+        };
+        let gateway = async {
+            let (mut send, mut recv) = pair.gateway.connect(22).await.unwrap();
+            send.send(Bytes::from_static(b"hello")).unwrap();
+            send.finish().unwrap();
+            let mut received = 0;
+            while let Some(bytes) = recv.data().await {
+                received += bytes.unwrap().len();
+            }
+            received
+        };
+        let ((), received) = tokio::join!(client, gateway);
+        assert_eq!(received, 10_000_000);
+        assert_eq!((pair.client.health().streams, pair.gateway.health().streams), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_is_refused_reset_or_lost_says_so() {
+    let mut pair = pair().await;
+    let answer = async { next_socket(&mut pair.client_news).await.refuse(SocketsCode::IN_USE) };
+    let ((), refused) = tokio::join!(answer, pair.gateway.connect(1));
+    assert!(matches!(refused, Err(ConnectError::Refused(SocketsCode::IN_USE))));
+
+    // Dropped without an answer.
+    let answer = async { drop(next_socket(&mut pair.client_news).await) };
+    let ((), dropped) = tokio::join!(answer, pair.gateway.connect(1));
+    assert!(matches!(dropped, Err(ConnectError::Stream(StreamError::Reset(Reason::CANCEL)))));
+
+    // The gateway takes its wish back.
+    let wish = timeout(Duration::ZERO, pair.gateway.connect(1)).await;
+    assert!(wish.is_err());
+    let (granted, asked) = {
+        let answer = async { next_socket(&mut pair.client_news).await.accept().unwrap() };
+        tokio::join!(answer, pair.gateway.connect(2))
+    };
+    // Either half dropped early resets the stream, in both directions.
+    let (send, _recv) = granted;
+    drop(send);
+    let (_send, mut recv) = asked.unwrap();
+    assert!(matches!(recv.data().await, Some(Err(StreamError::Reset(Reason::CANCEL)))));
+
+    // And a connection that goes takes the wish with it.
+    let wish = pair.gateway.connect(3);
+    pair.client.close();
+    assert!(matches!(wish.await, Err(ConnectError::Stream(StreamError::Lost(_)))));
 }

@@ -1,6 +1,7 @@
 //! One connection: frames in, events out; wishes in, frames out.
 
 mod receive;
+mod sockets;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -10,21 +11,21 @@ use bytes::Bytes;
 use crate::codec::Decoder;
 use crate::error::{ConnectionError, OpenError, StreamClosed};
 use crate::frame::{
-    Control, HeadTooLarge, MAX_PAYLOAD, Ping, Reason, ReplyHead, RequestHead, RstStream, SynReply,
-    SynStream, WindowUpdate, Windows, head,
+    Control, HeadTooLarge, MAX_PAYLOAD, Ping, Reason, ReplyHead, RequestHead, RstStream,
+    SocketsCode, SynReply, SynStream, WindowUpdate, Windows, head,
 };
 use crate::ids::{Priority, StreamId};
 use crate::keepalive::{KeepAlive, KeepAliveConfig, Verdict};
 use crate::outbox::{Outbox, Transmit};
 use crate::sniff::Sniffer;
-use crate::stream::{GROWTH_LIMIT, INITIAL_WINDOW, RecvWindow, SendQueue, State, Stream};
+use crate::stream::{GROWTH_LIMIT, INITIAL_WINDOW, RecvWindow, State, Stream};
 
 /// Which end of the wire we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Opens streams; its ids are odd.
+    /// Opens streams for requests; their ids are odd.
     Client,
-    /// Answers them.
+    /// Answers them, and opens streams to the client's ports; their ids are even.
     Gateway,
 }
 
@@ -80,6 +81,20 @@ pub enum Event {
         /// Whether it is the last.
         end: bool,
     },
+    /// The gateway asks for a connection to a port of ours: accept or refuse it (client).
+    SocketsRequest {
+        /// Its stream.
+        id: StreamId,
+        /// The port, as the client's configuration numbers them.
+        port: u16,
+    },
+    /// The client has answered such a request; with any code but OK the stream is over (gateway).
+    SocketsReply {
+        /// Its stream.
+        id: StreamId,
+        /// The answer.
+        code: SocketsCode,
+    },
     /// The stream is over by force: the peer reset it, or broke its rules and we did.
     Reset {
         /// The stream.
@@ -107,8 +122,10 @@ pub struct Connection {
     outbox: Outbox,
     keepalive: KeepAlive,
     events: VecDeque<Event>,
-    /// Client: the next id to open. Gateway: one beyond the highest id seen.
-    next_id: u32,
+    /// One beyond the highest id of requests so far, or the next to open.
+    next_odd: u32,
+    /// The same of reverse sockets.
+    next_even: u32,
     draining: bool,
     /// Whether we keep windows with a peer that does.
     keeps_windows: bool,
@@ -136,7 +153,8 @@ impl Connection {
             outbox: Outbox::default(),
             keepalive: KeepAlive::new(config.keepalive, first_ping, now),
             events: VecDeque::new(),
-            next_id: 1,
+            next_odd: 1,
+            next_even: 2,
             draining: false,
             keeps_windows: config.windows,
             peer_window: None,
@@ -153,38 +171,57 @@ impl Connection {
     /// [`OpenError`]; nothing has been queued then.
     pub fn open(&mut self, head: RequestHead, end: bool) -> Result<StreamId, OpenError> {
         debug_assert_eq!(self.role, Role::Client);
+        let id = self.next_own_id()?;
+        let (priority, windows) = (head.priority(), self.peer_window);
+        let block = Bytes::from(head.into_block());
+        let fixed = SynStream::encode_fixed(id, end, priority, block.len());
+        self.outbox.push_control(Transmit::new(Some(id), &fixed, block));
+        self.insert(id, State::opened(end), priority).keep_windows(windows);
+        Ok(id)
+    }
+
+    /// The id of a stream that we open.
+    fn next_own_id(&mut self) -> Result<StreamId, OpenError> {
         if self.draining {
             return Err(OpenError::Draining);
         }
         if self.streams.len() >= self.max_streams {
             return Err(OpenError::TooManyStreams);
         }
-        let id = match StreamId::new(self.next_id) {
-            Some(id) if id.get() == self.next_id => id,
-            _ => return Err(OpenError::Exhausted),
+        let next = match self.role {
+            Role::Client => &mut self.next_odd,
+            Role::Gateway => &mut self.next_even,
         };
-        self.next_id += 2;
-        let priority = head.priority();
-        let block = Bytes::from(head.into_block());
-        let fixed = SynStream::encode_fixed(id, end, priority, block.len());
-        self.outbox.push_control(Transmit::new(Some(id), &fixed, block));
-        self.insert(id, State::opened(end), priority);
-        Ok(id)
+        match StreamId::new(*next) {
+            Some(id) if id.get() == *next => {
+                *next += 2;
+                Ok(id)
+            }
+            _ => Err(OpenError::Exhausted),
+        }
     }
 
     /// Answers a stream with a head, once; `end` when no body follows (gateway).
     ///
+    /// The end rides on the head only when the peer keeps windows, and so is one of ours. The
+    /// reference's Python layer does not look for it there and would wait for ever (wire spec
+    /// 3.2); an empty DATA at the end is understood by all.
+    ///
     /// # Errors
     /// [`StreamClosed`] when the stream is gone or already answered.
     pub fn reply(&mut self, id: StreamId, head: ReplyHead, end: bool) -> Result<(), StreamClosed> {
-        let stream = self.streams.get_mut(&id).ok_or(StreamClosed)?;
-        stream.state.send_head(end).map_err(|_| StreamClosed)?;
+        let stream = self.streams.get_mut(&id).filter(|_| id.is_odd()).ok_or(StreamClosed)?;
+        let fin = end && self.peer_window.is_some();
+        stream.state.send_head(fin).map_err(|_| StreamClosed)?;
         let over = stream.state.is_closed();
-        let stop = end && stream.unwanted;
+        let stop = fin && stream.unwanted;
         let status = head.status();
         let block = Bytes::from(head.into_block());
-        let fixed = SynReply::encode_fixed(id, end, status, block.len());
+        let fixed = SynReply::encode_fixed(id, fin, status, block.len());
         self.outbox.push_control(Transmit::new(Some(id), &fixed, block));
+        if end && !fin {
+            return self.finish(id);
+        }
         if over || stop {
             self.remove(id);
         }
@@ -246,13 +283,14 @@ impl Connection {
     }
 
     /// Gives a stream up. Nothing of it is sent any more but RST_STREAM, and not even
-    /// that when its SYN_STREAM had not left. Unknown streams are ignored.
+    /// that when we opened it and its first frame had not left. Unknown streams are ignored.
     pub fn reset(&mut self, id: StreamId, reason: Reason) {
         let Some(stream) = self.remove(id) else {
             return;
         };
         let head_unsent = self.outbox.forget(id, stream.priority, stream.waiting);
-        if !(head_unsent && self.role == Role::Client) {
+        let ours = id.is_odd() == (self.role == Role::Client);
+        if !(head_unsent && ours) {
             self.push_rst(id, reason);
         }
     }
@@ -295,6 +333,12 @@ impl Connection {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.draining && self.streams.is_empty() && self.outbox.is_empty()
+    }
+
+    /// Whether both ends keep windows, from the next stream on.
+    #[must_use]
+    pub fn has_windows(&self) -> bool {
+        self.peer_window.is_some()
     }
 
     /// Streams that may be open at once.
@@ -390,17 +434,14 @@ impl Connection {
         self.keepalive.poll_timeout()
     }
 
-    fn insert(&mut self, id: StreamId, state: State, priority: Priority) {
-        let stream = Stream {
-            state,
-            queue: SendQueue::default(),
-            priority,
-            waiting: false,
-            unwanted: false,
-            send_window: self.peer_window,
-            recv_window: self.peer_window.map(|_| RecvWindow::new()),
-        };
-        self.streams.insert(id, stream);
+    fn insert(&mut self, id: StreamId, state: State, priority: Priority) -> &mut Stream {
+        self.streams.entry(id).insert_entry(Stream::new(state, priority)).into_mut()
+    }
+
+    /// Notes an id that the peer has used.
+    fn seen(&mut self, id: StreamId) {
+        let next = if id.is_odd() { &mut self.next_odd } else { &mut self.next_even };
+        *next = (*next).max(id.get() + 1);
     }
 
     fn remove(&mut self, id: StreamId) -> Option<Stream> {

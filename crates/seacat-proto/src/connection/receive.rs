@@ -34,6 +34,8 @@ impl Connection {
             Ok(Frame::Ping(ping)) => self.on_ping(ping, now),
             Ok(Frame::Windows(frame)) => self.on_windows(frame),
             Ok(Frame::WindowUpdate(frame)) => self.on_window_update(frame),
+            Ok(Frame::SocketsRequest(frame)) => self.on_sockets_request(frame),
+            Ok(Frame::SocketsReply(frame)) => self.on_sockets_reply(frame),
             Ok(Frame::Control(control)) => self.events.push_back(Event::Control(control)),
             Err(DecodeError::BadHead { id, .. }) => self.fail(id, Reason::PROTOCOL_ERROR),
             Err(DecodeError::Malformed(why)) => return Err(why.into()),
@@ -56,11 +58,12 @@ impl Connection {
         }
         // Any odd id that is not in use is taken: reference clients neither start at 1
         // on every connection nor promise to rise (wire spec 1.4, 4).
-        self.next_id = self.next_id.max(id.get() + 1);
+        self.seen(id);
         if self.draining || self.streams.len() >= self.max_streams {
             return self.push_rst(id, Reason::REFUSED_STREAM);
         }
-        self.insert(id, State::accepted(fin), head.priority());
+        let windows = self.peer_window;
+        self.insert(id, State::accepted(fin), head.priority()).keep_windows(windows);
         self.events.push_back(Event::Request { id, head, end: fin });
     }
 
@@ -68,6 +71,9 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(&id) else {
             return self.on_unknown(id);
         };
+        if !id.is_odd() {
+            return self.fail(id, Reason::PROTOCOL_ERROR); // reverse sockets have no head
+        }
         // An interim answer is not the answer (wire spec 3.2); 101 is one.
         if matches!(head.status(), 100 | 102..=199) && !fin {
             return;
@@ -143,13 +149,14 @@ impl Connection {
     /// A frame for a stream that is not there. One that was there and is forgotten is
     /// late, and silence answers it; one that never was is answered as Android does.
     fn on_unknown(&mut self, id: StreamId) {
-        if !id.is_odd() || id.get() >= self.next_id {
+        let next = if id.is_odd() { self.next_odd } else { self.next_even };
+        if id.get() >= next {
             self.push_rst(id, Reason::INVALID_STREAM);
         }
     }
 
     /// Ends a stream whose peer broke its rules.
-    fn fail(&mut self, id: StreamId, reason: Reason) {
+    pub(super) fn fail(&mut self, id: StreamId, reason: Reason) {
         if let Some(stream) = self.remove(id) {
             self.outbox.forget(id, stream.priority, stream.waiting);
             self.events.push_back(Event::Reset { id, reason });

@@ -20,7 +20,7 @@ pub use csr::{Csr, CsrReply};
 pub use head::{FLAG_FIN, FrameHead, HEADER, Kind, MAX_FRAME, MAX_PAYLOAD};
 pub use ping::Ping;
 pub use rst_stream::{Reason, RstStream};
-pub use sockets::{SocketsReply, SocketsRequest};
+pub use sockets::{SocketsCode, SocketsReply, SocketsRequest};
 pub use syn_reply::{ReplyHead, SynReply};
 pub use syn_stream::{RequestHead, SynStream};
 pub use window::{WindowUpdate, Windows};
@@ -95,10 +95,6 @@ pub enum Control {
     Characteristics(Characteristics),
     /// They were stored, gateway to client.
     CharacteristicsAck(CharacteristicsAck),
-    /// Open a reverse connection, gateway to client.
-    SocketsRequest(SocketsRequest),
-    /// Its answer, client to gateway.
-    SocketsReply(SocketsReply),
     /// Any control frame we do not know. It is never an error (wire spec 3.12).
     Unknown {
         /// Version and type.
@@ -123,8 +119,6 @@ impl Control {
             Self::Cert(frame) => frame.encode(),
             Self::Characteristics(frame) => frame.encode(),
             Self::CharacteristicsAck(frame) => Ok(frame.encode()),
-            Self::SocketsRequest(frame) => Ok(frame.encode()),
-            Self::SocketsReply(frame) => Ok(frame.encode()),
             Self::Unknown { kind, flags, body } => assemble(*kind, *flags, &[body]),
         }
     }
@@ -154,6 +148,10 @@ pub enum Frame<'a> {
     Windows(Windows),
     /// More may be sent on a stream.
     WindowUpdate(WindowUpdate),
+    /// A new stream, gateway to client: a connection to one of the client's ports.
+    SocketsRequest(SocketsRequest),
+    /// Its answer, client to gateway.
+    SocketsReply(SocketsReply),
     /// Everything that belongs to no stream.
     Control(Control),
 }
@@ -181,6 +179,8 @@ impl<'a> Frame<'a> {
             Kind::PING => Self::Ping(Ping::decode(body)?),
             Kind::WINDOWS => Self::Windows(Windows::decode(body)?),
             Kind::WINDOW_UPDATE => Self::WindowUpdate(WindowUpdate::decode(body)?),
+            Kind::SOCKETS_REQUEST => Self::SocketsRequest(SocketsRequest::decode(body)?),
+            Kind::SOCKETS_REPLY => Self::SocketsReply(SocketsReply::decode(body)?),
             _ => Self::Control(decode_control(kind, flags, body)?),
         })
     }
@@ -194,8 +194,6 @@ fn decode_control(kind: Kind, flags: u8, body: &[u8]) -> Result<Control, Malform
         Kind::CERT => Control::Cert(Cert::decode(flags, body)?),
         Kind::CHARACTERISTICS => Control::Characteristics(Characteristics::decode(body)?),
         Kind::CHARACTERISTICS_ACK => Control::CharacteristicsAck(CharacteristicsAck::decode(body)?),
-        Kind::SOCKETS_REQUEST => Control::SocketsRequest(SocketsRequest::decode(body)?),
-        Kind::SOCKETS_REPLY => Control::SocketsReply(SocketsReply::decode(body)?),
         _ => Control::Unknown { kind, flags, body: Bytes::copy_from_slice(body) },
     })
 }

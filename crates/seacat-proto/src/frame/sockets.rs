@@ -1,7 +1,12 @@
 //! SOCKETS: the gateway asks the client for a connection to a local port (wire spec 3.11).
 
-use super::{Kind, Malformed, take_array};
+use std::fmt;
+
+use super::{HEADER, Kind, Malformed, take_array};
 use crate::StreamId;
+
+/// The length of either frame.
+const SOCKETS: usize = HEADER + 8;
 
 /// The gateway's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,34 +43,62 @@ impl SocketsRequest {
 
     /// Writes the whole frame.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> [u8; SOCKETS] {
         let rest = (self.command, self.address_type, self.port);
         encode(Kind::SOCKETS_REQUEST, self.id, rest)
     }
 }
 
-/// The client's answer, with codes in the style of SOCKS5.
+/// The client's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketsReply {
     /// The request's stream.
     pub id: StreamId,
-    /// One of the constants.
-    pub code: u8,
+    /// What became of it.
+    pub code: SocketsCode,
+}
+
+/// What became of a request, in the style of SOCKS5. Any number can come from the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketsCode(pub u8);
+
+impl SocketsCode {
+    /// The bytes may run.
+    pub const OK: Self = Self(0);
+    /// General failure.
+    pub const FAILED: Self = Self(1);
+    /// That port is not configured.
+    pub const NOT_CONFIGURED: Self = Self(2);
+    /// That port has all the connections it takes.
+    pub const IN_USE: Self = Self(5);
+    /// Command not supported.
+    pub const COMMAND_UNSUPPORTED: Self = Self(7);
+    /// Address type not supported.
+    pub const ADDRESS_UNSUPPORTED: Self = Self(8);
+
+    fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::OK => "ok",
+            Self::FAILED => "general failure",
+            Self::NOT_CONFIGURED => "port not configured",
+            Self::IN_USE => "port in use",
+            Self::COMMAND_UNSUPPORTED => "command not supported",
+            Self::ADDRESS_UNSUPPORTED => "address type not supported",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for SocketsCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "{name} ({})", self.0),
+            None => write!(f, "code {}", self.0),
+        }
+    }
 }
 
 impl SocketsReply {
-    /// The local connect has begun.
-    pub const OK: u8 = 0;
-    /// General failure.
-    pub const FAILED: u8 = 1;
-    /// That port is not configured.
-    pub const NOT_CONFIGURED: u8 = 2;
-    /// That port already has its connection.
-    pub const IN_USE: u8 = 5;
-    /// Command not supported.
-    pub const COMMAND_UNSUPPORTED: u8 = 7;
-    /// Address type not supported.
-    pub const ADDRESS_UNSUPPORTED: u8 = 8;
     /// The address type of every reply seen.
     const ADDRESS_TYPE: u8 = 0x01;
 
@@ -75,13 +108,13 @@ impl SocketsReply {
     /// [`Malformed`] when it is too short or names stream 0.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let (body, _) = take_array::<8>(body, "SOCKETS_REPLY is too short")?;
-        Ok(Self { id: stream_id(body)?, code: body[4] })
+        Ok(Self { id: stream_id(body)?, code: SocketsCode(body[4]) })
     }
 
     /// Writes the whole frame.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        encode(Kind::SOCKETS_REPLY, self.id, (self.code, Self::ADDRESS_TYPE, 0))
+    pub fn encode(&self) -> [u8; SOCKETS] {
+        encode(Kind::SOCKETS_REPLY, self.id, (self.code.0, Self::ADDRESS_TYPE, 0))
     }
 }
 
@@ -90,7 +123,11 @@ fn stream_id(body: &[u8; 8]) -> Result<StreamId, Malformed> {
     StreamId::new(id).ok_or(Malformed("SOCKETS on stream 0"))
 }
 
-fn encode(kind: Kind, id: StreamId, (first, second, port): (u8, u8, u16)) -> Vec<u8> {
-    let head = super::head::control(kind, 0, 8);
-    [&head[..], &id.get().to_be_bytes(), &[first, second], &port.to_be_bytes()].concat()
+fn encode(kind: Kind, id: StreamId, (first, second, port): (u8, u8, u16)) -> [u8; SOCKETS] {
+    let mut frame = [0; SOCKETS];
+    frame[..HEADER].copy_from_slice(&super::head::control(kind, 0, SOCKETS - HEADER));
+    frame[HEADER..12].copy_from_slice(&id.get().to_be_bytes());
+    (frame[12], frame[13]) = (first, second);
+    frame[14..].copy_from_slice(&port.to_be_bytes());
+    frame
 }

@@ -27,6 +27,25 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    pub(crate) fn new(state: State, priority: Priority) -> Self {
+        Self {
+            state,
+            queue: SendQueue::default(),
+            priority,
+            waiting: false,
+            unwanted: false,
+            send_window: None,
+            recv_window: None,
+        }
+    }
+
+    /// From here on windows hold in both directions, if the peer keeps them: `peer` is what it
+    /// allows on a fresh stream.
+    pub(crate) fn keep_windows(&mut self, peer: Option<u32>) {
+        self.send_window = peer;
+        self.recv_window = peer.map(|_| RecvWindow::new());
+    }
+
     /// Something waits, and the peer has room for it. The end alone needs no room.
     pub(crate) fn may_send(&self) -> bool {
         !self.queue.is_empty() && (self.send_window != Some(0) || self.queue.bytes() == 0)

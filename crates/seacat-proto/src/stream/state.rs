@@ -14,6 +14,10 @@
 //!          RST_STREAM, either way, from anywhere: the stream is forgotten
 //! ```
 //!
+//! A stream that the gateway opens to a port of the client is `Open { Head, Head }` at the gateway
+//! until SOCKETS_REPLY, its head, opens both halves at once; the client's half of it starts in
+//! Head as any answer does.
+//!
 //! A closed stream lives on only until its last byte is written, then its connection
 //! forgets it (wire spec 4).
 
@@ -55,6 +59,20 @@ impl State {
     /// A stream the peer asked for; `end` when the request has no body.
     pub(crate) fn accepted(end: bool) -> Self {
         Self::Open { local: Half::Head, remote: Half::Body }.remote_end_if(end)
+    }
+
+    /// A stream to a port of the client, which has not answered.
+    pub(crate) fn asked() -> Self {
+        Self::Open { local: Half::Head, remote: Half::Head }
+    }
+
+    /// The client has granted it.
+    pub(crate) fn connected(&mut self) -> Result<(), Refused> {
+        if *self != Self::asked() {
+            return Err(Refused::SecondHead);
+        }
+        *self = Self::Open { local: Half::Body, remote: Half::Body };
+        Ok(())
     }
 
     pub(crate) fn send_head(&mut self, end: bool) -> Result<(), Refused> {
@@ -170,6 +188,7 @@ mod tests {
             State::Open { local: Body, remote: Head },
             State::Open { local: Body, remote: Body },
             State::Open { local: Head, remote: Body },
+            State::Open { local: Head, remote: Head },
             State::HalfClosedLocal { remote: Head },
             State::HalfClosedLocal { remote: Body },
             State::HalfClosedRemote { local: Head },
@@ -177,17 +196,19 @@ mod tests {
             State::Closed,
         ];
         type Move = fn(&mut State, bool) -> Result<(), Refused>;
-        let moves: [(&str, Move); 4] = [
+        let moves: [(&str, Move); 5] = [
             ("send head", State::send_head),
             ("send data", State::send_data),
             ("recv head", State::recv_head),
             ("recv data", State::recv_data),
+            ("connected", |state, _| state.connected()),
         ];
         let mut table = String::new();
         for state in states {
             writeln!(table, "{state:?}").unwrap();
             for (name, step) in moves {
-                for end in [false, true] {
+                let ends: &[bool] = if name == "connected" { &[false] } else { &[false, true] };
+                for &end in ends {
                     let mut after = state;
                     let verdict = step(&mut after, end);
                     let fin = if end { "+FIN" } else { "" };

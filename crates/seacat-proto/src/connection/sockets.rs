@@ -1,0 +1,106 @@
+//! Reverse sockets: streams that the gateway opens to a port of the client (wire spec 3.11).
+//!
+//! ```text
+//!   gateway                                  client
+//!   connect(port) ──SOCKETS_REQUEST──► checked here ──► Event::SocketsRequest
+//!        ◄────────────SOCKETS_REPLY────────  accept(id) or refuse(id, code)
+//!   Event::SocketsReply, then DATA both ways, as on any stream
+//! ```
+//!
+//! Their ids are even, so they never meet those of requests, and the parity tells the kinds
+//! apart. Nothing is sent on one before its answer; whether it has windows is settled by the
+//! answer too, because that is the one frame behind which both ends know what the other has
+//! announced (docs/extensions.md).
+
+use super::{Connection, Event, Role};
+use crate::error::{OpenError, StreamClosed};
+use crate::frame::{Reason, SocketsCode, SocketsReply, SocketsRequest};
+use crate::ids::{Priority, StreamId};
+use crate::outbox::Transmit;
+use crate::stream::State;
+use bytes::Bytes;
+
+impl Connection {
+    /// Asks the client for a connection to its port of this number (gateway).
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing has been queued then.
+    pub fn connect(&mut self, port: u16) -> Result<StreamId, OpenError> {
+        debug_assert_eq!(self.role, Role::Gateway);
+        let id = self.next_own_id()?;
+        let (command, address_type) = (SocketsRequest::CONNECT, SocketsRequest::CONFIGURED_PORT);
+        let frame = SocketsRequest { id, command, address_type, port }.encode();
+        self.outbox.push_control(Transmit::new(Some(id), &frame, Bytes::new()));
+        self.insert(id, State::asked(), Priority::DEFAULT);
+        Ok(id)
+    }
+
+    /// Grants a connection that was asked for: bytes may run (client).
+    ///
+    /// # Errors
+    /// [`StreamClosed`] when the stream is gone or was granted already.
+    pub fn accept(&mut self, id: StreamId) -> Result<(), StreamClosed> {
+        let windows = self.peer_window;
+        let stream = self.streams.get_mut(&id).filter(|_| !id.is_odd()).ok_or(StreamClosed)?;
+        stream.state.send_head(false).map_err(|_| StreamClosed)?;
+        stream.keep_windows(windows);
+        self.push_sockets_reply(id, SocketsCode::OK);
+        Ok(())
+    }
+
+    /// Declines a connection that was asked for (client). Unknown streams are ignored.
+    pub fn refuse(&mut self, id: StreamId, code: SocketsCode) {
+        if let Some(stream) = self.remove(id) {
+            self.outbox.forget(id, stream.priority, stream.waiting);
+            self.push_sockets_reply(id, code);
+        }
+    }
+
+    /// The checks and their order are the reference client's: address type, command, port. The
+    /// port is for the program, which knows the list.
+    pub(super) fn on_sockets_request(&mut self, request: SocketsRequest) {
+        let SocketsRequest { id, command, address_type, port } = request;
+        if self.role == Role::Gateway {
+            return; // no client asks for this; ignored like any frame we do not know
+        }
+        if address_type != SocketsRequest::CONFIGURED_PORT {
+            return self.push_sockets_reply(id, SocketsCode::ADDRESS_UNSUPPORTED);
+        }
+        if command != SocketsRequest::CONNECT {
+            return self.push_sockets_reply(id, SocketsCode::COMMAND_UNSUPPORTED);
+        }
+        if id.is_odd() {
+            // It could be one of our requests'. The reference client takes it nevertheless.
+            return self.push_sockets_reply(id, SocketsCode::FAILED);
+        }
+        if self.streams.contains_key(&id) {
+            return self.fail(id, Reason::PROTOCOL_ERROR);
+        }
+        self.seen(id);
+        if self.draining || self.streams.len() >= self.max_streams {
+            return self.push_sockets_reply(id, SocketsCode::FAILED);
+        }
+        self.insert(id, State::accepted(false), Priority::DEFAULT);
+        self.events.push_back(Event::SocketsRequest { id, port });
+    }
+
+    pub(super) fn on_sockets_reply(&mut self, SocketsReply { id, code }: SocketsReply) {
+        let Some(stream) = self.streams.get_mut(&id).filter(|_| !id.is_odd()) else {
+            return; // late, or an answer to nothing
+        };
+        if self.role == Role::Client || stream.state.connected().is_err() {
+            return self.fail(id, Reason::PROTOCOL_ERROR);
+        }
+        if code == SocketsCode::OK {
+            stream.keep_windows(self.peer_window);
+        } else {
+            self.remove(id);
+        }
+        self.events.push_back(Event::SocketsReply { id, code });
+    }
+
+    fn push_sockets_reply(&mut self, id: StreamId, code: SocketsCode) {
+        let frame = SocketsReply { id, code }.encode();
+        self.outbox.push_control(Transmit::new(Some(id), &frame, Bytes::new()));
+    }
+}
