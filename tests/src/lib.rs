@@ -19,22 +19,31 @@
 
 mod gateway;
 mod http;
+mod installation;
+mod leak;
 mod nginx;
 mod origin;
 mod place;
 mod process;
 mod proxy;
+mod session;
 mod sockets;
+mod terminal;
 mod world;
 
 pub use gateway::{Gateway, Host};
 pub use http::{Answer, Client, request};
+pub use installation::Installation;
+pub use leak::Secrets;
 pub use nginx::{HELLO, Nginx};
 pub use origin::{Origin, Seen};
 pub use place::{
     binary, clean_command, free_port, program_file, scratch, sha256_of, sha256_of_file,
+    user_command,
 };
 pub use process::{Process, wait_for};
 pub use proxy::Proxy;
+pub use session::Session;
 pub use sockets::established_to;
+pub use terminal::Terminal;
 pub use world::World;

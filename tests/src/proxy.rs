@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::http::Client;
-use crate::place::{binary, clean_command, free_port, scratch};
+use crate::place::{binary, free_port, scratch, user_command};
 use crate::process::Process;
 
 /// A `seacat-proxy run` process with a home of its own.
@@ -39,19 +39,7 @@ impl Proxy {
 
     /// The program with nothing of ours in its environment and all its folders in `home`.
     pub fn command(home: &Path) -> Command {
-        let mut command = clean_command(binary("seacat-proxy"), home);
-        for (name, folder) in [
-            ("XDG_CONFIG_HOME", "config"),
-            ("XDG_DATA_HOME", "data"),
-            ("XDG_STATE_HOME", "state"),
-            ("XDG_CACHE_HOME", "cache"),
-            ("XDG_RUNTIME_DIR", "runtime"),
-        ] {
-            let folder = home.join(folder);
-            private_dir(&folder);
-            command.env(name, folder);
-        }
-        command
+        user_command(binary("seacat-proxy"), home)
     }
 
     /// The port of the proxy.
@@ -83,13 +71,6 @@ impl Proxy {
     pub fn client(&self) -> Client {
         Client::connect(self.port).expect("the proxy accepts connections")
     }
-}
-
-/// A folder nobody else may look into, as the system would have made it.
-fn private_dir(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::create_dir_all(path).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 fn configuration(
