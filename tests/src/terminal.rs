@@ -26,8 +26,10 @@ impl Terminal {
             .map(|word| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''")))
             .collect();
         let mut script = Command::new("script");
-        // Its answer is the command's; nothing is written to a file.
-        script.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
+        // Its answer is the command's; nothing is written to a file. The first line is the
+        // terminal's name.
+        let line = format!("tty; exec {}", words.join(" "));
+        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         script.env_clear();
         script.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         script.env("SHELL", "/bin/sh");
@@ -58,6 +60,15 @@ impl Terminal {
     pub fn wait_for(&self, text: &str) {
         wait_for(&format!("{text:?} on the terminal"), PATIENCE, || {
             self.screen().contains(text).then_some(())
+        });
+    }
+
+    /// Waits until what is typed is not shown.
+    pub fn wait_until_hidden(&self) {
+        let name = self.screen().lines().next().unwrap_or_default().trim().to_owned();
+        wait_for("a terminal that does not echo", PATIENCE, || {
+            let asked = Command::new("stty").args(["-a", "-F", &name]).output().ok()?;
+            String::from_utf8_lossy(&asked.stdout).contains(" -echo ").then_some(())
         });
     }
 

@@ -230,9 +230,8 @@ impl Workshop {
             "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 9 -subj /CN=CA",
         );
         it.openssl("req -newkey rsa:2048 -nodes -keyout key.pem -out key.csr -subj /CN=imported");
-        it.openssl(
-            "x509 -req -in key.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 9 -out cert.pem",
-        );
+        fs::write(it.path("v3"), "basicConstraints=CA:FALSE\n").unwrap();
+        it.openssl(&format!("x509 -req -in key.csr {BY_CA} -out cert.pem"));
         for (name, password) in [("unicode", PASSWORD), ("ascii", ASCII), ("empty", "")] {
             fs::write(it.path(name), format!("{password}\n")).unwrap();
         }
@@ -412,6 +411,7 @@ fn key_files_of_openssl_and_java() {
     for (typed, code) in [("wrong", FAILED), (PASSWORD, OK)] {
         let mut terminal = Terminal::start(&command);
         terminal.wait_for("Password of the file:");
+        terminal.wait_until_hidden();
         terminal.type_line(typed);
         let (status, screen) = terminal.end();
         assert_eq!(status.code(), Some(code), "{screen}");
