@@ -1,7 +1,7 @@
 //! The gateway as an administrator starts it: `init DIR`, a configuration, `run --config`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::place::{binary, clean_command, free_port, scratch};
 use crate::process::Process;
@@ -59,6 +59,12 @@ impl Gateway {
         Self::configured(road, port, &["localhost"], &(hosts + enroll))
     }
 
+    /// One with `more` at the end of its configuration.
+    pub fn start_with(hosts: &[Host], more: &str) -> Self {
+        let port = free_port();
+        Self::configured(port, &(configuration(port, hosts) + more))
+    }
+
     /// Runs one of the administrator's commands and returns what it prints.
     pub fn command(&self, arguments: &[&str]) -> String {
         let done = clean_command(binary("seacat-gateway"), self.dir.path())
@@ -104,6 +110,11 @@ impl Gateway {
     /// The certificate of its CA.
     pub fn ca(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
+    }
+
+    /// Its folder: configuration, keys, what it remembers.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The process, to be measured or killed.

@@ -21,28 +21,37 @@ mod capture;
 mod dns;
 mod gateway;
 mod http;
+mod installation;
+mod leak;
 mod nginx;
 mod origin;
 mod place;
 mod process;
 mod proxy;
 mod road;
+mod session;
 mod sockets;
 mod squid;
+mod terminal;
 mod world;
 
 pub use capture::{Capture, tshark};
 pub use dns::{Dns, GATEWAY_ZONE, HOST_ZONE};
 pub use gateway::{Gateway, Host};
 pub use http::{Answer, Client, request};
+pub use installation::Installation;
+pub use leak::Secrets;
 pub use nginx::{HELLO, Nginx};
 pub use origin::{Origin, Seen};
 pub use place::{
     binary, clean_command, free_port, program_file, scratch, sha256_of, sha256_of_file,
+    user_command,
 };
 pub use process::{Process, wait_for};
 pub use proxy::Proxy;
 pub use road::Road;
+pub use session::Session;
 pub use sockets::established_to;
 pub use squid::{SQUID_USER, Squid};
+pub use terminal::Terminal;
 pub use world::World;

@@ -1,6 +1,6 @@
 //! Where things are: the programs under test, scratch folders, free ports, files' sums.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,30 @@ pub fn clean_command(program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Comma
     command.env_clear().env("PATH", format!("{path}:/usr/sbin:/sbin")).env("HOME", home);
     command.env("LC_ALL", "C.UTF-8").current_dir(home);
     command
+}
+
+/// The same with all of a user's folders in `home`.
+pub fn user_command(program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Command {
+    let mut command = clean_command(program, home);
+    for (name, folder) in [
+        ("XDG_CONFIG_HOME", "config"),
+        ("XDG_DATA_HOME", "data"),
+        ("XDG_STATE_HOME", "state"),
+        ("XDG_CACHE_HOME", "cache"),
+        ("XDG_RUNTIME_DIR", "runtime"),
+    ] {
+        let folder = home.join(folder);
+        private_dir(&folder);
+        command.env(name, folder);
+    }
+    command
+}
+
+/// A folder nobody else may look into, as the system would have made it.
+fn private_dir(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::create_dir_all(path).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 /// A port that is free on both loopback addresses.

@@ -117,6 +117,11 @@ impl Process {
         self.child.wait().expect("a child can be waited for");
     }
 
+    /// All of its memory that can be read, as a core would hold it: the mappings one after the other.
+    pub fn memory(&self) -> Vec<u8> {
+        memory_of(self.id())
+    }
+
     /// The most memory it has had resident so far, in KiB (VmHWM).
     pub fn peak_memory_kib(&self) -> u64 {
         let path = format!("/proc/{}/status", self.id());
@@ -125,6 +130,33 @@ impl Process {
         let digits = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
         digits.and_then(|d| d.trim().parse().ok()).expect("VmHWM is a number of kB")
     }
+}
+
+/// See [`Process::memory`].
+fn memory_of(id: u32) -> Vec<u8> {
+    let maps = fs::read_to_string(format!("/proc/{id}/maps")).expect("the process is there");
+    let memory = File::open(format!("/proc/{id}/mem")).expect("a child's memory can be read");
+    let mut all = Vec::new();
+    for line in maps.lines() {
+        // 7f00-7f80 r-xp …
+        let mut words = line.split_whitespace();
+        let (range, mode) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let bound = |text: &str| u64::from_str_radix(text, 16).ok();
+        let Some((from, to)) =
+            range.split_once('-').and_then(|(from, to)| bound(from).zip(bound(to)))
+        else {
+            continue;
+        };
+        if !mode.starts_with('r') {
+            continue;
+        }
+        let mut piece = vec![0; usize::try_from(to - from).expect("a mapping fits into memory")];
+        // Some of the kernel's own ([vvar]) cannot be read.
+        if std::os::unix::fs::FileExt::read_exact_at(&memory, &mut piece, from).is_ok() {
+            all.extend_from_slice(&piece);
+        }
+    }
+    all
 }
 
 impl Drop for Process {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::http::Client;
-use crate::place::{binary, clean_command, free_port, scratch};
+use crate::place::{binary, free_port, scratch, user_command};
 use crate::process::{Process, wait_for};
 use crate::road::Road;
 
@@ -79,19 +79,7 @@ impl Proxy {
 
     /// The program with nothing of ours in its environment and all its folders in `home`.
     pub fn command(home: &Path) -> Command {
-        let mut command = clean_command(binary("seacat-proxy"), home);
-        for (name, folder) in [
-            ("XDG_CONFIG_HOME", "config"),
-            ("XDG_DATA_HOME", "data"),
-            ("XDG_STATE_HOME", "state"),
-            ("XDG_CACHE_HOME", "cache"),
-            ("XDG_RUNTIME_DIR", "runtime"),
-        ] {
-            let folder = home.join(folder);
-            private_dir(&folder);
-            command.env(name, folder);
-        }
-        command
+        user_command(binary("seacat-proxy"), home)
     }
 
     /// The port of the proxy.
@@ -132,13 +120,6 @@ fn run(home: &Path, port: u16, environment: &[(&str, &str)]) -> Process {
     let mut process = Process::start("seacat-proxy", home, &command);
     process.wait_for_port(port);
     process
-}
-
-/// A folder nobody else may look into, as the system would have made it.
-fn private_dir(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::create_dir_all(path).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 fn configuration(port: u16, mapped_port: u16, mapped_host: &str) -> String {

@@ -133,7 +133,8 @@ pub(super) enum IdentityAction {
     Import {
         /// Which file
         file: PathBuf,
-        /// The file whose first line is the password, - for standard input
+        /// The file whose first line is the password, - for standard input; asked for on a
+        /// terminal when left out
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },

@@ -7,10 +7,13 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use seacat_channel::identity::{ImportError, Imported};
+use zeroize::Zeroizing;
+
 use super::args::IdentityAction;
 use super::control::client;
 use super::{CliError, Here, runtime};
-use crate::control::{Answer, Request, Secret};
+use crate::control::{Answer, Request, Secret, today};
 use crate::exit::Exit;
 use crate::identity_view::IdentityView;
 
@@ -63,10 +66,10 @@ pub(super) fn identity(
             wish(here, Request::ResetIdentity, "key and certificate are deleted", out)
         }
         IdentityAction::Import { file, password_file } => {
-            let request = Request::ImportIdentity {
-                file: Secret(BASE64.encode(read_small(&file)?)),
-                password: password_file.as_deref().map(read_password).transpose()?,
-            };
+            let bytes = read_small(&file)?;
+            let password = password_for(&bytes, password_file.as_deref())?;
+            let request =
+                Request::ImportIdentity { file: Secret(BASE64.encode(bytes.as_slice())), password };
             wish(here, request, "key and certificate are imported", out)
         }
         IdentityAction::ExportCsr => export(here, Request::ExportRequest, out),
@@ -136,7 +139,7 @@ fn is_sure() -> Result<bool, CliError> {
     Ok(line.trim() == "yes")
 }
 
-fn read_small(path: &Path) -> Result<Vec<u8>, CliError> {
+fn read_small(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
     let failed = |source| CliError::System { doing: "read the file", source };
     let length = fs::metadata(path).map_err(failed)?.len();
     if length > LARGEST {
@@ -145,17 +148,36 @@ fn read_small(path: &Path) -> Result<Vec<u8>, CliError> {
             path.display()
         )));
     }
-    fs::read(path).map_err(failed)
+    fs::read(path).map(Zeroizing::new).map_err(failed)
+}
+
+/// The password of a file that needs one: from another file, or from a person.
+fn password_for(file: &[u8], from: Option<&Path>) -> Result<Option<Secret>, CliError> {
+    if let Some(path) = from {
+        return read_password(path).map(Some);
+    }
+    if !matches!(Imported::read(file, None, today()), Err(ImportError::PasswordNeeded)) {
+        return Ok(None);
+    }
+    if !io::stdin().is_terminal() {
+        return Err(CliError::Usage(format!(
+            "{}: say --password-file FILE, or - for standard input",
+            ImportError::PasswordNeeded
+        )));
+    }
+    let typed = rpassword::prompt_password("Password of the file: ");
+    let password = typed.map_err(|source| CliError::System { doing: "ask for it", source })?;
+    Ok(Some(Secret(password)))
 }
 
 /// The first line of a file, or of standard input.
 fn read_password(path: &Path) -> Result<Secret, CliError> {
-    let text = if path == Path::new("-") {
+    let text = Zeroizing::new(if path == Path::new("-") {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line)?;
         line
     } else {
         String::from_utf8_lossy(&read_small(path)?).into_owned()
-    };
+    });
     Ok(Secret(text.lines().next().unwrap_or_default().to_owned()))
 }

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use seacat_channel::identity::{Identity, IdentityError, ImportError, Imported};
+use zeroize::Zeroizing;
 
 use super::{Answer, Request, Secret};
 
@@ -40,10 +41,14 @@ pub(super) async fn answer(identity: Option<&Identity>, request: &Request) -> Op
 }
 
 fn read(file: &Secret, password: Option<&Secret>) -> Result<Imported, ImportError> {
-    let bytes = BASE64.decode(&file.0).map_err(|_| ImportError::Unreadable)?;
+    let bytes = Zeroizing::new(BASE64.decode(&file.0).map_err(|_| ImportError::Unreadable)?);
+    Imported::read(&bytes, password.map(|it| it.0.as_str()), today())
+}
+
+/// Now, in seconds since 1970.
+pub(crate) fn today() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    Imported::read(&bytes, password.map(|it| it.0.as_str()), now)
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn done(outcome: Result<(), IdentityError>) -> Answer {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{
     AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
 };
+use zeroize::Zeroizing;
 
 use super::{Envelope, VERSION, Version};
 
@@ -18,7 +19,8 @@ pub(super) const MAX_LINE: u64 = 128 * 1024;
 pub(super) async fn read<T: DeserializeOwned>(
     reader: &mut (impl AsyncBufRead + Unpin),
 ) -> io::Result<Option<T>> {
-    let mut line = Vec::new();
+    // It may hold a password.
+    let mut line = Zeroizing::new(Vec::new());
     if reader.take(MAX_LINE).read_until(b'\n', &mut line).await? == 0 {
         return Ok(None);
     }
@@ -46,7 +48,7 @@ pub(super) async fn write(
     writer: &mut (impl AsyncWrite + Unpin),
     body: &impl Serialize,
 ) -> io::Result<()> {
-    let mut line = serde_json::to_vec(&Envelope { v: VERSION, body })?;
+    let mut line = Zeroizing::new(serde_json::to_vec(&Envelope { v: VERSION, body })?);
     line.push(b'\n');
     writer.write_all(&line).await?;
     writer.flush().await

@@ -28,11 +28,13 @@ mod socket;
 mod socket;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize as _;
 
 use crate::access::AccessView;
 use crate::status::StatusView;
 
 pub use client::{Client, ClientError};
+pub(crate) use identity::today;
 pub use server::{Desk, serve};
 pub use socket::{BindError, Listener};
 
@@ -79,10 +81,16 @@ pub enum Request {
     ExportCertificate,
 }
 
-/// Something that is said on the socket and nowhere else.
+/// Something that is said on the socket and nowhere else. It is wiped when this is dropped.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

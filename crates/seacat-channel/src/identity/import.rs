@@ -2,9 +2,8 @@
 
 use p12_keystore::Pkcs12Archive;
 use p12_keystore::error::Error as P12Error;
-use rsa::RsaPrivateKey;
-use rsa::pkcs1::DecodeRsaPrivateKey as _;
-use rsa::pkcs8::EncodePrivateKey as _;
+use rsa::pkcs8::PrivateKeyInfo;
+use rsa::pkcs8::der::Encode as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -135,10 +134,10 @@ fn from_pem(bytes: &[u8]) -> Result<Contents, ImportError> {
     Ok((keys, certificates))
 }
 
+/// PKCS#8 is PKCS#1 with a name tag; whether it is sound shows when it is used.
 fn from_pkcs1(der: &[u8]) -> Result<PrivateKey, KeyError> {
-    let key = RsaPrivateKey::from_pkcs1_der(der).map_err(|_| KeyError::NotRsa)?;
-    let document = key.to_pkcs8_der().map_err(|_| KeyError::Unsound)?;
-    Ok(PrivateKey::from_pkcs8(document.as_bytes().to_vec()))
+    let info = PrivateKeyInfo::new(rsa::pkcs1::ALGORITHM_ID, der);
+    info.to_der().map(PrivateKey::from_pkcs8).map_err(|_| KeyError::NotRsa)
 }
 
 #[cfg(test)]

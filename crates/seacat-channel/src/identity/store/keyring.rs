@@ -1,37 +1,41 @@
 //! The operating system's key store: Secret Service, Keychain, Credential Manager.
 //!
 //! It may not be there, may ask a person for a password, may hang for as long as nobody answers,
-//! and may come back. So every call has a thread of its own and a time limit, and a connection is
-//! made anew for each (what `keyring` itself would keep after a failure is the failure).
+//! and may come back. So every call has a thread of its own and a time limit, and makes a
+//! connection of its own.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use keyring_core::api::CredentialStoreApi;
-use keyring_core::{Entry, Error};
-
+#[cfg(not(target_os = "linux"))]
+use super::credentials as platform;
+#[cfg(target_os = "linux")]
+use super::secret_service as platform;
 use crate::identity::key::PrivateKey;
 
 /// Long enough for a key store that is being started (53 ms were measured), short enough that the
-/// status says within 5 s that it does not answer.
-const LIMIT: Duration = Duration::from_secs(4);
+/// status says within 5 s that it does not answer, the making of a key included.
+const LIMIT: Duration = Duration::from_secs(3);
 
 /// What our entries are found by.
-const SERVICE: &str = "seacat-proxy";
+pub(super) const SERVICE: &str = "seacat-proxy";
 
 /// What people see in the key store's own window.
-const LABEL: &str = "SeaCat Proxy: key of this computer";
+#[cfg(target_os = "linux")]
+pub(super) const LABEL: &str = "SeaCat Proxy: key of this computer";
 
 /// Why the key store was of no use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
-    /// It did not answer: most likely it is locked and waits for a person.
-    #[error("the key store did not answer within {} s (is it locked?)", LIMIT.as_secs())]
+    /// It did not answer.
+    #[error("the key store did not answer within {} s", LIMIT.as_secs())]
     Silent,
+    /// It wants its password.
+    #[error("the key store is locked")]
+    Locked,
     /// It is not there, or refused.
     #[error("the key store cannot be used: {0}")]
     Unavailable(String),
@@ -51,8 +55,10 @@ pub(crate) trait Vault: fmt::Debug + Send + Sync {
 /// The one of this computer.
 #[derive(Debug, Default)]
 pub(crate) struct Keyring {
-    /// A call from which nobody has come back yet.
-    hanging: Arc<AtomicBool>,
+    /// A call that nobody has come back from, other than one that waits for a person.
+    busy: Arc<AtomicBool>,
+    /// A person has been asked for the password.
+    asked: Arc<AtomicBool>,
 }
 
 impl Vault for Keyring {
@@ -67,77 +73,87 @@ impl Vault for Keyring {
     }
 
     fn get(&self, id: &str) -> Result<Option<PrivateKey>, KeyringError> {
-        self.call(id, |entry| match entry.get_secret() {
-            Ok(secret) => Ok(Some(PrivateKey::from_pkcs8(secret))),
-            Err(Error::NoEntry) => Ok(None),
-            Err(error) => Err(error),
-        })
+        let id = id.to_owned();
+        self.call(self.asked.clone(), move |ask| platform::get(&id, ask))
     }
 
     fn set(&self, id: &str, key: &PrivateKey) -> Result<(), KeyringError> {
-        let key = key.clone();
-        self.call(id, move |entry| entry.set_secret(key.as_pkcs8()))
+        let (id, key) = (id.to_owned(), key.clone());
+        self.call(self.asked.clone(), move |ask| platform::set(&id, &key, ask))
     }
 
+    /// Only a person deletes, and may be asked each time.
     fn delete(&self, id: &str) -> Result<(), KeyringError> {
-        self.call(id, |entry| match entry.delete_credential() {
-            Ok(()) | Err(Error::NoEntry) => Ok(()),
-            Err(error) => Err(error),
-        })
+        let id = id.to_owned();
+        self.call(Arc::default(), move |ask| platform::delete(&id, ask))
     }
 }
 
 impl Keyring {
     fn call<T: Send + 'static>(
         &self,
-        id: &str,
-        work: impl FnOnce(&Entry) -> keyring_core::Result<T> + Send + 'static,
+        asked: Arc<AtomicBool>,
+        work: impl FnOnce(&mut Ask) -> Result<T, KeyringError> + Send + 'static,
     ) -> Result<T, KeyringError> {
         // One thread that hangs is enough.
-        if self.hanging.swap(true, Ordering::AcqRel) {
-            return Err(KeyringError::Silent);
-        }
-        let hanging = self.hanging.clone();
+        let turn = Turn::take(&self.busy).ok_or(KeyringError::Silent)?;
+        let asking = Arc::new(AtomicBool::new(false));
+        let mut ask = Ask { turn: Some(turn), asked, asking: asking.clone() };
         let (sender, receiver) = mpsc::channel();
-        let id = id.to_owned();
         let thread = thread::Builder::new().name("keyring".into()).spawn(move || {
-            let outcome = entry(&id).and_then(|entry| work(&entry));
-            hanging.store(false, Ordering::Release);
+            let outcome = work(&mut ask);
+            drop(ask);
             // Nobody may be waiting any more.
             let _ = sender.send(outcome);
         });
-        if let Err(error) = thread {
-            self.hanging.store(false, Ordering::Release);
-            return Err(KeyringError::Unavailable(error.to_string()));
-        }
+        thread.map_err(|error| KeyringError::Unavailable(error.to_string()))?;
         match receiver.recv_timeout(LIMIT) {
-            Ok(outcome) => outcome.map_err(|error| explain(&error)),
+            Ok(outcome) => outcome,
+            Err(mpsc::RecvTimeoutError::Timeout) if asking.load(Ordering::Acquire) => {
+                Err(KeyringError::Locked)
+            }
             Err(mpsc::RecvTimeoutError::Timeout) => Err(KeyringError::Silent),
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                self.hanging.store(false, Ordering::Release);
                 Err(KeyringError::Unavailable("its library failed".to_owned()))
             }
         }
     }
 }
 
-fn entry(id: &str) -> keyring_core::Result<Entry> {
-    #[cfg(target_os = "linux")]
-    let (store, options) =
-        (zbus_secret_service_keyring_store::Store::new()?, HashMap::from([("label", LABEL)]));
-    #[cfg(target_os = "macos")]
-    let (store, options) = (apple_native_keyring_store::keychain::Store::new()?, HashMap::new());
-    #[cfg(windows)]
-    let (store, options) = (windows_native_keyring_store::Store::new()?, HashMap::new());
-    store.build(SERVICE, id, Some(&options))
+/// The right to be the one call that may hang; given back when dropped.
+#[derive(Debug)]
+struct Turn(Arc<AtomicBool>);
+
+impl Turn {
+    fn take(busy: &Arc<AtomicBool>) -> Option<Self> {
+        (!busy.swap(true, Ordering::AcqRel)).then(|| Self(busy.clone()))
+    }
 }
 
-/// Without the bytes that some errors carry.
-fn explain(error: &Error) -> KeyringError {
-    KeyringError::Unavailable(match error {
-        Error::PlatformFailure(cause) | Error::NoStorageAccess(cause) => cause.to_string(),
-        Error::BadEncoding(_) | Error::BadDataFormat(..) => "it holds something else".to_owned(),
-        Error::Ambiguous(_) => "it holds several keys of this name".to_owned(),
-        other => other.to_string(),
-    })
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// The question for the key store's password. It is put to a person once, and after that the key
+/// store is only looked at: nobody wants the same dialogue every minute.
+#[derive(Debug)]
+pub(super) struct Ask {
+    turn: Option<Turn>,
+    asked: Arc<AtomicBool>,
+    asking: Arc<AtomicBool>,
+}
+
+#[cfg(target_os = "linux")]
+impl Ask {
+    /// Whether to ask now. If so, others need not wait for the answer: it may never come.
+    pub(super) fn may(&mut self) -> bool {
+        let may = !self.asked.swap(true, Ordering::AcqRel);
+        if may {
+            self.asking.store(true, Ordering::Release);
+            self.turn = None;
+        }
+        may
+    }
 }

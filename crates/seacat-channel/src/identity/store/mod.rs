@@ -11,11 +11,15 @@
 //! The order of the writes is what makes this safe, and stands at each function. All of it may
 //! block for seconds.
 
+#[cfg(not(target_os = "linux"))]
+mod credentials;
 mod disk;
 #[cfg(test)]
 pub(crate) mod fuse;
 pub(crate) mod keyring;
 mod record;
+#[cfg(target_os = "linux")]
+mod secret_service;
 
 use std::io;
 use std::path::PathBuf;
@@ -148,14 +152,16 @@ impl Store {
         Ok(self.disk.read(KEY)?.map(PrivateKey::from_pkcs8))
     }
 
-    /// Makes a key. First the note that one is being made, under which name; then the key; then
-    /// the note where it is.
+    /// Makes a key. First the note that one is being made, under which name, and that no request
+    /// (of an earlier key, perhaps) is under way; then the key; then the note where it is.
     pub(crate) fn make(&mut self, size: KeySize) -> Result<Arc<dyn Key>, StoreError> {
         let id = match &self.record.place {
             Place::Making(id) => id.clone(),
             _ => new_id(),
         };
-        self.remember_place(Place::Making(id.clone()))?;
+        self.change(|record| {
+            (record.place, record.mark) = (Place::Making(id.clone()), Mark::Idle);
+        })?;
         let private = PrivateKey::generate(size)?;
         let key = Arc::new(RsaKey::new(&private)?);
         self.keep(&private, id)?;
@@ -265,11 +271,9 @@ impl Store {
         Ok((key, certificate))
     }
 
-    /// Forgets everything: the certificate first, the note last, so that a key that is left is
-    /// still known.
+    /// Forgets everything: the key first, so that nothing is lost when the key store refuses; the
+    /// note last, so that a key that is left is still known.
     pub(crate) fn delete(&mut self) -> Result<(), StoreError> {
-        self.disk.remove(CERTIFICATE)?;
-        self.disk.remove(REQUEST)?;
         match (self.record.place.clone(), &self.vault) {
             (Place::Keyring(id), Some(vault)) => {
                 self.disk.point()?;
@@ -281,6 +285,8 @@ impl Store {
             _ => {}
         }
         self.disk.remove(KEY)?;
+        self.disk.remove(CERTIFICATE)?;
+        self.disk.remove(REQUEST)?;
         self.disk.remove(STATE)?;
         let facts = std::mem::take(&mut self.record).facts;
         self.record.facts = facts;
