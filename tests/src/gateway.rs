@@ -83,6 +83,11 @@ impl Gateway {
         self.dir.path().join("ca.pem")
     }
 
+    /// Its folder: configuration, keys, certificates.
+    pub fn folder(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// The process, to be measured or killed.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -17,6 +17,7 @@
     reason = "a harness that cannot go on fails the test, and says where"
 )]
 
+mod desktop;
 mod gateway;
 mod http;
 mod nginx;
@@ -25,16 +26,20 @@ mod place;
 mod process;
 mod proxy;
 mod sockets;
+mod tray;
 mod world;
 
+pub use desktop::Desktop;
 pub use gateway::{Gateway, Host};
 pub use http::{Answer, Client, request};
 pub use nginx::{HELLO, Nginx};
 pub use origin::{Origin, Seen};
 pub use place::{
-    binary, clean_command, free_port, program_file, scratch, sha256_of, sha256_of_file,
+    binary, clean_command, free_port, program_file, program_output, scratch, sha256_of,
+    sha256_of_file, target_folder,
 };
 pub use process::{Process, wait_for};
 pub use proxy::Proxy;
 pub use sockets::established_to;
+pub use tray::{Line, TrayIcon};
 pub use world::World;

@@ -28,6 +28,22 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// Where cargo builds, and where the artefacts of a run are kept.
+///
+/// # Panics
+/// When this is not a test.
+pub fn target_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let target = test.ancestors().nth(3).expect("tests are built in TARGET/PROFILE/deps");
+    target.to_owned()
+}
+
+/// What a program prints, if it ends well.
+pub fn program_output(command: &mut Command) -> Option<String> {
+    let done = command.output().ok()?;
+    done.status.success().then(|| String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
 /// The path of one of the clients and servers kept in `programs/` (Python, Java).
 pub fn program_file(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(name);

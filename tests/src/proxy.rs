@@ -40,6 +40,12 @@ impl Proxy {
     /// The program with nothing of ours in its environment and all its folders in `home`.
     pub fn command(home: &Path) -> Command {
         let mut command = clean_command(binary("seacat-proxy"), home);
+        Self::folders(&mut command, home);
+        command
+    }
+
+    /// Gives a program folders of its own in `home`.
+    pub fn folders(command: &mut Command, home: &Path) {
         for (name, folder) in [
             ("XDG_CONFIG_HOME", "config"),
             ("XDG_DATA_HOME", "data"),
@@ -51,7 +57,6 @@ impl Proxy {
             private_dir(&folder);
             command.env(name, folder);
         }
-        command
     }
 
     /// The port of the proxy.

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::step::{cargo, check, human, shown, timed};
-use crate::{Outcome, fuzz, packages};
+use crate::{Outcome, fuzz, icons, packages};
 
 /// How long each fuzz target runs here, in seconds. Long enough to replay the corpus many times
 /// over and to fall over anything shallow; looking deeper is `cargo xtask fuzz TARGET 3600`.
@@ -22,6 +22,7 @@ enum How {
     /// A cargo command, as it would be typed, and one variable for its environment.
     Cargo(&'static str, Option<(&'static str, &'static str)>),
     Fuzz(&'static str),
+    Icons,
     /// A test of `tests/`. It starts the programs, so they are built first.
     Suite(&'static str),
 }
@@ -48,6 +49,7 @@ const STEPS: &[Step] = &[
     Step { name: "packages", what: "system packages the suite needs", how: How::Packages },
     Step::cargo("fmt", "formatting", "fmt --all --check"),
     Step::cargo("fmt-fuzz", "formatting", "fmt --manifest-path fuzz/Cargo.toml --check"),
+    Step { name: "icons", what: "pictures as their sources say", how: How::Icons },
     Step::cargo("clippy", "lints", "clippy --workspace --all-targets -- -D warnings"),
     Step {
         name: "doc",
@@ -66,6 +68,7 @@ const STEPS: &[Step] = &[
     Step::suite("suite-run", "first run: one command, one line pasted", "run"),
     Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
     Step::suite("suite-identity", "enrolled, renewed under load, revoked, reset", "identity"),
+    Step::suite("suite-tray", "menu, icon, notices, memory, wake-ups on a real desktop", "tray"),
     Step::suite("suite-hostile", "requests nobody should send", "hostile"),
     Step::suite("suite-wire", "what the network sees", "wire"),
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
@@ -110,6 +113,7 @@ fn run(step: &Step) -> Outcome {
         How::Packages => packages::install(packages::TO_TEST),
         How::Cargo(arguments, variable) => check(&mut command(arguments, variable)),
         How::Fuzz(target) => fuzz::fuzz(target, FUZZ_SECONDS),
+        How::Icons => icons::check_rendered(),
         How::Suite(test) => {
             check(&mut cargo(BUILD))?;
             check(&mut suite(test))
@@ -134,6 +138,7 @@ fn repeat(step: &Step) -> String {
     match step.how {
         How::Packages => "cargo xtask packages".to_owned(),
         How::Cargo(arguments, variable) => shown(&command(arguments, variable)),
+        How::Icons => "cargo xtask test icons".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test) => shown(&suite(test)),
     }
