@@ -35,7 +35,14 @@ impl Desktop {
         let bus = start_bus(home.path(), &number);
         let command = in_session("openbox", home.path(), &number);
         let manager = Process::start("openbox", home.path(), &command);
-        Self { panel: None, _window_manager: manager, bus, _display: display, display: number, home }
+        Self {
+            panel: None,
+            _window_manager: manager,
+            bus,
+            _display: display,
+            display: number,
+            home,
+        }
     }
 
     /// The home folder of its user.
@@ -73,7 +80,8 @@ impl Desktop {
     /// The icons that the panel knows, by the names of their owners on the bus.
     pub fn icons(&self) -> Vec<String> {
         let bus = self.connect();
-        let icons = watcher(&bus).and_then(|it| it.get_property("RegisteredStatusNotifierItems").ok());
+        let icons =
+            watcher(&bus).and_then(|it| it.get_property("RegisteredStatusNotifierItems").ok());
         icons.unwrap_or_default()
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use zbus::blocking::{Connection, Proxy as Object};
-use zbus::zvariant::{OwnedValue, Structure, Value};
+use zbus::zvariant::{OwnedObjectPath, OwnedValue, Structure, Value};
 
 use crate::desktop::Desktop;
 use crate::process::wait_for;
@@ -44,13 +44,17 @@ impl TrayIcon {
         Self { bus: desktop.connect(), owner }
     }
 
-    fn item(&self) -> Object<'_> {
-        Object::new(&self.bus, &*self.owner, "/StatusNotifierItem", ITEM).unwrap()
+    fn object(&self, path: String, interface: &'static str) -> Object<'static> {
+        Object::new_owned(self.bus.clone(), self.owner.clone(), path, interface).unwrap()
     }
 
-    fn menu_object(&self) -> Object<'_> {
-        let path: zbus::zvariant::OwnedObjectPath = self.item().get_property("Menu").unwrap();
-        Object::new(&self.bus, &*self.owner, path, MENU).unwrap()
+    fn item(&self) -> Object<'static> {
+        self.object("/StatusNotifierItem".to_owned(), ITEM)
+    }
+
+    fn menu_object(&self) -> Object<'static> {
+        let path: OwnedObjectPath = self.item().get_property("Menu").unwrap();
+        self.object(path.as_str().to_owned(), MENU)
     }
 
     /// "Active" or "NeedsAttention".

@@ -445,7 +445,9 @@ fn start_at_login() {
     assert!(run(&["--autostart", "on"]).status.success());
     let text = fs::read_to_string(&entry).unwrap();
     let config = desktop.home().join("config.toml");
-    assert!(text.contains(&format!("\"app\" \"--background\" \"--config\" \"{}\"", config.display())));
+    assert!(
+        text.contains(&format!("\"app\" \"--background\" \"--config\" \"{}\"", config.display()))
+    );
     let checked = Command::new("desktop-file-validate").arg(&entry).output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     assert!(run(&["--autostart", "off"]).status.success());

@@ -54,7 +54,8 @@ pub(crate) fn check_rendered() -> Outcome {
 
 /// `tray/NAME.svg`, in the order of their names.
 fn tray_sources(icons: &Path) -> Result<Vec<PathBuf>, String> {
-    let folder = fs::read_dir(icons.join("tray")).map_err(|error| format!("icons/tray: {error}"))?;
+    let folder =
+        fs::read_dir(icons.join("tray")).map_err(|error| format!("icons/tray: {error}"))?;
     let mut sources: Vec<PathBuf> =
         folder.flatten().map(|entry| Path::new("tray").join(entry.file_name())).collect();
     sources.sort();

@@ -63,7 +63,11 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("xfconf-query", "xfconf", "the panel's settings"),
     program("xclip", "xclip", "reads the clipboard"),
     program("import", "imagemagick", "takes pictures of the screen"),
-    program("desktop-file-validate", "desktop-file-utils", "checks the entry for starting at login"),
+    program(
+        "desktop-file-validate",
+        "desktop-file-utils",
+        "checks the entry for starting at login",
+    ),
 ];
 
 impl Need {

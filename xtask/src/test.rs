@@ -42,7 +42,10 @@ const BUILD: &str = "build --workspace --bins";
 
 /// One at a time: a child that is being started holds copies of the other tests' sockets until
 /// its exec.
-const HARNESS: &str = "test -p seacat-tests --lib -- --test-threads=1";
+///
+/// With the agent, as every suite: cargo unites features over what it is asked for, and asked for
+/// the suite alone it would build tokio and zbus a second time.
+const HARNESS: &str = "test -p seacat-agent -p seacat-tests --lib -- --test-threads=1";
 
 /// Cheap before dear: what fails in a second should not wait for what takes minutes.
 const STEPS: &[Step] = &[
@@ -131,7 +134,9 @@ fn command(arguments: &str, variable: Option<(&str, &str)>) -> Command {
 }
 
 fn suite(test: &str) -> Command {
-    cargo(&format!("test -p seacat-tests --test {test} -- --nocapture --test-threads=1"))
+    cargo(&format!(
+        "test -p seacat-agent -p seacat-tests --test {test} -- --nocapture --test-threads=1"
+    ))
 }
 
 fn repeat(step: &Step) -> String {

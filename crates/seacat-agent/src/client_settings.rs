@@ -27,14 +27,8 @@ pub enum Client {
 
 impl Client {
     /// All of them, in the order of the menu.
-    pub const ALL: [Client; 6] = [
-        Client::Shell,
-        Client::PowerShell,
-        Client::Curl,
-        Client::Git,
-        Client::Java,
-        Client::Pac,
-    ];
+    pub const ALL: [Client; 6] =
+        [Client::Shell, Client::PowerShell, Client::Curl, Client::Git, Client::Java, Client::Pac];
 
     /// What people call it.
     #[must_use]

@@ -108,9 +108,8 @@ fn action(label: &str, click: Click) -> Item {
 fn mark(view: &StatusView) -> Mark {
     let identity = view.identity.as_ref().map_or(Standing::Quiet, standing);
     match (view.state, identity) {
-        (Word::Stopped, _) | (Word::Connecting | Word::Connected | Word::Waiting, Standing::Alarm) => {
-            Mark::Attention
-        }
+        (Word::Stopped, _)
+        | (Word::Connecting | Word::Connected | Word::Waiting, Standing::Alarm) => Mark::Attention,
         (Word::Connected, Standing::Waiting) | (Word::Waiting, _) => Mark::Waiting,
         (Word::Connected, Standing::Quiet) => Mark::Connected,
         (Word::Connecting | Word::Draining, _) => Mark::Connecting,
@@ -226,9 +225,9 @@ fn gateway_line(name: &str, view: &StatusView) -> Item {
 
 fn capitalised(sentence: &str) -> String {
     let mut characters = sentence.chars();
-    characters.next().map_or(String::new(), |first| {
-        first.to_uppercase().chain(characters).collect()
-    })
+    characters
+        .next()
+        .map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
 }
 
 fn short(text: String) -> String {

@@ -90,12 +90,7 @@ fn every_state() {
     let retry = "[Next attempt in 12 s: retry now] Connect\n";
     let table = [
         (state(Word::Off), Mark::Off, "Disconnected", String::new()),
-        (
-            connecting(),
-            Mark::Connecting,
-            "Connecting to gw.example.com, attempt 2",
-            String::new(),
-        ),
+        (connecting(), Mark::Connecting, "Connecting to gw.example.com, attempt 2", String::new()),
         (connected(), Mark::Connected, "Connected to gw.example.com, 12 ms", String::new()),
         (draining, Mark::Connecting, "Finishing what runs", String::new()),
         (

@@ -17,9 +17,8 @@ impl Clipboard {
     pub(super) async fn copy(&self, text: String) -> Result<(), arboard::Error> {
         let clipboard = self.clone();
         let copied = spawn_blocking(move || clipboard.copy_now(text)).await;
-        copied.unwrap_or_else(|error| {
-            Err(arboard::Error::Unknown { description: error.to_string() })
-        })
+        copied
+            .unwrap_or_else(|error| Err(arboard::Error::Unknown { description: error.to_string() }))
     }
 
     fn copy_now(&self, text: String) -> Result<(), arboard::Error> {

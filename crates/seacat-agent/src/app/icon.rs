@@ -97,7 +97,9 @@ mod tests {
     fn every_icon_comes_in_every_size_and_no_two_are_the_same() {
         let mut seen = Vec::new();
         for tint in [IconTint::Colour, IconTint::Light, IconTint::Dark] {
-            for (mark, frames) in MARKS.map(|mark| (mark, if mark == Mark::Connecting { 3 } else { 1 })) {
+            for (mark, frames) in
+                MARKS.map(|mark| (mark, if mark == Mark::Connecting { 3 } else { 1 }))
+            {
                 for frame in 0..frames {
                     let icons = icons(mark, frame, tint);
                     let sizes: Vec<i32> = icons.iter().map(|icon| icon.width).collect();
