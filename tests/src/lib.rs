@@ -18,6 +18,7 @@
 )]
 
 mod capture;
+mod desktop;
 mod dns;
 mod gateway;
 mod http;
@@ -33,9 +34,11 @@ mod session;
 mod sockets;
 mod squid;
 mod terminal;
+mod tray;
 mod world;
 
 pub use capture::{Capture, tshark};
+pub use desktop::Desktop;
 pub use dns::{Dns, GATEWAY_ZONE, HOST_ZONE};
 pub use gateway::{Gateway, Host};
 pub use http::{Answer, Client, request};
@@ -44,8 +47,8 @@ pub use leak::Secrets;
 pub use nginx::{HELLO, Nginx};
 pub use origin::{Origin, Seen};
 pub use place::{
-    binary, clean_command, free_port, program_file, scratch, sha256_of, sha256_of_file,
-    user_command,
+    binary, clean_command, free_port, program_file, program_output, scratch, sha256_of,
+    sha256_of_file, target_folder, user_command,
 };
 pub use process::{Process, wait_for};
 pub use proxy::Proxy;
@@ -54,4 +57,5 @@ pub use session::Session;
 pub use sockets::established_to;
 pub use squid::{SQUID_USER, Squid};
 pub use terminal::Terminal;
+pub use tray::{Line, TrayIcon};
 pub use world::World;

@@ -28,6 +28,22 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// Where cargo builds, and where the artefacts of a run are kept.
+///
+/// # Panics
+/// When this is not a test.
+pub fn target_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let target = test.ancestors().nth(3).expect("tests are built in TARGET/PROFILE/deps");
+    target.to_owned()
+}
+
+/// What a program prints, if it ends well.
+pub fn program_output(command: &mut Command) -> Option<String> {
+    let done = command.output().ok()?;
+    done.status.success().then(|| String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
 /// The path of one of the clients and servers kept in `programs/` (Python, Java).
 pub fn program_file(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(name);
@@ -53,6 +69,12 @@ pub fn clean_command(program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Comma
 /// The same with all of a user's folders in `home`.
 pub fn user_command(program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Command {
     let mut command = clean_command(program, home);
+    user_folders(&mut command, home);
+    command
+}
+
+/// Gives a program folders of its own in `home`.
+pub(crate) fn user_folders(command: &mut Command, home: &Path) {
     for (name, folder) in [
         ("XDG_CONFIG_HOME", "config"),
         ("XDG_DATA_HOME", "data"),
@@ -64,7 +86,6 @@ pub fn user_command(program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Comman
         private_dir(&folder);
         command.env(name, folder);
     }
-    command
 }
 
 /// A folder nobody else may look into, as the system would have made it.

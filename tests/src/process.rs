@@ -122,6 +122,27 @@ impl Process {
         memory_of(self.id())
     }
 
+    /// The memory it costs now, in KiB: its own, and its share of what it shares (PSS).
+    pub fn memory_kib(&self) -> u64 {
+        let path = format!("/proc/{}/smaps_rollup", self.id());
+        let rollup = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let digits = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+        digits.and_then(|d| d.trim().parse().ok()).expect("Pss is a number of kB")
+    }
+
+    /// How often any of its threads was given the processor so far.
+    pub fn wake_ups(&self) -> u64 {
+        let path = format!("/proc/{}/task", self.id());
+        let threads = fs::read_dir(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let turns = |thread: fs::DirEntry| {
+            // Time on the processor, time waiting for it, turns on it.
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split_whitespace().nth(2)?.parse::<u64>().ok()
+        };
+        threads.flatten().filter_map(turns).sum()
+    }
+
     /// The most memory it has had resident so far, in KiB (VmHWM).
     pub fn peak_memory_kib(&self) -> u64 {
         let path = format!("/proc/{}/status", self.id());

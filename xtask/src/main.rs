@@ -9,6 +9,7 @@
 mod bench;
 mod deny;
 mod fuzz;
+mod icons;
 mod packages;
 mod run;
 mod step;
@@ -30,6 +31,7 @@ cargo xtask fuzz TARGET merge          keep in the repository what the last runs
 cargo xtask bench [WHAT]... [OPTIONS]  our proxy beside its peers; WHAT is small, bulk, fair, stall,
                                        idle or startup (all without); --help says the rest
 cargo xtask deny                       licences, sources and bans of everything we link
+cargo xtask icons                      render icons/*.svg in every size
 cargo xtask packages                   install the system packages that building and testing need";
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         },
         ["bench", arguments @ ..] => bench::bench(arguments),
         ["deny"] => deny::deny(),
+        ["icons"] => icons::render(),
         ["packages"] => packages::install(packages::TO_TEST),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

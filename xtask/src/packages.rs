@@ -76,6 +76,18 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("knotd", "knot", "the name server that announces gateways"),
     program("squid", "squid", "an upstream proxy with Basic authentication"),
     program("setpriv", "util-linux", "no process outlives its test"),
+    program("Xvfb", "xvfb", "a display of the test's own"),
+    program("dbus-daemon", "dbus-daemon", "a session bus of the test's own"),
+    program("openbox", "openbox", "a window manager"),
+    program("xfce4-panel", "xfce4-panel", "a host for tray icons"),
+    program("xfconf-query", "xfconf", "the panel's settings"),
+    program("xclip", "xclip", "reads the clipboard"),
+    program("import", "imagemagick", "takes pictures of the screen"),
+    program(
+        "desktop-file-validate",
+        "desktop-file-utils",
+        "checks the entry for starting at login",
+    ),
 ];
 
 impl Need {

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::step::{cargo, check, human, shown, timed};
-use crate::{Outcome, fuzz, packages};
+use crate::{Outcome, fuzz, icons, packages};
 
 /// How long each fuzz target runs here, in seconds. Long enough to replay the corpus many times
 /// over and to fall over anything shallow; looking deeper is `cargo xtask fuzz TARGET 3600`.
@@ -22,6 +22,7 @@ enum How {
     /// A cargo command, as it would be typed, and one variable for its environment.
     Cargo(&'static str, Option<(&'static str, &'static str)>),
     Fuzz(&'static str),
+    Icons,
     /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
     /// starts the programs, so they are built first.
     Suite(&'static str, &'static str),
@@ -52,7 +53,10 @@ const BUILD: &str = "build --workspace --bins";
 
 /// One at a time: a child that is being started holds copies of the other tests' sockets until
 /// its exec.
-const HARNESS: &str = "test -p seacat-tests --lib -- --test-threads=1";
+///
+/// With the agent, as every suite: cargo unites features over what it is asked for, and asked for
+/// the suite alone it would build tokio and zbus a second time.
+const HARNESS: &str = "test -p seacat-agent -p seacat-tests --lib -- --test-threads=1";
 
 /// As "unit": the same packages, so that nothing but our own crates is built again. One test of
 /// each program looks whether OpenSSL is linked.
@@ -63,6 +67,7 @@ const STEPS: &[Step] = &[
     Step { name: "packages", what: "system packages the suite needs", how: How::Packages },
     Step::cargo("fmt", "formatting", "fmt --all --check"),
     Step::cargo("fmt-fuzz", "formatting", "fmt --manifest-path fuzz/Cargo.toml --check"),
+    Step { name: "icons", what: "pictures as their sources say", how: How::Icons },
     Step::cargo("clippy", "lints", "clippy --workspace --all-targets -- -D warnings"),
     Step {
         name: "doc",
@@ -88,6 +93,7 @@ const STEPS: &[Step] = &[
     Step::suite("suite-discovery", "gateways that DNS announces, a real name server", "discovery"),
     Step::suite("suite-upstream", "out through squid with Basic authentication", "upstream"),
     Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
+    Step::suite("suite-tray", "menu, icon, notices, memory, wake-ups on a real desktop", "tray"),
     Step::suite("suite-hostile", "requests nobody should send", "hostile"),
     Step::suite("suite-wire", "what the network sees", "wire"),
     Step::suite("suite-compat", "gateways of the reference era, records on the wire", "compat"),
@@ -137,6 +143,7 @@ fn run(step: &Step) -> Outcome {
         How::Packages => packages::install(packages::TO_TEST),
         How::Cargo(arguments, variable) => check(&mut command(arguments, variable)),
         How::Fuzz(target) => fuzz::fuzz(target, FUZZ_SECONDS),
+        How::Icons => icons::check_rendered(),
         How::Suite(test, tls) => {
             check(&mut cargo(BUILD))?;
             check(&mut suite(test, tls))
@@ -154,8 +161,9 @@ fn command(arguments: &str, variable: Option<(&str, &str)>) -> Command {
 }
 
 fn suite(test: &str, tls: &str) -> Command {
-    let test = format!("test -p seacat-tests --test {test} -- --nocapture --test-threads=1");
-    let mut command = cargo(&test);
+    let mut command = cargo(&format!(
+        "test -p seacat-agent -p seacat-tests --test {test} -- --nocapture --test-threads=1"
+    ));
     command.env("SEACAT_SUITE_TLS", tls);
     command
 }
@@ -164,6 +172,7 @@ fn repeat(step: &Step) -> String {
     match step.how {
         How::Packages => "cargo xtask packages".to_owned(),
         How::Cargo(arguments, variable) => shown(&command(arguments, variable)),
+        How::Icons => "cargo xtask test icons".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test, tls) => shown(&suite(test, tls)),
     }

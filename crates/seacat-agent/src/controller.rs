@@ -16,7 +16,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use seacat_channel::identity::{Identity, IdentityStatus};
 use seacat_channel::{Channel, GatewayConfig, Roots, Trust};
@@ -177,6 +177,7 @@ impl Engine {
                 .map(|map| MappedView { listen: map.listen, host: map.host.clone() })
                 .collect(),
             demo: demo.is_some(),
+            gateways: names(&config),
         };
         let first = view(&channel.status().borrow(), None, &local, Instant::now());
         let (views, watching) = watch::channel(Arc::new(first));
@@ -213,6 +214,12 @@ impl Engine {
     #[must_use]
     pub fn local(&self) -> &Local {
         &self.local
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// For those who have wishes or watch: the control socket, the window.
@@ -260,7 +267,9 @@ impl Engine {
         let status = status.borrow();
         let mut view = view(&status, self.channel.health(), &self.local, Instant::now());
         let identity = self.channel.identity().map(Identity::status);
-        view.identity = identity.map(|status| IdentityView::new(&status.borrow()));
+        let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let today = i64::try_from(today).unwrap_or(i64::MAX);
+        view.identity = identity.map(|status| IdentityView::new(&status.borrow(), today));
         view.reverse = self.channel.reverse().into_iter().map(Into::into).collect();
         view.reference = reference::letters(&view);
         view
@@ -319,6 +328,7 @@ impl Engine {
         self.config.log.level = new.log.level;
         if self.demo.is_none() && !new.gateways.is_empty() {
             self.config.gateways = new.gateways;
+            self.local.gateways = names(&self.config);
         }
         self.config.channel.dns_servers = new.channel.dns_servers;
         self.config.upstream = new.upstream;
@@ -402,6 +412,11 @@ fn restart_for(running: &Config, new: &Config, demo: bool) -> Vec<String> {
         .filter(|s| !at_once(s.key) && show(running, s.get) != show(new, s.get))
         .map(|s| s.key.to_owned())
         .collect()
+}
+
+/// What people call the configured gateways.
+fn names(config: &Config) -> Vec<String> {
+    config.gateways.iter().map(|gateway| apply::gateway(gateway).name).collect()
 }
 
 fn is_mapped(address: &SocketAddr, config: &Config) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use seacat_channel::identity::{FACTS, IdentityStatus, Phase, day};
+use seacat_channel::identity::{CertificateInfo, FACTS, IdentityStatus, Phase, day};
 use serde::{Deserialize, Serialize};
 
 /// What a face shows of the identity, and what `identity show --json` prints.
@@ -30,6 +30,9 @@ pub struct IdentityView {
     pub valid_until: Option<String>,
     /// When the next one is asked for, `YYYY-MM-DD`.
     pub renewal: Option<String>,
+    /// Half of the time for renewing it is over: somebody should look.
+    #[serde(default)]
+    pub expiring: bool,
     /// Where the private key is: the name of a key store, or a file.
     pub key_place: Option<String>,
     /// Why it is not in the key store, or cannot be read.
@@ -41,9 +44,9 @@ pub struct IdentityView {
 }
 
 impl IdentityView {
-    /// The view of a status.
+    /// The view of a status; `now` is in seconds since 1970.
     #[must_use]
-    pub fn new(status: &IdentityStatus) -> Self {
+    pub fn new(status: &IdentityStatus, now: i64) -> Self {
         let tag = status.client_id.map(|id| id.tag());
         let certificate = status.certificate.as_ref();
         let until = certificate.map(|it| day(it.not_after));
@@ -64,6 +67,7 @@ impl IdentityView {
             valid_from: certificate.map(|it| day(it.not_before)),
             valid_until: until,
             renewal: certificate.map(|it| day(it.renew_at)),
+            expiring: certificate.is_some_and(|it| is_expiring(it, now)),
             key_place: status.key_place.clone(),
             key_problem: status.key_problem.clone(),
             problem: status.problem.clone(),
@@ -99,6 +103,13 @@ impl IdentityView {
         }
         out
     }
+}
+
+/// Renewal is tried from `renew_at` on. Half of the time that is left then is patience.
+fn is_expiring(certificate: &CertificateInfo, now: i64) -> bool {
+    let CertificateInfo { renew_at, not_after, .. } = *certificate;
+    let late = not_after.saturating_sub(not_after.saturating_sub(renew_at) / 2);
+    (late..not_after).contains(&now)
 }
 
 /// One word, one sentence, and what to do.
@@ -168,6 +179,22 @@ pub(crate) mod tests {
     /// The words of all phases.
     pub(crate) fn every_word() -> Vec<&'static str> {
         PHASES.iter().map(|phase| words(*phase, "", "").0).collect()
+    }
+
+    #[test]
+    fn a_certificate_expires_in_the_second_half_of_its_renewal() {
+        let certificate = CertificateInfo {
+            subject: String::new(),
+            issuer: String::new(),
+            serial: String::new(),
+            not_before: 0,
+            renew_at: 60,
+            not_after: 90,
+        };
+        for (now, expiring) in [(0, false), (60, false), (74, false), (75, true), (89, true)] {
+            assert_eq!(is_expiring(&certificate, now), expiring, "{now}");
+        }
+        assert!(!is_expiring(&certificate, 90), "it has expired, which has words of its own");
     }
 
     #[test]

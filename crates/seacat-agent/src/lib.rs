@@ -4,13 +4,17 @@
 //!   cli ──► config ──► controller::Engine ──► seacat_channel, seacat_proxy (, seacat_gateway)
 //!    │                    ▲   │
 //!    └──► control ────────┘   └──► status::StatusView, access::AccessView
+//!                                        └──► tray_menu::Menu, notices::Notice ──► app (Linux)
 //! ```
 //!
 //! The window and the command line do the same things by the same means: they read a
 //! [`status::StatusView`], send a [`control::Request`] and change settings with [`config::edit`].
 
 pub mod access;
+#[cfg(all(feature = "tray", target_os = "linux"))]
+pub mod app;
 pub mod cli;
+pub mod client_settings;
 pub mod config;
 pub mod control;
 pub mod controller;
@@ -18,8 +22,11 @@ pub mod exit;
 pub mod identity_view;
 pub mod instance;
 pub mod logging;
+pub mod notices;
+pub mod page;
 pub mod places;
 pub mod port_owner;
 pub mod reference;
 pub mod signals;
 pub mod status;
+pub mod tray_menu;

@@ -117,6 +117,9 @@ pub struct Local {
     pub mapped: Vec<MappedView>,
     /// Whether the gateway is the built-in one.
     pub demo: bool,
+    /// What people call the configured gateways.
+    #[serde(default)]
+    pub gateways: Vec<String>,
 }
 
 /// A local port that stands for one host.
@@ -305,7 +308,7 @@ fn tenths(duration: Duration) -> f64 {
 }
 
 /// "12 s" or "4 min"; a started second counts, so that nothing is "in 0 s".
-fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     match duration.as_millis().div_ceil(1000) {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds => format!("{} min", seconds / 60),

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
+use crate::client_settings::Shell;
 use crate::exit::Exit;
+#[cfg(all(feature = "tray", target_os = "linux"))]
+use crate::page::Page;
 
 /// An HTTP proxy on this computer whose requests all travel over one TLS connection to a SeaCat
 /// gateway.
@@ -51,6 +54,20 @@ pub(super) enum Action {
         /// Use the built-in gateway, whatever is configured
         #[arg(long)]
         demo: bool,
+    },
+    /// Run the proxy with its icon in the panel, and open its window; where one runs already, only
+    /// the window (for the launcher of a desktop)
+    #[cfg(all(feature = "tray", target_os = "linux"))]
+    App {
+        /// Do not open the window
+        #[arg(long)]
+        background: bool,
+        /// Which page of the window
+        #[arg(long, value_enum, default_value_t)]
+        page: Page,
+        /// Start in the background when you log in, or do so no more; nothing else is done
+        #[arg(long, value_enum, value_name = "ON|OFF")]
+        autostart: Option<Autostart>,
     },
     /// Show how the running proxy is doing (exit code 0 only when it is connected)
     Status {
@@ -181,14 +198,10 @@ pub(super) enum ConfigAction {
     },
 }
 
-/// The shells `env` knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Shell {
-    /// And every other shell in the manner of Bourne
-    #[value(alias = "sh", alias = "zsh")]
-    Bash,
-    Fish,
-    #[value(alias = "pwsh")]
-    Powershell,
-    Cmd,
+/// What `--autostart` takes.
+#[cfg(all(feature = "tray", target_os = "linux"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Autostart {
+    On,
+    Off,
 }

@@ -3,6 +3,8 @@
 //! Every command is a function from its arguments to an [`Exit`]; what it says goes to the given
 //! output, what went wrong to stderr by [`main`]. A reader that leaves (`| head -1`) is no error.
 
+#[cfg(all(feature = "tray", target_os = "linux"))]
+mod app;
 mod args;
 mod config;
 mod control;
@@ -13,6 +15,7 @@ mod run;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
@@ -88,6 +91,12 @@ enum CliError {
     Start(#[from] StartError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[cfg(all(feature = "tray", target_os = "linux"))]
+    #[error(transparent)]
+    Window(#[from] crate::app::WindowError),
+    #[cfg(all(feature = "tray", target_os = "linux"))]
+    #[error(transparent)]
+    Autostart(#[from] crate::app::autostart::AutostartError),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -109,6 +118,8 @@ impl CliError {
             ) => Exit::Config,
             CliError::Client(ClientError::NotRunning) => Exit::NotRunning,
             CliError::Usage(_) => Exit::Usage,
+            #[cfg(all(feature = "tray", target_os = "linux"))]
+            CliError::Window(_) | CliError::Autostart(_) => Exit::Failed,
             CliError::Output(_)
             | CliError::Place(_)
             | CliError::Instance(_)
@@ -124,6 +135,10 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<Exit, CliError> {
     let here = Here::find(&cli)?;
     match cli.action {
         Action::Run { demo } => run::run(&here, demo, out),
+        #[cfg(all(feature = "tray", target_os = "linux"))]
+        Action::App { autostart: Some(wish), .. } => app::autostart(&here, wish, out),
+        #[cfg(all(feature = "tray", target_os = "linux"))]
+        Action::App { background, page, .. } => app::app(&here, (!background).then_some(page), out),
         Action::Status { json, watch, reference } => {
             control::status(&here, Form::of(json, reference), watch, out)
         }
@@ -146,12 +161,14 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<Exit, CliError> {
 struct Here {
     places: Places,
     sources: Sources,
+    /// `--config` and `--state-dir`, for programs that shall talk to the same proxy.
+    named: Vec<(&'static str, PathBuf)>,
 }
 
 impl Here {
     fn find(cli: &Cli) -> Result<Self, CliError> {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let path = |name: &str| variable(name).map(std::path::PathBuf::from);
+        let path = |name: &str| variable(name).map(PathBuf::from);
         let places = Places::find(Named {
             config: cli.config.clone().or_else(|| path("SEACAT_PROXY_CONFIG")),
             state_dir: cli.state_dir.clone().or_else(|| path("SEACAT_PROXY_STATE_DIR")),
@@ -165,7 +182,21 @@ impl Here {
             environment: environment(),
             command_line: command_line(&cli.overrides)?,
         };
-        Ok(Self { places, sources })
+        let named = [("--config", &cli.config), ("--state-dir", &cli.state_dir)];
+        let named = named.into_iter().filter_map(|(name, path)| Some((name, path.clone()?)));
+        Ok(Self { places, sources, named: named.collect() })
+    }
+
+    /// The options with which another program finds the same proxy, from whatever folder.
+    #[cfg(all(feature = "tray", target_os = "linux"))]
+    fn passed_on(&self) -> Result<Vec<OsString>, CliError> {
+        let mut words = Vec::new();
+        for (name, path) in &self.named {
+            let path = std::path::absolute(path)
+                .map_err(|source| CliError::System { doing: "find the current folder", source })?;
+            words.extend([OsString::from(name), path.into_os_string()]);
+        }
+        Ok(words)
     }
 
     fn load(&self) -> Result<Loaded, CliError> {

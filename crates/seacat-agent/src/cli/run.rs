@@ -12,6 +12,16 @@ use crate::signals::Signals;
 use crate::status::Local;
 
 pub(super) fn run(here: &Here, demo: bool, out: &mut dyn Write) -> Result<Exit, CliError> {
+    serve(here, demo, |_| {}, out)
+}
+
+/// The engine from its start to its end; `begin` is called once it runs.
+pub(super) fn serve(
+    here: &Here,
+    demo: bool,
+    begin: impl FnOnce(&Engine),
+    out: &mut dyn Write,
+) -> Result<Exit, CliError> {
     let loaded = here.load()?;
     let instance = Instance::claim(&here.places.state_dir)?;
     let (log, failure) = logging::start(&loaded.config.log, &here.places.state_dir);
@@ -41,6 +51,7 @@ pub(super) fn run(here: &Here, demo: bool, out: &mut dyn Write) -> Result<Exit, 
             }
         };
         announce(engine.local(), out)?;
+        begin(&engine);
         Ok::<_, CliError>(engine.run(control, signals).await)
     })?;
     drop(instance);

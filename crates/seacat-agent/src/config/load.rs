@@ -19,7 +19,8 @@ use super::value::{Fault, nearest, unknown_key};
 pub const ENVIRONMENT_PREFIX: &str = "SEACAT_PROXY_";
 
 /// Environment variables that name places rather than settings.
-pub const PLACE_VARIABLES: [&str; 2] = ["SEACAT_PROXY_CONFIG", "SEACAT_PROXY_STATE_DIR"];
+pub const PLACE_VARIABLES: [&str; 3] =
+    ["SEACAT_PROXY_CONFIG", "SEACAT_PROXY_STATE_DIR", "SEACAT_PROXY_WINDOW"];
 
 /// Where values come from.
 #[derive(Debug, Clone, Default)]

@@ -31,6 +31,8 @@ pub struct Config {
     pub reverse: Vec<ReversePort>,
     /// The log file.
     pub log: Log,
+    /// What is seen on the desktop.
+    pub desktop: Desktop,
 }
 
 /// `[proxy]`: the local side.
@@ -280,4 +282,30 @@ impl Level {
     pub fn as_str(self) -> &'static str {
         word_of(&LEVELS, &self)
     }
+}
+
+/// `[desktop]`: what is seen on the desktop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desktop {
+    /// Whether a person is told what needs one.
+    pub notifications: bool,
+    /// How the icon in the panel is painted.
+    pub icon: IconTint,
+}
+
+impl Default for Desktop {
+    fn default() -> Self {
+        Self { notifications: true, icon: IconTint::Colour }
+    }
+}
+
+/// How the icon in the panel is painted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IconTint {
+    /// In colours that can be told from light and dark panels.
+    Colour,
+    /// White, for a dark panel.
+    Light,
+    /// Black, for a light panel.
+    Dark,
 }

@@ -11,7 +11,7 @@ use super::elements::{
     GATEWAY_SETTINGS, MAP_SETTINGS, REVERSE_SETTINGS, ROUTE_SETTINGS, parse_gateway, parse_map,
     parse_reverse, parse_route,
 };
-use super::schema::{Config, Enroll, KeyStore, Level, UpstreamProxy};
+use super::schema::{Config, Enroll, IconTint, KeyStore, Level, UpstreamProxy};
 use super::value::{self, Read, put};
 
 /// One setting of a `T`: of the whole [`Config`], or of one element of a list.
@@ -290,6 +290,22 @@ pub static SETTINGS: &[Setting<Config>] = &[
         set: |c, v| put(&mut c.log.max_total, value::size(v, 64 << 10..=1 << 40)),
         get: |c| Some(value::show_size(c.log.max_total).into()),
     },
+    Setting {
+        key: "desktop.notifications",
+        takes: "true or false",
+        doc: "Tell what needs a person: approved, rejected, expiring, not connected for long.",
+        required: false,
+        set: |c, v| put(&mut c.desktop.notifications, value::boolean(v)),
+        get: |c| Some(c.desktop.notifications.into()),
+    },
+    Setting {
+        key: "desktop.icon",
+        takes: "colour, light or dark",
+        doc: "The icon in the panel: colours for every panel, white for dark ones, black for light ones.",
+        required: false,
+        set: |c, v| put(&mut c.desktop.icon, value::word(v, &ICON_TINTS)),
+        get: |c| Some(word_of(&ICON_TINTS, &c.desktop.icon).into()),
+    },
 ];
 
 /// The words for [`ConnectBy`].
@@ -330,6 +346,10 @@ pub(crate) const ENROLL: [(&str, Enroll); 3] =
 /// The words for [`KeyStore`].
 pub(crate) const KEY_STORES: [(&str, KeyStore); 2] =
     [("system", KeyStore::System), ("file", KeyStore::File)];
+
+/// The words for [`IconTint`].
+pub(crate) const ICON_TINTS: [(&str, IconTint); 3] =
+    [("colour", IconTint::Colour), ("light", IconTint::Light), ("dark", IconTint::Dark)];
 
 fn name(value: &Value) -> Read<Option<String>> {
     value::text(value, "a name").map(Some)

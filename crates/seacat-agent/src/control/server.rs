@@ -92,8 +92,8 @@ pub(super) async fn converse(
 }
 
 impl Desk {
-    /// Hands a wish to the controller and waits for its answer.
-    async fn ask(&mut self, request: Request) -> Answer {
+    /// Hands a wish to the engine and waits for its answer.
+    pub async fn ask(&mut self, request: Request) -> Answer {
         let (reply, answer) = oneshot::channel();
         let command = Command { request, reply };
         // Both fail only while the controller ends.

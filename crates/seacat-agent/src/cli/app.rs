@@ -1,0 +1,70 @@
+//! `app`: what the launcher of a desktop starts.
+
+use std::io::Write;
+
+use directories::BaseDirs;
+
+use super::args::Autostart;
+use super::{CliError, Here, run, runtime};
+use crate::app::{Face, Window, autostart, notify};
+use crate::controller::Engine;
+use crate::exit::Exit;
+use crate::instance::InstanceError;
+use crate::notices::Notice;
+use crate::page::Page;
+use crate::places::PlaceError;
+
+/// The proxy with its face. `open` is the page of the window to show, if any.
+pub(super) fn app(here: &Here, open: Option<Page>, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let window = Window::new(here.passed_on()?);
+    let begin = |engine: &Engine| {
+        let settings = engine.config().desktop.clone();
+        tokio::spawn(Face::new(engine.desk(), settings, window.clone()).run(open));
+    };
+    match run::serve(here, false, begin, out) {
+        Err(CliError::Instance(InstanceError::AlreadyRunning { .. })) => {
+            let Some(page) = open else { return Ok(Exit::Ok) };
+            runtime()?.block_on(async { window.open(page, None) })?;
+            writeln!(out, "it runs already: opening the window")?;
+            Ok(Exit::Ok)
+        }
+        Err(error) => {
+            tell(&error);
+            Err(error)
+        }
+        ended => ended,
+    }
+}
+
+/// Whoever clicked an icon does not see stderr.
+fn tell(error: &CliError) {
+    let title = "SeaCat Proxy could not start";
+    let notice = Notice { title, body: error.to_string(), page: Page::Overview };
+    let Ok(runtime) = runtime() else { return };
+    // Shown and not waited for: there is nobody left to open a window.
+    if let Err(error) = runtime.block_on(notify::show(&notice)) {
+        tracing::debug!("nobody shows notifications: {error}");
+    }
+}
+
+pub(super) fn autostart(
+    here: &Here,
+    wish: Autostart,
+    out: &mut dyn Write,
+) -> Result<Exit, CliError> {
+    let home = BaseDirs::new().ok_or(PlaceError::NoHome)?;
+    let entry = autostart::entry(home.config_dir());
+    match wish {
+        Autostart::On => {
+            let program = std::env::current_exe()
+                .map_err(|source| CliError::System { doing: "find our own program", source })?;
+            autostart::on(&entry, &program, &here.passed_on()?)?;
+            writeln!(out, "starts at login: {}", entry.display())?;
+        }
+        Autostart::Off => {
+            autostart::off(&entry)?;
+            writeln!(out, "does not start at login")?;
+        }
+    }
+    Ok(Exit::Ok)
+}

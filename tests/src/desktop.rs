@@ -1,0 +1,163 @@
+//! A desktop of a test's own: a display, a session bus, a window manager, and a panel that shows
+//! icons. Nobody's real desktop is touched.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use zbus::blocking::{Connection, Proxy as Object, connection::Builder};
+
+use crate::place::{clean_command, program_output, scratch, target_folder, user_folders};
+use crate::process::{Process, wait_for};
+
+/// For a panel to start, or for the clipboard to be handed over, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running desktop; it ends with the value.
+#[derive(Debug)]
+pub struct Desktop {
+    // In the order in which they are ended.
+    panel: Option<Process>,
+    _window_manager: Process,
+    bus: Process,
+    _display: Process,
+    display: String,
+    home: tempfile::TempDir,
+}
+
+impl Desktop {
+    /// Display, bus and window manager, without a panel.
+    pub fn start() -> Self {
+        let home = scratch();
+        let (display, number) = start_display(home.path());
+        let bus = start_bus(home.path(), &number);
+        let command = in_session("openbox", home.path(), &number);
+        let manager = Process::start("openbox", home.path(), &command);
+        Self {
+            panel: None,
+            _window_manager: manager,
+            bus,
+            _display: display,
+            display: number,
+            home,
+        }
+    }
+
+    /// The home folder of its user.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// A program in this session.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        in_session(program, self.home(), &self.display)
+    }
+
+    /// Starts the panel and waits until it takes icons.
+    pub fn start_panel(&mut self) {
+        let settings = self.home().join("config/xfce4/xfconf/xfce-perchannel-xml");
+        fs::create_dir_all(&settings).unwrap();
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("desktop/xfce4-panel.xml");
+        fs::copy(ours, settings.join("xfce4-panel.xml")).unwrap();
+        let mut command = self.command("xfce4-panel");
+        command.arg("--disable-wm-check");
+        let mut panel = Process::start("xfce4-panel", self.home(), &command);
+        let bus = self.connect();
+        panel.wait_until("a host for icons", |_| {
+            let watcher = watcher(&bus)?;
+            watcher.get_property::<bool>("IsStatusNotifierHostRegistered").ok()?.then_some(())
+        });
+        self.panel = Some(panel);
+    }
+
+    /// Ends the panel, and with it the host for icons.
+    pub fn stop_panel(&mut self) {
+        self.panel = None;
+    }
+
+    /// The icons that the panel knows, by the names of their owners on the bus.
+    pub fn icons(&self) -> Vec<String> {
+        let bus = self.connect();
+        let icons =
+            watcher(&bus).and_then(|it| it.get_property("RegisteredStatusNotifierItems").ok());
+        icons.unwrap_or_default()
+    }
+
+    /// A connection of our own to the session bus.
+    pub fn connect(&self) -> Connection {
+        self.builder().build().expect("the bus accepts us")
+    }
+
+    /// The same, to be given more.
+    pub fn builder(&self) -> Builder<'static> {
+        let address = bus_address(self.home.path());
+        Builder::address(&*address).expect("an address")
+    }
+
+    /// What would be pasted, once it is `text`.
+    pub fn wait_for_clipboard(&self, text: &str) {
+        let mut last = String::new();
+        wait_for(&format!("{text:?} on the clipboard"), PATIENCE, || {
+            let mut paste = self.command("xclip");
+            paste.args(["-selection", "clipboard", "-out"]);
+            last = program_output(&mut paste).unwrap_or_default();
+            (last == text).then_some(())
+        });
+    }
+
+    /// Keeps a picture of the whole screen among the artefacts of the run.
+    pub fn picture(&self, name: &str) -> PathBuf {
+        let folder = target_folder().join("screenshots");
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(format!("{name}.png"));
+        let mut import = self.command("import");
+        import.args(["-window", "root"]).arg(&path);
+        let done = import.output().expect("ImageMagick starts");
+        assert!(done.status.success(), "import: {}", String::from_utf8_lossy(&done.stderr));
+        path
+    }
+
+    /// The process of the session bus, to be measured or killed.
+    pub fn bus(&mut self) -> &mut Process {
+        &mut self.bus
+    }
+}
+
+fn watcher(bus: &Connection) -> Option<Object<'_>> {
+    const NAME: &str = "org.kde.StatusNotifierWatcher";
+    Object::new(bus, NAME, "/StatusNotifierWatcher", NAME).ok()
+}
+
+fn bus_address(home: &Path) -> String {
+    format!("unix:path={}", home.join("bus").display())
+}
+
+fn in_session(program: impl AsRef<std::ffi::OsStr>, home: &Path, display: &str) -> Command {
+    let mut command = clean_command(program, home);
+    user_folders(&mut command, home);
+    command.env("DISPLAY", display).env("DBUS_SESSION_BUS_ADDRESS", bus_address(home));
+    command
+}
+
+/// A display on a number that is free; what it is called.
+fn start_display(home: &Path) -> (Process, String) {
+    let mut command = clean_command("Xvfb", home);
+    command.args(["-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp"]);
+    let mut display = Process::start("Xvfb", home, &command);
+    let number = display.wait_until("the number of the display", |it| {
+        let log = it.log();
+        let (whole, _) = log.rsplit_once('\n')?;
+        whole.lines().find_map(|line| line.trim().parse::<u32>().ok())
+    });
+    (display, format!(":{number}"))
+}
+
+fn start_bus(home: &Path, display: &str) -> Process {
+    let mut command = in_session("dbus-daemon", home, display);
+    command.args(["--session", "--nofork", "--address", &bus_address(home)]);
+    let mut bus = Process::start("dbus-daemon", home, &command);
+    let socket = home.join("bus");
+    bus.wait_until("its socket", |_| std::os::unix::net::UnixStream::connect(&socket).ok());
+    bus
+}
