@@ -182,12 +182,9 @@ fn a_reset_cut_off_anywhere_leaves_all_or_no_key() {
             let folder = tempfile::tempdir().unwrap();
             let (vault, handle) = vault();
             vault.set_trouble(trouble.clone());
-            let mut disk = Disk::new(folder.path().join("identity"));
-            let mut store = Store::on(disk.clone(), handle.clone());
+            let mut store = Store::new(folder.path().join("identity"), handle.clone());
             life(&mut store, &mut None).unwrap();
-            disk.fuse = Fuse::after(points);
-            let mut store = Store::on(disk, handle.clone());
-            store.open().unwrap();
+            store.disk.fuse = Fuse::after(points);
             let done = store.delete().is_ok();
             let mut next = Store::new(folder.path().join("identity"), handle);
             let found = next.open().unwrap();
