@@ -166,12 +166,37 @@ fn a_key_that_cannot_be_read_is_not_replaced() {
     assert!(matches!(store.open(), Err(StoreError::Keyring(KeyringError::Silent))));
     assert!(matches!(store.delete(), Err(StoreError::Keyring(_))));
     vault.set_trouble(None);
-    assert!(store.open().unwrap().key.is_some());
+    let found = store.open().unwrap();
+    assert!(found.key.is_some() && found.certificate.is_some(), "a refused reset loses nothing");
     store.delete().unwrap();
     assert_eq!(vault.count(), 0);
     assert!(store.open().unwrap().key.is_none());
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 0, "a reset leaves nothing");
+}
+
+#[test]
+fn a_reset_cut_off_anywhere_leaves_all_or_no_key() {
+    for trouble in [None, Some(KeyringError::Silent)] {
+        for points in 0.. {
+            let folder = tempfile::tempdir().unwrap();
+            let (vault, handle) = vault();
+            vault.set_trouble(trouble.clone());
+            let mut store = Store::new(folder.path().join("identity"), handle.clone());
+            life(&mut store, &mut None).unwrap();
+            store.disk.fuse = Fuse::after(points);
+            let done = store.delete().is_ok();
+            let mut next = Store::new(folder.path().join("identity"), handle);
+            let found = next.open().unwrap();
+            assert_eq!(found.key.is_some(), found.certificate.is_some(), "{points} points");
+            life(&mut next, &mut None).unwrap();
+            assert!(next.open().unwrap().certificate.is_some() && vault.count() <= 1);
+            if done {
+                println!("a reset cut off at {points} write points");
+                break;
+            }
+        }
+    }
 }
 
 #[test]
