@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::place::{binary, clean_command, free_port, scratch};
 use crate::process::Process;
+use crate::road::Road;
 
 /// A host of the gateway: what stands behind a name.
 #[derive(Clone, Copy, Debug)]
@@ -34,15 +35,21 @@ impl Gateway {
 
     /// The same on a port that was chosen before.
     pub fn start_on(port: u16, hosts: &[Host]) -> Self {
-        Self::configured(port, &configuration(port, hosts))
+        Self::start_speaking(Road::chosen(), port, hosts)
+    }
+
+    /// The same with a TLS of the story's choice.
+    pub fn start_speaking(road: Road, port: u16, hosts: &[Host]) -> Self {
+        Self::configured(road, port, &configuration(road, port, hosts))
     }
 
     /// One that enrols: newcomers wait for [`Gateway::command`]`("approve")`, and every host is
     /// for enrolled clients alone.
     pub fn start_enrolling(hosts: &[Host]) -> Self {
         let port = free_port();
-        let hosts = configuration(port, hosts).replace("\nuri", "\nidentity = true\nuri");
-        Self::configured(port, &(hosts + "\n[enroll]\nmode = \"pending\"\nvalidity = 3600\n"))
+        let road = Road::chosen();
+        let hosts = configuration(road, port, hosts).replace("\nuri", "\nidentity = true\nuri");
+        Self::configured(road, port, &(hosts + "\n[enroll]\nmode = \"pending\"\nvalidity = 3600\n"))
     }
 
     /// Runs one of the administrator's commands and returns what it prints.
@@ -61,13 +68,14 @@ impl Gateway {
         said
     }
 
-    fn configured(port: u16, configuration: &str) -> Self {
+    fn configured(road: Road, port: u16, configuration: &str) -> Self {
         let dir = scratch();
         let made = clean_command(binary("seacat-gateway"), dir.path())
             .args(["init", ".", "--name", "localhost"])
             .output()
             .expect("seacat-gateway starts");
         assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
+        road.certify(dir.path());
         fs::write(dir.path().join("gateway.toml"), configuration).unwrap();
         let process = run(&dir, port);
         Self { process, dir, port }
@@ -110,10 +118,11 @@ fn run(dir: &tempfile::TempDir, port: u16) -> Process {
     process
 }
 
-fn configuration(port: u16, hosts: &[Host]) -> String {
+fn configuration(road: Road, port: u16, hosts: &[Host]) -> String {
     let mut text = format!(
         "[gateway]\nlisten = \"127.0.0.1:{port}\"\n\
-         certificate = \"server.pem\"\nkey = \"server.key\"\n"
+         certificate = \"server.pem\"\nkey = \"server.key\"\n{}",
+        road.of_gateway()
     );
     for Host { name, port, tunnel } in hosts {
         text += &format!("\n[host.{name}]\nuri = \"http://127.0.0.1:{port}\"\n");

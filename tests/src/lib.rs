@@ -17,6 +17,7 @@
     reason = "a harness that cannot go on fails the test, and says where"
 )]
 
+mod capture;
 mod gateway;
 mod http;
 mod nginx;
@@ -24,9 +25,11 @@ mod origin;
 mod place;
 mod process;
 mod proxy;
+mod road;
 mod sockets;
 mod world;
 
+pub use capture::{Capture, tshark};
 pub use gateway::{Gateway, Host};
 pub use http::{Answer, Client, request};
 pub use nginx::{HELLO, Nginx};
@@ -36,5 +39,6 @@ pub use place::{
 };
 pub use process::{Process, wait_for};
 pub use proxy::Proxy;
+pub use road::Road;
 pub use sockets::established_to;
 pub use world::World;

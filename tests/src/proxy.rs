@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::http::Client;
 use crate::place::{binary, clean_command, free_port, scratch};
 use crate::process::Process;
+use crate::road::Road;
 
 /// A `seacat-proxy run` process with a home of its own.
 #[derive(Debug)]
@@ -26,12 +27,38 @@ impl Proxy {
 
     /// The same with `more` at the end of its configuration.
     pub fn start_with(gateway_port: u16, ca: &Path, mapped_host: &str, more: &str) -> Self {
+        let more = Road::chosen().of_proxy().to_owned() + more;
+        Self::start_telling(gateway_port, ca, mapped_host, &more, None)
+    }
+
+    /// One that speaks a TLS of the story's choice, and writes the secrets of its sessions into
+    /// the file `keys`, which a build for users would not.
+    pub fn start_speaking(
+        road: Road,
+        gateway_port: u16,
+        ca: &Path,
+        mapped_host: &str,
+        keys: Option<&Path>,
+    ) -> Self {
+        Self::start_telling(gateway_port, ca, mapped_host, road.of_proxy(), keys)
+    }
+
+    fn start_telling(
+        gateway_port: u16,
+        ca: &Path,
+        mapped_host: &str,
+        more: &str,
+        keys: Option<&Path>,
+    ) -> Self {
         let dir = scratch();
         let (port, mapped_port) = (free_port(), free_port());
         let configuration = configuration(port, mapped_port, mapped_host, gateway_port, ca) + more;
         fs::write(dir.path().join("config.toml"), configuration).unwrap();
         let mut command = Self::command(dir.path());
         command.args(["--config", "config.toml", "run"]);
+        if let Some(keys) = keys {
+            command.env("SSLKEYLOGFILE", keys);
+        }
         let mut process = Process::start("seacat-proxy", dir.path(), &command);
         process.wait_for_port(port);
         Self { process, dir, port, mapped_port }

@@ -8,13 +8,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::path::Path;
 
-use seacat_tests::{
-    Gateway, Host, Origin, Process, Proxy, clean_command, free_port, scratch, wait_for,
-};
+use seacat_tests::{Capture, Gateway, Host, Origin, Proxy, free_port, scratch, tshark};
 
 /// What is secret in the requests: a path, a query, a field, a cookie, a body, the host's name.
 const SECRETS: [&str; 6] = [
@@ -85,51 +81,6 @@ fn say_secrets(proxy: &Proxy) {
     let echo = request.replace(&format!("/{path}?{query}"), "/echo");
     let answer = proxy.client().ask(echo.as_bytes()).expect("an answer");
     assert!(answer.text().contains(body), "the answer carries it back: {}", answer.text());
-}
-
-/// A running dumpcap on the loopback interface.
-struct Capture {
-    dumpcap: Process,
-    file: PathBuf,
-}
-
-impl Capture {
-    fn start(dir: &Path, ports: &[u16]) -> Self {
-        let file = dir.join("capture.pcapng");
-        let filter: Vec<String> = ports.iter().map(|port| format!("tcp port {port}")).collect();
-        let mut command = clean_command("dumpcap", dir);
-        command.args(["-i", "lo", "-q", "-f", &filter.join(" or "), "-w"]).arg(&file);
-        let mut dumpcap = Process::start("dumpcap", dir, &command);
-        wait_for("dumpcap to capture", Duration::from_secs(20), || {
-            let log = dumpcap.log();
-            assert!(
-                dumpcap.ended().is_none(),
-                "capturing is not permitted: run as root, or let your group do it \
-                 (dpkg-reconfigure wireshark-common; adduser YOU wireshark)\n{log}"
-            );
-            // It says where it writes once the interface is open.
-            log.contains("File: ").then_some(())
-        });
-        Self { dumpcap, file }
-    }
-
-    /// Stops when the end of the last connection to `port` has been captured.
-    fn stop(mut self, port: u16) -> PathBuf {
-        let filter = format!("tcp.port == {port} && (tcp.flags.fin == 1 || tcp.flags.reset == 1)");
-        wait_for("the last packet", Duration::from_secs(20), || {
-            (tshark(&self.file, &["-Y", &filter]).lines().count() >= 2).then_some(())
-        });
-        self.dumpcap.signal("INT");
-        self.dumpcap.wait_to_end(Duration::from_secs(20));
-        self.file
-    }
-}
-
-/// What tshark prints. While a capture is written its last packet may be cut short; then tshark
-/// ends with an error after having printed the others, so how it ends is not looked at.
-fn tshark(file: &Path, arguments: &[&str]) -> String {
-    let out = Command::new("tshark").arg("-r").arg(file).args(arguments).output().unwrap();
-    String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
 /// The raw bytes of a capture with only the packets of one port.

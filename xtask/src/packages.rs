@@ -1,6 +1,6 @@
 //! System packages: what is missing, and installing it the way the system likes.
 //!
-//! A need is recognised by the thing itself (a program on the path, a module of Python), not by
+//! A need is recognised by the thing itself (a program on the path, a module of Python, a library), not by
 //! a package's name: whoever has nginx from elsewhere has nginx. So a second run costs nothing,
 //! and where the packages have other names the list still says what is missing.
 
@@ -24,6 +24,8 @@ enum Probe {
     Program(&'static str),
     /// A module of Debian's own Python: the only one its python3-… packages serve.
     SystemPython(&'static str),
+    /// A library with its headers, as pkg-config calls it.
+    Library(&'static str),
 }
 
 /// Debian's Python, by its full path: another one first on the path (pyenv, venv) has other
@@ -35,11 +37,21 @@ pub(crate) const fn program(name: &'static str, package: &'static str, why: &'st
 }
 
 /// What building and running needs beside Rust.
-pub(crate) const TO_RUN: &[Need] = &[program("cc", "gcc", "ring holds C and assembler")];
+pub(crate) const TO_RUN: &[Need] =
+    &[program("cc", "gcc", "ring holds C and assembler"), PKG_CONFIG, OPENSSL];
+
+const PKG_CONFIG: Need = program("pkg-config", "pkg-config", "finds OpenSSL");
+const OPENSSL: Need = Need {
+    probe: Probe::Library("openssl"),
+    package: "libssl-dev",
+    why: "TLS with gateways of the reference era",
+};
 
 /// What `cargo xtask test` needs beside that.
 pub(crate) const TO_TEST: &[Need] = &[
     program("cc", "gcc", "ring holds C and assembler"),
+    PKG_CONFIG,
+    OPENSSL,
     program("c++", "g++", "libFuzzer is written in C++"),
     program("nginx", "nginx", "the origin behind the gateway"),
     program("curl", "curl", "a client"),
@@ -68,12 +80,17 @@ impl Need {
                 .stderr(Stdio::null())
                 .status()
                 .is_ok_and(|status| status.success()),
+            Probe::Library(name) => Command::new("pkg-config")
+                .args(["--exists", name])
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success()),
         }
     }
 
     fn name(&self) -> &'static str {
         match self.probe {
-            Probe::Program(name) | Probe::SystemPython(name) => name,
+            Probe::Program(name) | Probe::SystemPython(name) | Probe::Library(name) => name,
         }
     }
 }

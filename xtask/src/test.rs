@@ -22,13 +22,24 @@ enum How {
     /// A cargo command, as it would be typed, and one variable for its environment.
     Cargo(&'static str, Option<(&'static str, &'static str)>),
     Fuzz(&'static str),
-    /// A test of `tests/`. It starts the programs, so they are built first.
-    Suite(&'static str),
+    /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
+    /// starts the programs, so they are built first.
+    Suite(&'static str, &'static str),
 }
 
 impl Step {
     const fn suite(name: &'static str, what: &'static str, test: &'static str) -> Self {
-        Self { name, what, how: How::Suite(test) }
+        Self { name, what, how: How::Suite(test, "modern") }
+    }
+
+    /// The same suite over another TLS.
+    const fn again(
+        name: &'static str,
+        what: &'static str,
+        tls: &'static str,
+        test: &'static str,
+    ) -> Self {
+        Self { name, what, how: How::Suite(test, tls) }
     }
 
     const fn cargo(name: &'static str, what: &'static str, command: &'static str) -> Self {
@@ -43,6 +54,10 @@ const BUILD: &str = "build --workspace --bins";
 /// its exec.
 const HARNESS: &str = "test -p seacat-tests --lib -- --test-threads=1";
 
+/// As "unit": the same packages, so that nothing but our own crates is built again. One test of
+/// each program looks whether OpenSSL is linked.
+const MINIMAL: &str = "test --workspace --exclude seacat-tests --no-default-features";
+
 /// Cheap before dear: what fails in a second should not wait for what takes minutes.
 const STEPS: &[Step] = &[
     Step { name: "packages", what: "system packages the suite needs", how: How::Packages },
@@ -55,6 +70,7 @@ const STEPS: &[Step] = &[
         how: How::Cargo("doc --workspace --no-deps", Some(("RUSTDOCFLAGS", "-D warnings"))),
     },
     Step::cargo("unit", "the crates' own tests", "test --workspace --exclude seacat-tests"),
+    Step::cargo("minimal", "the same without OpenSSL", MINIMAL),
     Step { name: "fuzz-decoder", what: "arbitrary bytes, cut anywhere", how: How::Fuzz("decoder") },
     Step {
         name: "fuzz-connection",
@@ -69,6 +85,11 @@ const STEPS: &[Step] = &[
     Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
     Step::suite("suite-hostile", "requests nobody should send", "hostile"),
     Step::suite("suite-wire", "what the network sees", "wire"),
+    Step::suite("suite-compat", "gateways of the reference era, records on the wire", "compat"),
+    Step::again("suite-compat-clients", "clients over 0xC028", "reference", "clients"),
+    Step::again("suite-compat-identity", "identity over 0xC028", "reference", "identity"),
+    Step::again("suite-tls13-clients", "clients over OpenSSL's TLS 1.3", "tls13", "clients"),
+    Step::again("suite-tls13-identity", "identity over OpenSSL's TLS 1.3", "tls13", "identity"),
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
     Step::suite("suite-kill", "the gateway killed under load", "kill"),
     Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
@@ -111,9 +132,9 @@ fn run(step: &Step) -> Outcome {
         How::Packages => packages::install(packages::TO_TEST),
         How::Cargo(arguments, variable) => check(&mut command(arguments, variable)),
         How::Fuzz(target) => fuzz::fuzz(target, FUZZ_SECONDS),
-        How::Suite(test) => {
+        How::Suite(test, tls) => {
             check(&mut cargo(BUILD))?;
-            check(&mut suite(test))
+            check(&mut suite(test, tls))
         }
     }
 }
@@ -127,8 +148,11 @@ fn command(arguments: &str, variable: Option<(&str, &str)>) -> Command {
     command
 }
 
-fn suite(test: &str) -> Command {
-    cargo(&format!("test -p seacat-tests --test {test} -- --nocapture --test-threads=1"))
+fn suite(test: &str, tls: &str) -> Command {
+    let test = format!("test -p seacat-tests --test {test} -- --nocapture --test-threads=1");
+    let mut command = cargo(&test);
+    command.env("SEACAT_SUITE_TLS", tls);
+    command
 }
 
 fn repeat(step: &Step) -> String {
@@ -136,7 +160,7 @@ fn repeat(step: &Step) -> String {
         How::Packages => "cargo xtask packages".to_owned(),
         How::Cargo(arguments, variable) => shown(&command(arguments, variable)),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
-        How::Suite(test) => shown(&suite(test)),
+        How::Suite(test, tls) => shown(&suite(test, tls)),
     }
 }
 

@@ -233,8 +233,11 @@ pub fn advice(failure: &Failure) -> &'static str {
         Failure::NotTls | Failure::HttpsServer => {
             "another server answers there: check the gateway's name and port"
         }
-        Failure::NoCommonSuite | Failure::TlsVersion => {
-            "the gateway's TLS is too old: ask its administrator to allow TLS 1.2 with AES-GCM, or TLS 1.3"
+        Failure::NoCommonSuite => {
+            "a gateway of the reference era needs `tls = \"compat\"` in its settings here; if that is set, ask its administrator to allow TLS 1.2 with AES-GCM, or TLS 1.3"
+        }
+        Failure::TlsVersion => {
+            "the gateway's TLS is older than 1.2, which `tls = \"compat\"` does not speak either: ask its administrator for TLS 1.2 or 1.3"
         }
         Failure::WrongName { .. } => {
             "use the name that is in the certificate, or ask the administrator for a right certificate"

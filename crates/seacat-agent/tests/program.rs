@@ -249,3 +249,22 @@ fn an_unreachable_gateway_is_named() {
     proxy.signal("INT");
     assert_eq!(proxy.exit_code(), Some(0));
 }
+
+/// Without the feature `compat` there is no OpenSSL, and whoever wants it is told so.
+#[test]
+#[cfg(target_os = "linux")]
+fn openssl_comes_with_the_feature_compat_and_only_then() {
+    let out = Command::new("ldd").arg(PROGRAM).output().unwrap();
+    let libraries = String::from_utf8_lossy(&out.stdout);
+    assert!(libraries.contains("libc.so"), "{out:?}");
+    assert_eq!(libraries.contains("libssl"), cfg!(feature = "compat"), "{libraries}");
+
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("config.toml");
+    fs::write(&file, "[[gateway]]\nhost = \"gw\"\ntls = \"compat\"\n").unwrap();
+    let out = run(home.path(), &["--config", file.to_str().unwrap(), "config", "check"]);
+    let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.success(), cfg!(feature = "compat"), "{said}");
+    let told = said.contains("needs OpenSSL, and this seacat-proxy was built without");
+    assert_eq!(told, !cfg!(feature = "compat"), "{said}");
+}

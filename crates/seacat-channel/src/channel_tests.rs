@@ -509,7 +509,7 @@ async fn the_last_handle_takes_the_connection_with_it() {
 /// A server that completes the handshake and then does as `then` says.
 async fn tls_server<F>(
     tls: Arc<ServerConfig>,
-    then: impl Fn(tokio::net::TcpStream, rustls::Connection) -> F + Copy + Send + Sync + 'static,
+    then: impl Fn(tokio::net::TcpStream, seacat_link::Session) -> F + Copy + Send + Sync + 'static,
 ) -> testing::Server
 where
     F: Future<Output = ()> + Send + 'static,
@@ -528,7 +528,12 @@ where
 #[tokio::test]
 async fn an_https_server_is_recognised() {
     let ca = Ca::new("our CA");
-    let server = tls_server(ca.server(), |mut tcp, mut session| async move {
+    let server = tls_server(ca.server(), |mut tcp, session| async move {
+        let mut session = match session {
+            seacat_link::Session::Rustls(session) => session,
+            #[cfg(feature = "compat")]
+            seacat_link::Session::OpenSsl(_) => unreachable!("the server is rustls"),
+        };
         // What a web server says when it has been told something that is not HTTP.
         let page = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
         std::io::Write::write_all(&mut session.writer(), page).unwrap();

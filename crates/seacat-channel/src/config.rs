@@ -73,6 +73,19 @@ pub struct GatewayConfig {
     pub weight: u16,
     /// Which certificate is believed.
     pub trust: Trust,
+    /// Which TLS is spoken. Never changed by itself.
+    pub tls: Tls,
+}
+
+/// Which TLS is spoken with a gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tls {
+    /// TLS 1.3 and 1.2 with suites that are safe today, through rustls.
+    #[default]
+    Modern,
+    /// The same and the one suite of the reference era (wire specification, section 0), through
+    /// OpenSSL. Needs the cargo feature `compat`.
+    Compat,
 }
 
 impl GatewayConfig {
@@ -88,6 +101,7 @@ impl GatewayConfig {
             priority: 0,
             weight: 0,
             trust: Trust::default(),
+            tls: Tls::default(),
         }
     }
 
@@ -98,6 +112,9 @@ impl GatewayConfig {
     pub fn validate(&self) -> Result<Vec<Warning>, ConfigError> {
         self.server_name()?;
         self.trust.parsed_pins()?;
+        if self.tls == Tls::Compat && !cfg!(feature = "compat") {
+            return Err(ConfigError::NoCompat);
+        }
         if let Roots::Pem(pem) = &self.trust.roots {
             certificates_in(pem.as_bytes())?;
         }
@@ -112,8 +129,8 @@ impl GatewayConfig {
 
     /// Whether a connection to `other` may stay when the settings become these.
     pub(crate) fn same_place(&self, other: &Self) -> bool {
-        (&self.host, self.port, self.address, &self.trust)
-            == (&other.host, other.port, other.address, &other.trust)
+        (&self.host, self.port, self.address, &self.trust, self.tls)
+            == (&other.host, other.port, other.address, &other.trust, other.tls)
     }
 
     pub(crate) fn server_name(&self) -> Result<ServerName<'static>, ConfigError> {
@@ -217,6 +234,15 @@ pub enum ConfigError {
         /// What was given.
         pin: String,
     },
+    /// `tls = "compat"` in a build without it.
+    #[error(
+        "tls = \"compat\" needs OpenSSL, and this seacat-proxy was built without: install a build \
+         with the feature `compat`, or remove the setting"
+    )]
+    NoCompat,
+    /// `tls = "compat"` with a key that OpenSSL cannot have.
+    #[error("tls = \"compat\" cannot show our certificate: {0}")]
+    CompatKey(String),
     /// The CA's PEM text or file cannot be used.
     #[error("the CA certificate cannot be used: {0}")]
     Pem(String),

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
 use super::*;
+use crate::config::Tls;
 use crate::testing::{Ca, at, between, install_provider, leaf, nobody, serve};
 
 const V6_A: &str = "2001:db8::a";
@@ -113,6 +114,10 @@ async fn every_address_has_its_outcome() {
     assert_eq!(outcomes, ["192.0.2.1 no 260", "2001:db8::b no 270", "2001:db8::a no 700"]);
 }
 
+/// Both kinds of TLS, where there are both: they fail in the same words.
+const KINDS: &[Tls] =
+    if cfg!(feature = "compat") { &[Tls::Modern, Tls::Compat] } else { &[Tls::Modern] };
+
 /// Dials and gives the failure's code and text.
 async fn failure(gateway: &GatewayConfig) -> String {
     let transport = Transport::new(gateway, Presenter::default()).unwrap();
@@ -121,8 +126,7 @@ async fn failure(gateway: &GatewayConfig) -> String {
 }
 
 /// The failure against a TLS server.
-async fn tls_failure(ours: &Ca, tls: ServerConfig) -> String {
-    let tls = Arc::new(tls);
+async fn tls_failure(ours: &Ca, kind: Tls, tls: Arc<ServerConfig>) -> String {
     let server = serve(move |tcp| {
         let tls = tls.clone();
         async move {
@@ -133,11 +137,11 @@ async fn tls_failure(ours: &Ca, tls: ServerConfig) -> String {
         }
     })
     .await;
-    failure(&ours.gateway_at(server.address)).await
+    failure(&GatewayConfig { tls: kind, ..ours.gateway_at(server.address) }).await
 }
 
 /// The failure against a server that reads something and says `answer`.
-async fn raw_failure(answer: &'static [u8]) -> String {
+async fn raw_failure(kind: Tls, answer: &'static [u8]) -> String {
     let server = serve(move |mut tcp| async move {
         let mut hello = [0; 4096];
         let _ = tcp.read(&mut hello).await;
@@ -146,7 +150,7 @@ async fn raw_failure(answer: &'static [u8]) -> String {
         let _ = tcp.read(&mut hello).await;
     })
     .await;
-    failure(&Ca::new("ours").gateway_at(server.address)).await
+    failure(&GatewayConfig { tls: kind, ..Ca::new("ours").gateway_at(server.address) }).await
 }
 
 #[tokio::test]
@@ -177,8 +181,11 @@ async fn what_certificates_do_to_a_dial() {
             let (chain, key) = ca.identity(&params);
             let builder = ServerConfig::builder_with_protocol_versions(&[version]);
             let tls = builder.with_no_client_auth().with_single_cert(chain, key).unwrap();
-            let failure = tls_failure(&ours, tls).await;
-            assert!(failure.starts_with(expected), "{version:?}: {failure}");
+            let tls = Arc::new(tls);
+            for &kind in KINDS {
+                let failure = tls_failure(&ours, kind, tls.clone()).await;
+                assert!(failure.starts_with(expected), "{kind:?}, {version:?}: {failure}");
+            }
         }
     }
 }
@@ -200,8 +207,11 @@ async fn a_server_with_other_suites_and_one_that_wants_a_certificate_are_told_ap
         .with_no_client_auth()
         .with_single_cert(chain.clone(), key.clone_key())
         .unwrap();
-    let failure = tls_failure(&ours, tls).await;
-    assert!(failure.starts_with("SC-TLS-SUITE"), "{failure}");
+    let tls = Arc::new(tls);
+    for &kind in KINDS {
+        let failure = tls_failure(&ours, kind, tls.clone()).await;
+        assert!(failure.starts_with("SC-TLS-SUITE"), "{kind:?}: {failure}");
+    }
 
     let mut roots = rustls::RootCertStore::empty();
     roots.add(ours.der()).unwrap();
@@ -210,8 +220,11 @@ async fn a_server_with_other_suites_and_one_that_wants_a_certificate_are_told_ap
         .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
         .unwrap();
-    let failure = tls_failure(&ours, tls).await;
-    assert!(failure.starts_with("SC-CLIENT-CERT"), "{failure}");
+    let tls = Arc::new(tls);
+    for &kind in KINDS {
+        let failure = tls_failure(&ours, kind, tls.clone()).await;
+        assert!(failure.starts_with("SC-CLIENT-CERT"), "{kind:?}: {failure}");
+    }
 }
 
 #[tokio::test]
@@ -227,8 +240,10 @@ async fn what_other_servers_say() {
         (b"", "SC-TLS-HUNG-UP"),
     ];
     for (answer, expected) in cases {
-        let failure = raw_failure(answer).await;
-        assert!(failure.starts_with(expected), "{answer:x?}: {failure}");
+        for &kind in KINDS {
+            let failure = raw_failure(kind, answer).await;
+            assert!(failure.starts_with(expected), "{kind:?}, {answer:x?}: {failure}");
+        }
     }
 }
 
@@ -285,12 +300,15 @@ async fn a_good_gateway_is_dialled_and_described() {
         }
     })
     .await;
-    let gateway = ca.gateway_at(server.address);
-    let dialled =
-        dial(&gateway, &Transport::new(&gateway, Presenter::default()).unwrap()).await.unwrap();
-    assert_eq!(dialled.address, server.address);
-    assert_eq!(dialled.secured.tls.version, "TLS 1.3");
-    assert_eq!(dialled.secured.tls.issuer, "CN=our CA");
-    assert!(dialled.secured.tls.suite.starts_with("TLS13_"), "{:?}", dialled.secured.tls);
-    assert!(dialled.secured.tcp.nodelay().unwrap());
+    for &tls in KINDS {
+        let gateway = GatewayConfig { tls, ..ca.gateway_at(server.address) };
+        let transport = Transport::new(&gateway, Presenter::default()).unwrap();
+        let dialled = dial(&gateway, &transport).await.unwrap();
+        assert_eq!(dialled.address, server.address);
+        assert_eq!(dialled.secured.tls.version, "TLS 1.3");
+        assert_eq!(dialled.secured.tls.issuer, "CN=our CA");
+        assert!(dialled.secured.tls.suite.starts_with("TLS"), "{:?}", dialled.secured.tls);
+        assert!(dialled.secured.tcp.nodelay().unwrap());
+        assert!(!dialled.secured.identified);
+    }
 }

@@ -340,6 +340,12 @@ impl Failure {
             CertificateError::NotValidYet => {
                 Self::NotYetValid { not_before: "an unknown day".into() }
             }
+            // SHA-1 above all, in certificates of the reference era.
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. } => Self::BadCertificate(
+                "its signature is of a kind that is not safe any more, like SHA-1; it must be \
+                 issued anew"
+                    .to_owned(),
+            ),
             other => Self::BadCertificate(other.to_string()),
         }
     }

@@ -42,7 +42,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use config::{
-    ChannelConfig, ConfigError, DEFAULT_PORT, DEFAULT_WAIT, GatewayConfig, Roots, Trust, Warning,
+    ChannelConfig, ConfigError, DEFAULT_PORT, DEFAULT_WAIT, GatewayConfig, Roots, Tls, Trust,
+    Warning,
 };
 pub use exchange::{ExchangeError, Replay, Reply, ReplyBody, Timings, Tunnel};
 pub use failure::{Failure, Stage};

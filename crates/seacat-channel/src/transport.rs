@@ -1,19 +1,19 @@
-//! The seam between TCP and a secured connection. Today rustls stands behind it; whatever else
-//! may stand here takes a TCP stream and gives [`Secured`] or a [`Failure`].
+//! From a TCP connection to a secured one: rustls, or OpenSSL for a gateway with
+//! `tls = "compat"`. Who is believed is the same for both.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
-use rustls::sign::CertifiedKey;
-use rustls::{CipherSuite, ClientConfig, ClientConnection, SupportedCipherSuite};
+use rustls::{CipherSuite, ClientConfig, SupportedCipherSuite};
+use seacat_link::{ClientTls, Closed, Session, handshake};
 use tokio::net::TcpStream;
 
-use crate::config::{ConfigError, GatewayConfig};
+use crate::config::{ConfigError, GatewayConfig, Tls};
 use crate::failure::{Failure, printable};
-use crate::identity::Presenter;
+use crate::identity::{Certified, Presenter};
 use crate::status::TlsInfo;
 use crate::trust::{Verifier, issuer_of};
 
@@ -22,7 +22,7 @@ use crate::trust::{Verifier, issuer_of};
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
     name: ServerName<'static>,
-    config: Arc<ClientConfig>,
+    tls: ClientTls,
     presenter: Arc<Presenter>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Transport {
 #[derive(Debug)]
 pub(crate) struct Secured {
     pub(crate) tcp: TcpStream,
-    pub(crate) session: rustls::Connection,
+    pub(crate) session: Session,
     pub(crate) tls: TlsInfo,
     /// The gateway has been shown our certificate.
     pub(crate) identified: bool,
@@ -40,37 +40,33 @@ impl Transport {
     /// Connections that are secured like this show `presenter`'s certificate, if it has one.
     pub(crate) fn new(gateway: &GatewayConfig, presenter: Presenter) -> Result<Self, ConfigError> {
         let presenter = Arc::new(presenter);
-        let provider = Arc::new(provider(aes_in_hardware()));
+        let provider = provider(aes_in_hardware());
         let verifier = Verifier::new(&gateway.trust, provider.signature_verification_algorithms)?;
-        // SNI and resumption are on by default, ALPN is not: an ordinary ClientHello.
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .expect("ring has suites for both versions")
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_cert_resolver(presenter.clone());
-        if presenter.certified.is_some() {
-            // A resumed session would be the one whom the ticket was given to, whatever has become
-            // of the certificate since.
-            config.resumption = Resumption::disabled();
-        }
-        Ok(Self { name: gateway.server_name()?, config: Arc::new(config), presenter })
+        let tls = match gateway.tls {
+            Tls::Modern => modern(provider, verifier, &presenter),
+            Tls::Compat => compat(verifier, &presenter)?,
+        };
+        Ok(Self { name: gateway.server_name()?, tls, presenter })
     }
 
     /// Performs the TLS handshake.
     pub(crate) async fn secure(&self, tcp: TcpStream) -> Result<Secured, Failure> {
         self.presenter.begin();
-        let mut session = ClientConnection::new(self.config.clone(), self.name.clone())
-            .map_err(|error| Failure::Tls(error.to_string()))?;
-        if let Err(error) = handshake(&tcp, &mut session).await {
-            return Err(explain(&error, &session));
+        let session = self.tls.session(self.name.clone());
+        let mut session = session.map_err(|error| Failure::Tls(error.to_string()))?;
+        if let Err(closed) = handshake(&tcp, &mut session).await {
+            return Err(explain(closed, &session));
         }
-        let tls = describe(&session);
-        Ok(Secured { tcp, session: session.into(), tls, identified: self.presenter.was_shown() })
+        let identified = match &session {
+            Session::Rustls(_) => self.presenter.was_shown(),
+            #[cfg(feature = "compat")]
+            Session::OpenSsl(tls) => tls.has_shown_certificate(),
+        };
+        Ok(Secured { tcp, tls: describe(&session), session, identified })
     }
 
     /// Whether connections show this certificate, or none if it is none.
-    pub(crate) fn shows(&self, certified: Option<&Arc<CertifiedKey>>) -> bool {
+    pub(crate) fn shows(&self, certified: Option<&Arc<Certified>>) -> bool {
         match (&self.presenter.certified, certified) {
             (Some(ours), Some(other)) => Arc::ptr_eq(ours, other),
             (None, None) => true,
@@ -79,86 +75,69 @@ impl Transport {
     }
 }
 
-/// Writes and reads until both sides have finished. Not left to tokio-rustls because that keeps
-/// the session to itself on failure, and how far the session came is what explains the failure.
-async fn handshake(tcp: &TcpStream, session: &mut ClientConnection) -> io::Result<()> {
-    loop {
-        while session.wants_write() {
-            tcp.writable().await?;
-            not_yet_is_nothing(session.write_tls(&mut NonBlocking(tcp)))?;
+fn modern(provider: CryptoProvider, verifier: Verifier, presenter: &Arc<Presenter>) -> ClientTls {
+    // SNI and resumption are on by default, ALPN is not: an ordinary ClientHello.
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("ring has suites for both versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_cert_resolver(Arc::clone(presenter) as _);
+    if presenter.certified.is_some() {
+        // A resumed session would be the one whom the ticket was given to, whatever has become
+        // of the certificate since.
+        config.resumption = Resumption::disabled();
+    }
+    // For whoever looks at a capture; a build for users never tells.
+    #[cfg(debug_assertions)]
+    {
+        config.key_log = Arc::new(rustls::KeyLogFile::new());
+    }
+    Arc::new(config).into()
+}
+
+#[cfg(feature = "compat")]
+fn compat(verifier: Verifier, presenter: &Presenter) -> Result<ClientTls, ConfigError> {
+    use seacat_link::compat::{ClientConfig, Identity};
+    let identity = match presenter.certified.as_deref() {
+        Some(certified) => {
+            let key = certified.pkcs8();
+            let key =
+                key.ok_or_else(|| ConfigError::CompatKey("the key stays in its device".into()))?;
+            Some(Identity { chain: certified.chain(), key })
         }
-        if !session.is_handshaking() {
-            return Ok(());
-        }
-        tcp.readable().await?;
-        match session.read_tls(&mut NonBlocking(tcp)) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => not_yet_is_nothing(read)?,
-        }
-        if let Err(error) = session.process_new_packets() {
-            // The alert that says why; if it cannot leave at once, the peer sees the end anyway.
-            let _ = session.write_tls(&mut NonBlocking(tcp));
-            return Err(io::Error::other(error));
-        }
-    }
-}
-
-fn not_yet_is_nothing(result: io::Result<usize>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// The socket as rustls wants it.
-struct NonBlocking<'a>(&'a TcpStream);
-
-impl Read for NonBlocking<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
-    }
-}
-
-impl Write for NonBlocking<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
-    }
-
-    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(slices)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn explain(error: &io::Error, session: &ClientConnection) -> Failure {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match (tls, error.kind()) {
-        (Some(tls), _) => Failure::from_tls(tls, session.negotiated_cipher_suite().is_some()),
-        (
-            None,
-            io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe,
-        ) => Failure::HungUp,
-        (None, _) => Failure::Other(format!("during the TLS handshake: {error}")),
-    }
-}
-
-fn describe(session: &ClientConnection) -> TlsInfo {
-    let version = match session.protocol_version() {
-        Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
-        _ => "TLS 1.2",
+        None => None,
     };
-    let suite = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
-    let leaf = session.peer_certificates().and_then(|chain| chain.first());
+    ClientConfig::new(Arc::new(verifier), identity)
+        .map(ClientTls::OpenSsl)
+        .map_err(|error| ConfigError::CompatKey(error.to_string()))
+}
+
+#[cfg(not(feature = "compat"))]
+fn compat(_: Verifier, _: &Presenter) -> Result<ClientTls, ConfigError> {
+    Err(ConfigError::NoCompat)
+}
+
+fn explain(closed: Closed, session: &Session) -> Failure {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    match closed {
+        Closed::Tls(error) => Failure::from_tls(&error, session.suite().is_some()),
+        Closed::Truncated => Failure::HungUp,
+        Closed::Io(error)
+            if matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe) =>
+        {
+            Failure::HungUp
+        }
+        other => Failure::Other(format!("during the TLS handshake: {other}")),
+    }
+}
+
+fn describe(session: &Session) -> TlsInfo {
+    let issuer = session.peer_certificate().map(|leaf| printable(&issuer_of(leaf)));
     TlsInfo {
-        version,
-        suite: suite.unwrap_or("an unnamed suite"),
-        issuer: leaf.map(|leaf| printable(&issuer_of(leaf))).unwrap_or_default(),
+        version: session.version(),
+        suite: session.suite().unwrap_or("an unnamed suite"),
+        issuer: issuer.unwrap_or_default(),
     }
 }
 

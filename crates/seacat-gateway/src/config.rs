@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 use http::uri::{Authority, Scheme, Uri};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use seacat_link::ServerTls;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::Spanned;
@@ -30,7 +32,7 @@ pub struct Config {
     /// Where clients connect. Port 0 takes a free one, see [`crate::Gateway::local_addr`].
     pub listen: SocketAddr,
     /// The certificate, its key and what is asked of clients.
-    pub tls: Arc<rustls::ServerConfig>,
+    pub tls: ServerTls,
     /// Where clients have their identities from.
     pub identities: Identities,
     /// How back ends hear of a client's identity.
@@ -320,6 +322,8 @@ struct GatewayTable {
     certificate: Spanned<PathBuf>,
     key: Spanned<PathBuf>,
     client_ca: Option<Spanned<PathBuf>>,
+    tls: Option<Spanned<TlsKind>>,
+    tls_suites: Option<Spanned<Vec<String>>>,
     threads: Option<Count>,
     client_id_header: Option<Spanned<Parsed<HeaderName>>>,
     client_tag_header: Option<Spanned<Parsed<HeaderName>>>,
@@ -452,7 +456,7 @@ impl GatewayTable {
         }
     }
 
-    fn tls(&self, base: &Path) -> Result<Arc<rustls::ServerConfig>, Wrong> {
+    fn tls(&self, base: &Path) -> Result<ServerTls, Wrong> {
         let read = |path: &Spanned<PathBuf>| {
             let file = base.join(path.get_ref());
             std::fs::read(&file).map_err(|io| wrong(path, format!("{}: {io}", file.display())))
@@ -467,9 +471,76 @@ impl GatewayTable {
                 pki::certificates(&read(path)?).map_err(|error| wrong(path, error.to_string()))?,
             ),
         };
-        pki::server_config(chain, key, clients)
-            .map_err(|error| wrong(&self.certificate, error.to_string()))
+        match (&self.tls, &self.tls_suites) {
+            (Some(kind), suites) if *kind.get_ref() == TlsKind::Compat => {
+                compat(kind, suites.as_ref(), &chain, &key, clients)
+            }
+            (_, Some(suites)) => {
+                Err(wrong(suites, "`tls_suites` means something only with `tls = \"compat\"`"))
+            }
+            (_, None) => pki::server_config(chain, key, clients)
+                .map(ServerTls::from)
+                .map_err(|error| wrong(&self.certificate, error.to_string())),
+        }
     }
+}
+
+/// `tls`: who performs TLS.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum TlsKind {
+    /// rustls: TLS 1.3 and 1.2 with suites that are safe today.
+    Modern,
+    /// OpenSSL: the same, and the one suite of the reference client.
+    Compat,
+}
+
+/// The settings for `tls = "compat"`.
+#[cfg(feature = "compat")]
+fn compat(
+    kind: &Spanned<TlsKind>,
+    suites: Option<&Spanned<Vec<String>>>,
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+    clients: Option<Vec<CertificateDer<'static>>>,
+) -> Result<ServerTls, Wrong> {
+    use seacat_link::compat::{Identity, REFERENCE_SUITE, SUITES, ServerConfig};
+    let chosen: Vec<&str> = match suites {
+        None => SUITES.to_vec(),
+        Some(suites) => suites.get_ref().iter().map(String::as_str).collect(),
+    };
+    if let (Some(suites), Some(unknown)) =
+        (suites, chosen.iter().find(|suite| !SUITES.contains(suite)))
+    {
+        let known = SUITES.join(", ");
+        return Err(wrong(suites, format!("`{unknown}` is not one of {known}")));
+    }
+    if let (Some(suites), true) = (suites, chosen.is_empty()) {
+        return Err(wrong(suites, "no suite is left"));
+    }
+    if chosen.contains(&REFERENCE_SUITE) && !pki::is_rsa(chain) {
+        let what = "`tls = \"compat\"` needs a certificate with an RSA key: the suite of the \
+                    reference client is ECDHE-RSA";
+        return Err(wrong(kind, what));
+    }
+    let judge = pki::client_verifier(clients).map_err(|error| wrong(kind, error.to_string()))?;
+    let identity = Identity { chain, key: key.secret_der() };
+    ServerConfig::new(identity, judge, &chosen)
+        .map(ServerTls::OpenSsl)
+        .map_err(|error| wrong(kind, error.to_string()))
+}
+
+#[cfg(not(feature = "compat"))]
+fn compat(
+    kind: &Spanned<TlsKind>,
+    _: Option<&Spanned<Vec<String>>>,
+    _: &[CertificateDer<'static>],
+    _: &PrivateKeyDer<'static>,
+    _: Option<Vec<CertificateDer<'static>>>,
+) -> Result<ServerTls, Wrong> {
+    let what = "`tls = \"compat\"` needs OpenSSL, and this seacat-gateway was built without: \
+                install a build with the feature `compat`, or remove the setting";
+    Err(wrong(kind, what))
 }
 
 impl EnrollTable {
@@ -614,6 +685,8 @@ mod tests {
     const HEAD: &str = "[gateway]\nlisten = \"127.0.0.1:0\"\n\
                         certificate = \"server.pem\"\nkey = \"server.key\"\n";
 
+    const NOT_COMPAT: &str = if cfg!(feature = "compat") { "RSA key" } else { "built without" };
+
     fn load(text: &str) -> Result<Config, ConfigError> {
         let dir = tempfile::tempdir().unwrap();
         pki::init(&dir.path().join("pki"), &["gw.test".to_owned()]).unwrap();
@@ -629,6 +702,10 @@ mod tests {
         let cases = [
             ("thread = 2", 5, "unknown field `thread`"),
             ("threads = 0", 5, "at least 1"),
+            ("tls = \"old\"", 5, "unknown variant `old`"),
+            ("tls_suites = []", 5, "only with `tls = \"compat\"`"),
+            // init makes ECDSA keys; in a build without OpenSSL that is what is said.
+            ("tls = \"compat\"", 5, NOT_COMPAT),
             ("client_ca = \"none.pem\"", 5, "none.pem"),
             ("client_ca = \"server.key\"", 5, "no certificate"),
             ("[limits]\nstreams = -1", 6, "invalid value"),
@@ -685,6 +762,19 @@ mod tests {
             assert!(error.what.contains(part), "{text:?}: {error}");
             let shown = error.to_string();
             assert!(shown.contains(&format!("test.toml, line {line}: ")), "{shown}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "compat")]
+    fn suites_are_chosen_by_their_names() {
+        // Without the suite of the reference client an ECDSA key will do.
+        let with = |suites: &str| load(&format!("{HEAD}tls = \"compat\"\ntls_suites = {suites}"));
+        assert!(matches!(with("[\"TLS_AES_128_GCM_SHA256\"]").unwrap().tls, ServerTls::OpenSsl(_)));
+        for (suites, part) in [("[\"RC4-MD5\"]", "`RC4-MD5` is not one of"), ("[]", "no suite")] {
+            let error = with(suites).unwrap_err();
+            assert_eq!(error.line, Some(6), "{error}");
+            assert!(error.what.contains(part), "{error}");
         }
     }
 

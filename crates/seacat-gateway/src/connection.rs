@@ -1,13 +1,13 @@
 //! One client: its handshake, its requests, its end.
 
-use std::io;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
-use seacat_link::{Closed, Link, LinkConfig, News, handshake_server};
+use seacat_link::{Closed, Link, LinkConfig, News, Session, handshake_server};
 use seacat_proto::frame::CharacteristicsAck;
 use seacat_proto::{ConnectionError, Control};
 use tokio::net::TcpStream;
@@ -40,34 +40,34 @@ pub(crate) async fn serve(
 ) {
     let span = info_span!("client", %peer);
     let work = async move {
-        let handshake = handshake_server(tcp, Arc::clone(&shared.tls));
+        let handshake = handshake_server(tcp, shared.tls.clone());
         match timeout(shared.limits.handshake_timeout, handshake).await {
             Ok(Ok((tcp, session))) => established(tcp, session, peer, &shared, stop).await,
-            Ok(Err(error)) => handshake_failed(&shared, &error),
-            Err(_) => handshake_failed(&shared, &io::ErrorKind::TimedOut.into()),
+            Ok(Err(closed)) => handshake_failed(&shared, &closed),
+            Err(_) => handshake_failed(&shared, &"it took too long"),
         }
     };
     work.instrument(span).await;
 }
 
-fn handshake_failed(shared: &Shared, error: &io::Error) {
+fn handshake_failed(shared: &Shared, error: &dyn Display) {
     shared.stats.handshakes_failed.add();
     info!(%error, "no TLS connection");
 }
 
 async fn established(
     tcp: TcpStream,
-    session: rustls::Connection,
+    session: Session,
     peer: SocketAddr,
     shared: &Arc<Shared>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let shown = session.peer_certificates().and_then(|chain| shown(chain));
+    let shown = session.peer_certificate().and_then(shown);
     // Begun before the list is read: what changes meanwhile is looked at again.
     let changes = shared.changes();
-    let identity = identify(shared, session.peer_certificates(), shown.as_ref()).await;
+    let identity = identify(shared, session.peer_certificate(), shown.as_ref()).await;
     let client = identity.as_ref().ok().map(|it| it.id);
-    debug!(version = ?session.protocol_version(), ?client, "connected");
+    debug!(version = session.version(), suite = session.suite(), ?client, "connected");
 
     let mut config = LinkConfig::gateway(HTTPS_ANSWER);
     config.proto.max_streams = shared.limits.streams;
@@ -115,8 +115,7 @@ async fn established(
 }
 
 /// The certificate that the handshake has proved the key of, if its key makes a client id.
-fn shown(chain: &[CertificateDer<'_>]) -> Option<Shown> {
-    let der = chain.first()?;
+fn shown(der: &CertificateDer<'_>) -> Option<Shown> {
     Some(Shown { id: ClientId::of_certificate(der)?, der: der.to_vec() })
 }
 
@@ -125,10 +124,10 @@ fn shown(chain: &[CertificateDer<'_>]) -> Option<Shown> {
 /// learn from CSR and CERT_QUERY what has become of it.
 async fn identify(
     shared: &Shared,
-    chain: Option<&[CertificateDer<'_>]>,
+    certificate: Option<&CertificateDer<'_>>,
     shown: Option<&Shown>,
 ) -> Result<Identity, Anonymous> {
-    if chain.is_none_or(<[_]>::is_empty) {
+    if certificate.is_none() {
         return Err(Anonymous::NoCertificate);
     }
     let shown = shown.ok_or(Anonymous::NoClientId)?;

@@ -79,7 +79,7 @@ impl Demo {
         let pki = Pki::generate(&[])?;
         let config = Config {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            tls: pki.server_config()?,
+            tls: pki.server_config()?.into(),
             identities: Identities::Enroll(Enroll {
                 policy,
                 state,

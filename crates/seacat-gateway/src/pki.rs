@@ -191,7 +191,7 @@ fn client_ca_with(name: &str, new_key: NewKey) -> Result<(Certificate, KeyPair),
 pub fn init(dir: &Path, names: &[String]) -> Result<PathBuf, PkiError> {
     let pki = Pki::generate(names)?;
     let client_ca = client_ca(&pki.name)?;
-    write_all(dir, &pki, &client_ca)
+    write_all(dir, &pki, &client_ca, CONFIGURATION)
 }
 
 /// As [`init`], for clients of the reference era, see [`Pki::generate_reference`].
@@ -201,13 +201,17 @@ pub fn init(dir: &Path, names: &[String]) -> Result<PathBuf, PkiError> {
 pub fn init_reference(dir: &Path, name: &str, more: &[String]) -> Result<PathBuf, PkiError> {
     let pki = Pki::generate_reference(name, more)?;
     let client_ca = client_ca_with(name, rsa_key)?;
-    write_all(dir, &pki, &client_ca)
+    // A build without OpenSSL makes the certificates all the same, for one that has it.
+    let tls = if cfg!(feature = "compat") { "tls = \"compat\"" } else { "#tls = \"compat\"" };
+    let configuration = CONFIGURATION.replace("#tls = \"modern\"", tls);
+    write_all(dir, &pki, &client_ca, &configuration)
 }
 
 fn write_all(
     dir: &Path,
     pki: &Pki,
     (client_ca, client_ca_key): &(Certificate, KeyPair),
+    configuration: &str,
 ) -> Result<PathBuf, PkiError> {
     let config = dir.join("gateway.toml");
     let files = [
@@ -217,7 +221,7 @@ fn write_all(
         (dir.join("server.key"), pki.server_key.serialize_pem(), SECRET),
         (dir.join("client-ca.pem"), client_ca.pem(), PUBLIC),
         (dir.join("client-ca.key"), client_ca_key.serialize_pem(), SECRET),
-        (config.clone(), include_str!("gateway.toml").to_owned(), PUBLIC),
+        (config.clone(), configuration.to_owned(), PUBLIC),
     ];
     if let Some((path, ..)) = files.iter().find(|(path, ..)| path.exists()) {
         return Err(PkiError::Exists(path.clone()));
@@ -228,6 +232,9 @@ fn write_all(
     }
     Ok(config)
 }
+
+/// What `init` writes, commented.
+const CONFIGURATION: &str = include_str!("gateway.toml");
 
 /// For everyone to read.
 const PUBLIC: u32 = 0o644;
@@ -270,9 +277,36 @@ pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PkiError> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|_| PkiError::NoKey)
 }
 
-/// TLS 1.3 and 1.2 with this certificate. A client certificate is asked for and not required;
-/// with `client_ca` one that comes must chain to it, without it any will do and proves nothing
-/// but that the client holds its key.
+/// Whether the first certificate has an RSA key.
+#[cfg(feature = "compat")]
+pub(crate) fn is_rsa(chain: &[CertificateDer<'_>]) -> bool {
+    use x509_parser::prelude::{FromDer, X509Certificate};
+    let leaf = chain.first().and_then(|der| X509Certificate::from_der(der).ok());
+    leaf.is_some_and(|(_, it)| crate::client_id::rsa_key(&it.tbs_certificate.subject_pki).is_some())
+}
+
+/// Who says whether a client's certificate will do. It is asked for and not required; with
+/// `client_ca` one that comes must chain to it, without it any will do and proves nothing but
+/// that the client holds its key.
+///
+/// # Errors
+/// When a CA is unusable.
+pub fn client_verifier(
+    client_ca: Option<Vec<CertificateDer<'static>>>,
+) -> Result<Arc<dyn ClientCertVerifier>, PkiError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let Some(certificates) = client_ca else {
+        return Ok(Arc::new(AnyClient(provider)));
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate)?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    Ok(verifier.allow_unauthenticated().build()?)
+}
+
+/// TLS 1.3 and 1.2 with this certificate, by rustls.
 ///
 /// # Errors
 /// When the key does not belong to the certificate, or a CA is unusable.
@@ -282,18 +316,7 @@ pub fn server_config(
     client_ca: Option<Vec<CertificateDer<'static>>>,
 ) -> Result<Arc<ServerConfig>, PkiError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let clients: Arc<dyn ClientCertVerifier> = match client_ca {
-        None => Arc::new(AnyClient(Arc::clone(&provider))),
-        Some(certificates) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates {
-                roots.add(certificate)?;
-            }
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .allow_unauthenticated()
-                .build()?
-        }
-    };
+    let clients = client_verifier(client_ca)?;
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(clients)
@@ -396,7 +419,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config =
             init_reference(dir.path(), "Gw.Example.com", &["more.example".into()]).unwrap();
-        Config::load(&config).unwrap();
+        let tls = Config::load(&config).unwrap().tls;
+        assert_eq!(cfg!(feature = "compat"), !matches!(tls, ServerTls::Rustls(_)));
         let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
         let (ca, leaf) = (read("ca.pem"), certificates(&read("server.pem")).unwrap().remove(0));
         let root = certificates(&ca).unwrap().remove(0);

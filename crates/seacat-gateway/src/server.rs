@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use seacat_link::ServerTls;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -37,7 +38,7 @@ pub struct Gateway {
 
 /// What all clients' tasks use.
 pub(crate) struct Shared {
-    pub(crate) tls: Arc<rustls::ServerConfig>,
+    pub(crate) tls: ServerTls,
     pub(crate) limits: Limits,
     pub(crate) stats: Arc<Stats>,
     pub(crate) gate: Gate,

@@ -5,14 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use rustls::Connection as Tls;
 use seacat_proto::ConnectionError;
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep_until, timeout};
 
-use crate::Closed;
 use crate::records::{Received, Records};
 use crate::shared::Shared;
+use crate::{Closed, Session};
 
 /// Plaintext taken in one turn before the streams' tasks get theirs. On a single-threaded
 /// runtime they could not empty their inboxes otherwise.
@@ -32,13 +31,13 @@ impl Driver {
     pub(crate) fn new(
         shared: Shared,
         tcp: TcpStream,
-        tls: Tls,
+        session: Session,
         http_answer: &'static [u8],
     ) -> Self {
         let pump = Pump {
             _end: End(shared.clone()),
             shared,
-            records: Records::new(tcp, tls),
+            records: Records::new(tcp, session),
             timer: None,
         };
         Self { inner: Box::pin(pump.run(http_answer)) }
@@ -180,7 +179,7 @@ impl Pump {
         }
         match closed {
             Closed::Truncated | Closed::Io(_) | Closed::Protocol(ConnectionError::Dead) => return,
-            // After a TLS error rustls has queued the alert that belongs to it.
+            // After a TLS error the session has queued the alert that belongs to it.
             Closed::Tls(_) => {}
             _ => self.records.close_notify(),
         }

@@ -1,34 +1,81 @@
 //! From a TCP socket to an established TLS session.
 
 use std::io;
-use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::{ClientTls, Closed, ServerTls, Session};
+
+/// Ciphertext taken from the socket at once. A flight of a handshake is seldom longer.
+const READ_BUFFER: usize = 4096;
 
 /// Performs the client's part of the handshake.
 ///
 /// # Errors
-/// Socket errors as they are; TLS errors as an [`io::Error`] around a [`rustls::Error`].
+/// As [`handshake`].
 pub async fn handshake_client(
     tcp: TcpStream,
-    config: Arc<ClientConfig>,
+    tls: impl Into<ClientTls>,
     name: ServerName<'static>,
-) -> io::Result<(TcpStream, rustls::Connection)> {
-    let (tcp, session) = TlsConnector::from(config).connect(name, tcp).await?.into_inner();
-    Ok((tcp, session.into()))
+) -> Result<(TcpStream, Session), Closed> {
+    let mut session = tls.into().session(name).map_err(Closed::Tls)?;
+    handshake(&tcp, &mut session).await?;
+    Ok((tcp, session))
 }
 
 /// Performs the server's part of the handshake.
 ///
 /// # Errors
-/// As [`handshake_client`].
+/// As [`handshake`].
 pub async fn handshake_server(
     tcp: TcpStream,
-    config: Arc<ServerConfig>,
-) -> io::Result<(TcpStream, rustls::Connection)> {
-    let (tcp, session) = TlsAcceptor::from(config).accept(tcp).await?.into_inner();
-    Ok((tcp, session.into()))
+    tls: impl Into<ServerTls>,
+) -> Result<(TcpStream, Session), Closed> {
+    let mut session = tls.into().session().map_err(Closed::Tls)?;
+    handshake(&tcp, &mut session).await?;
+    Ok((tcp, session))
+}
+
+/// Writes and reads until both sides have finished. How far a session came that has failed is
+/// what explains the failure, so the caller keeps it.
+///
+/// # Errors
+/// [`Closed::Truncated`], [`Closed::Io`] or [`Closed::Tls`].
+pub async fn handshake(tcp: &TcpStream, session: &mut Session) -> Result<(), Closed> {
+    loop {
+        while session.wants_write() {
+            tcp.writable().await?;
+            not_yet_is_nothing(session.write_to(tcp).map(|_| ()))?;
+        }
+        if !session.is_handshaking() {
+            return Ok(());
+        }
+        tcp.readable().await?;
+        if let Err(closed) = read_once(tcp, session) {
+            // The alert that says why; if it cannot leave at once, the peer sees the end anyway.
+            let _ = session.write_to(tcp);
+            return Err(closed);
+        }
+    }
+}
+
+fn read_once(tcp: &TcpStream, session: &mut Session) -> Result<(), Closed> {
+    let mut buffer = [0; READ_BUFFER];
+    let mut bytes = match tcp.try_read(&mut buffer) {
+        Ok(0) => return Err(Closed::Truncated),
+        Ok(count) => &buffer[..count],
+        Err(error) => return Ok(not_yet_is_nothing(Err(error))?),
+    };
+    while !bytes.is_empty() {
+        session.receive(&mut bytes)?;
+    }
+    Ok(())
+}
+
+fn not_yet_is_nothing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(()),
+    }
 }

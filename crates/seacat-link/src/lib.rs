@@ -1,12 +1,12 @@
 //! One live SeaCat connection over TLS.
 //!
-//! [`seacat_proto::Connection`] knows the protocol, rustls knows TLS, tokio knows the
+//! [`seacat_proto::Connection`] knows the protocol, a [`Session`] knows TLS, tokio knows the
 //! socket; this crate makes them one thing that a program can hold, for both ends of the
 //! wire. It does for SeaCat what `quinn` does for `quinn-proto`.
 //!
 //! ```text
 //!   SendHalf / RecvHalf ──wishes──► Shared { Connection, slots } ◄──bytes── Driver ◄─► Records
-//!           ▲                              │ events                           (rustls + TCP)
+//!           ▲                              │ events                           (TLS + TCP)
 //!           └────────── wake ──────────────┘
 //! ```
 //!
@@ -15,6 +15,8 @@
 //! * When the connection ends, for whatever reason, every stream is told at once.
 
 mod closed;
+#[cfg(feature = "compat")]
+pub mod compat;
 mod driver;
 mod duplex;
 mod half;
@@ -22,6 +24,7 @@ mod handshake;
 mod inbox;
 mod link;
 mod records;
+mod session;
 mod shared;
 mod socket;
 mod tunnel;
@@ -30,7 +33,8 @@ pub use closed::{Closed, StreamError};
 pub use driver::Driver;
 pub use duplex::Duplex;
 pub use half::{RecvHalf, SendHalf};
-pub use handshake::{handshake_client, handshake_server};
+pub use handshake::{handshake, handshake_client, handshake_server};
 pub use link::{Health, Incoming, Link, LinkConfig, News, Request};
+pub use session::{ClientTls, ServerTls, Session};
 pub use socket::{ConnectError, SocketRequest};
 pub use tunnel::{TunnelError, tunnel};

@@ -8,7 +8,7 @@ use seacat_proto::{Config, Connection, Control, HeadTooLarge, RequestHead, Role}
 use tokio::net::TcpStream;
 
 use crate::shared::{Shared, register};
-use crate::{Closed, Driver, RecvHalf, SendHalf, SocketRequest, StreamError};
+use crate::{Closed, Driver, RecvHalf, SendHalf, Session, SocketRequest, StreamError};
 
 /// What a connection needs to know.
 #[derive(Clone, Debug)]
@@ -92,12 +92,12 @@ impl Link {
     /// is gone.
     pub fn start(
         tcp: TcpStream,
-        session: rustls::Connection,
+        session: impl Into<Session>,
         config: &LinkConfig,
     ) -> (Self, Incoming, Driver) {
         let connection = Connection::new(config.role, &config.proto, Instant::now());
         let shared = Shared::new(config.role, connection);
-        let driver = Driver::new(shared.clone(), tcp, session, config.http_answer);
+        let driver = Driver::new(shared.clone(), tcp, session.into(), config.http_answer);
         (Self { shared: shared.clone() }, Incoming { shared }, driver)
     }
 

@@ -1,14 +1,13 @@
 //! Frames to TLS records, records to the socket.
 
-use std::io::{self, BufRead, IoSlice, Write};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use rustls::Connection as Tls;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::Closed;
+use crate::{Closed, Session};
 
 /// Ciphertext taken from the socket at once: four full records. rustls itself would read
 /// 4 KiB at a time.
@@ -21,7 +20,7 @@ const WRITE_BATCH: usize = 64 * 1024;
 /// A TLS session and its socket, neither of which ever blocks.
 pub(crate) struct Records {
     tcp: TcpStream,
-    tls: Tls,
+    session: Session,
     /// Ciphertext from the socket that TLS has not taken: `input[start..end]`.
     input: Box<[u8]>,
     start: usize,
@@ -45,13 +44,11 @@ pub(crate) enum Received {
 }
 
 impl Records {
-    pub(crate) fn new(tcp: TcpStream, mut tls: Tls) -> Self {
-        // Our own WRITE_BATCH is the bound; rustls' would cut a frame in two records.
-        tls.set_buffer_limit(None);
+    pub(crate) fn new(tcp: TcpStream, session: Session) -> Self {
         let input = vec![0; READ_BUFFER].into_boxed_slice();
         Self {
             tcp,
-            tls,
+            session,
             input,
             start: 0,
             end: 0,
@@ -74,13 +71,9 @@ impl Records {
                 count => self.bytes_in += count as u64,
             }
         }
-        if self.start < self.end {
-            let mut pending = &self.input[self.start..self.end];
-            self.tls.read_tls(&mut pending)?;
-            self.start = self.end - pending.len();
-        }
-        let state = self.tls.process_new_packets().map_err(Closed::Tls)?;
-        self.goodbye = state.peer_has_closed();
+        let mut pending = &self.input[self.start..self.end];
+        self.goodbye = self.session.receive(&mut pending)?;
+        self.start = self.end - pending.len();
         Poll::Ready(Ok(Received::Some))
     }
 
@@ -97,20 +90,9 @@ impl Records {
     /// Hands over the plaintext that is ready, in place.
     pub(crate) fn with_plaintext<E>(
         &mut self,
-        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+        take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut reader = self.tls.reader();
-        // An error here only says "nothing more now" or "closed", and poll_receive
-        // tells those apart.
-        while let Ok(bytes) = reader.fill_buf() {
-            if bytes.is_empty() {
-                break;
-            }
-            take(bytes)?;
-            let count = bytes.len();
-            reader.consume(count);
-        }
-        Ok(())
+        self.session.with_plaintext(take)
     }
 
     /// Room for another frame before the socket has to take some.
@@ -120,26 +102,20 @@ impl Records {
 
     /// Everything sealed has gone to the socket.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.tls.wants_write()
+        !self.session.wants_write()
     }
 
     /// Seals one frame as one record.
     pub(crate) fn seal(&mut self, parts: [&[u8]; 2]) -> io::Result<()> {
-        let length = parts[0].len() + parts[1].len();
-        let written = if parts[1].is_empty() {
-            self.tls.writer().write(parts[0])?
-        } else {
-            self.tls.writer().write_vectored(&parts.map(IoSlice::new))?
-        };
-        debug_assert_eq!(written, length, "a frame is one record");
-        self.sealed += length;
+        self.session.seal(parts)?;
+        self.sealed += parts[0].len() + parts[1].len();
         Ok(())
     }
 
     /// Writes what is sealed. Pending when the socket is full; then it wakes `cx`.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.tls.wants_write() {
-            match self.tls.write_tls(&mut Socket(&self.tcp)) {
+        while self.session.wants_write() {
+            match self.session.write_to(&self.tcp) {
                 Ok(count) => self.bytes_out += count as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.tcp.poll_write_ready(cx))?;
@@ -153,7 +129,7 @@ impl Records {
 
     /// Queues our goodbye behind what is sealed.
     pub(crate) fn close_notify(&mut self) {
-        self.tls.send_close_notify();
+        self.session.close_notify();
     }
 
     /// After a goodbye: reads and forgets until the peer has closed too, so that our last
@@ -165,22 +141,5 @@ impl Records {
                 break;
             }
         }
-    }
-}
-
-/// The socket as rustls wants to see it.
-struct Socket<'a>(&'a TcpStream);
-
-impl Write for Socket<'_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.try_write(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -4,13 +4,14 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use seacat_channel::{Channel, ChannelConfig, GatewayConfig, State};
+use seacat_channel::{Channel, ChannelConfig, GatewayConfig, State, Status, Tls};
 use tokio::time::timeout;
 
 use super::{CliError, Here, runtime};
 use crate::config::apply;
-use crate::config::elements::parse_gateway;
+use crate::config::elements::{TLS, parse_gateway};
 use crate::config::schema::Gateway;
+use crate::config::settings::word_of;
 use crate::exit::Exit;
 use crate::status::advice;
 
@@ -67,7 +68,12 @@ async fn test_one(gateway: &GatewayConfig, out: &mut dyn Write) -> Result<bool, 
     for address in addresses {
         reached |= reach(address, out).await?;
     }
-    Ok(reached && connect(gateway, out).await?)
+    if !reached {
+        return Ok(false);
+    }
+    let connected = connect(gateway, out).await?;
+    try_the_other(gateway, connected, out).await?;
+    Ok(connected)
 }
 
 async fn resolve(
@@ -111,15 +117,7 @@ async fn reach(address: SocketAddr, out: &mut dyn Write) -> Result<bool, CliErro
 /// The rest by a real channel, so that the test cannot differ from the real thing.
 async fn connect(gateway: &GatewayConfig, out: &mut dyn Write) -> Result<bool, CliError> {
     let start = Instant::now();
-    let channel = Channel::start(ChannelConfig::new(vec![gateway.clone()]));
-    let mut status = channel.status();
-    let decided = status.wait_for(|status| {
-        matches!(
-            status.state,
-            State::Connected { .. } | State::Waiting { .. } | State::Stopped { .. }
-        )
-    });
-    let decided = timeout(CHANNEL_LIMIT, decided).await.ok().and_then(Result::ok);
+    let decided = verdict(gateway).await;
     let time = Some(start.elapsed());
     match decided.as_ref().map(|status| &status.state) {
         Some(State::Connected { address, tls, .. }) => {
@@ -136,6 +134,54 @@ async fn connect(gateway: &GatewayConfig, out: &mut dyn Write) -> Result<bool, C
             Ok(false)
         }
         _ => step(out, "channel", time, "FAILED: no verdict in time").map(|()| false),
+    }
+}
+
+/// What a channel to this gateway comes to; `None` when it does not decide in time.
+async fn verdict(gateway: &GatewayConfig) -> Option<Status> {
+    let channel = Channel::start(ChannelConfig::new(vec![gateway.clone()]));
+    let mut status = channel.status();
+    let decided = status.wait_for(|status| {
+        matches!(
+            status.state,
+            State::Connected { .. } | State::Waiting { .. } | State::Stopped { .. }
+        )
+    });
+    Some(timeout(CHANNEL_LIMIT, decided).await.ok()?.ok()?.clone())
+}
+
+/// What the other setting of `tls` would come to, for whoever has to choose. It changes nothing,
+/// and decides nothing about the outcome.
+async fn try_the_other(
+    gateway: &GatewayConfig,
+    connected: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let tls = match gateway.tls {
+        Tls::Modern => Tls::Compat,
+        Tls::Compat => Tls::Modern,
+    };
+    let word = word_of(&TLS, &tls);
+    if tls == Tls::Compat && !cfg!(feature = "compat") {
+        return step(out, word, None, "not tried: this build has no OpenSSL");
+    }
+    let start = Instant::now();
+    let decided = verdict(&GatewayConfig { tls, ..gateway.clone() }).await;
+    let time = Some(start.elapsed());
+    match decided.map(|status| status.state) {
+        Some(State::Connected { tls, .. }) => {
+            let said = format!("tls = \"{word}\" works too: {}, {}", tls.version, tls.suite);
+            if connected {
+                return step(out, word, time, &said);
+            }
+            step(out, word, time, &said.replace("works too", "works"))?;
+            step(out, "", None, &format!("-> set tls = \"{word}\" for this gateway"))
+        }
+        Some(State::Waiting { why, .. } | State::Stopped { why }) => {
+            let said = format!("tls = \"{word}\" would fail: {why} ({})", why.code());
+            step(out, word, time, &said)
+        }
+        _ => step(out, word, time, &format!("tls = \"{word}\": no verdict in time")),
     }
 }
 

@@ -52,6 +52,7 @@ pub fn gateway(gateway: &Gateway) -> GatewayConfig {
         priority: gateway.priority,
         weight: gateway.weight,
         trust: Trust { roots, pins: gateway.pins.clone() },
+        tls: gateway.tls,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use seacat_channel::Tls;
 use seacat_proxy::{Action, InvalidPattern, Pattern};
 use toml_edit::Value;
 
@@ -12,6 +13,9 @@ use super::value::{self, Read, put};
 /// The words for [`Action`].
 pub(super) const ACTIONS: [(&str, Action); 3] =
     [("gateway", Action::Gateway), ("direct", Action::Direct), ("refuse", Action::Refuse)];
+
+/// The words for [`Tls`].
+pub(crate) const TLS: [(&str, Tls); 2] = [("modern", Tls::Modern), ("compat", Tls::Compat)];
 
 /// The keys of one `[[gateway]]`.
 pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
@@ -89,11 +93,12 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     },
     Setting {
         key: "tls",
-        takes: "\"modern\"",
-        doc: "TLS 1.3 and 1.2 through rustls. Reserved for a second backend.",
+        takes: "modern or compat",
+        doc: "modern: TLS 1.3 and 1.2 with suites that are safe today. compat: also the one suite of \
+              gateways of the reference era, through OpenSSL. Never changed by itself.",
         required: false,
-        set: |_, v| value::word(v, &[("modern", ())]),
-        get: |_| Some("modern".into()),
+        set: |g, v| put(&mut g.tls, value::word(v, &TLS)),
+        get: |g| Some(word_of(&TLS, &g.tls).into()),
     },
 ];
 

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use seacat_channel::DEFAULT_PORT;
 pub use seacat_channel::ReversePort;
 use seacat_channel::identity::{FACTS, KeySize, Subject};
+use seacat_channel::{DEFAULT_PORT, Tls};
 use seacat_proxy::{Action, Pattern};
 
 use super::settings::{LEVELS, word_of};
@@ -113,6 +113,8 @@ pub struct Gateway {
     pub priority: u16,
     /// The share among gateways of equal priority.
     pub weight: u16,
+    /// Which TLS is spoken with it.
+    pub tls: Tls,
 }
 
 impl Default for Gateway {
@@ -127,6 +129,7 @@ impl Default for Gateway {
             pins: Vec::new(),
             priority: 0,
             weight: 0,
+            tls: Tls::default(),
         }
     }
 }

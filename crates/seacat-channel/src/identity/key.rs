@@ -31,6 +31,12 @@ pub trait Key: fmt::Debug + Send + Sync {
     /// When the scheme is none of [`Key::schemes`], or the device refuses.
     fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, SignError>;
 
+    /// The private key itself, PKCS#8 in DER, for OpenSSL (`tls = "compat"`), which signs with
+    /// nothing else. A key that never leaves its device has none.
+    fn pkcs8(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// What the gateway calls this key.
     fn client_id(&self) -> ClientId {
         ClientId::of(self.public_key())
@@ -118,6 +124,8 @@ pub enum KeyError {
 pub struct RsaKey {
     pair: RsaKeyPair,
     public: Vec<u8>,
+    #[cfg(feature = "compat")]
+    private: PrivateKey,
 }
 
 impl RsaKey {
@@ -133,7 +141,12 @@ impl RsaKey {
             }
         })?;
         let public = pair.public().as_ref().to_vec();
-        Ok(Self { pair, public })
+        Ok(Self {
+            pair,
+            public,
+            #[cfg(feature = "compat")]
+            private: key.clone(),
+        })
     }
 }
 
@@ -177,6 +190,11 @@ impl Key for RsaKey {
             .sign(encoding, &SystemRandom::new(), message, &mut signature)
             .map_err(|_| SignError)?;
         Ok(signature)
+    }
+
+    #[cfg(feature = "compat")]
+    fn pkcs8(&self) -> Option<&[u8]> {
+        Some(self.private.as_pkcs8())
     }
 }
 

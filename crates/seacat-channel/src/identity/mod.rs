@@ -36,7 +36,7 @@ pub use csr::{CsrError, Subject, SubjectError};
 pub use facts::{FACTS, gather as gather_facts};
 pub use import::{ImportError, Imported};
 pub use key::{Key, KeyError, KeySize, PrivateKey, RsaKey, SignError};
-pub(crate) use presenter::{Presenter, Shown};
+pub(crate) use presenter::{Certified, Presenter, Shown};
 pub(crate) use runner::{HEARD, Heard, Port, Wire};
 pub use status::{CertificateInfo, IdentityStatus, Phase};
 pub use store::{KeyringError, StoreError};

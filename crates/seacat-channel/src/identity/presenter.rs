@@ -1,5 +1,5 @@
 //! How a connection shows who we are: rustls asks for a certificate, and has it signed for by
-//! whatever [`Key`] stands behind it.
+//! whatever [`Key`] stands behind it. OpenSSL wants the key itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use super::key::Key;
 /// What connections show from now on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shown {
-    pub(crate) certified: Option<Arc<CertifiedKey>>,
+    pub(crate) certified: Option<Arc<Certified>>,
     /// Whether key store and files have been looked at: before that nobody should dial, or the
     /// first requests would travel anonymously.
     pub(crate) ready: bool,
@@ -22,19 +22,40 @@ pub(crate) struct Shown {
     pub(crate) moves: u64,
 }
 
-pub(crate) fn certified(certificate: &CertificateDer<'static>, key: Arc<dyn Key>) -> CertifiedKey {
-    CertifiedKey::new(vec![certificate.clone()], Arc::new(TlsKey(key)))
+/// A certificate and what signs for it.
+#[derive(Debug)]
+pub(crate) struct Certified {
+    tls: Arc<CertifiedKey>,
+    #[cfg_attr(not(feature = "compat"), expect(dead_code, reason = "for OpenSSL alone"))]
+    key: Arc<dyn Key>,
+}
+
+impl Certified {
+    pub(crate) fn new(certificate: &CertificateDer<'static>, key: Arc<dyn Key>) -> Self {
+        let signer = Arc::new(TlsKey(Arc::clone(&key)));
+        Self { tls: Arc::new(CertifiedKey::new(vec![certificate.clone()], signer)), key }
+    }
+
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.tls.cert
+    }
+
+    /// The bytes of the key, where it has any; see [`Key::pkcs8`].
+    #[cfg(feature = "compat")]
+    pub(crate) fn pkcs8(&self) -> Option<&[u8]> {
+        self.key.pkcs8()
+    }
 }
 
 /// The certificate of one transport, and whether the last handshake showed it.
 #[derive(Debug, Default)]
 pub(crate) struct Presenter {
-    pub(crate) certified: Option<Arc<CertifiedKey>>,
+    pub(crate) certified: Option<Arc<Certified>>,
     asked: AtomicBool,
 }
 
 impl Presenter {
-    pub(crate) fn new(certified: Option<Arc<CertifiedKey>>) -> Self {
+    pub(crate) fn new(certified: Option<Arc<Certified>>) -> Self {
         Self { certified, asked: AtomicBool::new(false) }
     }
 
@@ -52,7 +73,7 @@ impl Presenter {
 impl ResolvesClientCert for Presenter {
     /// Which CAs the gateway names is not looked at: it has one, and refuses what is not its own.
     fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        let certified = self.certified.as_ref()?;
+        let certified = &self.certified.as_ref()?.tls;
         certified.key.choose_scheme(schemes)?;
         self.asked.store(true, Ordering::Relaxed);
         Some(certified.clone())

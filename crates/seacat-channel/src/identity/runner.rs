@@ -21,7 +21,7 @@ use super::key::Key;
 use super::lifecycle::{
     Action, Input, LOOK_AGAIN, Lifecycle, Mark, Now, Opened, PACE, Step, Verdict,
 };
-use super::presenter::{Shown, certified};
+use super::presenter::{Certified, Shown};
 use super::status::{CertificateInfo, IdentityStatus, Phase};
 use super::store::{Found, Place, Store, StoreError};
 use super::{IdentityConfig, IdentityError, facts};
@@ -545,7 +545,7 @@ impl Runner {
         let key = self.found.key.clone();
         let ready = self.shown.borrow().ready || self.machine.step() != Step::Opening;
         self.shown.send_if_modified(|shown| {
-            let unchanged = shown.certified.as_ref().and_then(|it| it.cert.first())
+            let unchanged = shown.certified.as_ref().and_then(|it| it.chain().first())
                 == certificate.map(Certificate::der);
             if unchanged && !moved && shown.ready == ready {
                 return false;
@@ -553,7 +553,7 @@ impl Runner {
             shown.ready = ready;
             shown.certified = certificate
                 .zip(key)
-                .map(|(certificate, key)| Arc::new(certified(certificate.der(), key)));
+                .map(|(certificate, key)| Arc::new(Certified::new(certificate.der(), key)));
             shown.moves += u64::from(moved);
             true
         });

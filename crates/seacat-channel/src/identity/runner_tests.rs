@@ -113,7 +113,7 @@ async fn converse(
     let Ok((tcp, session)) = handshake_server(tcp, tls).await else {
         return;
     };
-    let who = match session.peer_certificates() {
+    let who = match session.peer_certificate() {
         Some(_) => "identified",
         None => "anonymous",
     };

@@ -220,3 +220,13 @@ fn a_killed_gateway_keeps_what_it_has_said() {
         });
     }
 }
+
+/// Without the feature `compat` there is no OpenSSL.
+#[test]
+#[cfg(target_os = "linux")]
+fn openssl_comes_with_the_feature_compat_and_only_then() {
+    let out = Command::new("ldd").arg(env!("CARGO_BIN_EXE_seacat-gateway")).output().unwrap();
+    let libraries = String::from_utf8_lossy(&out.stdout);
+    assert!(libraries.contains("libc.so"), "{out:?}");
+    assert_eq!(libraries.contains("libssl"), cfg!(feature = "compat"), "{libraries}");
+}

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use seacat_gateway::Demo;
 use seacat_gateway::config::{Backend, Host, Limits, Upstream};
 use seacat_link::{
-    Closed, Incoming, Link, LinkConfig, RecvHalf, SendHalf, StreamError, handshake_client,
+    Closed, Incoming, Link, LinkConfig, RecvHalf, SendHalf, Session, StreamError, handshake_client,
 };
 use seacat_proto::{Bytes, ReplyHead, RequestHead};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,7 +70,7 @@ fn trusting(ca_pem: &str) -> ConfigBuilder<ClientConfig, WantsClientCert> {
 pub(crate) async fn handshake(
     addr: SocketAddr,
     config: ClientConfig,
-) -> std::io::Result<(TcpStream, rustls::Connection)> {
+) -> Result<(TcpStream, Session), Closed> {
     let tcp = TcpStream::connect(addr).await?;
     let name = ServerName::try_from(Demo::SERVER_NAME).unwrap();
     handshake_client(tcp, Arc::new(config), name).await
@@ -89,7 +89,7 @@ impl Client {
         Self::over(tcp, session)
     }
 
-    pub(crate) fn over(tcp: TcpStream, session: rustls::Connection) -> Self {
+    pub(crate) fn over(tcp: TcpStream, session: Session) -> Self {
         let (link, incoming, driver) = Link::start(tcp, session, &LinkConfig::client());
         Self { link, incoming, driver: tokio::spawn(driver) }
     }

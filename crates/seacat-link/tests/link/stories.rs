@@ -1,43 +1,29 @@
-//! Two ends of a connection over real TLS on loopback.
+//! What two ends of a connection do, whatever performs TLS.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::pki_types::ServerName;
 use seacat_link::{
     Closed, ConnectError, Driver, Duplex, Incoming, Link, LinkConfig, News, Request, SocketRequest,
     StreamError, handshake_client, handshake_server,
 };
 use seacat_proto::{Bytes, MAX_PAYLOAD, Reason, ReplyHead, RequestHead, SocketsCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, tcp};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use super::{sealed, tls, tls_13};
+use crate::pki::Pki;
 
 const HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nnot here\n";
 
-fn tls() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone()).unwrap();
-    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    let server = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    (Arc::new(client), Arc::new(server))
-}
-
 struct Pair {
     client: Link,
-    client_driver: tokio::task::JoinHandle<Closed>,
+    client_driver: JoinHandle<Closed>,
     gateway: Link,
     requests: Incoming,
-    gateway_driver: tokio::task::JoinHandle<Closed>,
+    gateway_driver: JoinHandle<Closed>,
     client_news: Incoming,
 }
 
@@ -284,7 +270,7 @@ async fn a_ping_measures_the_round_trip() {
 #[tokio::test]
 async fn an_https_client_gets_a_page_and_a_goodbye() {
     for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
-        let (client_tls, server_tls) = tls();
+        let (_, server_tls) = tls_13();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
@@ -295,7 +281,7 @@ async fn an_https_client_gets_a_page_and_a_goodbye() {
             driver.await
         });
         let tcp = TcpStream::connect(address).await.unwrap();
-        let mut https = tokio_rustls::TlsConnector::from(client_tls)
+        let mut https = tokio_rustls::TlsConnector::from(Pki::get().rustls_client())
             .connect(ServerName::try_from("localhost").unwrap(), tcp)
             .await
             .unwrap();
@@ -379,81 +365,148 @@ fn records(mut bytes: &[u8]) -> Vec<(u8, usize)> {
     found
 }
 
-/// Wire spec 0, rule 2: the reference client reads one frame per record.
-#[tokio::test]
-async fn one_frame_is_one_record_and_many_records_are_one_write() {
-    let (client_tls, server_tls) = tls();
-    let gate = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (gate_address, front_address) = (gate.local_addr().unwrap(), front.local_addr().unwrap());
+/// The lengths of the records that hold application data.
+fn application_data(bytes: &[u8]) -> Vec<usize> {
+    records(bytes).into_iter().filter(|(kind, _)| *kind == 23).map(|(_, length)| length).collect()
+}
 
-    // A wiretap between the two, which keeps what the gateway sends.
-    let wiretap = tokio::spawn(async move {
-        let (client, _) = front.accept().await.unwrap();
-        let gateway = TcpStream::connect(gate_address).await.unwrap();
-        let (mut client_read, mut client_write) = client.into_split();
-        let (mut gateway_read, mut gateway_write) = gateway.into_split();
-        let up = tokio::spawn(async move {
-            tokio::io::copy(&mut client_read, &mut gateway_write).await.unwrap();
+/// A wiretap between a client and a gateway; it takes at most `bite` bytes at a time.
+struct Tap {
+    address: std::net::SocketAddr,
+    up: JoinHandle<Vec<u8>>,
+    down: JoinHandle<Vec<u8>>,
+}
+
+impl Tap {
+    async fn start(gateway: std::net::SocketAddr, bite: usize) -> Self {
+        let front = small_socket().listen(1).unwrap();
+        let address = front.local_addr().unwrap();
+        let (give_up, up) = tokio::sync::oneshot::channel();
+        let (give_down, down) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let (client, _) = front.accept().await.unwrap();
+            let gateway = small_socket().connect(gateway).await.unwrap();
+            let (client_read, client_write) = client.into_split();
+            let (gateway_read, gateway_write) = gateway.into_split();
+            let _ = give_up.send(tokio::spawn(listen_in(client_read, gateway_write, bite)));
+            let _ = give_down.send(tokio::spawn(listen_in(gateway_read, client_write, bite)));
         });
-        let mut kept = Vec::new();
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let count = gateway_read.read(&mut buffer).await.unwrap();
-            if count == 0 {
-                break;
-            }
-            kept.extend_from_slice(&buffer[..count]);
-            client_write.write_all(&buffer[..count]).await.unwrap();
+        let heard = |way: tokio::sync::oneshot::Receiver<JoinHandle<Vec<u8>>>| {
+            tokio::spawn(async move { way.await.unwrap().await.unwrap() })
+        };
+        Self { address, up: heard(up), down: heard(down) }
+    }
+}
+
+/// Passes bytes on and keeps them.
+async fn listen_in(
+    mut from: tcp::OwnedReadHalf,
+    mut to: tcp::OwnedWriteHalf,
+    bite: usize,
+) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut buffer = vec![0; bite];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        kept.extend_from_slice(&buffer[..count]);
+        if to.write_all(&buffer[..count]).await.is_err() {
+            break;
         }
-        drop(client_write);
-        up.abort();
-        kept
-    });
+    }
+    kept
+}
+
+/// A socket whose buffers hold less than one record.
+fn small_socket() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(1).unwrap();
+    socket.set_recv_buffer_size(1).unwrap();
+    assert!(socket.send_buffer_size().unwrap() < 10_000, "the system's least is small");
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket
+}
+
+/// Sends these payloads both ways over sockets with small buffers; gives the lengths of the
+/// records that went up and down.
+async fn tapped(payloads: &'static [usize], bite: usize) -> (Vec<usize>, Vec<usize>) {
+    let (client_tls, server_tls) = tls();
+    let gate = small_socket().listen(1).unwrap();
+    let tap = Tap::start(gate.local_addr().unwrap(), bite).await;
     let gateway = tokio::spawn(async move {
         let (tcp, _) = gate.accept().await.unwrap();
         let (tcp, session) = handshake_server(tcp, server_tls).await.unwrap();
-        let (_link, mut requests, driver) =
-            Link::start(tcp, session, &LinkConfig::gateway(HTTP_ANSWER));
+        let mut config = LinkConfig::gateway(HTTP_ANSWER);
+        config.proto.windows = false;
+        let (_link, mut requests, driver) = Link::start(tcp, session, &config);
         let driver = tokio::spawn(driver);
         let mut request = next_request(&mut requests).await;
         request.reply.reply(ReplyHead::new(200), false).unwrap();
-        for length in [1, 10, 100, 1000, MAX_PAYLOAD, MAX_PAYLOAD - 1] {
-            request.reply.send(Bytes::from(vec![0; length])).unwrap();
+        for length in payloads {
+            request.reply.ready().await.unwrap();
+            request.reply.send(Bytes::from(vec![0; *length])).unwrap();
         }
         request.reply.finish().unwrap();
+        while let Some(bytes) = request.body.data().await {
+            bytes.unwrap();
+        }
         drop(request);
         driver.await.unwrap()
     });
-    let tcp = TcpStream::connect(front_address).await.unwrap();
+    let tcp = small_socket().connect(tap.address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let (tcp, session) = handshake_client(tcp, client_tls, name).await.unwrap();
     let (link, _news, driver) = Link::start(tcp, session, &LinkConfig::client());
     let driver = tokio::spawn(driver);
-    let (_send, mut recv) = link.open(get("/"), true).unwrap();
-    recv.reply().await.unwrap();
-    while let Some(bytes) = recv.data().await {
-        bytes.unwrap();
-    }
+    let (mut send, mut recv) = link.open(get("/"), false).unwrap();
+    let up = async {
+        for length in payloads {
+            send.ready().await.unwrap();
+            send.send(Bytes::from(vec![0; *length])).unwrap();
+        }
+        send.finish().unwrap();
+    };
+    let down = async {
+        recv.reply().await.unwrap();
+        while let Some(bytes) = recv.data().await {
+            bytes.unwrap();
+        }
+    };
+    tokio::join!(up, down);
     link.close();
     driver.await.unwrap();
     gateway.await.unwrap();
+    (application_data(&tap.up.await.unwrap()), application_data(&tap.down.await.unwrap()))
+}
 
-    // TLS 1.3: a record is the frame, one byte of type and a tag of 16.
-    let plain: Vec<usize> = records(&wiretap.await.unwrap())
-        .into_iter()
-        .filter(|(kind, _)| *kind == 23)
-        .map(|(_, length)| length - 17)
-        .collect();
-    let frames = [8 + 8, 9, 18, 108, 1008, MAX_PAYLOAD + 8, MAX_PAYLOAD + 7];
-    assert!(plain.windows(frames.len()).any(|window| window == frames), "{plain:?}");
+/// Wire spec 0, rule 2: the reference client reads one frame per record. No socket here holds a
+/// whole record, let alone a batch of them, so each is written in pieces.
+#[tokio::test]
+async fn one_frame_is_one_record_both_ways_however_the_socket_takes_it() {
+    const PAYLOADS: [usize; 7] = [1, 10, 100, 1000, MAX_PAYLOAD, MAX_PAYLOAD - 1, 15];
+    for bite in [1 << 20, 777] {
+        let (up, down) = tapped(&PAYLOADS, bite).await;
+        let frames = PAYLOADS.map(|length| sealed(8 + length));
+        for records in [up, down] {
+            assert!(records.windows(frames.len()).any(|it| it == frames), "{bite}: {records:?}");
+        }
+    }
+}
+
+/// The same with far more than the bound on what may be sealed at a time.
+#[tokio::test]
+async fn many_large_frames_stay_one_record_each() {
+    let (up, down) = tapped(&[MAX_PAYLOAD; 50], 1 << 20).await;
+    let full = sealed(8 + MAX_PAYLOAD);
+    for records in [up, down] {
+        assert!(records.iter().all(|record| *record <= full));
+        assert_eq!(records.iter().filter(|record| **record == full).count(), 50, "{records:?}");
+    }
 }
 
 /// A client may write its first frames right behind its Finished, and the server's
 /// handshake then reads both at once.
 #[tokio::test]
 async fn frames_that_came_with_the_handshake_are_not_left_lying() {
-    let (client_tls, server_tls) = tls();
+    let (client_tls, server_tls) = tls_13();
     let gate = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (gate_address, front_address) = (gate.local_addr().unwrap(), front.local_addr().unwrap());

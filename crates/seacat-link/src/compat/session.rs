@@ -1,0 +1,266 @@
+//! One OpenSSL session, between two buffers instead of on a socket.
+
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Buf, BufMut, BytesMut};
+use openssl::ssl::{ErrorCode, Ssl, SslContext, SslStream, SslVerifyMode, SslVersion};
+use openssl::x509::{X509StoreContextRef, X509VerifyResult};
+use rustls::Error;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
+use seacat_proto::MAX_FRAME;
+use tokio::net::TcpStream;
+
+use super::error;
+
+/// The most plaintext in one record (RFC 5246 section 6.2.1). A frame is no longer.
+const RECORD: usize = 16_384;
+const _: () = assert!(MAX_FRAME <= RECORD);
+
+/// A TLS session by OpenSSL.
+pub struct Session {
+    stream: SslStream<Pipe>,
+    handshaking: bool,
+    /// Decrypted and not taken yet. The link empties it before it reads on, so there is never
+    /// more than one reading's worth.
+    plaintext: Vec<u8>,
+    /// A frame whose parts are put together.
+    frame: Vec<u8>,
+    peer: Option<CertificateDer<'static>>,
+    refusal: Refusal,
+    /// How long the certificate is that we may be asked for (client).
+    certificate: Option<usize>,
+    /// How much we wrote in our last turn of the handshake.
+    last_flight: usize,
+}
+
+/// Ciphertext on its way in and out. Reading never blocks, and writing always succeeds: who seals
+/// keeps the bound.
+#[derive(Default)]
+struct Pipe {
+    input: BytesMut,
+    output: BytesMut,
+}
+
+/// Why the judge has said no, for whoever explains the failed handshake.
+type Refusal = Arc<Mutex<Option<Error>>>;
+
+/// Who says whether the peer's certificate is believed.
+pub(super) enum Judge {
+    /// A client's, of the gateway.
+    Server { judge: Arc<dyn ServerCertVerifier>, name: ServerName<'static> },
+    /// A gateway's, of a client.
+    Client(Arc<dyn ClientCertVerifier>),
+}
+
+impl Session {
+    pub(super) fn new(
+        context: &SslContext,
+        judge: Judge,
+        certificate: Option<usize>,
+    ) -> Result<Self, Error> {
+        let refusal = Refusal::default();
+        let stream =
+            stream(context, judge, Arc::clone(&refusal)).map_err(|stack| error::general(&stack))?;
+        let mut session = Self {
+            stream,
+            handshaking: true,
+            plaintext: Vec::new(),
+            frame: Vec::new(),
+            peer: None,
+            refusal,
+            certificate,
+            last_flight: 0,
+        };
+        // A client begins; a server finds nothing to do yet.
+        session.shake_hands()?;
+        Ok(session)
+    }
+
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.handshaking
+    }
+
+    pub(crate) fn is_tls_13(&self) -> bool {
+        self.stream.ssl().version2() == Some(SslVersion::TLS1_3)
+    }
+
+    pub(crate) fn suite(&self) -> Option<&'static str> {
+        self.stream.ssl().current_cipher()?.standard_name()
+    }
+
+    pub(crate) fn peer_certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.peer.as_ref()
+    }
+
+    /// Whether the gateway has asked for our certificate and been shown it.
+    ///
+    /// OpenSSL does not say. But a client's last flight holds its certificate or nothing longer
+    /// than a key, a signature's hash and the Finished: less than any certificate with an RSA key.
+    #[must_use]
+    pub fn has_shown_certificate(&self) -> bool {
+        self.certificate.is_some_and(|length| self.last_flight > length)
+    }
+
+    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<bool, Error> {
+        self.stream.get_mut().input.put_slice(bytes);
+        if self.handshaking {
+            self.shake_hands()?;
+        }
+        if self.handshaking { Ok(false) } else { self.decrypt() }
+    }
+
+    fn shake_hands(&mut self) -> Result<(), Error> {
+        let before = self.stream.get_ref().output.len();
+        let step = self.stream.do_handshake();
+        let written = self.stream.get_ref().output.len() - before;
+        if written > 0 {
+            self.last_flight = written;
+        }
+        match step {
+            Ok(()) => {
+                self.handshaking = false;
+                let peer = self.stream.ssl().peer_certificate();
+                self.peer = peer.and_then(|it| it.to_der().ok()).map(CertificateDer::from);
+                Ok(())
+            }
+            Err(wait) if wait.code() == ErrorCode::WANT_READ => Ok(()),
+            Err(failed) => Err(self.explain(&failed)),
+        }
+    }
+
+    /// Decrypts all records that are whole. Says whether the peer has said goodbye.
+    fn decrypt(&mut self) -> Result<bool, Error> {
+        loop {
+            let start = self.plaintext.len();
+            self.plaintext.resize(start + RECORD, 0);
+            let read = self.stream.ssl_read(&mut self.plaintext[start..]);
+            self.plaintext.truncate(start + *read.as_ref().unwrap_or(&0));
+            match read {
+                Ok(_) => {}
+                Err(wait) if wait.code() == ErrorCode::WANT_READ => return Ok(false),
+                Err(end) if end.code() == ErrorCode::ZERO_RETURN => return Ok(true),
+                Err(failed) => return Err(self.explain(&failed)),
+            }
+        }
+    }
+
+    fn explain(&self, failed: &openssl::ssl::Error) -> Error {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        refusal.unwrap_or_else(|| error::translate(failed))
+    }
+
+    pub(crate) fn with_plaintext<E>(
+        &mut self,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let outcome = if self.plaintext.is_empty() { Ok(()) } else { take(&self.plaintext) };
+        self.plaintext.clear();
+        outcome
+    }
+
+    /// SSL_write makes one record of up to [`RECORD`] bytes, also with CBC: what used to split
+    /// them (the empty fragment against BEAST) concerns TLS 1.0.
+    pub(crate) fn seal(&mut self, parts: [&[u8]; 2]) -> io::Result<usize> {
+        let frame = match parts {
+            [whole, []] => whole,
+            [head, body] => {
+                self.frame.clear();
+                self.frame.extend_from_slice(head);
+                self.frame.extend_from_slice(body);
+                &self.frame
+            }
+        };
+        self.stream.ssl_write(frame).map_err(io::Error::other)
+    }
+
+    pub(crate) fn wants_write(&self) -> bool {
+        !self.stream.get_ref().output.is_empty()
+    }
+
+    pub(crate) fn write_to(&mut self, tcp: &TcpStream) -> io::Result<usize> {
+        let output = &mut self.stream.get_mut().output;
+        let count = tcp.try_write(output)?;
+        output.advance(count);
+        Ok(count)
+    }
+
+    pub(crate) fn close_notify(&mut self) {
+        // Whether the peer has said it before us makes no difference.
+        let _ = self.stream.shutdown();
+    }
+}
+
+fn stream(
+    context: &SslContext,
+    judge: Judge,
+    refusal: Refusal,
+) -> Result<SslStream<Pipe>, openssl::error::ErrorStack> {
+    let mut ssl = Ssl::new(context)?;
+    match &judge {
+        Judge::Server { name, .. } => {
+            // SNI is for names alone (RFC 6066 section 3).
+            if let ServerName::DnsName(name) = name {
+                ssl.set_hostname(name.as_ref())?;
+            }
+            ssl.set_connect_state();
+        }
+        Judge::Client(_) => ssl.set_accept_state(),
+    }
+    // OpenSSL has no roots here and no opinion: it tells us of every certificate and every fault
+    // it finds, and each time the judge looks at the whole chain as far as it was built.
+    ssl.set_verify_callback(SslVerifyMode::PEER, move |_, found| {
+        let Err(error) = judge.hear(found) else {
+            return true;
+        };
+        if found.error() == X509VerifyResult::OK {
+            found.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
+        }
+        *refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        false
+    });
+    SslStream::new(ssl, Pipe::default())
+}
+
+impl Judge {
+    fn hear(&self, found: &X509StoreContextRef) -> Result<(), Error> {
+        let chain: Option<Vec<CertificateDer<'static>>> = found
+            .chain()
+            .and_then(|chain| chain.iter().map(|it| it.to_der().ok().map(Into::into)).collect());
+        let chain = chain.unwrap_or_default();
+        let [leaf, others @ ..] = chain.as_slice() else {
+            return Err(Error::NoCertificatesPresented);
+        };
+        let now = UnixTime::now();
+        match self {
+            Self::Server { judge, name } => {
+                judge.verify_server_cert(leaf, others, name, &[], now).map(|_| ())
+            }
+            Self::Client(judge) => judge.verify_client_cert(leaf, others, now).map(|_| ()),
+        }
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.input.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = buffer.len().min(self.input.len());
+        self.input.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.put_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
