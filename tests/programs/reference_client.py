@@ -132,7 +132,7 @@ def anonymous():
         kind, flags, body = read(tls)
         assert (kind, flags, body[:2]) == ((0x80A1, 0xC3), 0, number.to_bytes(2, "big")), body
         assert len(body) > 4, "a certificate"
-        subject = openssl("x509", "-inform", "DER", "-noout", "-subject", input=body[4:])
+        subject = openssl("x509", "-inform", "DER", "-noout", "-subject", "-nameopt", "RFC2253", input=body[4:])
         say("cert", subject.decode().strip())
     pem = openssl("x509", "-inform", "DER", input=body[4:])
     with open("own.pem", "wb") as file:

@@ -380,6 +380,7 @@ mod tests {
     use rustls::client::WebPkiServerVerifier;
     use rustls::client::danger::ServerCertVerifier;
     use rustls::pki_types::ServerName;
+    use seacat_link::ServerTls;
 
     fn verifier(ca_pem: &[u8]) -> Arc<WebPkiServerVerifier> {
         let mut roots = RootCertStore::empty();
