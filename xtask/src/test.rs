@@ -83,7 +83,11 @@ const STEPS: &[Step] = &[
     Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
     Step::suite("suite-identity", "enrolled, renewed under load, revoked, reset", "identity"),
     Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
-    Step::suite("suite-reference", "the recorded reference client, over its own suite", "reference"),
+    Step::suite(
+        "suite-reference",
+        "the recorded reference client, over its own suite",
+        "reference",
+    ),
     Step::suite("suite-hostile", "requests nobody should send", "hostile"),
     Step::suite("suite-wire", "what the network sees", "wire"),
     Step::suite("suite-compat", "gateways of the reference era, records on the wire", "compat"),
