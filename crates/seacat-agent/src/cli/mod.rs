@@ -27,6 +27,7 @@ use crate::exit::Exit;
 use crate::instance::InstanceError;
 use crate::places::{Named, PlaceError, Places};
 
+use self::control::Form;
 pub use args::Cli;
 use args::{Action, Overrides};
 
