@@ -93,6 +93,11 @@ const STEPS: &[Step] = &[
     Step::suite("suite-discovery", "gateways that DNS announces, a real name server", "discovery"),
     Step::suite("suite-upstream", "out through squid with Basic authentication", "upstream"),
     Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
+    Step::suite(
+        "suite-reference",
+        "the recorded reference client, over its own suite",
+        "reference",
+    ),
     Step::suite("suite-tray", "menu, icon, notices, memory, wake-ups on a real desktop", "tray"),
     Step::suite("suite-hostile", "requests nobody should send", "hostile"),
     Step::suite("suite-wire", "what the network sees", "wire"),

@@ -9,7 +9,7 @@
 //!   ││└─── discovery: * at rest
 //!   │└──── certificate: * none under way, ! start, C waits for a person, S to be sent, s sent,
 //!   │                   I to be approved, Q to be fetched
-//!   └───── connection: i over, D idle, C connecting, E established, c closing, r error and again,
+//!   └───── connection: D idle, C connecting, E established, c closing, r error and again,
 //!                      n no network, f fatal
 //! ```
 //!

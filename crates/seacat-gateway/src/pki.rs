@@ -191,7 +191,7 @@ fn client_ca_with(name: &str, new_key: NewKey) -> Result<(Certificate, KeyPair),
 pub fn init(dir: &Path, names: &[String]) -> Result<PathBuf, PkiError> {
     let pki = Pki::generate(names)?;
     let client_ca = client_ca(&pki.name)?;
-    write_all(dir, &pki, &client_ca)
+    write_all(dir, &pki, &client_ca, CONFIGURATION)
 }
 
 /// As [`init`], for clients of the reference era, see [`Pki::generate_reference`].
@@ -201,13 +201,17 @@ pub fn init(dir: &Path, names: &[String]) -> Result<PathBuf, PkiError> {
 pub fn init_reference(dir: &Path, name: &str, more: &[String]) -> Result<PathBuf, PkiError> {
     let pki = Pki::generate_reference(name, more)?;
     let client_ca = client_ca_with(name, rsa_key)?;
-    write_all(dir, &pki, &client_ca)
+    // A build without OpenSSL makes the certificates all the same, for one that has it.
+    let tls = if cfg!(feature = "compat") { "tls = \"compat\"" } else { "#tls = \"compat\"" };
+    let configuration = CONFIGURATION.replace("#tls = \"modern\"", tls);
+    write_all(dir, &pki, &client_ca, &configuration)
 }
 
 fn write_all(
     dir: &Path,
     pki: &Pki,
     (client_ca, client_ca_key): &(Certificate, KeyPair),
+    configuration: &str,
 ) -> Result<PathBuf, PkiError> {
     let config = dir.join("gateway.toml");
     let files = [
@@ -217,7 +221,7 @@ fn write_all(
         (dir.join("server.key"), pki.server_key.serialize_pem(), SECRET),
         (dir.join("client-ca.pem"), client_ca.pem(), PUBLIC),
         (dir.join("client-ca.key"), client_ca_key.serialize_pem(), SECRET),
-        (config.clone(), include_str!("gateway.toml").to_owned(), PUBLIC),
+        (config.clone(), configuration.to_owned(), PUBLIC),
     ];
     if let Some((path, ..)) = files.iter().find(|(path, ..)| path.exists()) {
         return Err(PkiError::Exists(path.clone()));
@@ -228,6 +232,9 @@ fn write_all(
     }
     Ok(config)
 }
+
+/// What `init` writes, commented.
+const CONFIGURATION: &str = include_str!("gateway.toml");
 
 /// For everyone to read.
 const PUBLIC: u32 = 0o644;
@@ -373,6 +380,7 @@ mod tests {
     use rustls::client::WebPkiServerVerifier;
     use rustls::client::danger::ServerCertVerifier;
     use rustls::pki_types::ServerName;
+    use seacat_link::ServerTls;
 
     fn verifier(ca_pem: &[u8]) -> Arc<WebPkiServerVerifier> {
         let mut roots = RootCertStore::empty();
@@ -412,7 +420,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config =
             init_reference(dir.path(), "Gw.Example.com", &["more.example".into()]).unwrap();
-        Config::load(&config).unwrap();
+        let tls = Config::load(&config).unwrap().tls;
+        assert_eq!(cfg!(feature = "compat"), !matches!(tls, ServerTls::Rustls(_)));
         let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
         let (ca, leaf) = (read("ca.pem"), certificates(&read("server.pem")).unwrap().remove(0));
         let root = certificates(&ca).unwrap().remove(0);

@@ -33,6 +33,7 @@ use crate::exit::Exit;
 use crate::instance::InstanceError;
 use crate::places::{Named, PlaceError, Places};
 
+use self::control::Form;
 pub use args::Cli;
 use args::{Action, Overrides};
 

@@ -399,6 +399,7 @@ pub(crate) fn word_of<T: PartialEq>(words: &[(&'static str, T)], meaning: &T) ->
 mod tests {
     use super::*;
     use crate::config::elements::ACTIONS;
+    use crate::config::schema::ReversePort;
     use seacat_proxy::Action;
 
     #[test]
@@ -441,6 +442,22 @@ mod tests {
             ["", ":443", "gw:", "gw:0", "gw:65536", "gw:x", "https://gw", "[::1", "[::1]443x"]
         {
             assert!(parse_gateway(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn short_reverse_ports() {
+        for (text, port, target) in [
+            ("22=127.0.0.1:22", 22, "127.0.0.1:22"),
+            ("8080=localhost:80", 8080, "localhost:80"),
+            ("1=[::1]:65535", 1, "[::1]:65535"),
+        ] {
+            let target = target.to_owned();
+            assert_eq!(parse_reverse(text), Ok(ReversePort { port, target }), "{text}");
+        }
+        for text in ["", "22", "22=", "0=h:1", "22=h", "22=h:0", "22=::1:22", "22=a b:22", "x=h:1"]
+        {
+            assert!(parse_reverse(text).is_err(), "{text}");
         }
     }
 

@@ -123,6 +123,8 @@ fn faults_name_place_and_remedy() {
             "holds a private key",
         ),
         ("[[route]]\npattern = \"*\"\nto = \"gatway\"", 3, 6, "did you mean \"gateway\"?"),
+        ("[[reverse]]\nport = 22\ntarget = \"22\"", 3, 10, "must be HOST:PORT"),
+        ("[[reverse]]\nport = 22", 1, 1, "target"),
         ("proxy = 3", 1, 1, "must be a table: write [proxy]"),
         ("[proxy\nport = 1", 1, 7, ""),
         ("a = 1\na = 2", 2, 1, "duplicate"),
@@ -156,6 +158,7 @@ fn combinations_are_checked() {
             "gateway = [{ host = \"gw\", ca_pem = \"-----BEGIN CERTIFICATE-----\" }]",
             "the CA certificate cannot be used",
         ),
+        ("reverse = [\"22=127.0.0.1:22\", \"22=127.0.0.1:23\"]", "reverse port 22 is there twice"),
         ("log.max_file = \"20MiB\"", "greater"),
         (
             "gateway = [{ host = \"gw\", ca_file = \"/a\", ca_pem = \"-----BEGIN CERTIFICATE-----\" }]",
