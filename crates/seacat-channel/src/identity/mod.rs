@@ -2,11 +2,11 @@
 //! administrator approved for it (wire specification, sections 3.6 to 3.10 and 5).
 //!
 //! ```text
-//!   Identity ──wishes──► Runner ──inputs──► Lifecycle (pure: lifecycle.rs)
+//!   Identity ──wishes──► Runner ──inputs──► Lifecycle (pure: lifecycle/)
 //!      ▲                  │ ▲ ◄──actions──────┘
-//!      └── status ────────┤ │
-//!                         │ ├── Store: key store and files, one job after the other
-//!         the channel's ◄─┤ └── Heard: CSR_REPLY, CERT, a refused certificate
+//!      └── status ────────┤ ├── Jobs: one after the other ──► Store (key store and files)
+//!                         │ ├── Line: CSR, CERT_QUERY, CHARACTERISTICS and their answers
+//!         the channel's ◄─┤ └── Heard: frames, a refused certificate
 //!         driver          └──── Shown: what connections present, and when to move to a new one
 //! ```
 
@@ -15,8 +15,11 @@ mod client_id;
 mod csr;
 mod facts;
 mod import;
+mod jobs;
 mod key;
 mod lifecycle;
+mod line;
+mod port;
 mod presenter;
 mod runner;
 mod status;
@@ -36,8 +39,8 @@ pub use csr::{CsrError, Subject, SubjectError};
 pub use facts::{FACTS, gather as gather_facts};
 pub use import::{ImportError, Imported};
 pub use key::{Key, KeyError, KeySize, PrivateKey, RsaKey, SignError};
+pub(crate) use port::{HEARD, Heard, Port, Wire};
 pub(crate) use presenter::{Presenter, Shown};
-pub(crate) use runner::{HEARD, Heard, Port, Wire};
 pub use status::{CertificateInfo, IdentityStatus, Phase};
 pub use store::{KeyringError, StoreError};
 

@@ -1,6 +1,7 @@
 //! What the identity says about itself.
 
 use super::client_id::ClientId;
+use super::lifecycle::{Lifecycle, Now, Step};
 
 /// The identity at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,31 @@ pub enum Phase {
     Rejected,
     /// Everything is being deleted.
     Resetting,
+}
+
+impl Phase {
+    /// The life cycle in the words of people.
+    pub(super) fn of(machine: &Lifecycle, now: Now) -> Self {
+        let valid = machine.presents(now);
+        match machine.step() {
+            Step::Opening => Self::Opening,
+            Step::Locked { .. } => Self::Locked,
+            Step::NoKey { .. } => Self::NoKey,
+            Step::Making => Self::MakingKey,
+            Step::Rejected => Self::Rejected,
+            Step::Deleting => Self::Resetting,
+            Step::Idle { .. } if valid => Self::Enrolled,
+            _ if valid => Self::Renewing,
+            Step::Waiting { .. } | Step::Asked { .. } => Self::Waiting,
+            _ if machine.is_refused() => Self::Revoked,
+            _ if machine.is_forgotten() => Self::Forgotten,
+            Step::Idle { .. } | Step::Writing if machine.has_certificate() => Self::Expired,
+            Step::Idle { .. } => Self::NotEnrolled,
+            Step::Writing | Step::Ready => Self::Ready,
+            Step::Sent { .. } => Self::Sent,
+            Step::Installing => Self::Installing,
+        }
+    }
 }
 
 /// A certificate, for people.

@@ -121,7 +121,7 @@ impl World {
         self.time += seconds;
         self.mono += Duration::from_secs_f64(seconds.max(0.0));
         let truth = self.truth();
-        let dressed = self.machine.certificate().is_some_and(|it| truth < it.not_after);
+        let dressed = self.machine.certificate.is_some_and(|it| truth < it.validity.not_after);
         self.naked = if dressed { 0.0 } else { self.naked + seconds };
         self.longest_naked = self.longest_naked.max(self.naked);
     }
@@ -228,8 +228,8 @@ impl World {
 
     fn install(&mut self) {
         let Some(issued) = self.issued else { return };
-        let verdict = match self.machine.certificate() {
-            Some(old) if old == issued => Verdict::Same,
+        let verdict = match self.machine.certificate {
+            Some(old) if old.validity == issued => Verdict::Same,
             _ => {
                 self.installed += 1;
                 Verdict::Installed(issued)
