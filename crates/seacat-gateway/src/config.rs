@@ -17,7 +17,7 @@ use serde::de::{self, Deserializer};
 use toml::Spanned;
 
 use crate::builtin::Builtin;
-use crate::enroll::{ClientCa, Mode, Policy};
+use crate::enroll::{ClientCa, Mode, Policy, Revoked};
 use crate::head;
 use crate::identity::IdentityFields;
 use crate::pki;
@@ -61,6 +61,8 @@ pub struct Enroll {
     pub state: StateAt,
     /// Who signs their certificates.
     pub ca: Arc<ClientCa>,
+    /// What the TLS settings refuse.
+    pub revoked: Revoked,
 }
 
 /// Where clients are kept.
@@ -379,7 +381,7 @@ impl File {
         }
         Ok(Config {
             listen: self.gateway.listen,
-            tls: self.gateway.tls(base)?,
+            tls: self.gateway.tls(base, &identities)?,
             identities,
             identity_fields,
             hosts,
@@ -415,7 +417,11 @@ impl GatewayTable {
         }
     }
 
-    fn tls(&self, base: &Path) -> Result<Arc<rustls::ServerConfig>, Wrong> {
+    fn tls(
+        &self,
+        base: &Path,
+        identities: &Identities,
+    ) -> Result<Arc<rustls::ServerConfig>, Wrong> {
         let read = |path: &Spanned<PathBuf>| {
             let file = base.join(path.get_ref());
             std::fs::read(&file).map_err(|io| wrong(path, format!("{}: {io}", file.display())))
@@ -430,7 +436,11 @@ impl GatewayTable {
                 pki::certificates(&read(path)?).map_err(|error| wrong(path, error.to_string()))?,
             ),
         };
-        pki::server_config(chain, key, clients)
+        let revoked = match identities {
+            Identities::Enroll(enroll) => enroll.revoked.clone(),
+            Identities::None | Identities::ClientCa => Revoked::default(),
+        };
+        pki::server_config(chain, key, clients, revoked)
             .map_err(|error| wrong(&self.certificate, error.to_string()))
     }
 }
@@ -463,6 +473,7 @@ impl EnrollTable {
             },
             state: StateAt::Folder(path(&self.state, "state")),
             ca: Arc::new(ca),
+            revoked: Revoked::default(),
         })
     }
 }
