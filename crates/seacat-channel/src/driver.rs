@@ -17,8 +17,8 @@ use crate::config::{ChannelConfig, GatewayConfig};
 use crate::dial::{Dialled, dial};
 use crate::door::Door;
 use crate::failure::Failure;
-use crate::identity::{Heard, Port, Presenter, Shown, Wire};
-use crate::state::{Action, Input, Machine, Phase, Rank};
+use crate::identity::{Doubt, Heard, Port, Presenter, Shown, Wire};
+use crate::state::{Action, Input, Machine, Phase, Rank, STEADY};
 use crate::status::{State, Status, TlsInfo};
 use crate::task::Task;
 use crate::transport::Transport;
@@ -75,6 +75,8 @@ pub(crate) struct Driver {
     identity: Option<Port>,
     /// What connections show.
     shown: Shown,
+    /// Whether the gateway wants that.
+    doubt: Doubt,
 }
 
 /// A connection and what there is to know about it.
@@ -89,6 +91,7 @@ struct Live {
     address: SocketAddr,
     tls: TlsInfo,
     identified: bool,
+    since: Instant,
 }
 
 /// Boxed, because a TLS session is large.
@@ -132,6 +135,7 @@ impl Driver {
             generation: 0,
             identity,
             shown: Shown::default(),
+            doubt: Doubt::default(),
         }
     }
 
@@ -147,7 +151,7 @@ impl Driver {
                 Event::Dialled(outcome) => self.dialled(outcome),
                 Event::Pong => self.step(Input::Pong),
                 Event::Lost(closed) => self.lost(closed),
-                Event::Timer => self.step(Input::Timer),
+                Event::Timer => self.timer(),
                 Event::Control(frame) => self.hear(Heard::Frame(frame)),
                 Event::Identity(shown) => self.show(shown),
             }
@@ -188,22 +192,44 @@ impl Driver {
         }
     }
 
-    /// If it was the certificate that was refused, the identity is told, and the next attempt
+    /// If it was the certificate it showed for which a connection was refused, the next attempt
     /// goes without: no reason to give up.
-    fn was_refusal(&mut self, failure: &Failure) -> bool {
-        let refused = matches!(failure, Failure::ClientCertRefused { .. });
-        if !refused || self.shown.certified.take().is_none() {
-            return false;
+    fn was_refusal(&mut self, failure: &Failure, identified: bool) -> bool {
+        let refused = identified && matches!(failure, Failure::ClientCertRefused { .. });
+        if refused {
+            tracing::warn!(%failure, "connecting without it");
+            self.withdraw_certificate();
+            self.step(Input::Identity);
         }
-        tracing::warn!(%failure, "connecting without it");
-        self.hear(Heard::Refused);
-        self.step(Input::Identity);
-        true
+        refused
+    }
+
+    /// From now on anonymous, until the identity says otherwise.
+    fn withdraw_certificate(&mut self) {
+        if self.shown.certified.take().is_some() {
+            self.hear(Heard::Refused);
+        }
+    }
+
+    /// The moment at which the connection has lasted.
+    fn steady_at(&self) -> Option<Instant> {
+        let connected = matches!(self.machine.phase(), Phase::Connected { .. });
+        self.live.as_ref().filter(|_| connected).map(|live| live.since + STEADY)
+    }
+
+    fn timer(&mut self) {
+        self.step(Input::Timer);
+        let identified = self.live.as_ref().is_some_and(|live| live.identified);
+        if self.steady_at().is_some_and(|at| now() >= at) && self.doubt.lives(identified) {
+            tracing::warn!("the gateway drops whoever shows our certificate: going on without it");
+            self.withdraw_certificate();
+        }
     }
 
     /// Waits for one thing. Safe to call again and again: nothing that was ready is lost.
     async fn next_event(&mut self) -> Event {
-        let deadline = self.machine.deadline();
+        let in_doubt = self.steady_at().filter(|_| self.doubt.withholds());
+        let deadline = self.machine.deadline().into_iter().chain(in_doubt).min();
         tokio::select! {
             event = news(self.live.as_mut()) => event,
             outcome = ready(self.dialling.as_mut()) => Event::Dialled(outcome),
@@ -267,12 +293,7 @@ impl Driver {
         self.dialling = None;
         let Dialled { secured, address } = match outcome {
             Ok(dialled) => *dialled,
-            Err(failure) => {
-                if !self.was_refusal(&failure) {
-                    self.step(Input::Failed(failure));
-                }
-                return;
-            }
+            Err(failure) => return self.not_dialled(failure),
         };
         let Phase::Dialing { gateway } = *self.machine.phase() else {
             return;
@@ -290,16 +311,36 @@ impl Driver {
             address,
             tls: secured.tls,
             identified: secured.identified,
+            since: now(),
         });
         self.step(Input::Up);
     }
 
-    fn lost(&mut self, closed: Closed) {
-        self.live = None;
-        let failure = Failure::from_closed(closed);
-        if !self.was_refusal(&failure) {
-            self.step(Input::Lost(failure));
+    fn not_dialled(&mut self, failure: Failure) {
+        let Phase::Dialing { gateway } = *self.machine.phase() else {
+            return;
+        };
+        let identified = self.transports.get(&gateway).is_some_and(Transport::has_shown);
+        if self.was_refusal(&failure, identified) {
+            return;
         }
+        self.doubt.broke(identified && failure.may_be_dismissal());
+        self.step(Input::Failed(failure));
+    }
+
+    fn lost(&mut self, closed: Closed) {
+        let Some(Live { identified, since, .. }) = self.live.take() else {
+            return;
+        };
+        let failure = Failure::from_closed(closed);
+        if self.was_refusal(&failure, identified) {
+            return;
+        }
+        match now() - since < STEADY {
+            true => self.doubt.broke(identified && failure.may_be_dismissal()),
+            false => drop(self.doubt.lives(identified)),
+        }
+        self.step(Input::Lost(failure));
     }
 
     fn step(&mut self, input: Input) {
@@ -317,7 +358,7 @@ impl Driver {
 
     fn dial(&mut self, index: usize) -> Task<Outcome> {
         let gateway = self.gateways[index].clone();
-        let certified = self.shown.certified.as_ref();
+        let certified = self.shown.certified.as_ref().filter(|_| !self.doubt.withholds());
         let transport = match self.transports.get(&index) {
             Some(transport) if transport.shows(certified) => Ok(transport.clone()),
             _ => Transport::new(&gateway, Presenter::new(certified.cloned()))

@@ -1,7 +1,9 @@
 //! The identity's frames: CSR, CERT_QUERY and CHARACTERISTICS leave, their answers come (wire
 //! specification, sections 3.6 to 3.10).
 
-use seacat_proto::frame::{Cert, CertQuery, Characteristics, CharacteristicsAck, Csr, CsrReply};
+use seacat_proto::frame::{
+    Cert, CertQuery, Characteristics, CharacteristicsAck, Csr, CsrReply, Malformed,
+};
 use seacat_proto::{Bytes, Control};
 use tokio::sync::watch;
 
@@ -22,6 +24,7 @@ pub(super) struct Line {
 }
 
 /// What an answer says.
+#[derive(Debug, PartialEq)]
 pub(super) enum Answer {
     Input(Input),
     Certificate(Bytes),
@@ -62,23 +65,25 @@ impl Line {
 
     pub(super) fn send_csr(&self, der: &[u8]) {
         tracing::info!(bytes = der.len(), "asking the gateway for a certificate");
-        self.send(&Control::Csr(Csr { flags: Csr::FLAGS, der: Bytes::copy_from_slice(der) }));
+        self.send(&csr(der));
     }
 
-    /// Ids from 1 on each connection, without 0; the key only where the connection does not show
-    /// it (wire specification, section 3.9).
     pub(super) fn send_query(&mut self, key: &dyn Key) {
         let Some(wire) = &self.current else { return };
+        let shown = wire.identified;
+        let query = self.next_query(key, shown);
+        self.send(&query);
+    }
+
+    /// Ids from 1 on each connection, without 0; the key only where the connection has not shown
+    /// it (wire specification, section 3.9).
+    fn next_query(&mut self, key: &dyn Key, shown: bool) -> Control {
         self.query = self.query.checked_add(1).unwrap_or(1);
-        let public_key = match wire.identified {
+        let public_key = match shown {
             true => Bytes::new(),
             false => Bytes::copy_from_slice(key.public_key()),
         };
-        self.send(&Control::CertQuery(CertQuery {
-            id: self.query,
-            query: CertQuery::MINE,
-            public_key,
-        }));
+        Control::CertQuery(CertQuery { id: self.query, query: CertQuery::MINE, public_key })
     }
 
     /// Tells about this computer what the gateway has not acknowledged yet.
@@ -86,12 +91,16 @@ impl Line {
         if self.facts.is_empty() || self.serial == 0 || self.serial == self.acknowledged {
             return;
         }
-        let facts: Vec<(&str, &str)> =
-            self.facts.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        match Characteristics::new(self.serial, &facts) {
-            Ok(facts) => self.send(&Control::Characteristics(facts)),
+        match self.characteristics() {
+            Ok(facts) => self.send(&facts),
             Err(error) => tracing::warn!(%error, "the characteristics cannot be sent"),
         }
+    }
+
+    fn characteristics(&self) -> Result<Control, Malformed> {
+        let facts: Vec<(&str, &str)> =
+            self.facts.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        Characteristics::new(self.serial, &facts).map(Control::Characteristics)
     }
 
     pub(super) fn read(&mut self, frame: Control) -> Answer {
@@ -126,3 +135,11 @@ impl Line {
         }
     }
 }
+
+fn csr(der: &[u8]) -> Control {
+    Control::Csr(Csr { flags: Csr::FLAGS, der: Bytes::copy_from_slice(der) })
+}
+
+#[cfg(test)]
+#[path = "golden_tests.rs"]
+mod tests;

@@ -13,6 +13,7 @@
 mod certificate;
 mod client_id;
 mod csr;
+mod doubt;
 mod facts;
 mod import;
 mod jobs;
@@ -36,6 +37,7 @@ use x509_parser::time::ASN1Time;
 pub use certificate::CertificateFault;
 pub use client_id::ClientId;
 pub use csr::{CsrError, Subject, SubjectError};
+pub(crate) use doubt::Doubt;
 pub use facts::{FACTS, gather as gather_facts};
 pub use import::{ImportError, Imported};
 pub use key::{Key, KeyError, KeySize, PrivateKey, RsaKey, SignError};
@@ -120,6 +122,10 @@ impl Identity {
             .keyring
             .then(|| Arc::new(store::keyring::Keyring::default()) as Arc<dyn store::Vault>);
         let store = Store::new(config.folder.clone(), vault);
+        Self::start_on(config, store)
+    }
+
+    fn start_on(config: IdentityConfig, store: Store) -> (Self, Port) {
         let (wire_sender, wire) = watch::channel(None);
         let (heard_sender, heard) = mpsc::channel(HEARD);
         let (wish_sender, wishes) = mpsc::channel(WISHES);

@@ -313,6 +313,8 @@ impl Runner {
         self.key_problem = None;
         self.problem = None;
         self.found = found;
+        // Whether a key in a file may move to the key store by now, nobody waits for.
+        self.jobs.push(Job::Settle);
         let opened = match &self.found.key {
             None => Opened::Missing,
             Some(_) => Opened::Found {
@@ -346,7 +348,7 @@ impl Runner {
                 let same = self.found.certificate.as_ref() == Some(&certificate);
                 let validity = certificate.validity;
                 if same {
-                    Verdict::Same
+                    Verdict::Same(validity)
                 } else {
                     tracing::info!(serial = certificate.serial, "a certificate from the gateway");
                     self.found.certificate = Some(certificate);

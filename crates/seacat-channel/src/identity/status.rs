@@ -51,7 +51,8 @@ pub enum Phase {
     Expired,
     /// The gateway knows nothing of us; we ask again.
     Forgotten,
-    /// The gateway does not accept our certificate any more; we ask again.
+    /// The gateway does not accept our certificate any more; we have asked, or are about to ask,
+    /// for another, which the gateway's administrator must approve.
     Revoked,
     /// The gateway's administrator said no.
     Rejected,
@@ -72,8 +73,8 @@ impl Phase {
             Step::Deleting => Self::Resetting,
             Step::Idle { .. } if valid => Self::Enrolled,
             _ if valid => Self::Renewing,
-            Step::Waiting { .. } | Step::Asked { .. } => Self::Waiting,
             _ if machine.is_refused() => Self::Revoked,
+            Step::Waiting { .. } | Step::Asked { .. } => Self::Waiting,
             _ if machine.is_forgotten() => Self::Forgotten,
             Step::Idle { .. } | Step::Writing if machine.has_certificate() => Self::Expired,
             Step::Idle { .. } => Self::NotEnrolled,

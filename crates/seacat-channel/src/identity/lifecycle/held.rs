@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 /// other may be set: so the calendar is consulted now and then.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
+/// A certificate that was refused is shown again after this time, unless we are talking with the
+/// gateway: it may have been wrong, or may talk to nobody without one.
+pub(super) const FORGIVE: Duration = Duration::from_secs(3600);
+
 /// The earliest renewal before the end, for certificates that live long (seconds).
 const RENEW_BEFORE: i64 = 30 * 86_400;
 
@@ -40,14 +44,14 @@ pub(crate) struct Held {
     since: Instant,
     /// The clock called it expired when it came, and it had only just been issued.
     clock_is_ahead: bool,
-    /// The gateway does not want it any more.
-    pub(crate) refused: bool,
+    /// Since when the gateway has not wanted it any more.
+    pub(super) refused: Option<Instant>,
 }
 
 impl Held {
     /// One of an earlier run.
     pub(crate) fn found(validity: Validity, now: Now) -> Self {
-        Self { validity, since: now.mono, clock_is_ahead: false, refused: false }
+        Self { validity, since: now.mono, clock_is_ahead: false, refused: None }
     }
 
     /// One that has only just been issued.
@@ -57,7 +61,7 @@ impl Held {
 
     /// Whether a connection that begins now shows it.
     pub(crate) fn is_shown(&self, now: Now) -> bool {
-        !self.refused && !self.is_expired(now)
+        self.refused.is_none() && !self.is_expired(now)
     }
 
     pub(crate) fn is_expired(&self, now: Now) -> bool {
@@ -65,7 +69,7 @@ impl Held {
     }
 
     pub(crate) fn must_be_replaced(&self, now: Now) -> bool {
-        self.refused || self.calendar(now) >= self.validity.renew_at()
+        self.refused.is_some() || self.calendar(now) >= self.validity.renew_at()
     }
 
     /// When to look at the calendar again: at its next date or in an hour. None after its end.

@@ -7,7 +7,7 @@ mod words;
 
 use std::time::{Duration, Instant};
 
-use held::Held;
+use held::{FORGIVE, Held};
 pub(crate) use held::{LOOK_AGAIN, Now, Validity};
 pub(crate) use words::{Action, Input, Mark, Opened, Verdict};
 
@@ -130,7 +130,7 @@ impl Lifecycle {
     }
 
     pub(crate) fn is_refused(&self) -> bool {
-        self.certificate.is_some_and(|it| it.refused)
+        self.certificate.is_some_and(|it| it.refused.is_some())
     }
 
     pub(crate) fn is_forgotten(&self) -> bool {
@@ -157,7 +157,12 @@ impl Lifecycle {
             _ => None,
         };
         let date = self.certificate.and_then(|it| it.next_look(now));
-        step.into_iter().chain(date).min()
+        step.into_iter().chain(date).chain(self.forgive_at()).min()
+    }
+
+    fn forgive_at(&self) -> Option<Instant> {
+        let refused = self.certificate?.refused?;
+        (!self.connected).then_some(refused + FORGIVE)
     }
 
     fn patience(&self) -> Option<Instant> {
@@ -177,7 +182,7 @@ impl Lifecycle {
             Input::NotYet => self.not_yet(now),
             Input::NotFound => self.not_found(),
             Input::Checked(verdict) => self.checked(verdict, now),
-            Input::Refused => self.refuse(),
+            Input::Refused => self.refuse(now),
             Input::Enroll => self.enroll(),
             Input::Imported(validity) => self.imported(validity, now),
             Input::Reset => self.reset(),
@@ -321,7 +326,12 @@ impl Lifecycle {
                 self.take(validity, now);
                 return vec![Action::Reconnect];
             }
-            Verdict::Same => Step::Waiting { poll: now.mono + POLL },
+            // The gateway stands by what it has refused.
+            Verdict::Same(validity) if self.is_refused() => {
+                self.take(validity, now);
+                return vec![Action::Reconnect];
+            }
+            Verdict::Same(_) => Step::Waiting { poll: now.mono + POLL },
             Verdict::NotStored => Step::Waiting { poll: now.mono + HOLD },
             Verdict::Wrong => Step::Ready,
         };
@@ -340,11 +350,12 @@ impl Lifecycle {
         self.step = Step::Idle { hold: None };
     }
 
-    /// From now on anonymous, until there is another certificate.
-    fn refuse(&mut self) -> Vec<Action> {
+    /// From now on anonymous, until there is another certificate. This one is kept: the gateway may
+    /// come back to it.
+    fn refuse(&mut self, now: Now) -> Vec<Action> {
         match &mut self.certificate {
-            Some(held) if !held.refused => {
-                held.refused = true;
+            Some(held) if held.refused.is_none() => {
+                held.refused = Some(now.mono);
                 vec![Action::Reconnect]
             }
             _ => Vec::new(),
@@ -406,6 +417,12 @@ impl Lifecycle {
     /// Does what time, and the connection, allow by now.
     fn move_on(&mut self, now: Now, actions: &mut Vec<Action>) {
         let due = |at: Option<Instant>| at.is_none_or(|at| now.mono >= at);
+        if self.forgive_at().is_some_and(|at| due(Some(at)))
+            && let Some(held) = &mut self.certificate
+        {
+            held.refused = None;
+            actions.push(Action::Reconnect);
+        }
         match self.step {
             Step::Sent { until } if due(Some(until)) => self.step = Step::Ready,
             Step::Asked { until } if due(Some(until)) => {

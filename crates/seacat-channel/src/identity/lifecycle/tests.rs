@@ -81,7 +81,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("NotYet", Input::NotYet),
         ("NotFound", Input::NotFound),
         ("Installed", Input::Checked(Verdict::Installed(good))),
-        ("Same", Input::Checked(Verdict::Same)),
+        ("Same", Input::Checked(Verdict::Same(good))),
         ("Wrong", Input::Checked(Verdict::Wrong)),
         ("NotStored", Input::Checked(Verdict::NotStored)),
         ("Refused", Input::Refused),
@@ -145,7 +145,7 @@ fn rows(table: &mut String, state: &Lifecycle, now: Now) {
         let mut machine = state.clone();
         let actions = machine.handle(input, now);
         let seen = |it: &Lifecycle| {
-            (it.step, it.certificate.map(|it| (it.validity, it.refused)), it.connected)
+            (it.step, it.certificate.map(|it| (it.validity, it.refused.is_some())), it.connected)
         };
         let same = seen(&machine) == seen(&idle);
         if same && actions == idle_actions && input != Input::Timer {
@@ -284,6 +284,61 @@ fn a_refused_certificate_is_not_shown_again_and_another_is_asked_for() {
     assert_eq!(actions, [Action::Reconnect, Action::WriteCsr]);
     assert!(!it.presents(clock.now()));
     assert_eq!(it.handle(Input::Refused, clock.now()), []);
+}
+
+#[test]
+fn a_certificate_that_the_gateway_stands_by_is_shown_again() {
+    let mut clock = Clock::new();
+    let mut it = revoked(&mut clock);
+    let own = validity(0, YEAR);
+    assert_eq!(it.handle(Input::Certificate, clock.now()), [Action::Install]);
+    let same = Input::Checked(Verdict::Same(own));
+    assert_eq!(it.handle(same, clock.now()), [Action::Reconnect]);
+    assert!(it.presents(clock.now()));
+    // Refused again, it is asked for again in its turn: no loop.
+    it.handle(Input::Refused, clock.now());
+    it.handle(Input::Written(true), clock.now());
+    assert_eq!(it.step(), Step::Ready);
+    assert_eq!(it.deadline(clock.now()), Some(clock.mono + PACE));
+}
+
+/// A gateway that talks to nobody without a certificate cannot give us another.
+#[test]
+fn a_certificate_that_was_refused_is_tried_again_where_nothing_else_works() {
+    let mut clock = Clock::new();
+    let mut it = revoked(&mut clock);
+    it.handle(Input::LinkDown, clock.now());
+    clock.pass(FORGIVE - SECOND);
+    it.handle(Input::Timer, clock.now());
+    assert!(!it.presents(clock.now()));
+    clock.pass(SECOND);
+    assert!(it.handle(Input::Timer, clock.now()).contains(&Action::Reconnect));
+    assert!(it.presents(clock.now()));
+    // Not while the gateway talks to us: it will say when there is another.
+    it.handle(Input::Refused, clock.now());
+    it.handle(Input::LinkUp, clock.now());
+    for _ in 0..10 {
+        clock.pass(FORGIVE);
+        it.handle(Input::Timer, clock.now());
+        assert!(!it.presents(clock.now()));
+    }
+}
+
+/// Enrolled, refused, and waiting for another certificate on an anonymous connection.
+fn revoked(clock: &mut Clock) -> Lifecycle {
+    let mut it = waiting(clock);
+    it.handle(Input::Certificate, clock.now());
+    it.handle(Input::Checked(Verdict::Installed(validity(0, YEAR))), clock.now());
+    it.handle(Input::LinkUp, clock.now());
+    it.handle(Input::Refused, clock.now());
+    it.handle(Input::Written(true), clock.now());
+    it.handle(Input::LinkDown, clock.now());
+    it.handle(Input::LinkUp, clock.now());
+    clock.pass(PACE);
+    it.handle(Input::Timer, clock.now());
+    it.handle(Input::Reply(1), clock.now());
+    assert!(it.is_refused() && matches!(it.step(), Step::Waiting { .. }));
+    it
 }
 
 fn ready(clock: &Clock) -> Lifecycle {

@@ -39,7 +39,7 @@ pub(crate) enum Verdict {
     /// It is ours, and stored.
     Installed(Validity),
     /// It is the one we have: the new one is not ready.
-    Same,
+    Same(Validity),
     /// It is not for our key, or not a certificate.
     Wrong,
     /// It could not be stored.
