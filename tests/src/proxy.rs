@@ -11,7 +11,7 @@ use crate::process::Process;
 /// A `seacat-proxy run` process with a home of its own.
 #[derive(Debug)]
 pub struct Proxy {
-    process: Process,
+    process: Option<Process>,
     dir: tempfile::TempDir,
     port: u16,
     mapped_port: u16,
@@ -26,15 +26,33 @@ impl Proxy {
 
     /// The same with `more` at the end of its configuration.
     pub fn start_with(gateway_port: u16, ca: &Path, mapped_host: &str, more: &str) -> Self {
+        let mut proxy = Self::configured(gateway_port, ca, mapped_host, more);
+        proxy.launch(&[]);
+        proxy.wait_until_ready();
+        proxy
+    }
+
+    /// The same, and it is not started yet.
+    pub fn configured(gateway_port: u16, ca: &Path, mapped_host: &str, more: &str) -> Self {
         let dir = scratch();
         let (port, mapped_port) = (free_port(), free_port());
         let configuration = configuration(port, mapped_port, mapped_host, gateway_port, ca) + more;
         fs::write(dir.path().join("config.toml"), configuration).unwrap();
-        let mut command = Self::command(dir.path());
+        Self { process: None, dir, port, mapped_port }
+    }
+
+    /// Starts it with more in its environment, and does not wait.
+    pub fn launch(&mut self, environment: &[(&str, String)]) {
+        let mut command = Self::command(self.dir.path());
         command.args(["--config", "config.toml", "run"]);
-        let mut process = Process::start("seacat-proxy", dir.path(), &command);
-        process.wait_for_port(port);
-        Self { process, dir, port, mapped_port }
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        self.process = Some(Process::start("seacat-proxy", self.dir.path(), &command));
+    }
+
+    /// Waits until it listens.
+    pub fn wait_until_ready(&mut self) {
+        let port = self.port;
+        self.process().wait_for_port(port);
     }
 
     /// The program with nothing of ours in its environment and all its folders in `home`.
@@ -76,7 +94,7 @@ impl Proxy {
 
     /// The process, to be measured or signalled.
     pub fn process(&mut self) -> &mut Process {
-        &mut self.process
+        self.process.as_mut().expect("it was started")
     }
 
     /// A new connection to it.

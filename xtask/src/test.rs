@@ -65,7 +65,12 @@ const STEPS: &[Step] = &[
     Step::cargo("suite-harness", "the harness itself", HARNESS),
     Step::suite("suite-run", "first run: one command, one line pasted", "run"),
     Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
-    Step::suite("suite-identity", "enrolled, renewed under load, revoked, reset", "identity"),
+    Step::suite(
+        "suite-identity",
+        "enrolled, renewed under load, revoked, enrolled again, reset",
+        "identity",
+    ),
+    Step::suite("suite-crash", "killed at every step on the disk, both programs", "crash"),
     Step::suite("suite-hostile", "requests nobody should send", "hostile"),
     Step::suite("suite-wire", "what the network sees", "wire"),
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
