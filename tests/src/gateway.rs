@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use crate::place::{binary, clean_command, free_port, scratch};
 use crate::process::Process;
@@ -21,7 +22,7 @@ pub struct Host {
 /// A gateway process. It keeps its port, certificate and configuration over [`Gateway::restart`].
 #[derive(Debug)]
 pub struct Gateway {
-    process: Process,
+    process: Option<Process>,
     dir: tempfile::TempDir,
     port: u16,
 }
@@ -40,38 +41,40 @@ impl Gateway {
 
     /// The same with a TLS of the story's choice.
     pub fn start_speaking(road: Road, port: u16, hosts: &[Host]) -> Self {
-        Self::configured(road, port, &["localhost"], &configuration(road, port, hosts))
+        Self::configured(road, port, &["localhost"], &configuration(road, port, hosts)).started()
     }
 
     /// One whose certificate is for these names.
     pub fn start_named(names: &[&str], hosts: &[Host]) -> Self {
         let (road, port) = (Road::chosen(), free_port());
-        Self::configured(road, port, names, &configuration(road, port, hosts))
+        Self::configured(road, port, names, &configuration(road, port, hosts)).started()
+    }
+
+    /// One with `more` at the end of its configuration.
+    pub fn start_with(hosts: &[Host], more: &str) -> Self {
+        let (road, port) = (Road::chosen(), free_port());
+        let text = configuration(road, port, hosts) + more;
+        Self::configured(road, port, &["localhost"], &text).started()
     }
 
     /// One that enrols: newcomers wait for [`Gateway::command`]`("approve")`, and every host is
     /// for enrolled clients alone.
     pub fn start_enrolling(hosts: &[Host]) -> Self {
+        Self::enrolling(hosts, "mode = \"pending\"\nvalidity = 3600").started()
+    }
+
+    /// One that enrols by these rules, the lines of its table `[enroll]`. It is not started yet.
+    pub fn enrolling(hosts: &[Host], rules: &str) -> Self {
         let port = free_port();
         let road = Road::chosen();
         let hosts = configuration(road, port, hosts).replace("\nuri", "\nidentity = true\nuri");
-        let enroll = "\n[enroll]\nmode = \"pending\"\nvalidity = 3600\n";
-        Self::configured(road, port, &["localhost"], &(hosts + enroll))
-    }
-
-    /// One with `more` at the end of its configuration.
-    pub fn start_with(hosts: &[Host], more: &str) -> Self {
-        let port = free_port();
-        Self::configured(port, &(configuration(port, hosts) + more))
+        let text = format!("{hosts}\n[enroll]\n{rules}\n");
+        Self::configured(road, port, &["localhost"], &text)
     }
 
     /// Runs one of the administrator's commands and returns what it prints.
     pub fn command(&self, arguments: &[&str]) -> String {
-        let done = clean_command(binary("seacat-gateway"), self.dir.path())
-            .args(arguments)
-            .args(["--config", "gateway.toml"])
-            .output()
-            .expect("seacat-gateway starts");
+        let done = self.administer(arguments, &[]);
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
         assert!(
             done.status.success(),
@@ -79,6 +82,16 @@ impl Gateway {
             String::from_utf8_lossy(&done.stderr)
         );
         said
+    }
+
+    /// The same with more in its environment, and however it ends.
+    pub fn administer(&self, arguments: &[&str], environment: &[(&str, String)]) -> Output {
+        clean_command(binary("seacat-gateway"), self.dir.path())
+            .args(arguments)
+            .args(["--config", "gateway.toml"])
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .output()
+            .expect("seacat-gateway starts")
     }
 
     fn configured(road: Road, port: u16, names: &[&str], configuration: &str) -> Self {
@@ -91,8 +104,15 @@ impl Gateway {
         assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
         road.certify(dir.path());
         fs::write(dir.path().join("gateway.toml"), configuration).unwrap();
-        let process = run(&dir, port);
-        Self { process, dir, port }
+        Self { process: None, dir, port }
+    }
+
+    /// Starts it; returns when it accepts connections.
+    #[must_use]
+    pub fn started(mut self) -> Self {
+        self.launch(&[]);
+        self.wait_until_ready();
+        self
     }
 
     /// Adds to its configuration; it is read at the next [`Gateway::restart`].
@@ -119,22 +139,29 @@ impl Gateway {
 
     /// The process, to be measured or killed.
     pub fn process(&mut self) -> &mut Process {
-        &mut self.process
+        self.process.as_mut().expect("it was started")
     }
 
     /// Starts it again as it was, after it has ended; returns when it accepts connections.
     pub fn restart(&mut self) {
-        assert!(self.process.ended().is_some(), "the gateway still runs");
-        self.process = run(&self.dir, self.port);
+        assert!(self.process().ended().is_some(), "the gateway still runs");
+        self.launch(&[]);
+        self.wait_until_ready();
     }
-}
 
-fn run(dir: &tempfile::TempDir, port: u16) -> Process {
-    let mut command = clean_command(binary("seacat-gateway"), dir.path());
-    command.args(["run", "--config", "gateway.toml"]);
-    let mut process = Process::start("seacat-gateway", dir.path(), &command);
-    process.wait_for_port(port);
-    process
+    /// Starts it with more in its environment, and does not wait.
+    pub fn launch(&mut self, environment: &[(&str, String)]) {
+        let mut command = clean_command(binary("seacat-gateway"), self.dir.path());
+        command.args(["run", "--config", "gateway.toml"]);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        self.process = Some(Process::start("seacat-gateway", self.dir.path(), &command));
+    }
+
+    /// Waits until it accepts connections.
+    pub fn wait_until_ready(&mut self) {
+        let port = self.port;
+        self.process().wait_for_port(port);
+    }
 }
 
 fn configuration(road: Road, port: u16, hosts: &[Host]) -> String {

@@ -13,7 +13,7 @@ use crate::road::Road;
 /// A `seacat-proxy run` process with a home of its own.
 #[derive(Debug)]
 pub struct Proxy {
-    process: Process,
+    process: Option<Process>,
     dir: tempfile::TempDir,
     port: u16,
     mapped_port: u16,
@@ -28,8 +28,15 @@ impl Proxy {
 
     /// The same with `more` at the end of its configuration.
     pub fn start_with(gateway_port: u16, ca: &Path, mapped_host: &str, more: &str) -> Self {
+        let mut proxy = Self::prepared(gateway_port, ca, mapped_host, more);
+        proxy.start_now(&[]);
+        proxy
+    }
+
+    /// The same, and it is not started yet.
+    pub fn prepared(gateway_port: u16, ca: &Path, mapped_host: &str, more: &str) -> Self {
         let gateway = gateway(Road::chosen(), gateway_port, ca);
-        Self::configured(mapped_host, &format!("{gateway}{more}"), &[])
+        Self::with_lines(mapped_host, &format!("{gateway}{more}"))
     }
 
     /// One that speaks a TLS of the story's choice, and writes the secrets of its sessions into
@@ -48,18 +55,44 @@ impl Proxy {
     /// One with these lines, a gateway among them, in its configuration, and these variables in
     /// its environment.
     pub fn configured(mapped_host: &str, lines: &str, environment: &[(&str, &str)]) -> Self {
+        let mut proxy = Self::with_lines(mapped_host, lines);
+        let environment: Vec<_> =
+            environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        proxy.start_now(&environment);
+        proxy
+    }
+
+    fn with_lines(mapped_host: &str, lines: &str) -> Self {
         let dir = scratch();
         let (port, mapped_port) = (free_port(), free_port());
         let configuration = configuration(port, mapped_port, mapped_host) + lines;
         fs::write(dir.path().join("config.toml"), configuration).unwrap();
-        let process = run(dir.path(), port, environment);
-        Self { process, dir, port, mapped_port }
+        Self { process: None, dir, port, mapped_port }
+    }
+
+    fn start_now(&mut self, environment: &[(&str, String)]) {
+        self.launch(environment);
+        self.wait_until_ready();
+    }
+
+    /// Starts it with more in its environment, and does not wait.
+    pub fn launch(&mut self, environment: &[(&str, String)]) {
+        let mut command = Self::command(self.dir.path());
+        command.args(["--config", "config.toml", "run"]);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        self.process = Some(Process::start("seacat-proxy", self.dir.path(), &command));
+    }
+
+    /// Waits until it listens.
+    pub fn wait_until_ready(&mut self) {
+        let port = self.port;
+        self.process().wait_for_port(port);
     }
 
     /// Kills it and starts it again in the same home.
     pub fn restart(&mut self) {
-        self.process.kill();
-        self.process = run(self.dir.path(), self.port, &[]);
+        self.process().kill();
+        self.start_now(&[]);
     }
 
     /// What `status --json` says.
@@ -104,22 +137,13 @@ impl Proxy {
 
     /// The process, to be measured or signalled.
     pub fn process(&mut self) -> &mut Process {
-        &mut self.process
+        self.process.as_mut().expect("it was started")
     }
 
     /// A new connection to it.
     pub fn client(&self) -> Client {
         Client::connect(self.port).expect("the proxy accepts connections")
     }
-}
-
-fn run(home: &Path, port: u16, environment: &[(&str, &str)]) -> Process {
-    let mut command = Proxy::command(home);
-    command.envs(environment.iter().copied());
-    command.args(["--config", "config.toml", "run"]);
-    let mut process = Process::start("seacat-proxy", home, &command);
-    process.wait_for_port(port);
-    process
 }
 
 fn configuration(port: u16, mapped_port: u16, mapped_host: &str) -> String {

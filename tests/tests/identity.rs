@@ -1,5 +1,6 @@
 //! The whole life of an identity, against the gateway as a process, over real TLS: first start,
-//! waiting, approved, an identified request, renewal under load, revoked, reset.
+//! waiting, approved, an identified request, renewal under load, revoked, enrolled again, reset.
+//! Most of its time is the minute that passes between two requests for a certificate.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,8 +18,12 @@ use serde_json::Value;
 /// The client asks every ten seconds whether it is approved; a busy machine gets three more.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// At most one request a minute is sent (docs/identity.md), and the first is not old yet.
-const RENEWAL: Duration = Duration::from_secs(100);
+/// At most one request a minute is sent (docs/identity.md), and the last is not old yet.
+const TURN: Duration = Duration::from_secs(100);
+
+/// Certificates live for so many seconds: long enough that the renewal, a third before the end,
+/// does not have to wait for its turn.
+const LIFE: u32 = 90;
 
 /// No key store in a test: the file is the place that is always there.
 const IDENTITY: &str =
@@ -35,7 +40,8 @@ impl Story {
     fn begin() -> Self {
         let origin = Origin::start();
         let host = Host { name: "origin", port: origin.port(), tunnel: false };
-        let gateway = Gateway::start_enrolling(&[host]);
+        let rules = format!("mode = \"pending\"\nvalidity = {LIFE}");
+        let gateway = Gateway::enrolling(&[host], &rules).started();
         let proxy = Proxy::start_with(gateway.port(), &gateway.ca(), "origin", IDENTITY);
         Self { began: Instant::now(), gateway, proxy, origin }
     }
@@ -114,13 +120,32 @@ fn from_the_first_start_to_a_reset() {
 
     story.gateway.command(&["revoke", &me]);
     story.tell("the administrator revokes");
+    let revoked = story.wait_for_state("revoked");
+    assert_eq!(tag(&revoked), me, "the key stays");
+    assert!(revoked["sentence"].as_str().unwrap().contains("taken back"), "{revoked}");
     story.wait_for_status(403);
+    let asked = wait_for("another request", TURN, || {
+        thread::sleep(Duration::from_millis(100));
+        let pending = story.gateway.command(&["pending"]);
+        pending.contains(&me).then_some(pending)
+    });
+    story.tell("asked for another certificate by itself");
+    assert!(asked.contains("REVOKED"), "the administrator is told: {asked}");
+    assert_eq!(story.identity()["state"], "revoked");
+
+    story.gateway.command(&["approve", &me]);
+    story.tell("the administrator approves");
+    let again = story.wait_for_state("enrolled");
+    assert_eq!(tag(&again), me);
+    story.wait_for_status(200);
 
     story.cli(&["identity", "reset", "--yes"]);
     story.tell("reset");
-    // Asked for again within the minute; the new key is there at once.
-    let fresh = story.wait_for_state("ready");
-    assert_ne!(tag(&fresh), me, "another key");
+    let fresh = wait_for("another key", PATIENCE, || {
+        thread::sleep(Duration::from_millis(100));
+        Some(story.identity()).filter(|it| it["client_tag"].as_str().is_some_and(|it| it != me))
+    });
+    story.tell(fresh["sentence"].as_str().unwrap());
     story.wait_for_status(403);
 }
 
@@ -151,10 +176,9 @@ fn renewal_under_load(story: &Story, before: &Value) {
                 })
             })
             .collect();
-        story.cli(&["identity", "renew"]);
         // Also when the wait below fails: the clients must not go on for ever.
         let ending = Stop(&stop);
-        wait_for("another certificate", RENEWAL, || {
+        wait_for("another certificate", TURN, || {
             thread::sleep(Duration::from_millis(100));
             let now = story.identity();
             (now["serial"] != before["serial"] && now["state"] == "enrolled").then_some(())

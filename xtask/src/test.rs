@@ -86,7 +86,12 @@ const STEPS: &[Step] = &[
     Step::cargo("suite-harness", "the harness itself", HARNESS),
     Step::suite("suite-run", "first run: one command, one line pasted", "run"),
     Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
-    Step::suite("suite-identity", "enrolled, renewed under load, revoked, reset", "identity"),
+    Step::suite(
+        "suite-identity",
+        "enrolled, renewed under load, revoked, enrolled again, reset",
+        "identity",
+    ),
+    Step::suite("suite-crash", "killed at every step on the disk, both programs", "crash"),
     Step::suite("suite-identity-cli", "exit codes, questions, key files", "identity_cli"),
     Step::suite("suite-keyring", "GNOME's keyring: there, locked, frozen, killed", "keyring"),
     Step::suite("suite-secrets", "no key and no password where they should not be", "secrets"),

@@ -140,7 +140,8 @@ fn words(phase: Phase, tag: &str, until: &str) -> (&'static str, String, Option<
         Phase::Revoked => (
             "revoked",
             format!(
-                "the gateway does not accept the certificate of {tag} any more; asking for another"
+                "the gateway has taken back the certificate of {tag}; another is asked for, which the \
+                 administrator must approve"
             ),
             Some(APPROVE),
         ),

@@ -18,10 +18,10 @@ use crate::dial::{Destination, Dialled, dial};
 use crate::discovery::{Answer, find};
 use crate::door::Door;
 use crate::failure::Failure;
-use crate::identity::{Heard, Port, Presenter, Shown, Wire};
+use crate::identity::{Doubt, Heard, Port, Presenter, Shown, Wire};
 use crate::order::Rank;
 use crate::reverse::Reverse;
-use crate::state::{Action, Input, Machine, Phase};
+use crate::state::{Action, Input, Machine, Phase, STEADY};
 use crate::status::{Road, State, Status, TlsInfo};
 use crate::task::Task;
 use crate::transport::Transport;
@@ -84,6 +84,8 @@ pub(crate) struct Driver {
     identity: Option<Port>,
     /// What connections show.
     shown: Shown,
+    /// Whether the gateway wants that.
+    doubt: Doubt,
     reverse: Reverse,
 }
 
@@ -93,6 +95,8 @@ struct Dialling {
     /// Which of the targets that were found.
     target: Option<usize>,
     road: Road,
+    /// How it is secured; none where that cannot be.
+    transport: Option<Transport>,
 }
 
 /// A connection and what there is to know about it.
@@ -108,6 +112,7 @@ struct Live {
     road: Road,
     tls: TlsInfo,
     identified: bool,
+    since: Instant,
 }
 
 /// Boxed, because a TLS session is large.
@@ -157,6 +162,7 @@ impl Driver {
             generation: 0,
             identity,
             shown: Shown::default(),
+            doubt: Doubt::default(),
             reverse,
         }
     }
@@ -174,7 +180,7 @@ impl Driver {
                 Event::Dialled(outcome) => self.dialled(outcome),
                 Event::Pong => self.step(Input::Pong),
                 Event::Lost(closed) => self.lost(closed),
-                Event::Timer => self.step(Input::Timer),
+                Event::Timer => self.timer(),
                 Event::Control(frame) => self.hear(Heard::Frame(frame)),
                 Event::Socket(request) => self.reverse.answer(request),
                 Event::Identity(shown) => self.show(shown),
@@ -216,22 +222,44 @@ impl Driver {
         }
     }
 
-    /// If it was the certificate that was refused, the identity is told, and the next attempt
+    /// If it was the certificate it showed for which a connection was refused, the next attempt
     /// goes without: no reason to give up.
-    fn was_refusal(&mut self, failure: &Failure) -> bool {
-        let refused = matches!(failure, Failure::ClientCertRefused { .. });
-        if !refused || self.shown.certified.take().is_none() {
-            return false;
+    fn was_refusal(&mut self, failure: &Failure, identified: bool) -> bool {
+        let refused = identified && matches!(failure, Failure::ClientCertRefused { .. });
+        if refused {
+            tracing::warn!(%failure, "connecting without it");
+            self.withdraw_certificate();
+            self.step(Input::Identity);
         }
-        tracing::warn!(%failure, "connecting without it");
-        self.hear(Heard::Refused);
-        self.step(Input::Identity);
-        true
+        refused
+    }
+
+    /// From now on anonymous, until the identity says otherwise.
+    fn withdraw_certificate(&mut self) {
+        if self.shown.certified.take().is_some() {
+            self.hear(Heard::Refused);
+        }
+    }
+
+    /// The moment at which the connection has lasted.
+    fn steady_at(&self) -> Option<Instant> {
+        let connected = matches!(self.machine.phase(), Phase::Connected { .. });
+        self.live.as_ref().filter(|_| connected).map(|live| live.since + STEADY)
+    }
+
+    fn timer(&mut self) {
+        self.step(Input::Timer);
+        let identified = self.live.as_ref().is_some_and(|live| live.identified);
+        if self.steady_at().is_some_and(|at| now() >= at) && self.doubt.lives(identified) {
+            tracing::warn!("the gateway drops whoever shows our certificate: going on without it");
+            self.withdraw_certificate();
+        }
     }
 
     /// Waits for one thing. Safe to call again and again: nothing that was ready is lost.
     async fn next_event(&mut self) -> Event {
-        let deadline = self.machine.deadline();
+        let in_doubt = self.steady_at().filter(|_| self.doubt.withholds());
+        let deadline = self.machine.deadline().into_iter().chain(in_doubt).min();
         tokio::select! {
             event = news(self.live.as_mut()) => event,
             answer = ready(self.finding.as_mut()) => Event::Found(answer),
@@ -332,7 +360,7 @@ impl Driver {
     }
 
     fn dialled(&mut self, outcome: Outcome) {
-        let Some(Dialling { target, road, .. }) = self.dialling.take() else {
+        let Some(Dialling { target, road, transport, .. }) = self.dialling.take() else {
             return;
         };
         let Phase::Dialing { gateway: index } = *self.machine.phase() else {
@@ -344,10 +372,8 @@ impl Driver {
                 if let (Some(answer), Some(target)) = (self.answers.get_mut(&index), target) {
                     answer.failed(target);
                 }
-                if !self.was_refusal(&failure) {
-                    self.step(Input::Failed(failure));
-                }
-                return;
+                let identified = transport.is_some_and(|it| it.has_shown());
+                return self.not_dialled(failure, identified);
             }
         };
         let gateway = self.gateways[index].clone();
@@ -364,16 +390,32 @@ impl Driver {
             road,
             tls: secured.tls,
             identified: secured.identified,
+            since: now(),
         });
         self.step(Input::Up);
     }
 
-    fn lost(&mut self, closed: Closed) {
-        self.live = None;
-        let failure = Failure::from_closed(closed);
-        if !self.was_refusal(&failure) {
-            self.step(Input::Lost(failure));
+    fn not_dialled(&mut self, failure: Failure, identified: bool) {
+        if self.was_refusal(&failure, identified) {
+            return;
         }
+        self.doubt.broke(identified && failure.may_be_dismissal());
+        self.step(Input::Failed(failure));
+    }
+
+    fn lost(&mut self, closed: Closed) {
+        let Some(Live { identified, since, .. }) = self.live.take() else {
+            return;
+        };
+        let failure = Failure::from_closed(closed);
+        if self.was_refusal(&failure, identified) {
+            return;
+        }
+        match now() - since < STEADY {
+            true => self.doubt.broke(identified && failure.may_be_dismissal()),
+            false => drop(self.doubt.lives(identified)),
+        }
+        self.step(Input::Lost(failure));
     }
 
     fn step(&mut self, input: Input) {
@@ -422,7 +464,7 @@ impl Driver {
 
     fn dial(&mut self, index: usize, destination: Destination, target: Option<usize>) {
         let gateway = &destination.gateway;
-        let certified = self.shown.certified.as_ref();
+        let certified = self.shown.certified.as_ref().filter(|_| !self.doubt.withholds());
         let key = (index, gateway.host.clone());
         let transport = match self.transports.get(&key) {
             Some(transport) if transport.shows(certified) => Ok(transport.clone()),
@@ -434,8 +476,9 @@ impl Driver {
             target: target.map(|_| authority(&gateway.host, gateway.port)),
             through: destination.upstream.as_ref().map(Upstream::to_string),
         };
+        let used = transport.as_ref().ok().cloned();
         let task = Task::spawn(async move { dial(&destination, &transport?).await.map(Box::new) });
-        self.dialling = Some(Dialling { task, target, road });
+        self.dialling = Some(Dialling { task, target, road, transport: used });
     }
 
     fn with_link(&self, wish: fn(&Link)) {

@@ -280,6 +280,20 @@ impl Failure {
         }
     }
 
+    /// Whether the other side may have ended it on purpose, and said nothing.
+    pub(crate) fn may_be_dismissal(&self) -> bool {
+        match self {
+            Self::HungUp | Self::Interrupted(Closed::Peer | Closed::Truncated) => true,
+            Self::Interrupted(Closed::Io(error)) => matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+            ),
+            _ => false,
+        }
+    }
+
     /// The stable name of this failure, as the documentation lists it.
     #[must_use]
     pub fn code(&self) -> &'static str {

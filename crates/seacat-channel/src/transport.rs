@@ -66,6 +66,11 @@ impl Transport {
         Ok(Secured { tcp, tls: describe(&session), session, identified })
     }
 
+    /// Whether the last handshake, wherever it ended, has shown our certificate.
+    pub(crate) fn has_shown(&self) -> bool {
+        self.presenter.was_shown()
+    }
+
     /// Whether connections show this certificate, or none if it is none.
     pub(crate) fn shows(&self, certified: Option<&Arc<Certified>>) -> bool {
         match (&self.presenter.certified, certified) {

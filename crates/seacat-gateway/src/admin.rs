@@ -12,20 +12,25 @@ use seacat_gateway::{ClientId, ClientName, Config};
 
 use crate::Outcome;
 
-/// Lists the clients that wait, oldest first, with all that they tell about themselves.
+/// Lists the clients that wait, oldest first, with all that they tell about themselves. Those that
+/// were revoked and ask again wait, too.
 pub(crate) fn pending(config: &Path) -> Outcome {
     let mut waiting = read(&open(config)?)?;
-    waiting.retain(|(_, record)| record.state() == State::Pending);
-    waiting.sort_by_key(|(_, record)| record.since());
+    waiting.retain(|(_, record)| waits_since(record).is_some());
+    waiting.sort_by_key(|(_, record)| waits_since(record));
     let mut out = io::stdout().lock();
     if waiting.is_empty() {
         writeln!(out, "nobody waits")?;
     }
     for (id, record) in waiting {
         let about = record.about();
-        let since = fmt_http_date(record.since());
         writeln!(out, "{}  {}", id.tag(), plain(&about.subject))?;
-        writeln!(out, "    waits since  {since}")?;
+        if let Some(since) = waits_since(&record) {
+            writeln!(out, "    waits since  {}", fmt_http_date(since))?;
+        }
+        if record.state() == State::Revoked {
+            writeln!(out, "    REVOKED      {}", fmt_http_date(record.since()))?;
+        }
         for email in &about.emails {
             writeln!(out, "    e-mail       {}", plain(email))?;
         }
@@ -38,6 +43,13 @@ pub(crate) fn pending(config: &Path) -> Outcome {
         writeln!(out, "    client id    {id}")?;
     }
     Ok(())
+}
+
+fn waits_since(record: &Record) -> Option<SystemTime> {
+    match record.state() {
+        State::Pending => Some(record.since()),
+        _ => record.asks_again(),
+    }
 }
 
 /// Lists all clients, one a line.

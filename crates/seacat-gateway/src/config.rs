@@ -14,6 +14,7 @@ use std::time::Duration;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::{Authority, Scheme, Uri};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use seacat_link::ServerTls;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
@@ -21,7 +22,7 @@ use toml::Spanned;
 
 use crate::builtin::Builtin;
 use crate::client_id::ClientName;
-use crate::enroll::{ClientCa, Mode, Policy};
+use crate::enroll::{ClientCa, Mode, Policy, Revoked};
 use crate::head;
 use crate::identity::IdentityFields;
 use crate::pki;
@@ -67,6 +68,8 @@ pub struct Enroll {
     pub state: StateAt,
     /// Who signs their certificates.
     pub ca: Arc<ClientCa>,
+    /// What the TLS settings refuse.
+    pub revoked: Revoked,
 }
 
 /// Where clients are kept.
@@ -419,7 +422,7 @@ impl File {
         }
         Ok(Config {
             listen: self.gateway.listen,
-            tls: self.gateway.tls(base)?,
+            tls: self.gateway.tls(base, &identities)?,
             identities,
             identity_fields,
             hosts,
@@ -456,7 +459,7 @@ impl GatewayTable {
         }
     }
 
-    fn tls(&self, base: &Path) -> Result<ServerTls, Wrong> {
+    fn tls(&self, base: &Path, identities: &Identities) -> Result<ServerTls, Wrong> {
         let read = |path: &Spanned<PathBuf>| {
             let file = base.join(path.get_ref());
             std::fs::read(&file).map_err(|io| wrong(path, format!("{}: {io}", file.display())))
@@ -471,14 +474,20 @@ impl GatewayTable {
                 pki::certificates(&read(path)?).map_err(|error| wrong(path, error.to_string()))?,
             ),
         };
+        let revoked = match identities {
+            Identities::Enroll(enroll) => enroll.revoked.clone(),
+            Identities::None | Identities::ClientCa => Revoked::default(),
+        };
         match (&self.tls, &self.tls_suites) {
             (Some(kind), suites) if *kind.get_ref() == TlsKind::Compat => {
-                compat(kind, suites.as_ref(), &chain, &key, clients)
+                let judge = pki::client_verifier(clients, revoked)
+                    .map_err(|error| wrong(kind, error.to_string()))?;
+                compat(kind, suites.as_ref(), &chain, &key, judge)
             }
             (_, Some(suites)) => {
                 Err(wrong(suites, "`tls_suites` means something only with `tls = \"compat\"`"))
             }
-            (_, None) => pki::server_config(chain, key, clients)
+            (_, None) => pki::server_config(chain, key, clients, revoked)
                 .map(ServerTls::from)
                 .map_err(|error| wrong(&self.certificate, error.to_string())),
         }
@@ -502,7 +511,7 @@ fn compat(
     suites: Option<&Spanned<Vec<String>>>,
     chain: &[CertificateDer<'static>],
     key: &PrivateKeyDer<'static>,
-    clients: Option<Vec<CertificateDer<'static>>>,
+    judge: Arc<dyn ClientCertVerifier>,
 ) -> Result<ServerTls, Wrong> {
     use seacat_link::compat::{Identity, REFERENCE_SUITE, SUITES, ServerConfig};
     let wanted = suites.map(Spanned::get_ref);
@@ -524,7 +533,6 @@ fn compat(
                     reference client is ECDHE-RSA";
         return Err(wrong(kind, what));
     }
-    let judge = pki::client_verifier(clients).map_err(|error| wrong(kind, error.to_string()))?;
     let identity = Identity { chain, key: key.secret_der() };
     ServerConfig::new(identity, judge, &chosen)
         .map(ServerTls::OpenSsl)
@@ -537,7 +545,7 @@ fn compat(
     _: Option<&Spanned<Vec<String>>>,
     _: &[CertificateDer<'static>],
     _: &PrivateKeyDer<'static>,
-    _: Option<Vec<CertificateDer<'static>>>,
+    _: Arc<dyn ClientCertVerifier>,
 ) -> Result<ServerTls, Wrong> {
     let what = "`tls = \"compat\"` needs OpenSSL, and this seacat-gateway was built without: \
                 install a build with the feature `compat`, or remove the setting";
@@ -572,6 +580,7 @@ impl EnrollTable {
             },
             state: StateAt::Folder(path(&self.state, "state")),
             ca: Arc::new(ca),
+            revoked: Revoked::default(),
         })
     }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::builtin::Builtin;
 use crate::config::{Backend, Config, Enroll, Host, Identities, Limits, StateAt};
-use crate::enroll::{ClientCa, Mode, Policy, Store};
+use crate::enroll::{ClientCa, Mode, Policy, Revoked, Store};
 use crate::identity::IdentityFields;
 use crate::pki::{Pki, PkiError};
 use crate::server::{Gateway, Stats, Stopped};
@@ -77,13 +77,15 @@ impl Demo {
         state: StateAt,
     ) -> Result<Self, DemoError> {
         let pki = Pki::generate(&[])?;
+        let revoked = Revoked::default();
         let config = Config {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            tls: pki.server_config()?.into(),
+            tls: pki.server_config(revoked.clone())?.into(),
             identities: Identities::Enroll(Enroll {
                 policy,
                 state,
                 ca: Arc::new(ClientCa::generate()?),
+                revoked,
             }),
             identity_fields: IdentityFields::default(),
             hosts: hosts.into_iter().collect(),

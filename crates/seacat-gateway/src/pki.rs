@@ -23,8 +23,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixT
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    SignatureScheme,
 };
+
+use crate::enroll::Revoked;
 
 /// Ten years: a private CA is pinned in every client, replacing it means visiting them all. The
 /// server certificate lives as long, since no one would be told that it is about to end.
@@ -142,13 +145,13 @@ impl Pki {
         Ok(Self { name, ca_pem, ca_key, server, server_key })
     }
 
-    /// The TLS settings of a gateway with this certificate.
+    /// The TLS settings of a gateway with this certificate, for clients who were not `revoked`.
     ///
     /// # Errors
     /// As [`server_config`].
-    pub fn server_config(&self) -> Result<Arc<ServerConfig>, PkiError> {
+    pub fn server_config(&self, revoked: Revoked) -> Result<Arc<ServerConfig>, PkiError> {
         let key = private_key(self.server_key.serialize_pem().as_bytes())?;
-        server_config(vec![self.server.der().clone()], key, None)
+        server_config(vec![self.server.der().clone()], key, None, revoked)
     }
 }
 
@@ -286,17 +289,18 @@ pub(crate) fn is_rsa(chain: &[CertificateDer<'_>]) -> bool {
 }
 
 /// Who says whether a client's certificate will do. It is asked for and not required; with
-/// `client_ca` one that comes must chain to it, without it any will do and proves nothing but
-/// that the client holds its key.
+/// `client_ca` one that comes must chain to it, without it any that was not `revoked` will do and
+/// proves nothing but that the client holds its key.
 ///
 /// # Errors
 /// When a CA is unusable.
 pub fn client_verifier(
     client_ca: Option<Vec<CertificateDer<'static>>>,
+    revoked: Revoked,
 ) -> Result<Arc<dyn ClientCertVerifier>, PkiError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let Some(certificates) = client_ca else {
-        return Ok(Arc::new(AnyClient(provider)));
+        return Ok(Arc::new(AnyClient { provider, revoked }));
     };
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
@@ -306,7 +310,8 @@ pub fn client_verifier(
     Ok(verifier.allow_unauthenticated().build()?)
 }
 
-/// TLS 1.3 and 1.2 with this certificate, by rustls.
+/// TLS 1.3 and 1.2 with this certificate, by rustls; for `client_ca` and `revoked` see
+/// [`client_verifier`].
 ///
 /// # Errors
 /// When the key does not belong to the certificate, or a CA is unusable.
@@ -314,9 +319,10 @@ pub fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     client_ca: Option<Vec<CertificateDer<'static>>>,
+    revoked: Revoked,
 ) -> Result<Arc<ServerConfig>, PkiError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let clients = client_verifier(client_ca)?;
+    let clients = client_verifier(client_ca, revoked)?;
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(clients)
@@ -325,9 +331,14 @@ pub fn server_config(
 }
 
 /// Accepts clients without a certificate, and with one whoever issued it. A SeaCat identity is
-/// the key itself (wire specification, section 5.4), so possession is what is verified.
+/// the key itself (wire specification, section 5.4), so possession is what is verified. One that
+/// was revoked is told so by the alert `certificate_revoked`: a client that is merely treated as
+/// anonymous would not know why.
 #[derive(Debug)]
-struct AnyClient(Arc<CryptoProvider>);
+struct AnyClient {
+    provider: Arc<CryptoProvider>,
+    revoked: Revoked,
+}
 
 impl ClientCertVerifier for AnyClient {
     fn client_auth_mandatory(&self) -> bool {
@@ -340,11 +351,14 @@ impl ClientCertVerifier for AnyClient {
 
     fn verify_client_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
+        end_entity: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
+        match self.revoked.contains(end_entity) {
+            true => Err(CertificateError::Revoked.into()),
+            false => Ok(ClientCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -353,7 +367,7 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
     }
 
@@ -363,12 +377,12 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

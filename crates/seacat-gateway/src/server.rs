@@ -7,7 +7,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use seacat_link::ServerTls;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -20,7 +20,7 @@ use tracing::{debug, info, warn};
 use crate::backend::Pool;
 use crate::config::{Config, Identities, Limits, StateAt};
 use crate::connection;
-use crate::enroll::{Registrar, Store};
+use crate::enroll::{Registrar, Store, Watch};
 use crate::exchange::Host;
 use crate::identity::IdentityFields;
 use crate::reverse::{Door, Present};
@@ -34,6 +34,7 @@ pub struct Gateway {
     local_addr: SocketAddr,
     doors: Vec<Door>,
     shared: Arc<Shared>,
+    watch: Watch,
 }
 
 /// What all clients' tasks use.
@@ -107,6 +108,7 @@ impl Gateway {
         let host = |(name, config): (String, _)| {
             (name.into_bytes(), Arc::new(Host { config, pool: Arc::new(Pool::default()) }))
         };
+        let mut watch = Watch::default();
         let gate = match config.identities {
             Identities::None => Gate::Open,
             Identities::ClientCa => Gate::ClientCa,
@@ -115,6 +117,9 @@ impl Gateway {
                     StateAt::Folder(folder) => Store::open(folder).map_err(io::Error::other)?,
                     StateAt::Memory => Store::in_memory(),
                 };
+                let store = store.keeping(enroll.revoked);
+                // Before the first client comes.
+                watch.look(&store).map_err(io::Error::other)?;
                 let registrar = Registrar::new(store.into(), enroll.policy, enroll.ca)
                     .map_err(io::Error::other)?;
                 Gate::Enroll(Arc::new(registrar), watch::Sender::new(()))
@@ -129,7 +134,7 @@ impl Gateway {
             present: Arc::default(),
             hosts: config.hosts.into_iter().map(host).collect(),
         };
-        Ok(Self { listener, local_addr, doors, shared: Arc::new(shared) })
+        Ok(Self { listener, local_addr, doors, shared: Arc::new(shared), watch })
     }
 
     /// Where it listens.
@@ -153,12 +158,12 @@ impl Gateway {
     /// Serves clients until `shutdown` is ready, then stops listening, lets what runs end within
     /// [`Limits::drain_timeout`], and returns. Dropping the future cuts everything at once.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Stopped {
-        let Self { listener, doors, shared, .. } = self;
+        let Self { listener, doors, shared, watch, .. } = self;
         let mut shutdown = pin!(shutdown);
         let mut clients = JoinSet::new();
         let (stop, stopping) = watch::channel(false);
         let mut watching = JoinSet::new(); // ends with us
-        watching.spawn(tell_changes(Arc::clone(&shared)));
+        watching.spawn(tell_changes(Arc::clone(&shared), watch));
         for door in doors {
             watching.spawn(door.serve(Arc::clone(&shared.present)));
         }
@@ -206,30 +211,30 @@ impl Shared {
 }
 
 /// Looks whether an administrator has changed something and tells the connections, who then look
-/// their client up again. A look is one question to the file system; once a second is soon
-/// enough for a revocation and costs nothing.
-async fn tell_changes(shared: Arc<Shared>) {
+/// their client up again. Once a second is soon enough for a revocation; where a look takes long,
+/// most of the time is still left for clients.
+async fn tell_changes(shared: Arc<Shared>, mut watch: Watch) {
     const LOOK: Duration = Duration::from_secs(1);
-    /// A file system's clock may stand still for this long, and two changes look like one.
-    const COARSE: Duration = Duration::from_secs(3);
+    const SHARE: u32 = 10;
     let Gate::Enroll(registrar, changes) = &shared.gate else {
         return;
     };
-    let mut last = None;
+    let mut rest = LOOK;
     loop {
-        tokio::time::sleep(LOOK).await;
-        let look = registrar.beside(|it| Ok(it.store().changed()?)).await;
-        let changed = match look {
-            Ok(changed) => changed,
-            Err(error) => {
-                warn!(%error, "revocations go unnoticed");
-                continue;
-            }
+        tokio::time::sleep(rest).await;
+        let began = Instant::now();
+        let look = move |it: &Registrar| {
+            let changed = watch.look(it.store());
+            Ok((watch, changed))
         };
-        let fresh = changed.elapsed().is_ok_and(|age| age < COARSE);
-        if fresh || last != Some(changed) {
-            last = Some(changed);
-            changes.send_replace(());
+        // An error means that the runtime ends.
+        let Ok((back, changed)) = registrar.beside(look).await else { return };
+        watch = back;
+        rest = LOOK.max(began.elapsed() * SHARE);
+        match changed {
+            Ok(true) => drop(changes.send_replace(())),
+            Ok(false) => {}
+            Err(error) => warn!(%error, "revocations go unnoticed"),
         }
     }
 }

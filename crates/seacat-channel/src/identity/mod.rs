@@ -2,21 +2,25 @@
 //! administrator approved for it (wire specification, sections 3.6 to 3.10 and 5).
 //!
 //! ```text
-//!   Identity ──wishes──► Runner ──inputs──► Lifecycle (pure: lifecycle.rs)
+//!   Identity ──wishes──► Runner ──inputs──► Lifecycle (pure: lifecycle/)
 //!      ▲                  │ ▲ ◄──actions──────┘
-//!      └── status ────────┤ │
-//!                         │ ├── Store: key store and files, one job after the other
-//!         the channel's ◄─┤ └── Heard: CSR_REPLY, CERT, a refused certificate
+//!      └── status ────────┤ ├── Jobs: one after the other ──► Store (key store and files)
+//!                         │ ├── Line: CSR, CERT_QUERY, CHARACTERISTICS and their answers
+//!         the channel's ◄─┤ └── Heard: frames, a refused certificate
 //!         driver          └──── Shown: what connections present, and when to move to a new one
 //! ```
 
 mod certificate;
 mod client_id;
 mod csr;
+mod doubt;
 mod facts;
 mod import;
+mod jobs;
 mod key;
 mod lifecycle;
+mod line;
+mod port;
 mod presenter;
 mod runner;
 mod status;
@@ -33,11 +37,12 @@ use x509_parser::time::ASN1Time;
 pub use certificate::CertificateFault;
 pub use client_id::ClientId;
 pub use csr::{CsrError, Subject, SubjectError};
+pub(crate) use doubt::Doubt;
 pub use facts::{FACTS, gather as gather_facts};
 pub use import::{ImportError, Imported};
 pub use key::{Key, KeyError, KeySize, PrivateKey, RsaKey, SignError};
+pub(crate) use port::{HEARD, Heard, Port, Wire};
 pub(crate) use presenter::{Certified, Presenter, Shown};
-pub(crate) use runner::{HEARD, Heard, Port, Wire};
 pub use status::{CertificateInfo, IdentityStatus, Phase};
 pub(crate) use store::Disk;
 pub use store::{KeyringError, StoreError};
@@ -118,6 +123,10 @@ impl Identity {
             .keyring
             .then(|| Arc::new(store::keyring::Keyring::default()) as Arc<dyn store::Vault>);
         let store = Store::new(config.folder.clone(), vault);
+        Self::start_on(config, store)
+    }
+
+    fn start_on(config: IdentityConfig, store: Store) -> (Self, Port) {
         let (wire_sender, wire) = watch::channel(None);
         let (heard_sender, heard) = mpsc::channel(HEARD);
         let (wish_sender, wishes) = mpsc::channel(WISHES);

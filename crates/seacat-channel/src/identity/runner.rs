@@ -1,58 +1,25 @@
 //! Runs the life cycle: it waits for one thing, tells the machine, and does what the machine says.
-//! Frames leave at once; keys and files are worked on one after the other, away from the event
-//! loop.
 
-use std::collections::VecDeque;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use seacat_link::Link;
-use seacat_proto::frame::{Cert, CertQuery, Characteristics, CharacteristicsAck, Csr, CsrReply};
 use seacat_proto::{Bytes, Control};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
 use super::certificate::Certificate;
-use super::csr::Subject;
 use super::import::Imported;
-use super::key::Key;
+use super::jobs::{Done, Job, Jobs};
 use super::lifecycle::{
     Action, Input, LOOK_AGAIN, Lifecycle, Mark, Now, Opened, PACE, Step, Verdict,
 };
+use super::line::{Answer, Line};
+use super::port::{Heard, Wire};
 use super::presenter::{Certified, Shown};
 use super::status::{CertificateInfo, IdentityStatus, Phase};
-use super::store::{Found, Place, Store, StoreError};
+use super::store::{Found, Record, Store, StoreError};
 use super::{IdentityConfig, IdentityError, facts};
 use crate::driver::now as mono;
-
-/// The connection that frames may take.
-#[derive(Clone)]
-pub(crate) struct Wire {
-    pub(crate) link: Link,
-    pub(crate) generation: u64,
-    /// It showed our certificate.
-    pub(crate) identified: bool,
-}
-
-/// What the channel's driver passes on.
-#[derive(Debug)]
-pub(crate) enum Heard {
-    Frame(Control),
-    /// A connection was refused because of the certificate it showed.
-    Refused,
-}
-
-/// Frames that wait for the runner, which is never busy for long. One that is lost comes again.
-pub(crate) const HEARD: usize = 16;
-
-/// What the channel's driver holds.
-pub(crate) struct Port {
-    pub(crate) wire: watch::Sender<Option<Wire>>,
-    pub(crate) heard: mpsc::Sender<Heard>,
-    pub(crate) shown: watch::Receiver<Shown>,
-}
 
 /// A wish, and where to say what became of it.
 pub(crate) enum Wish {
@@ -66,60 +33,27 @@ pub(crate) enum Wish {
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, IdentityError>>;
 
-enum Job {
-    Open,
-    Make,
-    Write(Subject),
-    Install(Bytes),
-    Delete(Option<Reply<()>>),
-    Import(Box<Imported>, Reply<()>),
-    Remember(Mark, Option<i64>),
-    Name(Option<String>),
-    Facts(u32, String),
-    Acknowledged(u32),
-    Settle,
-}
-
-enum Done {
-    Opened(Result<Found, StoreError>),
-    Made(Result<Arc<dyn Key>, StoreError>),
-    Written(Result<Vec<u8>, StoreError>),
-    Installed(Result<Certificate, StoreError>),
-    Deleted(Result<(), StoreError>, Option<Reply<()>>),
-    Imported(Result<(Arc<dyn Key>, Certificate), StoreError>, Reply<()>),
-    Noted(Result<(), StoreError>),
-}
-
 /// See the module.
 pub(crate) struct Runner {
     config: IdentityConfig,
     machine: Lifecycle,
-    /// Not there while somebody works with it.
-    store: Option<Store>,
-    at_work: Option<JoinHandle<(Store, Done)>>,
-    jobs: VecDeque<Job>,
+    jobs: Jobs,
+    line: Line,
     found: Found,
     /// The last certificate that came, for [`Action::Install`].
     came: Bytes,
     reset_reply: Option<Reply<()>>,
-    wire: watch::Receiver<Option<Wire>>,
-    current: Option<Wire>,
-    /// The last CERT_QUERY on this connection.
-    query: u16,
     heard: mpsc::Receiver<Heard>,
     wishes: mpsc::Receiver<Wish>,
     shown: watch::Sender<Shown>,
     status: watch::Sender<IdentityStatus>,
-    status_place: (Option<String>, Option<String>),
-    serial: u32,
-    acknowledged: u32,
     settle_at: std::time::Instant,
     problem: Option<String>,
     key_problem: Option<String>,
 }
 
 enum Event {
-    Worked(Box<(Store, Done)>),
+    Done(Done),
     Wire,
     Heard(Heard),
     Wish(Wish),
@@ -139,23 +73,16 @@ impl Runner {
     ) -> Self {
         Self {
             machine: Lifecycle::new(config.automatic),
+            jobs: Jobs::new(store, config.size),
+            line: Line::new(wire, config.facts.clone()),
             config,
-            store: Some(store),
-            at_work: None,
-            jobs: VecDeque::from([Job::Open]),
             found: Found::default(),
             came: Bytes::new(),
             reset_reply: None,
-            wire,
-            current: None,
-            query: 0,
             heard,
             wishes,
             shown,
             status,
-            status_place: (None, None),
-            serial: 0,
-            acknowledged: 0,
             settle_at: mono() + LOOK_AGAIN,
             problem: None,
             key_problem: None,
@@ -165,10 +92,10 @@ impl Runner {
     /// Runs until the channel is over. What is being written then is written to its end.
     pub(crate) async fn run(mut self) {
         loop {
-            self.work();
+            self.jobs.start_next(self.found.key.as_ref());
             self.publish();
             match self.next_event().await {
-                Event::Worked(worked) => self.worked(worked.0, worked.1),
+                Event::Done(done) => self.done(done),
                 Event::Wire => self.wire_changed(),
                 Event::Heard(Heard::Frame(frame)) => self.frame(frame),
                 Event::Heard(Heard::Refused) => self.tell(Input::Refused),
@@ -177,29 +104,15 @@ impl Runner {
                 Event::Over => break,
             }
         }
-        if let Some(at_work) = self.at_work.take() {
-            let _ = at_work.await;
-        }
+        self.jobs.finish().await;
     }
 
     async fn next_event(&mut self) -> Event {
         let settle = matches!(self.machine.step(), Step::Idle { .. }).then_some(self.settle_at);
         let deadline = self.machine.deadline(now()).into_iter().chain(settle).min();
-        let at_work = async {
-            match self.at_work.as_mut() {
-                Some(at_work) => at_work.await,
-                None => pending().await,
-            }
-        };
         tokio::select! {
-            worked = at_work => match worked {
-                Ok(worked) => Event::Worked(Box::new(worked)),
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => Event::Over,
-                },
-            },
-            changed = self.wire.changed() => match changed {
+            done = self.jobs.done() => done.map_or(Event::Over, Event::Done),
+            changed = self.line.changed() => match changed {
                 Ok(()) => Event::Wire,
                 Err(_) => Event::Over,
             },
@@ -212,7 +125,7 @@ impl Runner {
     fn timer(&mut self) {
         if mono() >= self.settle_at {
             self.settle_at = mono() + LOOK_AGAIN;
-            self.jobs.push_back(Job::Settle);
+            self.jobs.push(Job::Settle);
         }
         self.tell(Input::Timer);
     }
@@ -238,98 +151,38 @@ impl Runner {
                 let sent = (mark == Mark::Ready).then(|| now().wall);
                 Job::Remember(mark, sent)
             }
-            Action::SendCsr => return self.send_csr(),
-            Action::Query => return self.send_query(),
+            Action::SendCsr => {
+                return self.found.request.iter().for_each(|der| self.line.send_csr(der));
+            }
+            Action::Query => {
+                return self.found.key.iter().for_each(|key| self.line.send_query(&**key));
+            }
             Action::Reconnect => {
                 self.show(true);
                 return;
             }
         };
-        self.jobs.push_back(job);
-    }
-
-    fn send(&self, frame: &Control) {
-        let Some(wire) = &self.current else { return };
-        if let Err(error) = wire.link.control(frame) {
-            tracing::warn!(%error, "a frame about the identity cannot be sent");
-        }
-    }
-
-    fn send_csr(&self) {
-        let Some(der) = &self.found.request else {
-            return;
-        };
-        tracing::info!(bytes = der.len(), "asking the gateway for a certificate");
-        self.send(&Control::Csr(Csr { flags: Csr::FLAGS, der: Bytes::copy_from_slice(der) }));
-    }
-
-    /// Wire specification, section 3.9: ids from 1 on each connection, without 0; the key only
-    /// where the connection does not show it.
-    fn send_query(&mut self) {
-        let (Some(wire), Some(key)) = (&self.current, &self.found.key) else {
-            return;
-        };
-        self.query = self.query.checked_add(1).unwrap_or(1);
-        let public_key = match wire.identified {
-            true => Bytes::new(),
-            false => Bytes::copy_from_slice(key.public_key()),
-        };
-        self.send(&Control::CertQuery(CertQuery {
-            id: self.query,
-            query: CertQuery::MINE,
-            public_key,
-        }));
+        self.jobs.push(job);
     }
 
     fn wire_changed(&mut self) {
-        let wire = self.wire.borrow_and_update().clone();
-        let same =
-            self.current.as_ref().map(|it| it.generation) == wire.as_ref().map(|it| it.generation);
-        if same {
-            return;
-        }
-        self.query = 0;
-        if self.current.take().is_some() {
-            self.tell(Input::LinkDown);
-        }
-        if wire.is_some() {
-            self.current = wire;
-            self.tell(Input::LinkUp);
-            self.send_facts();
-        }
-    }
-
-    fn send_facts(&self) {
-        let facts: Vec<(&str, &str)> =
-            self.config.facts.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        if facts.is_empty() || self.serial == 0 || self.serial == self.acknowledged {
-            return;
-        }
-        match Characteristics::new(self.serial, &facts) {
-            Ok(facts) => self.send(&Control::Characteristics(facts)),
-            Err(error) => tracing::warn!(%error, "the characteristics cannot be sent"),
+        for input in self.line.follow() {
+            self.tell(input);
+            if input == Input::LinkUp {
+                self.line.send_facts();
+            }
         }
     }
 
     fn frame(&mut self, frame: Control) {
-        match frame {
-            Control::CsrReply(CsrReply { flags }) => self.tell(Input::Reply(flags)),
-            Control::Cert(cert) if cert.id != self.query => {
-                tracing::debug!(id = cert.id, "an answer to another question");
-            }
-            Control::Cert(Cert { certificate, .. }) if !certificate.is_empty() => {
-                self.came = certificate;
+        match self.line.read(frame) {
+            Answer::Input(input) => self.tell(input),
+            Answer::Certificate(der) => {
+                self.came = der;
                 self.tell(Input::Certificate);
             }
-            Control::Cert(Cert { flags, .. }) if flags & Cert::NOT_FOUND != 0 => {
-                self.tell(Input::NotFound);
-            }
-            Control::Cert(_) => self.tell(Input::NotYet),
-            Control::CharacteristicsAck(CharacteristicsAck { serial }) if serial == self.serial => {
-                self.acknowledged = serial;
-                self.jobs.push_back(Job::Acknowledged(serial));
-            }
-            other => tracing::trace!(?other, "nobody waits for this frame"),
+            Answer::Acknowledged(serial) => self.jobs.push(Job::Acknowledged(serial)),
+            Answer::Nothing => {}
         }
     }
 
@@ -346,7 +199,7 @@ impl Runner {
                 }
                 self.config.subject = subject;
                 if common_name.is_some() {
-                    self.jobs.push_back(Job::Name(common_name));
+                    self.jobs.push(Job::Name(common_name));
                 }
                 self.tell(Input::Enroll);
                 let _ = reply.send(Ok(()));
@@ -374,7 +227,7 @@ impl Runner {
                 Step::Opening | Step::Deleting | Step::Locked { .. } => {
                     let _ = reply.send(Err(IdentityError::Busy));
                 }
-                _ => self.jobs.push_back(Job::Import(imported, reply)),
+                _ => self.jobs.push(Job::Import(imported, reply)),
             },
             Wish::Request { reply } => {
                 let der = self.found.request.clone();
@@ -387,31 +240,9 @@ impl Runner {
         }
     }
 
-    /// Gives the store the next job, if it is free.
-    fn work(&mut self) {
-        let Some(mut store) = self.store.take() else {
-            return;
-        };
-        let Some(job) = self.jobs.pop_front() else {
-            self.store = Some(store);
-            return;
-        };
-        let key = self.found.key.clone();
-        let size = self.config.size;
-        self.at_work = Some(tokio::task::spawn_blocking(move || {
-            let done = perform(&mut store, job, key.as_deref(), size);
-            (store, done)
-        }));
-    }
-
-    fn worked(&mut self, store: Store, done: Done) {
-        self.at_work = None;
-        self.status_place = (store.place(), store.problem.as_ref().map(ToString::to_string));
-        let (record, in_making) =
-            (store.record.clone(), matches!(store.record.place, Place::Making(_)));
-        self.store = Some(store);
+    fn done(&mut self, done: Done) {
         match done {
-            Done::Opened(found) => self.opened(found, &record, in_making),
+            Done::Opened(found, record) => self.opened(found, &record),
             Done::Made(made) => {
                 self.note(made.as_ref().err());
                 let done = made.is_ok();
@@ -466,12 +297,7 @@ impl Runner {
         self.problem = error.map(ToString::to_string);
     }
 
-    fn opened(
-        &mut self,
-        found: Result<Found, StoreError>,
-        record: &super::store::Record,
-        in_making: bool,
-    ) {
+    fn opened(&mut self, found: Result<Found, StoreError>, record: &Record) {
         if let Some(name) = &record.common_name {
             self.config.subject.common_name = Some(name.clone());
         }
@@ -487,6 +313,8 @@ impl Runner {
         self.key_problem = None;
         self.problem = None;
         self.found = found;
+        // Whether a key in a file may move to the key store by now, nobody waits for.
+        self.jobs.push(Job::Settle);
         let opened = match &self.found.key {
             None => Opened::Missing,
             Some(_) => Opened::Found {
@@ -499,20 +327,18 @@ impl Runner {
                 last_try: record.last_try.and_then(within_pace),
             },
         };
-        debug_assert!(!in_making || self.found.key.is_none());
         self.tell(Input::Opened(opened));
     }
 
     /// A number for what we tell; a new one when it has changed since.
-    fn number_facts(&mut self, record: &super::store::Record) {
+    fn number_facts(&mut self, record: &Record) {
         let fingerprint = facts::fingerprint(&self.config.facts);
-        let (serial, last) = &record.facts;
-        self.acknowledged = record.acknowledged;
-        self.serial = *serial;
+        let (mut serial, last) = (record.facts.0, &record.facts.1);
         if *last != fingerprint {
-            self.serial = serial.checked_add(1).unwrap_or(1);
-            self.jobs.push_back(Job::Facts(self.serial, fingerprint));
+            serial = serial.checked_add(1).unwrap_or(1);
+            self.jobs.push(Job::Facts(serial, fingerprint));
         }
+        self.line.number_facts(serial, record.acknowledged);
     }
 
     fn installed(&mut self, installed: Result<Certificate, StoreError>) {
@@ -522,7 +348,7 @@ impl Runner {
                 let same = self.found.certificate.as_ref() == Some(&certificate);
                 let validity = certificate.validity;
                 if same {
-                    Verdict::Same
+                    Verdict::Same(validity)
                 } else {
                     tracing::info!(serial = certificate.serial, "a certificate from the gateway");
                     self.found.certificate = Some(certificate);
@@ -574,9 +400,8 @@ impl Runner {
     }
 
     fn view(&self) -> IdentityStatus {
-        let (key_place, problem) = self.status_place.clone();
         IdentityStatus {
-            phase: self.phase(),
+            phase: Phase::of(&self.machine, now()),
             client_id: self.found.key.as_ref().map(|key| key.client_id()),
             certificate: self.found.certificate.as_ref().map(|it| CertificateInfo {
                 subject: it.subject.clone(),
@@ -586,63 +411,11 @@ impl Runner {
                 not_after: it.validity.not_after,
                 renew_at: it.validity.renew_at(),
             }),
-            key_place,
-            key_problem: self.key_problem.clone().or(problem),
+            key_place: self.jobs.key_place(),
+            key_problem: self.key_problem.clone().or_else(|| self.jobs.key_problem()),
             problem: self.problem.clone(),
             facts: self.config.facts.clone(),
         }
-    }
-
-    fn phase(&self) -> Phase {
-        let machine = &self.machine;
-        let valid = machine.presents(now());
-        match machine.step() {
-            Step::Opening => Phase::Opening,
-            Step::Locked { .. } => Phase::Locked,
-            Step::NoKey { .. } => Phase::NoKey,
-            Step::Making => Phase::MakingKey,
-            Step::Rejected => Phase::Rejected,
-            Step::Deleting => Phase::Resetting,
-            Step::Idle { .. } if valid => Phase::Enrolled,
-            _ if valid => Phase::Renewing,
-            Step::Waiting { .. } | Step::Asked { .. } => Phase::Waiting,
-            _ if machine.is_refused() => Phase::Revoked,
-            _ if machine.is_forgotten() => Phase::Forgotten,
-            Step::Idle { .. } | Step::Writing if machine.certificate().is_some() => Phase::Expired,
-            Step::Idle { .. } => Phase::NotEnrolled,
-            Step::Writing | Step::Ready => Phase::Ready,
-            Step::Sent { .. } => Phase::Sent,
-            Step::Installing => Phase::Installing,
-        }
-    }
-}
-
-fn perform(store: &mut Store, job: Job, key: Option<&dyn Key>, size: super::KeySize) -> Done {
-    let no_key = || StoreError::Key(super::KeyError::NotMade);
-    match job {
-        Job::Open => Done::Opened(store.open()),
-        Job::Make => Done::Made(store.make(size)),
-        Job::Write(subject) => Done::Written(match key {
-            Some(key) => store.write_request(key, &subject),
-            None => Err(no_key()),
-        }),
-        Job::Install(der) => Done::Installed(match key {
-            Some(key) => store.install(&der, key),
-            None => Err(no_key()),
-        }),
-        Job::Delete(reply) => Done::Deleted(store.delete(), reply),
-        Job::Import(imported, reply) => {
-            Done::Imported(store.import(&imported.key, &imported.certificate), reply)
-        }
-        Job::Remember(mark, at) => Done::Noted(store.remember(mark, at)),
-        Job::Name(name) => Done::Noted(store.change(|record| record.common_name = name)),
-        Job::Facts(serial, digest) => {
-            Done::Noted(store.change(|record| record.facts = (serial, digest)))
-        }
-        Job::Acknowledged(serial) => {
-            Done::Noted(store.change(|record| record.acknowledged = serial))
-        }
-        Job::Settle => Done::Noted(store.settle()),
     }
 }
 

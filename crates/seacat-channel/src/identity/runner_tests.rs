@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
 
-use super::testing::issue;
+use super::testing::{certificate_for, issue};
 use super::*;
 use crate::testing::{Ca, HOST, answer, head, install_provider, leaf, serve};
 use crate::{Channel, ChannelConfig, NoBody, Replay};
@@ -28,6 +28,8 @@ struct Gate {
     requested: Option<Vec<u8>>,
     approved: bool,
     revoked: bool,
+    /// Whoever shows a certificate is dropped without a word.
+    rude: bool,
     links: Vec<Link>,
     /// In order: frames, and connections with `identified` or `anonymous`.
     seen: Vec<String>,
@@ -117,6 +119,10 @@ async fn converse(
         Some(_) => "identified",
         None => "anonymous",
     };
+    if who == "identified" && gate.lock().unwrap().rude {
+        gate.lock().unwrap().seen.push("dropped".to_owned());
+        return;
+    }
     let (link, mut incoming, driver) = Link::start(tcp, session, &LinkConfig::gateway(b""));
     {
         let mut gate = gate.lock().unwrap();
@@ -177,6 +183,107 @@ async fn phase(identity: &Identity, wanted: Phase) -> IdentityStatus {
     }
 }
 
+fn tls(ca: &Ca, gate: &Shared) -> Arc<ServerConfig> {
+    let (chain, key) = ca.identity(&leaf("x", &[HOST]));
+    let tls = ServerConfig::builder()
+        .with_client_cert_verifier(Arc::new(AnyClient(gate.clone())))
+        .with_single_cert(chain, key)
+        .unwrap();
+    Arc::new(tls)
+}
+
+/// A key store that does not answer.
+#[derive(Debug)]
+struct Hanging;
+
+impl Hanging {
+    fn hang<T>() -> Result<T, KeyringError> {
+        std::thread::sleep(Duration::from_secs(4));
+        Err(KeyringError::Silent)
+    }
+}
+
+impl store::Vault for Hanging {
+    fn name(&self) -> &'static str {
+        "the test's key store"
+    }
+    fn get(&self, _: &str) -> Result<Option<PrivateKey>, KeyringError> {
+        Self::hang()
+    }
+    fn set(&self, _: &str, _: &PrivateKey) -> Result<(), KeyringError> {
+        Self::hang()
+    }
+    fn delete(&self, _: &str) -> Result<(), KeyringError> {
+        Self::hang()
+    }
+}
+
+/// The first dial waits until it is known who we are: no time at all where the key is in a file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_store_that_hangs_holds_up_nobody_whose_key_is_in_a_file() {
+    install_provider();
+    let folder = tempfile::tempdir().unwrap();
+    let key = testing::key();
+    let certificate = certificate_for(&RsaKey::new(&key).unwrap());
+    Store::new(folder.path().to_owned(), None).import(&key, &certificate).unwrap();
+
+    let store = Store::new(folder.path().to_owned(), Some(Arc::new(Hanging)));
+    let began = std::time::Instant::now();
+    let config = IdentityConfig::new(folder.path().to_owned());
+    let (identity, mut port) = Identity::start_on(config, store);
+    let ready = port.shown.wait_for(|shown| shown.ready);
+    assert!(timeout(Duration::from_secs(30), ready).await.unwrap().unwrap().certified.is_some());
+    let took = began.elapsed();
+    println!("known after {took:?}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    // And the status says why the key is in a file.
+    let mut status = identity.status();
+    let told = status.wait_for(|status| status.key_problem.is_some());
+    timeout(Duration::from_secs(30), told).await.unwrap().unwrap();
+}
+
+/// A gateway that refuses a certificate with a reset: we go on without it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_without_a_word() {
+    install_provider();
+    let ca = Ca::new("gateways");
+    let gate = Shared::default();
+    gate.lock().unwrap().approved = true;
+    let tls = tls(&ca, &gate);
+    let (sender, _requests) = mpsc::unbounded_channel();
+    let shared = gate.clone();
+    let server = serve(move |tcp| converse(tcp, tls.clone(), shared.clone(), sender.clone())).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = ChannelConfig::new(vec![ca.gateway_at(server.address)]);
+    let identity = IdentityConfig::new(folder.path().join("identity"));
+    config.identity = Some(IdentityConfig { keyring: false, ..identity });
+    let channel = Channel::start(config);
+    let identity = channel.identity().unwrap().clone();
+    let enrolled = phase(&identity, Phase::Enrolled).await;
+
+    gate.lock().unwrap().seen.clear();
+    gate.lock().unwrap().rude = true;
+    gate.lock().unwrap().links.iter().for_each(Link::close);
+    // A person who says "connect now" cuts the pauses short.
+    let nudge = async {
+        let mut status = channel.status();
+        loop {
+            let waits = |it: &crate::Status| matches!(it.state, crate::State::Waiting { .. });
+            drop(status.wait_for(waits).await.unwrap());
+            channel.connect();
+            status.changed().await.unwrap();
+        }
+    };
+    let revoked = tokio::select! {
+        status = phase(&identity, Phase::Revoked) => status,
+        () = nudge => unreachable!(),
+    };
+    assert_eq!(revoked.client_id, enrolled.client_id, "the key stays");
+    assert_eq!(revoked.certificate, enrolled.certificate, "and so does the certificate");
+    let seen = gate.lock().unwrap().seen.clone();
+    assert_eq!(seen[..4], ["dropped", "dropped", "dropped", "anonymous"], "{seen:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_life() {
     let start = std::time::Instant::now();
@@ -184,12 +291,7 @@ async fn a_whole_life() {
     install_provider();
     let ca = Ca::new("gateways");
     let gate = Shared::default();
-    let (chain, key) = ca.identity(&leaf("x", &[HOST]));
-    let tls = ServerConfig::builder()
-        .with_client_cert_verifier(Arc::new(AnyClient(gate.clone())))
-        .with_single_cert(chain, key)
-        .unwrap();
-    let tls = Arc::new(tls);
+    let tls = tls(&ca, &gate);
     let (sender, mut requests) = mpsc::unbounded_channel();
     let shared = gate.clone();
     let server = serve(move |tcp| converse(tcp, tls.clone(), shared.clone(), sender.clone())).await;

@@ -1,6 +1,7 @@
 //! What the identity says about itself.
 
 use super::client_id::ClientId;
+use super::lifecycle::{Lifecycle, Now, Step};
 
 /// The identity at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,12 +51,38 @@ pub enum Phase {
     Expired,
     /// The gateway knows nothing of us; we ask again.
     Forgotten,
-    /// The gateway does not accept our certificate any more; we ask again.
+    /// The gateway does not accept our certificate any more; we have asked, or are about to ask,
+    /// for another, which the gateway's administrator must approve.
     Revoked,
     /// The gateway's administrator said no.
     Rejected,
     /// Everything is being deleted.
     Resetting,
+}
+
+impl Phase {
+    /// The life cycle in the words of people.
+    pub(super) fn of(machine: &Lifecycle, now: Now) -> Self {
+        let valid = machine.presents(now);
+        match machine.step() {
+            Step::Opening => Self::Opening,
+            Step::Locked { .. } => Self::Locked,
+            Step::NoKey { .. } => Self::NoKey,
+            Step::Making => Self::MakingKey,
+            Step::Rejected => Self::Rejected,
+            Step::Deleting => Self::Resetting,
+            Step::Idle { .. } if valid => Self::Enrolled,
+            _ if valid => Self::Renewing,
+            _ if machine.is_refused() => Self::Revoked,
+            Step::Waiting { .. } | Step::Asked { .. } => Self::Waiting,
+            _ if machine.is_forgotten() => Self::Forgotten,
+            Step::Idle { .. } | Step::Writing if machine.has_certificate() => Self::Expired,
+            Step::Idle { .. } => Self::NotEnrolled,
+            Step::Writing | Step::Ready => Self::Ready,
+            Step::Sent { .. } => Self::Sent,
+            Step::Installing => Self::Installing,
+        }
+    }
 }
 
 /// A certificate, for people.

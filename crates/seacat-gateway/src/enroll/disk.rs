@@ -31,6 +31,8 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
     fn sync_names(&self) -> io::Result<()>;
     /// When a file last came, went or was renamed, as far as the disk's clock can tell.
     fn changed(&self) -> io::Result<SystemTime>;
+    /// When a file was last written, if it is there.
+    fn modified(&self, name: &str) -> io::Result<Option<SystemTime>>;
 }
 
 /// Held while something is changed.
@@ -148,6 +150,14 @@ impl Disk for Folder {
     fn changed(&self) -> io::Result<SystemTime> {
         fs::metadata(&self.path)?.modified()
     }
+
+    fn modified(&self, name: &str) -> io::Result<Option<SystemTime>> {
+        match fs::metadata(self.at(name)) {
+            Ok(file) => file.modified().map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// A folder that is forgotten with the program, for a gateway inside another one.
@@ -214,5 +224,10 @@ impl Disk for Memory {
 
     fn changed(&self) -> io::Result<SystemTime> {
         Ok(self.now().changed)
+    }
+
+    fn modified(&self, name: &str) -> io::Result<Option<SystemTime>> {
+        let now = self.now();
+        Ok(now.files.contains_key(name).then_some(now.changed))
     }
 }

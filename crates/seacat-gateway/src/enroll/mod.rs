@@ -5,6 +5,8 @@
 //!                                             │  └───► ca          makes certificates
 //!                                             ▼
 //!   seacat-gateway approve … ────────────► store ─► disk           one file a client
+//!                                             │
+//!   a TLS handshake ──────────────────────► revoked                what was taken back
 //! ```
 //!
 //! The rule of the house: nothing is said to a client before it is on the disk for good.
@@ -18,7 +20,9 @@ mod policy;
 mod record;
 mod registrar;
 mod request;
+mod revoked;
 mod store;
+mod watch;
 
 pub use ca::ClientCa;
 pub(crate) use desk::Desk;
@@ -27,4 +31,6 @@ pub(crate) use record::NotListed;
 pub use record::{Pointless, Record, State};
 pub(crate) use registrar::{Registrar, Shown};
 pub use request::About;
+pub use revoked::Revoked;
 pub use store::{Store, StoreError, WishError};
+pub(crate) use watch::Watch;

@@ -77,7 +77,9 @@ impl Policy {
             return by_mode;
         };
         match record.state() {
-            State::Rejected | State::Revoked => Decision::Reject,
+            State::Rejected => Decision::Reject,
+            // Whatever the mode: who took its certificates back decides whether it gets others.
+            State::Revoked => Decision::Wait,
             State::Approved => Decision::Ready,
             // It was let in under another mode, and a human may be looking at it.
             State::Pending if self.mode == Mode::Reject => Decision::Wait,

@@ -7,7 +7,8 @@
 //!        │               │  └── expired, CSR ───┼──┼─────────────────┤
 //!        │        reject │                      │  │ reject          │ revoke
 //!        │               └──────► rejected ─────┤◄─┘                 ▼
-//!        │                                      └──── approve ─── revoked
+//!        │                           ▲          └──── approve ─── revoked ◄─┐ CSR: it
+//!        │                           └─────────────── reject ────────┘  └───┘ asks again
 //!        └─ CSR, automatic ─► issued
 //! ```
 //!
@@ -63,10 +64,13 @@ pub struct Record {
     pub(crate) state: State,
     /// When it came into this state.
     since: Seconds,
+    /// When it has sent a request again since it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asks_again: Option<Seconds>,
     /// The request: the one to decide about while pending, afterwards the one decided about.
     pub(crate) csr: Der,
-    /// Its certificates, newest last. Those that are not over make the allow-list, unless the
-    /// client is rejected or revoked.
+    /// Its certificates, newest last. Those that are not over and were not taken back make the
+    /// allow-list.
     #[serde(default, rename = "certificate", skip_serializing_if = "Vec::is_empty")]
     certificates: Vec<Issued>,
     /// What it tells about itself.
@@ -86,6 +90,9 @@ pub(crate) struct Issued {
     pub(crate) der: Der,
     from: Seconds,
     until: Seconds,
+    /// It was taken back, and stays so when the client gets another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    revoked: bool,
 }
 
 /// A client's characteristics (wire specification, section 3.6).
@@ -129,6 +136,7 @@ impl Record {
             version: Version,
             state: State::Pending,
             since: now.into(),
+            asks_again: None,
             csr: Der(csr.to_vec()),
             certificates: Vec::new(),
             characteristics: None,
@@ -156,13 +164,13 @@ impl Record {
     /// When there is no request.
     pub(crate) fn reject(&mut self, now: SystemTime) -> Result<(), Pointless> {
         match self.state {
-            State::Pending | State::Approved => {
-                self.certificates.clear();
+            State::Pending | State::Approved | State::Revoked => {
+                self.take_back();
                 self.enter(State::Rejected, now);
                 Ok(())
             }
             State::Issued => Err(Pointless::UseRevoke),
-            State::Rejected | State::Revoked => Err(Pointless::Already(self.state)),
+            State::Rejected => Err(Pointless::Already(self.state)),
         }
     }
 
@@ -174,16 +182,28 @@ impl Record {
         if self.state == State::Revoked {
             return Err(Pointless::Already(self.state));
         }
-        self.certificates.clear();
+        self.take_back();
         self.enter(State::Revoked, now);
         Ok(())
     }
 
-    /// Puts a request before a human. The same one again changes nothing.
+    fn take_back(&mut self) {
+        self.certificates.iter_mut().for_each(|it| it.revoked = true);
+    }
+
+    /// The certificates that were taken back, DER.
+    pub(crate) fn taken_back(&self) -> impl Iterator<Item = &[u8]> {
+        self.certificates.iter().filter(|it| it.revoked).map(|it| it.der.0.as_slice())
+    }
+
+    /// Puts a request before a human. The same one again changes nothing. A client that was
+    /// revoked stays so meanwhile.
     pub(crate) fn wait(&mut self, csr: &[u8], now: SystemTime) {
         self.csr.0 = csr.to_vec();
-        if self.state != State::Pending {
-            self.enter(State::Pending, now);
+        match self.state {
+            State::Pending => {}
+            State::Revoked => self.asks_again = self.asks_again.or(Some(now.into())),
+            _ => self.enter(State::Pending, now),
         }
     }
 
@@ -198,6 +218,7 @@ impl Record {
             der: Der(certificate.der),
             from: certificate.from.into(),
             until: certificate.until.into(),
+            revoked: false,
         });
         self.enter(State::Issued, now);
     }
@@ -205,6 +226,7 @@ impl Record {
     fn enter(&mut self, state: State, now: SystemTime) {
         self.state = state;
         self.since = now.into();
+        self.asks_again = None;
     }
 
     /// Where it stands.
@@ -217,6 +239,12 @@ impl Record {
     #[must_use]
     pub fn since(&self) -> SystemTime {
         self.since.time()
+    }
+
+    /// Since when it has been asking to be let in again, if it was revoked and does.
+    #[must_use]
+    pub fn asks_again(&self) -> Option<SystemTime> {
+        self.asks_again.map(Seconds::time)
     }
 
     /// When its newest certificate ends or ended.
@@ -240,7 +268,7 @@ impl Record {
 
     /// Its newest certificate, if that is not over.
     pub(crate) fn current(&self, now: SystemTime) -> Option<&Issued> {
-        self.certificates.last().filter(|it| it.until.time() > now)
+        self.certificates.last().filter(|it| it.until.time() > now && !it.revoked)
     }
 
     /// Looks a certificate up on the allow-list; says until when it counts.
@@ -249,8 +277,12 @@ impl Record {
             return Err(NotListed::Revoked);
         }
         let found = self.certificates.iter().find(|it| it.der.0 == der);
-        let until = found.ok_or(NotListed::Unknown)?.until.time();
-        if until > now { Ok(until) } else { Err(NotListed::Expired) }
+        let found = found.ok_or(NotListed::Unknown)?;
+        match found.until.time() {
+            _ if found.revoked => Err(NotListed::Revoked),
+            until if until > now => Ok(until),
+            _ => Err(NotListed::Expired),
+        }
     }
 }
 

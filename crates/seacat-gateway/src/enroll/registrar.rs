@@ -175,6 +175,7 @@ impl Registrar {
             match record.state() {
                 // Approved still: the certificate could not be made, which is in our log.
                 State::Pending | State::Approved => Found::Pending,
+                State::Revoked if record.asks_again().is_some() => Found::Pending,
                 State::Rejected | State::Revoked => Found::Nothing,
                 // One that is over helps nobody: the client should submit again.
                 State::Issued => record

@@ -18,6 +18,7 @@ use std::time::SystemTime;
 
 use super::disk::{Disk, Folder, Memory};
 use super::record::{Pointless, Record};
+use super::revoked::Revoked;
 use crate::client_id::{ClientId, ClientName};
 
 /// The clients on record.
@@ -26,6 +27,7 @@ pub struct Store {
     disk: Box<dyn Disk>,
     /// Orders the changes of this process; the disk's lock orders those of all.
     turn: Mutex<()>,
+    revoked: Revoked,
 }
 
 /// Why the store could not be read or changed.
@@ -77,7 +79,18 @@ impl Store {
     /// A store that is forgotten with the program.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { disk: Box::new(Memory::new()), turn: Mutex::new(()) }
+        Self::over(Box::new(Memory::new()))
+    }
+
+    fn over(disk: Box<dyn Disk>) -> Self {
+        Self { disk, turn: Mutex::new(()), revoked: Revoked::default() }
+    }
+
+    /// Keeps `list` current from now on: at once with what is changed here, and with what other
+    /// processes change when a [`Watch`](super::Watch) looks.
+    #[must_use]
+    pub fn keeping(self, list: Revoked) -> Self {
+        Self { revoked: list, ..self }
     }
 
     /// Takes a disk over from whoever used it before, and may have died in the middle.
@@ -91,7 +104,7 @@ impl Store {
         // A rename of the one before may not be on the disk yet, and we are about to believe it.
         disk.sync_names()?;
         drop(lock);
-        Ok(Self { disk, turn: Mutex::new(()) })
+        Ok(Self::over(disk))
     }
 
     /// The ids of all clients, in order.
@@ -140,7 +153,20 @@ impl Store {
                 self.disk.sync_names()?;
             }
         }
+        self.revoked.note(id, after.as_ref());
         Ok(outcome)
+    }
+
+    /// Looks at a record that another process may have changed.
+    pub(super) fn refresh(&self, id: &ClientId) -> Result<(), StoreError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.revoked.note(id, self.read(id)?.as_ref());
+        Ok(())
+    }
+
+    /// When a record was last written, if it is there.
+    pub(super) fn modified(&self, id: &ClientId) -> io::Result<Option<SystemTime>> {
+        self.disk.modified(&file(id, RECORD))
     }
 
     fn write(&self, id: &ClientId, record: &Record) -> Result<(), StoreError> {

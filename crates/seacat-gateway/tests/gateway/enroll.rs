@@ -8,11 +8,12 @@ use rcgen::{
     CertificateParams, DnType, Issuer, KeyPair, PublicKeyData, SignatureAlgorithm, SigningKey,
 };
 use rsa::pkcs8::{EncodePrivateKey, LineEnding};
+use rustls::AlertDescription;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use seacat_gateway::builtin::Builtin;
 use seacat_gateway::config::{Host, Limits, StateAt};
-use seacat_gateway::enroll::{Mode, Policy, State};
+use seacat_gateway::enroll::{Mode, Policy, State, Store};
 use seacat_gateway::{ClientId, Config, Demo, Gateway, pki};
 use seacat_link::{Closed, News};
 use seacat_proto::frame::{Cert, CertQuery, Characteristics, CharacteristicsAck, Csr, CsrReply};
@@ -358,20 +359,79 @@ fn a_revoked_client_loses_its_connections_and_its_identity() {
         // Strangers stay, too.
         assert_eq!(stranger.get("echo", "/").await.unwrap().status, 200);
 
-        // It may come back as an anonymous client, and hears why.
-        let mut client = machine.connect(&demo, &certificate).await;
-        assert_eq!(standing(&client).await, refused("your certificate has been revoked"));
-        assert_eq!(client.query(Bytes::new()).await, NOT_FOUND);
-        assert_eq!(client.submit(machine.csr("Anna")).await, REJECTED);
-        assert_eq!(stranger.submit(machine.csr("Anna")).await, REJECTED);
+        // Its certificate is refused, with the reason.
+        assert!(was_revoked(&machine, &demo, &certificate).await);
+        // As an anonymous client it may ask again; nobody lets it in by themselves.
+        let key = machine.public_key();
+        assert_eq!(stranger.query(key.clone()).await, NOT_FOUND);
+        assert_eq!(stranger.submit(machine.csr("Anna")).await, STORED);
+        assert_eq!(stranger.query(key.clone()).await, PENDING);
+        assert_eq!(state(&demo, &machine), Some(State::Revoked));
 
         // A human may let it in again; what it had before stays worthless.
         demo.clients.approve(&machine.id()).unwrap();
-        let (_, new) = client.query(Bytes::new()).await;
+        let (_, new) = stranger.query(key.clone()).await;
         assert_eq!(standing(&machine.connect(&demo, &new).await).await, told(&machine));
-        let client = machine.connect(&demo, &certificate).await;
-        let unknown = "this gateway has not issued your certificate, or has replaced it";
-        assert_eq!(standing(&client).await, refused(unknown));
+        assert!(was_revoked(&machine, &demo, &certificate).await);
+
+        // Or may be asked in vain.
+        demo.clients.revoke(&machine.id()).unwrap();
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
+        demo.clients.reject(&machine.id()).unwrap();
+        assert_eq!(client.query(key).await, NOT_FOUND);
+        assert_eq!(client.submit(machine.csr("Anna")).await, REJECTED);
+        assert!(was_revoked(&machine, &demo, &new).await);
+    });
+}
+
+/// Whether a connection that shows this certificate is refused for it.
+async fn was_revoked(machine: &Machine, demo: &Demo, certificate: &[u8]) -> bool {
+    is_revoked(&machine.connect(demo, certificate).await.driver.await.unwrap())
+}
+
+/// With TLS 1.3 the alert comes when the client's handshake is over.
+pub(crate) fn is_revoked(closed: &Closed) -> bool {
+    matches!(
+        closed,
+        Closed::Tls(rustls::Error::AlertReceived(AlertDescription::CertificateRevoked))
+    )
+}
+
+/// Another process revokes and forgets in the folder of a running gateway.
+#[test]
+fn what_is_revoked_beside_the_gateway_is_refused() {
+    story(async {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("state");
+        let demo = gateway(policy(Mode::Automatic), StateAt::Folder(at.clone()));
+        let machine = Machine::number(0);
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
+        let (_, certificate) = client.query(machine.public_key()).await;
+        let connected = machine.connect(&demo, &certificate).await;
+        assert_eq!(standing(&connected).await, told(&machine));
+
+        let beside = Store::open(&at).unwrap();
+        beside.revoke(&machine.id()).unwrap();
+        let closed = connected.driver.await.unwrap();
+        assert!(matches!(closed, Closed::Peer), "{closed}");
+        assert!(was_revoked(&machine, &demo, &certificate).await);
+        // So does the next gateway, from its first client on.
+        demo.stop().await;
+        let demo = gateway(policy(Mode::Automatic), StateAt::Folder(at));
+        assert!(was_revoked(&machine, &demo, &certificate).await);
+
+        // A client that is forgotten is a stranger, who is not refused.
+        beside.forget(&machine.id()).unwrap();
+        let unknown = refused("this gateway has not issued your certificate, or has replaced it");
+        loop {
+            let client = machine.connect(&demo, &certificate).await;
+            match client.get("inner", "/").await {
+                Ok(answer) => break assert_eq!((answer.status, answer.body), unknown),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
     });
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use seacat_link::Closed;
 
-use crate::enroll::{APPROVED, Machine, REJECTED, STORED};
+use crate::enroll::{APPROVED, Machine, REJECTED, STORED, is_revoked};
 use crate::support::*;
 
 fn program() -> Command {
@@ -173,7 +173,11 @@ fn an_administrator_decides_while_the_gateway_runs() {
         assert!(done.starts_with("revoked: "), "{done}");
         assert!(matches!(client.driver.await.unwrap(), Closed::Peer));
         let client = machine.connect_to(running.addr, &ca_pem, &certificate).await;
-        assert_eq!(client.get("inner", "/").await.unwrap().status, 403);
+        assert!(is_revoked(&client.driver.await.unwrap()));
+        // It asks again; the administrator sees what it is.
+        assert_eq!(stranger.submit(machine.csr("Anna")).await, STORED);
+        let waiting = admin(&config, &["pending"]);
+        assert!(waiting.contains(&tag) && waiting.contains("REVOKED"), "{waiting}");
         assert!(admin(&config, &["forget", &tag]).starts_with("forgotten: "));
         assert!(!admin(&config, &["clients"]).contains(&tag));
     });

@@ -111,7 +111,6 @@ impl Store {
             return Ok(Found::default());
         };
         let key: Arc<dyn Key> = Arc::new(RsaKey::new(&private)?);
-        self.move_to_vault(&private);
         let certificate = self.disk.read(CERTIFICATE)?.and_then(|der| {
             Certificate::read_for(&der, key.public_key())
                 .inspect_err(|fault| tracing::warn!(%fault, "the stored certificate is of no use"))

@@ -2,7 +2,14 @@
 //! both clocks are arguments, and keys, files and frames are [`Action`]s that somebody else
 //! performs, one after the other.
 
+mod held;
+mod words;
+
 use std::time::{Duration, Instant};
+
+use held::{FORGIVE, Held};
+pub(crate) use held::{LOOK_AGAIN, Now, Validity};
+pub(crate) use words::{Action, Input, Mark, Opened, Verdict};
 
 /// Between two CSRs, whatever happens. A gateway that answers everything wrong, or short-lived
 /// certificates, cost one request a minute and no more.
@@ -24,36 +31,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(8 * 3600);
 /// What failed on this computer (the disk is full, the key store is locked) is tried again after
 /// this time.
 pub(crate) const HOLD: Duration = Duration::from_secs(60);
-
-/// The longest look ahead. The monotonic clock may stand still while the computer sleeps, and the
-/// other may be set: so the calendar is consulted now and then.
-pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(3600);
-
-/// The earliest renewal before the end, for certificates that live long (seconds).
-const RENEW_BEFORE: i64 = 30 * 86_400;
-
-/// Both clocks. `wall` may jump either way; `mono` never goes back.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
-    /// Seconds since 1970.
-    pub(crate) wall: i64,
-    pub(crate) mono: Instant,
-}
-
-/// When a certificate counts, in seconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Validity {
-    pub(crate) not_before: i64,
-    pub(crate) not_after: i64,
-}
-
-impl Validity {
-    /// When to ask for the next one: a third of the life before the end, 30 days at most.
-    pub(crate) fn renew_at(self) -> i64 {
-        let life = self.not_after.saturating_sub(self.not_before).max(0);
-        self.not_after.saturating_sub((life / 3).min(RENEW_BEFORE))
-    }
-}
 
 /// What is being done about the identity.
 ///
@@ -112,114 +89,13 @@ pub(crate) enum Step {
     Deleting,
 }
 
-/// Where the last run ended, as far as it matters to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
-    /// Nothing was under way.
-    Idle,
-    /// There is a CSR, and the gateway does not have it for certain.
-    Ready,
-    /// The gateway has stored it.
-    Waiting,
-    /// The gateway has rejected it.
-    Rejected,
-}
-
-/// What the last run left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opened {
-    /// A key, perhaps with a certificate.
-    Found {
-        certificate: Option<Validity>,
-        mark: Mark,
-        /// When a CSR was sent last, if that was within [`PACE`].
-        last_try: Option<Instant>,
-    },
-    /// No key.
-    Missing,
-    /// A key that cannot be read now.
-    Locked,
-}
-
-/// What became of a certificate that came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It is ours, and stored.
-    Installed(Validity),
-    /// It is the one we have: the new one is not ready.
-    Same,
-    /// It is not for our key, or not a certificate.
-    Wrong,
-    /// It could not be stored.
-    NotStored,
-}
-
-/// What may happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Input {
-    Opened(Opened),
-    Made(bool),
-    Written(bool),
-    /// There is a connection that takes frames.
-    LinkUp,
-    LinkDown,
-    /// CSR_REPLY with these flags.
-    Reply(u8),
-    /// CERT with a certificate in it.
-    Certificate,
-    /// CERT without one: the gateway is still at it.
-    NotYet,
-    /// CERT without one: the gateway knows nothing of us.
-    NotFound,
-    Checked(Verdict),
-    /// The gateway refused a connection because of our certificate.
-    Refused,
-    /// A human asks for a (new) certificate.
-    Enroll,
-    /// A human brought key and certificate along; they are stored.
-    Imported(Validity),
-    /// A human wants to forget it all.
-    Reset,
-    Deleted(bool),
-    /// [`Lifecycle::deadline`] has passed.
-    Timer,
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Look at the key store and the files; answered by [`Input::Opened`].
-    Open,
-    /// Make a key and store it; answered by [`Input::Made`].
-    MakeKey,
-    /// Make a CSR and store it; answered by [`Input::Written`].
-    WriteCsr,
-    SendCsr,
-    /// Ask for the certificate.
-    Query,
-    /// Check the certificate that came, and store it; answered by [`Input::Checked`].
-    Install,
-    /// Delete everything; answered by [`Input::Deleted`].
-    Delete,
-    /// Note on disk how far we are.
-    Remember(Mark),
-    /// What connections present has changed: move to a new one.
-    Reconnect,
-}
-
 /// The machine. See [`Step`].
 #[derive(Clone, Debug)]
 pub(crate) struct Lifecycle {
     step: Step,
-    certificate: Option<Validity>,
-    /// The gateway does not want the certificate any more.
-    refused: bool,
+    certificate: Option<Held>,
     /// The gateway said that it knew nothing of us, and has not said otherwise since.
     forgotten: bool,
-    /// Since when we have had the certificate (in this run).
-    held_since: Option<Instant>,
-    /// The clock called the certificate expired when it came, and it had only just been issued.
-    clock_is_ahead: bool,
     connected: bool,
     last_try: Option<Instant>,
     /// Since when the gateway has had the request.
@@ -236,10 +112,7 @@ impl Lifecycle {
         Self {
             step: Step::Opening,
             certificate: None,
-            refused: false,
             forgotten: false,
-            held_since: None,
-            clock_is_ahead: false,
             connected: false,
             last_try: None,
             stored_since: None,
@@ -252,12 +125,12 @@ impl Lifecycle {
         self.step
     }
 
-    pub(crate) fn certificate(&self) -> Option<Validity> {
-        self.certificate
+    pub(crate) fn has_certificate(&self) -> bool {
+        self.certificate.is_some()
     }
 
     pub(crate) fn is_refused(&self) -> bool {
-        self.refused
+        self.certificate.is_some_and(|it| it.refused.is_some())
     }
 
     pub(crate) fn is_forgotten(&self) -> bool {
@@ -266,27 +139,7 @@ impl Lifecycle {
 
     /// Whether a connection that begins now shows the certificate.
     pub(crate) fn presents(&self, now: Now) -> bool {
-        !self.refused && self.certificate.is_some() && !self.is_expired(now)
-    }
-
-    pub(crate) fn is_expired(&self, now: Now) -> bool {
-        self.certificate.is_some_and(|it| self.calendar(now) >= it.not_after)
-    }
-
-    /// The date. It is no earlier than the certificate's first day and the time we have had it
-    /// say, wherever a clock that was set back stands; and a clock that is known to be ahead says
-    /// nothing.
-    fn calendar(&self, now: Now) -> i64 {
-        let Some(it) = self.certificate else {
-            return now.wall;
-        };
-        let age = self.held_since.map(|since| now.mono.saturating_duration_since(since).as_secs());
-        let age = i64::try_from(age.unwrap_or(0)).unwrap_or(i64::MAX);
-        let earliest = it.not_before.saturating_add(age);
-        if self.clock_is_ahead && now.wall >= it.not_after {
-            return earliest;
-        }
-        now.wall.max(earliest)
+        self.certificate.is_some_and(|it| it.is_shown(now))
     }
 
     /// When [`Input::Timer`] is wanted.
@@ -303,14 +156,13 @@ impl Lifecycle {
             Step::Sent { until } | Step::Asked { until } => Some(until),
             _ => None,
         };
-        let date = self.certificate.and_then(|it| {
-            let today = self.calendar(now);
-            let ahead = [it.renew_at(), it.not_after];
-            let seconds = ahead.into_iter().find(|&date| date > today)? - today;
-            let wait = Duration::from_secs(seconds.unsigned_abs()).min(LOOK_AGAIN);
-            Some(now.mono + wait)
-        });
-        step.into_iter().chain(date).min()
+        let date = self.certificate.and_then(|it| it.next_look(now));
+        step.into_iter().chain(date).chain(self.forgive_at()).min()
+    }
+
+    fn forgive_at(&self) -> Option<Instant> {
+        let refused = self.certificate?.refused?;
+        (!self.connected).then_some(refused + FORGIVE)
     }
 
     fn patience(&self) -> Option<Instant> {
@@ -330,7 +182,7 @@ impl Lifecycle {
             Input::NotYet => self.not_yet(now),
             Input::NotFound => self.not_found(),
             Input::Checked(verdict) => self.checked(verdict, now),
-            Input::Refused => self.refuse(),
+            Input::Refused => self.refuse(now),
             Input::Enroll => self.enroll(),
             Input::Imported(validity) => self.imported(validity, now),
             Input::Reset => self.reset(),
@@ -351,8 +203,7 @@ impl Lifecycle {
                 self.step = Step::Locked { again: now.mono + HOLD };
             }
             Opened::Found { certificate, mark, last_try } => {
-                self.certificate = certificate;
-                self.held_since = Some(now.mono);
+                self.certificate = certificate.map(|validity| Held::found(validity, now));
                 self.last_try = last_try;
                 self.stored_since = Some(now.mono);
                 self.step = match mark {
@@ -475,7 +326,12 @@ impl Lifecycle {
                 self.take(validity, now);
                 return vec![Action::Reconnect];
             }
-            Verdict::Same => Step::Waiting { poll: now.mono + POLL },
+            // The gateway stands by what it has refused.
+            Verdict::Same(validity) if self.is_refused() => {
+                self.take(validity, now);
+                return vec![Action::Reconnect];
+            }
+            Verdict::Same(_) => Step::Waiting { poll: now.mono + POLL },
             Verdict::NotStored => Step::Waiting { poll: now.mono + HOLD },
             Verdict::Wrong => Step::Ready,
         };
@@ -488,22 +344,22 @@ impl Lifecycle {
     }
 
     fn take(&mut self, validity: Validity, now: Now) {
-        self.clock_is_ahead = now.wall >= validity.not_after;
-        self.held_since = Some(now.mono);
-        self.certificate = Some(validity);
-        self.refused = false;
+        self.certificate = Some(Held::issued(validity, now));
         self.forgotten = false;
         self.asked = false;
         self.step = Step::Idle { hold: None };
     }
 
-    /// From now on anonymous, until there is another certificate.
-    fn refuse(&mut self) -> Vec<Action> {
-        if self.certificate.is_none() || self.refused {
-            return Vec::new();
+    /// From now on anonymous, until there is another certificate. This one is kept: the gateway may
+    /// come back to it.
+    fn refuse(&mut self, now: Now) -> Vec<Action> {
+        match &mut self.certificate {
+            Some(held) if held.refused.is_none() => {
+                held.refused = Some(now.mono);
+                vec![Action::Reconnect]
+            }
+            _ => Vec::new(),
         }
-        self.refused = true;
-        vec![Action::Reconnect]
     }
 
     fn enroll(&mut self) -> Vec<Action> {
@@ -561,6 +417,12 @@ impl Lifecycle {
     /// Does what time, and the connection, allow by now.
     fn move_on(&mut self, now: Now, actions: &mut Vec<Action>) {
         let due = |at: Option<Instant>| at.is_none_or(|at| now.mono >= at);
+        if self.forgive_at().is_some_and(|at| due(Some(at)))
+            && let Some(held) = &mut self.certificate
+        {
+            held.refused = None;
+            actions.push(Action::Reconnect);
+        }
         match self.step {
             Step::Sent { until } if due(Some(until)) => self.step = Step::Ready,
             Step::Asked { until } if due(Some(until)) => {
@@ -604,14 +466,12 @@ impl Lifecycle {
     fn needs_certificate(&self, now: Now) -> bool {
         match self.certificate {
             None => self.automatic || self.asked,
-            Some(it) => self.asked || self.refused || self.calendar(now) >= it.renew_at(),
+            Some(it) => self.asked || it.must_be_replaced(now),
         }
     }
 }
 
 #[cfg(test)]
-#[path = "decade_tests.rs"]
-mod decade;
+mod decade_tests;
 #[cfg(test)]
-#[path = "lifecycle_tests.rs"]
 mod tests;

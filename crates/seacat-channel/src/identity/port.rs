@@ -1,0 +1,34 @@
+//! The seam between the identity and the channel's driver.
+
+use seacat_link::Link;
+use seacat_proto::Control;
+use tokio::sync::{mpsc, watch};
+
+use super::presenter::Shown;
+
+/// What the channel's driver holds.
+pub(crate) struct Port {
+    pub(crate) wire: watch::Sender<Option<Wire>>,
+    pub(crate) heard: mpsc::Sender<Heard>,
+    pub(crate) shown: watch::Receiver<Shown>,
+}
+
+/// The connection that frames may take.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    pub(crate) link: Link,
+    pub(crate) generation: u64,
+    /// It showed our certificate.
+    pub(crate) identified: bool,
+}
+
+/// What the channel's driver passes on.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Frame(Control),
+    /// A connection was refused because of the certificate it showed.
+    Refused,
+}
+
+/// Frames that wait for the runner, which is never busy for long. One that is lost comes again.
+pub(crate) const HEARD: usize = 16;
