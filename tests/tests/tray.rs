@@ -273,26 +273,6 @@ fn waiting_for_approval_and_approved() {
     assert_eq!(notifications.titles(), ["Approved"], "once");
 }
 
-#[test]
-fn rejected() {
-    let gateway = Gateway::start_enrolling(&[]);
-    let configuration = gateway_at(gateway.port(), &gateway.ca()) + ENROLLING;
-    let session = Session::start(&configuration, &["--background"]);
-    let notifications = Notifications::serve(&session.desktop);
-    let icon = session.icon();
-    let line = icon.wait_for_line("Waiting for approval of ");
-    gateway.command(&["reject", line.trim_start_matches("Waiting for approval of ")]);
-    notifications.wait_for("Rejected");
-    icon.wait_for_line("The gateway's administrator rejected ");
-    wait_for("the exclamation mark", PATIENCE, || {
-        (icon.status() == "NeedsAttention").then_some(())
-    });
-    session.desktop.picture("tray-rejected");
-    icon.click("Ask again…");
-    assert_eq!(session.wait_for_window(0), window_arguments(&session, "identity"));
-    assert_eq!(notifications.titles(), ["Rejected"], "once");
-}
-
 /// Half of the time for a renewal is over, and the gateway's administrator has not approved it.
 #[test]
 fn a_certificate_that_is_about_to_expire() {
