@@ -106,8 +106,36 @@ impl Desktop {
         });
     }
 
-    /// Keeps a picture of the whole screen among the artefacts of the run.
+    /// Keeps a picture of the whole screen among the artefacts of the run, once the panel has painted
+    /// an icon.
     pub fn picture(&self, name: &str) -> PathBuf {
+        self.picture_of(name, "32x28+608+2")
+    }
+
+    /// The same with the menu of the icon open, as the other button of the mouse opens it.
+    pub fn picture_with_menu(&self, name: &str) -> PathBuf {
+        let mut click = self.command("xdotool");
+        click.args(["mousemove", "624", "16", "click", "3"]);
+        program_output(&mut click).expect("xdotool clicks");
+        let picture = self.picture_of(name, "300x200+320+60");
+        let mut close = self.command("xdotool");
+        program_output(close.args(["key", "Escape"])).expect("xdotool types");
+        picture
+    }
+
+    /// Takes pictures until something is painted in `place`; the last one is kept.
+    fn picture_of(&self, name: &str, place: &str) -> PathBuf {
+        wait_for("something painted", PATIENCE, || {
+            let path = self.take_picture(name);
+            let mut count = clean_command("convert", self.home());
+            count.arg(&path).args(["-crop", place, "-format", "%k", "info:"]);
+            let colours: u32 = program_output(&mut count)?.trim().parse().ok()?;
+            // Edges are smooth: an icon or a text has many shades.
+            (colours > 8).then_some(path)
+        })
+    }
+
+    fn take_picture(&self, name: &str) -> PathBuf {
         let folder = target_folder().join("screenshots");
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join(format!("{name}.png"));

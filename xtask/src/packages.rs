@@ -82,6 +82,12 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("xfce4-panel", "xfce4-panel", "a host for tray icons"),
     program("xfconf-query", "xfconf", "the panel's settings"),
     program("xclip", "xclip", "reads the clipboard"),
+    program("xdotool", "xdotool", "moves the mouse"),
+    Need {
+        probe: Probe::Program("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
+        package: "fonts-dejavu-core",
+        why: "letters on the pictures",
+    },
     program("import", "imagemagick", "takes pictures of the screen"),
     program(
         "desktop-file-validate",

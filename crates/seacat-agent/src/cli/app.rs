@@ -41,8 +41,9 @@ fn tell(error: &CliError) {
     let title = "SeaCat Proxy could not start";
     let notice = Notice { title, body: error.to_string(), page: Page::Overview };
     let Ok(runtime) = runtime() else { return };
-    // Shown and not waited for: there is nobody left to open a window.
-    if let Err(error) = runtime.block_on(notify::show(&notice)) {
+    // Shown and not waited for: there is nobody left to open a window. (It is dropped where its
+    // connection can say goodbye.)
+    if let Err(error) = runtime.block_on(async { notify::show(&notice).await.map(drop) }) {
         tracing::debug!("nobody shows notifications: {error}");
     }
 }
