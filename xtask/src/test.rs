@@ -1,6 +1,9 @@
 //! `cargo xtask test`: everything that must hold before a change is worth reading.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::step::{cargo, check, human, shown, timed};
@@ -26,11 +29,28 @@ enum How {
     /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
     /// starts the programs, so they are built first.
     Suite(&'static str, &'static str),
+    /// The same for one that mostly waits (for the minute between two requests for a certificate,
+    /// for an icon to be left alone): neighbours of this kind run together.
+    Patient(&'static str, &'static str),
 }
 
 impl Step {
     const fn suite(name: &'static str, what: &'static str, test: &'static str) -> Self {
         Self { name, what, how: How::Suite(test, "modern") }
+    }
+
+    const fn patient(name: &'static str, what: &'static str, test: &'static str) -> Self {
+        Self { name, what, how: How::Patient(test, "modern") }
+    }
+
+    /// The same over another TLS.
+    const fn patient_again(
+        name: &'static str,
+        what: &'static str,
+        tls: &'static str,
+        test: &'static str,
+    ) -> Self {
+        Self { name, what, how: How::Patient(test, tls) }
     }
 
     /// The same suite over another TLS.
@@ -43,6 +63,10 @@ impl Step {
         Self { name, what, how: How::Suite(test, tls) }
     }
 
+    fn is_patient(&self) -> bool {
+        matches!(self.how, How::Patient(..))
+    }
+
     const fn cargo(name: &'static str, what: &'static str, command: &'static str) -> Self {
         Self { name, what, how: How::Cargo(command, None) }
     }
@@ -50,6 +74,12 @@ impl Step {
 
 /// Builds what the suite starts.
 const BUILD: &str = "build --workspace --bins";
+
+/// Builds the suites themselves.
+const BUILD_SUITES: &str = "test -p seacat-agent -p seacat-tests --tests --no-run";
+
+/// Patient suites at one time. They share two processors, and promises about seconds are kept.
+const AT_ONCE: usize = 4;
 
 /// One at a time: a child that is being started holds copies of the other tests' sockets until
 /// its exec.
@@ -61,6 +91,8 @@ const HARNESS: &str = "test -p seacat-agent -p seacat-tests --lib -- --test-thre
 /// As "unit": the same packages, so that nothing but our own crates is built again. One test of
 /// each program looks whether OpenSSL is linked.
 const MINIMAL: &str = "test --workspace --exclude seacat-tests --no-default-features";
+
+const IDENTITY: &str = "enrolled, renewed under load, revoked, enrolled again, reset";
 
 /// Cheap before dear: what fails in a second should not wait for what takes minutes.
 const STEPS: &[Step] = &[
@@ -86,34 +118,30 @@ const STEPS: &[Step] = &[
     Step::cargo("suite-harness", "the harness itself", HARNESS),
     Step::suite("suite-run", "first run: one command, one line pasted", "run"),
     Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
-    Step::suite(
-        "suite-identity",
-        "enrolled, renewed under load, revoked, enrolled again, reset",
-        "identity",
-    ),
-    Step::suite("suite-crash", "killed at every step on the disk, both programs", "crash"),
-    Step::suite("suite-identity-cli", "exit codes, questions, key files", "identity_cli"),
-    Step::suite("suite-keyring", "GNOME's keyring: there, locked, frozen, killed", "keyring"),
-    Step::suite("suite-secrets", "no key and no password where they should not be", "secrets"),
-    Step::suite("suite-discovery", "gateways that DNS announces, a real name server", "discovery"),
-    Step::suite("suite-upstream", "out through squid with Basic authentication", "upstream"),
     Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
     Step::suite(
         "suite-reference",
         "the recorded reference client, over its own suite",
         "reference",
     ),
-    Step::suite("suite-tray", "menu, icon, notices, memory, wake-ups on a real desktop", "tray"),
-    Step::suite("suite-hostile", "requests nobody should send", "hostile"),
-    Step::suite("suite-wire", "what the network sees", "wire"),
     Step::suite("suite-compat", "gateways of the reference era, records on the wire", "compat"),
     Step::again("suite-compat-clients", "clients over 0xC028", "reference", "clients"),
-    Step::again("suite-compat-identity", "identity over 0xC028", "reference", "identity"),
     Step::again("suite-tls13-clients", "clients over OpenSSL's TLS 1.3", "tls13", "clients"),
-    Step::again("suite-tls13-identity", "identity over OpenSSL's TLS 1.3", "tls13", "identity"),
+    Step::suite("suite-hostile", "requests nobody should send", "hostile"),
+    Step::suite("suite-wire", "what the network sees", "wire"),
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
     Step::suite("suite-kill", "the gateway killed under load", "kill"),
     Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
+    Step::patient("suite-identity", IDENTITY, "identity"),
+    Step::patient_again("suite-compat-identity", "the same over 0xC028", "reference", "identity"),
+    Step::patient_again("suite-tls13-identity", "over OpenSSL's TLS 1.3", "tls13", "identity"),
+    Step::patient("suite-identity-cli", "exit codes, questions, key files", "identity_cli"),
+    Step::patient("suite-keyring", "GNOME's keyring: there, locked, frozen, killed", "keyring"),
+    Step::patient("suite-crash", "killed at every step on the disk, both programs", "crash"),
+    Step::patient("suite-secrets", "no key and no password where they do not belong", "secrets"),
+    Step::patient("suite-discovery", "gateways that DNS announces: Knot DNS", "discovery"),
+    Step::patient("suite-upstream", "out through squid with Basic authentication", "upstream"),
+    Step::patient("suite-tray", "menu, icon, notices, memory, wake-ups: a panel", "tray"),
 ];
 
 /// Prints the steps' names.
@@ -135,17 +163,76 @@ pub(crate) fn test(names: &[&str]) -> Outcome {
         ));
     }
     let mut times: Vec<(&str, Duration)> = Vec::new();
-    for step in steps {
-        let began = Instant::now();
-        timed(step.name, step.what, || run(step)).map_err(|why| {
+    for batch in steps.chunk_by(|a, b| a.is_patient() && b.is_patient()) {
+        let done = if batch.len() > 1 { together(batch) } else { vec![alone(batch[0])] };
+        let mut failed = Vec::new();
+        for (step, (outcome, time)) in batch.iter().zip(done) {
+            match outcome {
+                Ok(()) => times.push((step.name, time)),
+                Err(why) => failed.push(format!(
+                    "{} failed: {why}\nrepeat it with: {}",
+                    step.name,
+                    repeat(step)
+                )),
+            }
+        }
+        if !failed.is_empty() {
             summary(&times);
-            format!("{} failed: {why}\nrepeat it with: {}", step.name, repeat(step))
-        })?;
-        times.push((step.name, began.elapsed()));
+            return Err(failed.join("\n"));
+        }
     }
     summary(&times);
     println!("\nall {} steps hold", times.len());
     Ok(())
+}
+
+type Done = (Outcome, Duration);
+
+fn alone(step: &Step) -> Done {
+    let began = Instant::now();
+    let outcome = timed(step.name, step.what, || run(step));
+    (outcome, began.elapsed())
+}
+
+/// Runs patient suites side by side; what each prints is shown when it has ended.
+fn together(steps: &[&Step]) -> Vec<Done> {
+    let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
+    println!("\n=== side by side: {}", names.join(", "));
+    let built = check(&mut cargo(BUILD)).and_then(|()| check(&mut cargo(BUILD_SUITES)));
+    if let Err(why) = built {
+        return steps.iter().map(|_| (Err(why.clone()), Duration::ZERO)).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let done: Vec<Mutex<Done>> =
+        steps.iter().map(|_| Mutex::new((Err("did not run".to_owned()), Duration::ZERO))).collect();
+    let work = || {
+        loop {
+            let nth = next.fetch_add(1, Ordering::Relaxed);
+            let Some(step) = steps.get(nth) else {
+                return;
+            };
+            let began = Instant::now();
+            let outcome = quietly(step);
+            *done[nth].lock().unwrap_or_else(PoisonError::into_inner) = (outcome, began.elapsed());
+        }
+    };
+    thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    done.into_iter().map(|it| it.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+}
+
+fn quietly(step: &Step) -> Outcome {
+    let (How::Suite(test, tls) | How::Patient(test, tls)) = step.how else {
+        return run(step);
+    };
+    let began = Instant::now();
+    let output = suite(test, tls).output().map_err(|error| format!("cannot start: {error}"))?;
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    // In one piece: others end at the same time.
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let word = if output.status.success() { "ok" } else { "FAILED" };
+    let time = human(began.elapsed());
+    println!("\n=== {}: {}\n{said}=== {}: {word} after {time}", step.name, step.what, step.name);
+    if output.status.success() { Ok(()) } else { Err(format!("it ended with {}", output.status)) }
 }
 
 fn run(step: &Step) -> Outcome {
@@ -154,7 +241,7 @@ fn run(step: &Step) -> Outcome {
         How::Cargo(arguments, variable) => check(&mut command(arguments, variable)),
         How::Fuzz(target) => fuzz::fuzz(target, FUZZ_SECONDS),
         How::Icons => icons::check_rendered(),
-        How::Suite(test, tls) => {
+        How::Suite(test, tls) | How::Patient(test, tls) => {
             check(&mut cargo(BUILD))?;
             check(&mut suite(test, tls))
         }
@@ -184,7 +271,7 @@ fn repeat(step: &Step) -> String {
         How::Cargo(arguments, variable) => shown(&command(arguments, variable)),
         How::Icons => "cargo xtask test icons".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
-        How::Suite(test, tls) => shown(&suite(test, tls)),
+        How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),
     }
 }
 
