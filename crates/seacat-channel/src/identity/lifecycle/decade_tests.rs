@@ -80,7 +80,7 @@ impl World {
             troubles,
             life,
             time: 0,
-            next_week: 0,
+            next_week: WEEK,
             error: 0,
             mono: Instant::now(),
             keys: 0,
