@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// How many programs are killed at one time: each makes a key.
 const AT_ONCE: usize = 4;
 
+/// For what an agent writes when it has all it needs.
+const LAST_STEPS: Duration = Duration::from_secs(3);
+
 /// How many next starts run at one time. Most of those that take long wait for their turn.
 const NEXT_STARTS: usize = 48;
 
@@ -174,13 +177,18 @@ fn the_agent_killed_at_every_step() {
         let mut agent = Agent::of(&gateway);
         let log = agent.0.home().join("plug.log");
         agent.0.launch(&plug.on(&agent.folder(), &log, at));
+        // Its last steps follow what it is settled by.
+        let mut settled = None;
         let over = || {
+            if agent.is_settled() {
+                settled.get_or_insert_with(Instant::now);
+            }
             let ended = agent.0.process().ended().is_some();
-            (ended || agent.is_settled()).then_some(ended)
+            let untouched = settled.is_some_and(|since| since.elapsed() > LAST_STEPS);
+            (ended || untouched).then_some(ended)
         };
         let killed = wait_for("the end", PATIENCE, over);
         if !killed {
-            agent.settle();
             agent.0.process().kill();
         }
         (agent, steps(&log), killed)
