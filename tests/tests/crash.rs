@@ -248,7 +248,7 @@ fn the_gateway_killed_at_every_step() {
             gateway.launch(&[]);
             gateway.wait_until_ready();
             let known = gateway.command(&["clients"]);
-            assert!(known.contains("[") || !told, "the gateway has forgotten: {known}");
+            assert!(known.contains('[') || !told, "the gateway has forgotten: {known}");
             let found = known.split_whitespace().nth(1).filter(|_| known.contains('['));
             let found = found.unwrap_or("nobody").to_owned();
             assert!(!live(&mut gateway, &agent));
