@@ -389,7 +389,6 @@ async fn a_whole_life() {
     drop((channel, identity));
     let channel = Channel::start(config());
     let identity = channel.identity().unwrap().clone();
-    phase(&identity, Phase::Renewing).await;
     wait_to_be(&gate, "identified").await;
     // Reset: another key, nothing of the old one is left, and nobody knows us any more.
     identity.reset().await.unwrap();
