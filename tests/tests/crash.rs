@@ -109,27 +109,29 @@ impl Agent {
         there("certificate.der") && !there("request.der") && self.note().contains("acknowledged 1")
     }
 
-    fn show(&self) -> Value {
+    /// What it says about itself, once it can be asked.
+    fn show(&self) -> Option<Value> {
         let done = Proxy::command(&self.0.home())
             .args(["--config", "config.toml", "identity", "show", "--json"])
             .output()
             .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        serde_json::from_slice(&done.stdout).unwrap()
+        serde_json::from_slice(&done.stdout).ok()
     }
 
     /// The next start; what it has found.
     fn start_again(&mut self) -> String {
         self.0.launch(&[]);
         self.0.wait_until_ready();
-        self.show()["state"].as_str().unwrap().to_owned()
+        let shown = wait_for("an agent that answers", PATIENCE, || self.show());
+        shown["state"].as_str().unwrap().to_owned()
     }
 
-    /// Waits until all is well; the Client Tag.
+    /// Waits until all is well; the Client Tag. A request may be left over from a life before.
     fn settle(&self) -> String {
         let settled = || {
             thread::sleep(Duration::from_millis(100));
-            self.is_settled().then(|| self.show()).filter(|it| it["state"] == "enrolled")
+            let there = self.folder().join("certificate.der").exists();
+            if there { self.show() } else { None }.filter(|it| it["state"] == "enrolled")
         };
         let shown = wait_for("an enrolled agent", PATIENCE, settled);
         shown["client_tag"].as_str().unwrap().to_owned()
