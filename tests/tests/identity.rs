@@ -162,7 +162,7 @@ impl Drop for Stop<'_> {
 fn renewal_under_load(story: &Story, before: &Value) {
     let stop = AtomicBool::new(false);
     let asked: usize = thread::scope(|scope| {
-        let clients: Vec<_> = (0..8)
+        let clients: Vec<_> = (0..4)
             .map(|_| {
                 scope.spawn(|| {
                     let mut client = story.proxy.client();

@@ -181,7 +181,9 @@ impl Driver {
                 Event::Pong => self.step(Input::Pong),
                 Event::Lost(closed) => self.lost(closed),
                 Event::Timer => self.timer(),
-                Event::Control(frame) => self.hear(Heard::Frame(frame)),
+                Event::Control(frame) => {
+                    self.hear(Heard::Frame(frame));
+                }
                 Event::Socket(request) => self.reverse.answer(request),
                 Event::Identity(shown) => self.show(shown),
             }
@@ -207,18 +209,20 @@ impl Driver {
     fn show(&mut self, shown: Shown) {
         let moved = shown.moves != self.shown.moves;
         // Who was nobody and stays nobody need not move.
-        let matters = shown.certified.is_some() || self.shown.certified.is_some();
+        let was_somebody = self.live.as_ref().is_some_and(|live| live.identified)
+            || self.shown.certified.is_some();
+        let matters = shown.certified.is_some() || was_somebody;
         self.shown = shown;
         if moved && matters {
             self.step(Input::Identity);
         }
     }
 
-    /// What is lost when the identity is busy comes again.
-    fn hear(&self, heard: Heard) {
+    /// What is lost when the identity is busy comes again. Says whether it was heard.
+    fn hear(&self, heard: Heard) -> bool {
         match &self.identity {
-            Some(port) => drop(port.heard.try_send(heard)),
-            None => tracing::trace!(?heard, "nobody waits for this frame"),
+            Some(port) => port.heard.try_send(heard).is_ok(),
+            None => false,
         }
     }
 
@@ -236,8 +240,10 @@ impl Driver {
 
     /// From now on anonymous, until the identity says otherwise.
     fn withdraw_certificate(&mut self) {
-        if self.shown.certified.take().is_some() {
-            self.hear(Heard::Refused);
+        let shown = self.shown.certified.as_ref().and_then(|it| it.cert.first()).cloned();
+        // Not heard, it is refused and told again.
+        if shown.is_some_and(|it| self.hear(Heard::Refused(it))) {
+            self.shown.certified = None;
         }
     }
 

@@ -232,7 +232,7 @@ async fn tell_changes(shared: Arc<Shared>, mut watch: Watch) {
         watch = back;
         rest = LOOK.max(began.elapsed() * SHARE);
         match changed {
-            Ok(true) => drop(changes.send_replace(())),
+            Ok(true) => changes.send_replace(()),
             Ok(false) => {}
             Err(error) => warn!(%error, "revocations go unnoticed"),
         }

@@ -1,5 +1,6 @@
 //! The seam between the identity and the channel's driver.
 
+use rustls::pki_types::CertificateDer;
 use seacat_link::Link;
 use seacat_proto::Control;
 use tokio::sync::{mpsc, watch};
@@ -26,8 +27,8 @@ pub(crate) struct Wire {
 #[derive(Debug)]
 pub(crate) enum Heard {
     Frame(Control),
-    /// A connection was refused because of the certificate it showed.
-    Refused,
+    /// A connection was refused because of this certificate, which it showed.
+    Refused(CertificateDer<'static>),
 }
 
 /// Frames that wait for the runner, which is never busy for long. One that is lost comes again.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustls::pki_types::CertificateDer;
 use seacat_proto::{Bytes, Control};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep_until;
@@ -98,7 +99,7 @@ impl Runner {
                 Event::Done(done) => self.done(done),
                 Event::Wire => self.wire_changed(),
                 Event::Heard(Heard::Frame(frame)) => self.frame(frame),
-                Event::Heard(Heard::Refused) => self.tell(Input::Refused),
+                Event::Heard(Heard::Refused(which)) => self.refused(&which),
                 Event::Wish(wish) => self.wish(wish),
                 Event::Timer => self.timer(),
                 Event::Over => break,
@@ -171,6 +172,13 @@ impl Runner {
             if input == Input::LinkUp {
                 self.line.send_facts();
             }
+        }
+    }
+
+    /// Another may have come meanwhile.
+    fn refused(&mut self, which: &CertificateDer<'_>) {
+        if self.found.certificate.as_ref().is_some_and(|it| it.der() == which) {
+            self.tell(Input::Refused);
         }
     }
 

@@ -334,12 +334,7 @@ async fn a_whole_life() {
     let enrolled = phase(&identity, Phase::Enrolled).await;
     assert_eq!(enrolled.client_id, waiting.client_id);
     tell("enrolled");
-    let identified = async {
-        while gate.lock().unwrap().seen.last().unwrap() != "identified" {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(Duration::from_secs(10), identified).await.unwrap();
+    wait_to_be(&gate, "identified").await;
     let after = channel.clone();
     let after = tokio::spawn(async move {
         after.exchange(head("GET", "/after"), None::<NoBody>, Replay::Never).await
@@ -388,10 +383,28 @@ async fn a_whole_life() {
     assert_eq!(gate.lock().unwrap().seen.last().unwrap(), "anonymous");
 
     tell("anonymous");
-    // Reset: another key, and nothing of the old one is left.
+    // The gateway comes back to it: the next start shows it.
+    gate.lock().unwrap().revoked = false;
+    channel.drain(Duration::from_secs(1)).await;
+    drop((channel, identity));
+    let channel = Channel::start(config());
+    let identity = channel.identity().unwrap().clone();
+    wait_to_be(&gate, "identified").await;
+    // Reset: another key, nothing of the old one is left, and nobody knows us any more.
     identity.reset().await.unwrap();
     tell("reset");
     let fresh = phase(&identity, Phase::Ready).await;
     assert!(fresh.client_id.is_some() && fresh.client_id != enrolled.client_id);
     assert_eq!(fresh.certificate, None);
+    wait_to_be(&gate, "anonymous").await;
+}
+
+/// Waits for a connection that is this.
+async fn wait_to_be(gate: &Shared, what: &str) {
+    let seen = async {
+        while gate.lock().unwrap().seen.last().is_none_or(|seen| seen != what) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), seen).await.unwrap();
 }

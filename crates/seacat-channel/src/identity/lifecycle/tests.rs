@@ -308,7 +308,7 @@ fn a_certificate_that_was_refused_is_tried_again_where_nothing_else_works() {
     let mut clock = Clock::new();
     let mut it = revoked(&mut clock);
     it.handle(Input::LinkDown, clock.now());
-    clock.pass(FORGIVE - SECOND);
+    clock.pass(FORGIVE - PACE - SECOND);
     it.handle(Input::Timer, clock.now());
     assert!(!it.presents(clock.now()));
     clock.pass(SECOND);
