@@ -33,7 +33,13 @@ impl Desktop {
         let (display, number) = start_display(home.path());
         let bus = start_bus(home.path(), &number);
         let command = in_session("openbox", home.path(), &number);
-        let manager = Process::start("openbox", home.path(), &command);
+        let mut manager = Process::start("openbox", home.path(), &command);
+        // Windows that are mapped while it starts may be lost for good.
+        manager.wait_until("the word that it manages windows", |_| {
+            let mut ask = in_session("xprop", home.path(), &number);
+            let said = program_output(ask.args(["-root", "_NET_SUPPORTING_WM_CHECK"]))?;
+            said.contains("window id").then_some(())
+        });
         Self {
             panel: None,
             _window_manager: manager,
@@ -171,7 +177,7 @@ fn in_session(program: impl AsRef<std::ffi::OsStr>, home: &Path, display: &str) 
 /// A display on a number that is free; what it is called.
 fn start_display(home: &Path) -> (Process, String) {
     let mut command = clean_command("Xvfb", home);
-    command.args(["-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp"]);
+    command.args(["-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"]);
     let mut display = Process::start("Xvfb", home, &command);
     let number = display.wait_until("the number of the display", |it| {
         let log = it.log();

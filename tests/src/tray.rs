@@ -15,6 +15,9 @@ const MENU: &str = "com.canonical.dbusmenu";
 /// A status takes a round trip or two; a busy machine gets more.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// An entry of the menu on the wire: number, properties, what is below it.
+type Entry = (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>);
+
 /// The icon of one process.
 #[derive(Debug)]
 pub struct TrayIcon {
@@ -73,8 +76,7 @@ impl TrayIcon {
         let menu = self.menu_object();
         let _: bool = menu.call("AboutToShow", &(0,)).unwrap();
         let none: [&str; 0] = [];
-        let (_, root): (u32, (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>)) =
-            menu.call("GetLayout", &(0, -1, &none[..])).unwrap();
+        let (_, root): (u32, Entry) = menu.call("GetLayout", &(0, -1, &none[..])).unwrap();
         let mut lines = Vec::new();
         for child in &root.2 {
             read(child, 0, &mut lines);

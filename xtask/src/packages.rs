@@ -81,6 +81,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("openbox", "openbox", "a window manager"),
     program("xfce4-panel", "xfce4-panel", "a host for tray icons"),
     program("xfconf-query", "xfconf", "the panel's settings"),
+    program("xprop", "x11-utils", "says when the window manager is there"),
     program("xclip", "xclip", "reads the clipboard"),
     program("xdotool", "xdotool", "moves the mouse"),
     Need {

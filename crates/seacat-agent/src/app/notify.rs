@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use zbus::export::ordered_stream::OrderedStreamExt as _;
+use zbus::names::MemberName;
 use zbus::zvariant::Value;
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
@@ -65,7 +66,7 @@ impl Shown {
     /// What a signal says about ours; `None` when it is about another one.
     fn is_clicked(&self, signal: &Message) -> zbus::Result<Option<bool>> {
         let body = signal.body();
-        let (id, clicked) = match signal.header().member().map(|name| name.as_str()) {
+        let (id, clicked) = match signal.header().member().map(MemberName::as_str) {
             Some("ActionInvoked") => {
                 let (id, action): (u32, String) = body.deserialize()?;
                 (id, action == DEFAULT)

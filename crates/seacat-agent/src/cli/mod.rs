@@ -163,6 +163,7 @@ struct Here {
     places: Places,
     sources: Sources,
     /// `--config` and `--state-dir`, for programs that shall talk to the same proxy.
+    #[cfg(all(feature = "tray", target_os = "linux"))]
     named: Vec<(&'static str, PathBuf)>,
 }
 
@@ -183,9 +184,12 @@ impl Here {
             environment: environment(),
             command_line: command_line(&cli.overrides)?,
         };
-        let named = [("--config", &cli.config), ("--state-dir", &cli.state_dir)];
-        let named = named.into_iter().filter_map(|(name, path)| Some((name, path.clone()?)));
-        Ok(Self { places, sources, named: named.collect() })
+        Ok(Self {
+            places,
+            sources,
+            #[cfg(all(feature = "tray", target_os = "linux"))]
+            named: named(cli),
+        })
     }
 
     /// The options with which another program finds the same proxy, from whatever folder.
@@ -209,6 +213,12 @@ impl Here {
         apply::network(config, &self.places.state_dir, &self.sources.environment)
             .map_err(|error| CliError::Config(error.to_string()))
     }
+}
+
+#[cfg(all(feature = "tray", target_os = "linux"))]
+fn named(cli: &Cli) -> Vec<(&'static str, PathBuf)> {
+    let options = [("--config", &cli.config), ("--state-dir", &cli.state_dir)];
+    options.into_iter().filter_map(|(name, path)| Some((name, path.clone()?))).collect()
 }
 
 /// The environment, as far as it is text. A variable of ours that is not is not silently skipped: its
