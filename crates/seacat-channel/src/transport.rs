@@ -54,14 +54,15 @@ impl Transport {
         self.presenter.begin();
         let session = self.tls.session(self.name.clone());
         let mut session = session.map_err(|error| Failure::Tls(error.to_string()))?;
-        if let Err(closed) = handshake(&tcp, &mut session).await {
-            return Err(explain(closed, &session));
+        let outcome = handshake(&tcp, &mut session).await;
+        #[cfg(feature = "compat")]
+        if let Session::OpenSsl(tls) = &session
+            && tls.has_shown_certificate()
+        {
+            self.presenter.show();
         }
-        let identified = match &session {
-            Session::Rustls(_) => self.presenter.was_shown(),
-            #[cfg(feature = "compat")]
-            Session::OpenSsl(tls) => tls.has_shown_certificate(),
-        };
+        outcome.map_err(|closed| explain(closed, &session))?;
+        let identified = self.presenter.was_shown();
         Ok(Secured { tcp, tls: describe(&session), session, identified })
     }
 

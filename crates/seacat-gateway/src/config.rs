@@ -505,18 +505,19 @@ fn compat(
     clients: Option<Vec<CertificateDer<'static>>>,
 ) -> Result<ServerTls, Wrong> {
     use seacat_link::compat::{Identity, REFERENCE_SUITE, SUITES, ServerConfig};
-    let chosen: Vec<&str> = match suites {
-        None => SUITES.to_vec(),
-        Some(suites) => suites.get_ref().iter().map(String::as_str).collect(),
-    };
-    if let (Some(suites), Some(unknown)) =
-        (suites, chosen.iter().find(|suite| !SUITES.contains(suite)))
-    {
-        let known = SUITES.join(", ");
-        return Err(wrong(suites, format!("`{unknown}` is not one of {known}")));
-    }
-    if let (Some(suites), true) = (suites, chosen.is_empty()) {
-        return Err(wrong(suites, "no suite is left"));
+    let wanted = suites.map(Spanned::get_ref);
+    // In our order: the safest that a client knows is taken.
+    let chosen: Vec<&str> = SUITES
+        .into_iter()
+        .filter(|it| wanted.is_none_or(|all| all.iter().any(|one| one == it)))
+        .collect();
+    if let Some(suites) = suites {
+        if let Some(unknown) = suites.get_ref().iter().find(|it| !SUITES.contains(&it.as_str())) {
+            return Err(wrong(suites, format!("`{unknown}` is not one of {}", SUITES.join(", "))));
+        }
+        if chosen.is_empty() {
+            return Err(wrong(suites, "no suite is left"));
+        }
     }
     if chosen.contains(&REFERENCE_SUITE) && !pki::is_rsa(chain) {
         let what = "`tls = \"compat\"` needs a certificate with an RSA key: the suite of the \

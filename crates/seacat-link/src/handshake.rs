@@ -1,14 +1,20 @@
 //! From a TCP socket to an established TLS session.
 
 use std::io;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::{ClientTls, Closed, ServerTls, Session};
 
 /// Ciphertext taken from the socket at once. A flight of a handshake is seldom longer.
 const READ_BUFFER: usize = 4096;
+
+/// How long the client may take to hear why it was refused.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Performs the client's part of the handshake.
 ///
@@ -27,14 +33,29 @@ pub async fn handshake_client(
 /// Performs the server's part of the handshake.
 ///
 /// # Errors
-/// As [`handshake`].
+/// As [`handshake`]. The client has been told why, then.
 pub async fn handshake_server(
     tcp: TcpStream,
     tls: impl Into<ServerTls>,
 ) -> Result<(TcpStream, Session), Closed> {
     let mut session = tls.into().session().map_err(Closed::Tls)?;
-    handshake(&tcp, &mut session).await?;
-    Ok((tcp, session))
+    match handshake(&tcp, &mut session).await {
+        Ok(()) => Ok((tcp, session)),
+        Err(closed) => {
+            // Too late is as good as done.
+            let _ = timeout(GOODBYE, linger(tcp)).await;
+            Err(closed)
+        }
+    }
+}
+
+/// The alert that says why has left. It arrives only if we stay until the client has closed: a
+/// socket that is closed with something unread (with TLS 1.3, the client's first frames) sends a
+/// reset, which overtakes it.
+async fn linger(mut tcp: TcpStream) {
+    let _ = tcp.shutdown().await;
+    let mut rest = [0; 1024];
+    while !matches!(tcp.read(&mut rest).await, Ok(0) | Err(_)) {}
 }
 
 /// Writes and reads until both sides have finished. How far a session came that has failed is

@@ -64,6 +64,11 @@ impl Presenter {
         self.asked.store(false, Ordering::Relaxed);
     }
 
+    /// The gateway asked, and was shown the certificate.
+    pub(crate) fn show(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
     /// After it: whether the gateway asked, and was shown a certificate.
     pub(crate) fn was_shown(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
@@ -75,7 +80,7 @@ impl ResolvesClientCert for Presenter {
     fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let certified = &self.certified.as_ref()?.tls;
         certified.key.choose_scheme(schemes)?;
-        self.asked.store(true, Ordering::Relaxed);
+        self.show();
         Some(certified.clone())
     }
 

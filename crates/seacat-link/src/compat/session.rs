@@ -32,8 +32,8 @@ pub struct Session {
     refusal: Refusal,
     /// How long the certificate is that we may be asked for (client).
     certificate: Option<usize>,
-    /// How much we wrote in our last turn of the handshake.
-    last_flight: usize,
+    /// The gateway was shown it.
+    shown: bool,
 }
 
 /// Ciphertext on its way in and out. Reading never blocks, and writing always succeeds: who seals
@@ -72,7 +72,7 @@ impl Session {
             peer: None,
             refusal,
             certificate,
-            last_flight: 0,
+            shown: false,
         };
         // A client begins; a server finds nothing to do yet.
         session.shake_hands()?;
@@ -97,11 +97,12 @@ impl Session {
 
     /// Whether the gateway has asked for our certificate and been shown it.
     ///
-    /// OpenSSL does not say. But a client's last flight holds its certificate or nothing longer
-    /// than a key, a signature's hash and the Finished: less than any certificate with an RSA key.
+    /// OpenSSL does not say. But what a client writes once it has understood the ServerHello holds
+    /// its certificate or nothing longer than a key share and the Finished, which is less than any
+    /// certificate with an RSA key.
     #[must_use]
     pub fn has_shown_certificate(&self) -> bool {
-        self.certificate.is_some_and(|length| self.last_flight > length)
+        self.shown
     }
 
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<bool, Error> {
@@ -116,8 +117,8 @@ impl Session {
         let before = self.stream.get_ref().output.len();
         let step = self.stream.do_handshake();
         let written = self.stream.get_ref().output.len() - before;
-        if written > 0 {
-            self.last_flight = written;
+        if self.suite().is_some() {
+            self.shown |= self.certificate.is_some_and(|length| written > length);
         }
         match step {
             Ok(()) => {
