@@ -63,7 +63,7 @@ async fn next_request(requests: &mut Incoming) -> Request {
     loop {
         match requests.next().await.expect("a request") {
             News::Request(request) => return request,
-            News::Control(_) | News::Pong { .. } => {}
+            News::Socket(_) | News::Control(_) | News::Pong { .. } => {}
         }
     }
 }
@@ -304,7 +304,7 @@ async fn stalled_readers_stop_nobody_and_miss_nothing() {
     const SIZE: usize = 20 * 1024 * 1024;
     const STALLED: usize = 4;
     for windows in [true, false] {
-        let Pair { client, requests, client_news, .. } = pair_with(windows).await;
+        let Pair { client, requests, client_news: _client_news, .. } = pair_with(windows).await;
         if windows {
             // The announcements cross before the first stream.
             client.ping();
