@@ -240,7 +240,7 @@ impl Driver {
 
     /// From now on anonymous, until the identity says otherwise.
     fn withdraw_certificate(&mut self) {
-        let shown = self.shown.certified.as_ref().and_then(|it| it.cert.first()).cloned();
+        let shown = self.shown.certified.as_ref().and_then(|it| it.chain().first()).cloned();
         // Not heard, it is refused and told again.
         if shown.is_some_and(|it| self.hear(Heard::Refused(it))) {
             self.shown.certified = None;

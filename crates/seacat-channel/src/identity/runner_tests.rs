@@ -138,7 +138,7 @@ async fn converse(
                         link.control(&reply).unwrap();
                     }
                 }
-                News::Pong { .. } => {}
+                News::Pong { .. } | News::Socket(_) => {}
             }
         }
     };
