@@ -116,7 +116,7 @@ fn faults_name_place_and_remedy() {
         ("gateway = \"gw:99999\"", 1, 11, "does not end in a port"),
         ("[[gateway]]\nhost = \"https://gw\"", 2, 8, "is not a host name"),
         ("[[gateway]]\nhost = \"gw\"\npin = \"abc\"", 3, 7, "sha256/"),
-        ("[[gateway]]\nhost = \"gw\"\ntls = \"compat\"", 3, 7, "must be one of modern"),
+        ("[[gateway]]\nhost = \"gw\"\ntls = \"old\"", 3, 7, "must be one of modern"),
         (
             "[[gateway]]\nhost = \"gw\"\nca_pem = \"-----BEGIN PRIVATE KEY-----\"",
             3,
