@@ -132,7 +132,7 @@ async fn converse(
                         link.control(&reply).unwrap();
                     }
                 }
-                News::Pong { .. } => {}
+                News::Socket(_) | News::Pong { .. } => {}
             }
         }
     };
