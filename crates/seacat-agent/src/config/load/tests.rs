@@ -125,7 +125,7 @@ fn faults_name_place_and_remedy() {
         ),
         ("[[route]]\npattern = \"*\"\nto = \"gatway\"", 3, 6, "did you mean \"gateway\"?"),
         ("[[reverse]]\nport = 22\ntarget = \"22\"", 3, 10, "must be HOST:PORT"),
-        ("[[reverse]]\nport = 22", 1, 1, "target"),
+        ("[[reverse]]\nport = 22", 2, 1, "needs a `target`"),
         ("proxy = 3", 1, 1, "must be a table: write [proxy]"),
         ("[proxy\nport = 1", 1, 7, ""),
         ("a = 1\na = 2", 2, 1, "duplicate"),
