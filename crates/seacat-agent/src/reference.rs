@@ -23,8 +23,7 @@ use crate::status::{StatusView, Word};
 #[must_use]
 pub fn letters(view: &StatusView) -> String {
     let identity = view.identity.as_ref();
-    let [certificate, key, certified, request] =
-        identity.map_or(['*', 'n', 'A', 'n'], |identity| of_identity(identity));
+    let [certificate, key, certified, request] = identity.map_or(['*', 'n', 'A', 'n'], of_identity);
     [connection(view), certificate, '*', key, certified, request].iter().collect()
 }
 

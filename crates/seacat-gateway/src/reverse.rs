@@ -137,7 +137,7 @@ impl Visit {
         match tunnel(tcp, Bytes::new(), &mut send, recv).await {
             Ok(()) => debug!(%reverse, %id, "a reverse connection has ended"),
             Err(TunnelError::Stream(error)) => {
-                debug!(%reverse, %id, %error, "the client broke off")
+                debug!(%reverse, %id, %error, "the client broke off");
             }
             Err(TunnelError::Socket(error)) => {
                 debug!(%reverse, %id, %error, "the visitor broke off");
