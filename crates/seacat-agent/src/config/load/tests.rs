@@ -100,7 +100,12 @@ fn faults_name_place_and_remedy() {
         ("\n[[gateways]]\nhost = \"a\"", 2, 3, "unknown key `gateways`; did you mean `gateway`?"),
         ("[[gateway]]\nhost = \"a\"\nprt = 1", 3, 1, "unknown key `prt`; did you mean `port`?"),
         ("[log]\nlevle = \"info\"", 2, 1, "did you mean `level`?"),
-        ("zzz = 1", 1, 1, "known here: proxy, route, gateway, channel, identity, reverse, log"),
+        (
+            "zzz = 1",
+            1,
+            1,
+            "known here: proxy, route, gateway, channel, upstream, identity, reverse, log, desktop",
+        ),
         ("[proxy]\nport = \"3128\"", 2, 8, "must be a port number from 0 to 65535, not \"3128\""),
         ("[proxy]\nport = 70000", 2, 8, "not 70000"),
         ("[proxy]\nallow_remote = 1", 2, 16, "must be true or false, not 1"),
