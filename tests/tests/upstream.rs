@@ -112,9 +112,7 @@ fn the_main_job_through_squid() {
     // squid writes its line when the tunnel ends.
     proxy.process().kill();
     let asked = format!("200 CONNECT localhost:{port} ann");
-    wait_for("squid's line", CONNECT_LIMIT, || {
-        squid.requests().iter().any(|line| *line == asked).then_some(())
-    });
+    wait_for("squid's line", CONNECT_LIMIT, || squid.requests().contains(&asked).then_some(()));
     let log = proxy.process().log();
     assert!(!log.contains("horse"), "a secret in the log: {log}");
 }
