@@ -1,5 +1,5 @@
-//! The questions themselves: SRV, then A and AAAA of each target. CNAMEs are followed and what was
-//! truncated is asked again over TCP by the resolver library.
+//! The questions themselves: SRV, then A and AAAA of each target. What was truncated is asked again
+//! over TCP by the resolver library.
 //!
 //! The resolver lives for one discovery, so that the system's name servers are those of the
 //! network we are in now. Addresses in the additional section are not used: they are optional, and
@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, Record};
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use rustls::pki_types::DnsName;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -29,6 +30,9 @@ const TRY_LIMIT: Duration = Duration::from_secs(3);
 
 /// More targets than anybody has; the reference client keeps 8.
 pub(super) const TARGETS_MAX: usize = 16;
+
+/// More aliases one after the other than anybody has a reason for.
+const ALIASES_MAX: usize = 8;
 
 /// More addresses of one target than could be tried in the time of a dial.
 const ADDRESSES_MAX: usize = 16;
@@ -55,8 +59,8 @@ async fn ask_all(
 ) -> Result<(Vec<Target>, Duration), Failure> {
     let explain = |error: &NetError| explain(question, error);
     let resolver = resolver(servers).map_err(|error| explain(&error))?;
-    let lookup = resolver.srv_lookup(absolute(question)).await.map_err(|error| explain(&error))?;
-    let mut ttl = shortest(lookup.answers());
+    let (lookup, mut ttl) =
+        announced(&resolver, question).await.map_err(|error| explain(&error))?;
     let mut lookups = JoinSet::new();
     for target in targets(lookup.answers()) {
         let resolver = resolver.clone();
@@ -90,6 +94,42 @@ async fn ask_all(
     match failure {
         Some(failure) if targets.is_empty() => Err(failure),
         _ => Ok((targets, ttl)),
+    }
+}
+
+/// The SRV records of a name or of what it is an alias for, and how long they count. Aliases are
+/// followed here, because the resolver takes an SRV record behind a CNAME for one more step of
+/// the chain, goes on to ask its target for SRV records, and loses the answer it had.
+async fn announced(
+    resolver: &TokioResolver,
+    question: &str,
+) -> Result<(Lookup, Duration), NetError> {
+    let (mut name, mut ttl) = (absolute(question), Duration::MAX);
+    for _ in 0..ALIASES_MAX {
+        let asked = resolver.srv_lookup(name.as_str()).await;
+        let Err(error) = &asked else {
+            return asked.map(|lookup| {
+                let shortest = shortest(lookup.answers());
+                (lookup, ttl.min(shortest))
+            });
+        };
+        let alias = match says_no(error) {
+            true => resolver.lookup(name.as_str(), RecordType::CNAME).await.ok(),
+            false => None,
+        };
+        let answers = alias.as_ref().map_or(&[][..], Lookup::answers);
+        let Some(next) = answers.iter().find_map(alias_of) else {
+            return asked.map(|lookup| (lookup, ttl));
+        };
+        (name, ttl) = (next, ttl.min(shortest(answers)));
+    }
+    Err(NetError::from("a chain of aliases without an end"))
+}
+
+fn alias_of(record: &Record) -> Option<String> {
+    match &record.data {
+        RData::CNAME(to) => Some(to.0.to_ascii()),
+        _ => None,
     }
 }
 
