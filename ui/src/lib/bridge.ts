@@ -125,7 +125,7 @@ const browser: Bridge = {
     if (!file) return null;
     const bytes = new Uint8Array(await file.arrayBuffer());
     const base64 = btoa(String.fromCharCode(...bytes));
-    return browser.ask({ do: "import_identity", file: base64, password } as never);
+    return browser.ask({ do: "import_identity", file: base64, ...(password === null ? {} : { password }) });
   },
   readCa: async () => (await (await choose(".pem,.crt,.cer"))?.text()) ?? null,
   copy: (text) => navigator.clipboard.writeText(text),
