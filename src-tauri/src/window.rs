@@ -150,7 +150,9 @@ fn remember(window: &WebviewWindow, folder: &Path) {
 async fn grant(app: &AppHandle, wish: Wish) -> bool {
     let (done, shown) = oneshot::channel();
     let handle = app.clone();
-    let asked = app.run_on_main_thread(move || drop(done.send(show(&handle, wish))));
+    let asked = app.run_on_main_thread(move || {
+        let _ = done.send(show(&handle, wish));
+    });
     asked.is_ok() && shown.await.unwrap_or(false)
 }
 
