@@ -1,3 +1,5 @@
+// @vitest-environment jsdom
+
 import { beforeEach, expect, test, vi } from "vitest";
 
 import type { Answer, Request } from "../src/lib/types";
@@ -50,12 +52,12 @@ test("what the engine says stands under its field, problems first", async () => 
   const it = form();
   it.draft!.gateway[0]!.port = 80;
   const note = { field: "gateway.0.port", message: "m", code: "reachability", params: {} } as const;
-  answers = [() => ({ is: "checked", problems: [], advice: [note] })];
+  answers = [() => ({ is: "checked", problems: [], advice: [note], authorities: [] })];
   await it.check();
   expect(asked).toMatchObject([{ do: "check_settings", change: { values: { gateway: [{ port: 80 }] } } }]);
   expect(it.note("gateway.0.port")).toEqual({ note, wrong: false });
   const problem = { ...note, code: "invalid" } as const;
-  answers = [() => ({ is: "checked", problems: [problem], advice: [note] })];
+  answers = [() => ({ is: "checked", problems: [problem], advice: [note], authorities: [] })];
   await it.check();
   expect(it.note("gateway.0.port")).toEqual({ note: problem, wrong: true });
   expect(it.note("proxy.port")).toBeNull();
@@ -64,10 +66,10 @@ test("what the engine says stands under its field, problems first", async () => 
 test("an older check does not overwrite a newer one", async () => {
   const it = form();
   let late: (answer: Answer) => void = () => {};
-  answers = [() => new Promise<Answer>((resolve) => (late = resolve)) as never, () => ({ is: "checked", problems: [], advice: [] })];
+  answers = [() => new Promise<Answer>((resolve) => (late = resolve)) as never, () => ({ is: "checked", problems: [], advice: [], authorities: [] })];
   const first = it.check();
   await it.check();
-  late({ is: "checked", problems: [{ field: "", message: "old", code: "invalid", params: {} }], advice: [] });
+  late({ is: "checked", problems: [{ field: "", message: "old", code: "invalid", params: {} }], advice: [], authorities: [] });
   await first;
   expect(it.problems).toEqual([]);
 });
@@ -76,7 +78,7 @@ test("what cannot be saved stays in the form", async () => {
   const it = form();
   it.draft!["proxy.port"] = 1;
   const problem = { field: "proxy.port", message: "taken", code: "port_taken", params: {} } as const;
-  answers = [() => ({ is: "checked", problems: [problem], advice: [] })];
+  answers = [() => ({ is: "checked", problems: [problem], advice: [], authorities: [] })];
   expect(await it.save()).toBe(false);
   expect([it.changed, it.problems.length, it.saving]).toEqual([true, 1, false]);
   answers = [() => ({ is: "error", message: "disk full" })];

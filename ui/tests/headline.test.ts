@@ -7,7 +7,7 @@ import type { Word } from "../src/lib/types";
 import { en } from "../src/lib/words/en";
 import { identity, status } from "./samples";
 
-const failure = { code: "SC-TIMED-OUT", message: "the TCP connection took longer than 20 s", permanent: false };
+const failure = { code: "SC-TIMED-OUT", message: "the TCP connection took longer than 20 s", permanent: false, params: {} };
 
 test("each state has a mark, a title and one action", () => {
   const all: [Word, string, string, string | null][] = [
@@ -60,7 +60,7 @@ test("there is a card when a person must act, and only then", () => {
 });
 
 test("a failure without words of ours is told in the engine's", () => {
-  const odd = { code: "SC-NEW", message: "something new", permanent: true };
+  const odd = { code: "SC-NEW", message: "something new", permanent: true, params: {} };
   const card = cardFor(status({ state: "stopped", failure: odd, advice: "do this" }), en, "en");
   expect(card).toMatchObject({ title: "something new", text: "do this" });
 });

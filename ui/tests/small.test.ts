@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 
 import lock from "../package-lock.json?raw";
-import { fingerprint } from "../src/lib/ca";
 import { asCurl, CLIENTS, clientSettings } from "../src/lib/client_settings";
 import { blank, isBlank, set, setPins } from "../src/lib/gateways";
 import { optional, port, say } from "../src/lib/notes";
@@ -73,13 +72,6 @@ test("every note has words", () => {
   for (const code of codes) expect(say({ field: "", message: "why", code, params: {} }, en)).not.toBe("");
   const taken = { field: "proxy.port", message: "", code: "port_taken", params: { owner: "squid (7)", free: "3129" } };
   expect(say(taken as never, en)).toBe("squid (7) uses this port; 3129 is free");
-});
-
-test("the fingerprint is SHA-256 of the first certificate", async () => {
-  const pem = `-----BEGIN CERTIFICATE-----\n${btoa("abc")}\n-----END CERTIFICATE-----\n`;
-  const print = await fingerprint(`Subject: x\n${pem}`);
-  expect(print?.slice(0, 11)).toBe("BA:78:16:BF");
-  expect(await fingerprint("-----BEGIN PRIVATE KEY-----")).toBeNull();
 });
 
 test("the lock file names no registry", () => {
