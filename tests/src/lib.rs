@@ -35,6 +35,7 @@ mod sockets;
 mod squid;
 mod terminal;
 mod tray;
+mod webdriver;
 mod world;
 
 pub use capture::{Capture, tshark};
@@ -58,4 +59,5 @@ pub use sockets::established_to;
 pub use squid::{SQUID_USER, Squid};
 pub use terminal::Terminal;
 pub use tray::{Line, TrayIcon};
+pub use webdriver::Window;
 pub use world::World;

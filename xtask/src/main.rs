@@ -14,6 +14,7 @@ mod packages;
 mod run;
 mod step;
 mod test;
+mod ui;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,7 @@ cargo xtask bench [WHAT]... [OPTIONS]  our proxy beside its peers; WHAT is small
                                        idle or startup (all without); --help says the rest
 cargo xtask deny                       licences, sources and bans of everything we link
 cargo xtask icons                      render icons/*.svg in every size
+cargo xtask ui                         build the window's pages (Node.js), if they have changed
 cargo xtask packages                   install the system packages that building and testing need";
 
 fn main() -> ExitCode {
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         ["bench", arguments @ ..] => bench::bench(arguments),
         ["deny"] => deny::deny(),
         ["icons"] => icons::render(),
+        ["ui"] => ui::build(),
         ["packages"] => packages::install(packages::TO_TEST),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

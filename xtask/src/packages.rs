@@ -53,6 +53,12 @@ pub(crate) const TO_TEST: &[Need] = &[
     PKG_CONFIG,
     OPENSSL,
     program("c++", "g++", "libFuzzer is written in C++"),
+    Need {
+        probe: Probe::Library("webkit2gtk-4.1"),
+        package: "libwebkit2gtk-4.1-dev",
+        why: "shows the window's pages",
+    },
+    program("WebKitWebDriver", "webkit2gtk-driver", "drives the window"),
     program("nginx", "nginx", "the origin behind the gateway"),
     program("curl", "curl", "a client"),
     program("wget", "wget", "a client"),

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::step::{cargo, check, human, shown, timed};
-use crate::{Outcome, fuzz, icons, packages};
+use crate::{Outcome, fuzz, icons, packages, ui};
 
 /// How long each fuzz target runs here, in seconds. Long enough to replay the corpus many times
 /// over and to fall over anything shallow; looking deeper is `cargo xtask fuzz TARGET 3600`.
@@ -26,6 +26,8 @@ enum How {
     Cargo(&'static str, Option<(&'static str, &'static str)>),
     Fuzz(&'static str),
     Icons,
+    /// The pages that the window's program holds.
+    Ui,
     /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
     /// starts the programs, so they are built first.
     Suite(&'static str, &'static str),
@@ -76,7 +78,8 @@ impl Step {
 const BUILD: &str = "build --workspace --bins";
 
 /// Builds the suites themselves.
-const BUILD_SUITES: &str = "test -p seacat-agent -p seacat-tests --tests --no-run";
+const BUILD_SUITES: &str =
+    "test -p seacat-agent -p seacat-window -p seacat-tests --tests --no-run";
 
 /// Patient suites at one time. They share two processors, and promises about seconds are kept.
 const AT_ONCE: usize = 4;
@@ -84,9 +87,10 @@ const AT_ONCE: usize = 4;
 /// One at a time: a child that is being started holds copies of the other tests' sockets until
 /// its exec.
 ///
-/// With the agent, as every suite: cargo unites features over what it is asked for, and asked for
-/// the suite alone it would build tokio and zbus a second time.
-const HARNESS: &str = "test -p seacat-agent -p seacat-tests --lib -- --test-threads=1";
+/// With agent and window, as every suite: cargo unites features over what it is asked for, and asked
+/// for the suite alone it would build tokio, serde and all that uses them a second time.
+const HARNESS: &str =
+    "test -p seacat-agent -p seacat-window -p seacat-tests --lib -- --test-threads=1";
 
 /// As "unit": the same packages, so that nothing but our own crates is built again. One test of
 /// each program looks whether OpenSSL is linked.
@@ -100,6 +104,7 @@ const STEPS: &[Step] = &[
     Step::cargo("fmt", "formatting", "fmt --all --check"),
     Step::cargo("fmt-fuzz", "formatting", "fmt --manifest-path fuzz/Cargo.toml --check"),
     Step { name: "icons", what: "pictures as their sources say", how: How::Icons },
+    Step { name: "ui", what: "the window's pages", how: How::Ui },
     Step::cargo("clippy", "lints", "clippy --workspace --all-targets -- -D warnings"),
     Step {
         name: "doc",
@@ -198,7 +203,7 @@ fn alone(step: &Step) -> Done {
 fn together(steps: &[&Step]) -> Vec<Done> {
     let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
     println!("\n=== side by side: {}", names.join(", "));
-    let built = check(&mut cargo(BUILD)).and_then(|()| check(&mut cargo(BUILD_SUITES)));
+    let built = ui::build().and_then(|()| check(&mut cargo(BUILD))).and_then(|()| check(&mut cargo(BUILD_SUITES)));
     if let Err(why) = built {
         return steps.iter().map(|_| (Err(why.clone()), Duration::ZERO)).collect();
     }
@@ -241,7 +246,9 @@ fn run(step: &Step) -> Outcome {
         How::Cargo(arguments, variable) => check(&mut command(arguments, variable)),
         How::Fuzz(target) => fuzz::fuzz(target, FUZZ_SECONDS),
         How::Icons => icons::check_rendered(),
+        How::Ui => ui::build(),
         How::Suite(test, tls) | How::Patient(test, tls) => {
+            ui::build()?;
             check(&mut cargo(BUILD))?;
             check(&mut suite(test, tls))
         }
@@ -259,7 +266,8 @@ fn command(arguments: &str, variable: Option<(&str, &str)>) -> Command {
 
 fn suite(test: &str, tls: &str) -> Command {
     let mut command = cargo(&format!(
-        "test -p seacat-agent -p seacat-tests --test {test} -- --nocapture --test-threads=1"
+        "test -p seacat-agent -p seacat-window -p seacat-tests --test {test} -- --nocapture \
+         --test-threads=1"
     ));
     command.env("SEACAT_SUITE_TLS", tls);
     command
@@ -270,6 +278,7 @@ fn repeat(step: &Step) -> String {
         How::Packages => "cargo xtask packages".to_owned(),
         How::Cargo(arguments, variable) => shown(&command(arguments, variable)),
         How::Icons => "cargo xtask test icons".to_owned(),
+        How::Ui => "cargo xtask ui".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),
     }
