@@ -15,5 +15,5 @@ export default defineConfig({
   },
   server: { host: "127.0.0.1" },
   resolve: process.env["VITEST"] ? { conditions: ["browser"] } : {},
-  test: { environment: "jsdom", include: ["src/**/*.test.ts"] },
+  test: { environment: "node", include: ["tests/**/*.test.ts"] },
 });

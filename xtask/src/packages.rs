@@ -59,6 +59,7 @@ pub(crate) const TO_TEST: &[Need] = &[
         why: "shows the window's pages",
     },
     program("WebKitWebDriver", "webkit2gtk-driver", "drives the window"),
+    program("chromium", "chromium", "shows the window's pages, with axe"),
     program("nginx", "nginx", "the origin behind the gateway"),
     program("curl", "curl", "a client"),
     program("wget", "wget", "a client"),

@@ -28,6 +28,8 @@ enum How {
     Icons,
     /// The pages that the window's program holds.
     Ui,
+    /// A script of ui/package.json; a browser's needs the engine, too.
+    Npm(&'static [&'static str]),
     /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
     /// starts the programs, so they are built first.
     Suite(&'static str, &'static str),
@@ -96,6 +98,9 @@ const HARNESS: &str =
 /// each program looks whether OpenSSL is linked.
 const MINIMAL: &str = "test --workspace --exclude seacat-tests --no-default-features";
 
+const UI_UNIT: &[&str] = &["check", "test"];
+const UI_BROWSER: &[&str] = &["test:browser"];
+
 const IDENTITY: &str = "enrolled, renewed under load, revoked, enrolled again, reset";
 
 /// Cheap before dear: what fails in a second should not wait for what takes minutes.
@@ -105,6 +110,7 @@ const STEPS: &[Step] = &[
     Step::cargo("fmt-fuzz", "formatting", "fmt --manifest-path fuzz/Cargo.toml --check"),
     Step { name: "icons", what: "pictures as their sources say", how: How::Icons },
     Step { name: "ui", what: "the window's pages", how: How::Ui },
+    Step { name: "ui-unit", what: "their types, words, lists and forms", how: How::Npm(UI_UNIT) },
     Step::cargo("clippy", "lints", "clippy --workspace --all-targets -- -D warnings"),
     Step {
         name: "doc",
@@ -121,6 +127,11 @@ const STEPS: &[Step] = &[
     },
     Step::cargo("build", "the programs the suite starts", BUILD),
     Step::cargo("suite-harness", "the harness itself", HARNESS),
+    Step {
+        name: "ui-browser",
+        what: "the pages in Chromium: axe, keyboard, ten thousand requests",
+        how: How::Npm(UI_BROWSER),
+    },
     Step::suite("suite-run", "first run: one command, one line pasted", "run"),
     Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
     Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
@@ -247,6 +258,14 @@ fn run(step: &Step) -> Outcome {
         How::Fuzz(target) => fuzz::fuzz(target, FUZZ_SECONDS),
         How::Icons => icons::check_rendered(),
         How::Ui => ui::build(),
+        How::Npm(scripts) => {
+            ui::install()?;
+            if scripts == UI_BROWSER {
+                ui::build()?;
+                check(&mut cargo(BUILD))?;
+            }
+            scripts.iter().try_for_each(|script| check(ui::npm().args(["run", script])))
+        }
         How::Suite(test, tls) | How::Patient(test, tls) => {
             ui::build()?;
             check(&mut cargo(BUILD))?;
@@ -279,6 +298,7 @@ fn repeat(step: &Step) -> String {
         How::Cargo(arguments, variable) => shown(&command(arguments, variable)),
         How::Icons => "cargo xtask test icons".to_owned(),
         How::Ui => "cargo xtask ui".to_owned(),
+        How::Npm(_) => format!("cargo xtask test {}", step.name),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),
     }

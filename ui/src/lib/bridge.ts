@@ -10,18 +10,6 @@ import { listen } from "@tauri-apps/api/event";
 
 import type { Answer, Request } from "./types";
 
-/** The pages, as `--page` names them. */
-export const PAGES = [
-  "overview",
-  "requests",
-  "gateway",
-  "identity",
-  "proxy",
-  "diagnostics",
-  "about",
-] as const;
-export type Page = (typeof PAGES)[number];
-
 /** What can be written to a file that the person chooses. */
 export type Saved = "request" | "certificate" | "support_bundle";
 
@@ -136,4 +124,4 @@ const browser: Bridge = {
   onPage: () => {},
 };
 
-export const bridge: Bridge = "__TAURI_INTERNALS__" in window ? shell : browser;
+export const bridge: Bridge = "__TAURI_INTERNALS__" in globalThis ? shell : browser;

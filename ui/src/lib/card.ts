@@ -1,7 +1,7 @@
 /** The one card of the overview: what needs a person now, if anything does. */
 
-import type { Page } from "./bridge";
 import { day } from "./format";
+import type { Page } from "./page_names";
 import { toldFailure } from "./told";
 import type { IdentityView, StatusView } from "./types";
 import type { Words } from "./words/en";

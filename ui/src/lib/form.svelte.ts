@@ -5,7 +5,7 @@
 
 import { bridge } from "./bridge";
 import { settings } from "./settings.svelte";
-import type { JsonValue, Note, SettingsChange, SettingsView, SettingValues } from "./types";
+import type { AuthorityView, JsonValue, Note, SettingsChange, SettingsView, SettingValues } from "./types";
 
 /** A pause in typing after which it is checked. */
 const PAUSE_MS = 250;
@@ -24,6 +24,8 @@ export class Form<K extends Key> {
   draft: Draft<K> | null = $state(null);
   problems: Note[] = $state.raw([]);
   advice: Note[] = $state.raw([]);
+  /** Who may issue each gateway's certificate, in the order of the gateways; null for the public CAs. */
+  authorities: (AuthorityView | null)[] = $state.raw([]);
   saving = $state(false);
   /** Start at login; null where that cannot be chosen. It is no setting of the file. */
   autostart: boolean | null = $state(null);
@@ -57,6 +59,7 @@ export class Form<K extends Key> {
     this.draft = fresh;
     if (!old || this.autostart === old.autostart) this.autostart = view.autostart;
     this.advice = view.advice;
+    this.authorities = view.authorities;
   }
 
   #values(view: SettingsView): Draft<K> {
@@ -117,6 +120,7 @@ export class Form<K extends Key> {
     if (check === this.#checks && answer?.is === "checked") {
       this.problems = answer.problems;
       this.advice = answer.advice;
+      if (this.change.values.gateway !== undefined) this.authorities = answer.authorities;
     }
   }
 
@@ -125,6 +129,7 @@ export class Form<K extends Key> {
     if (this.#shown) {
       this.draft = this.#values(this.#shown);
       this.advice = this.#shown.advice;
+      this.authorities = this.#shown.authorities;
       this.autostart = this.#shown.autostart;
     }
     this.saved = null;

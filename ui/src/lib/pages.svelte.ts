@@ -1,6 +1,7 @@
 /** Which page is shown. It stands in the address, so that a reload comes back to it. */
 
-import { bridge, PAGES, type Page } from "./bridge";
+import { bridge } from "./bridge";
+import { PAGES, type Page } from "./page_names";
 
 function isPage(name: string): name is Page {
   return (PAGES as readonly string[]).includes(name);

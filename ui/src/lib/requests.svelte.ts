@@ -100,10 +100,11 @@ export class Requests {
 
   #show(came: Line[]): void {
     this.#all = this.#all.concat(came).slice(-KEPT);
-    const matching = came.filter(this.#matches());
     const oldest = this.#all[0]?.id ?? 0;
-    const kept = this.shown[0] && this.shown[0].id < oldest ? this.shown.filter((it) => it.id >= oldest) : this.shown;
-    this.shown = kept.concat(matching);
+    const kept = (it: Line) => it.id >= oldest;
+    // Most of the time nothing falls out at the old end, and the list is not gone through.
+    const shown = this.shown[0] && !kept(this.shown[0]) ? this.shown.filter(kept) : this.shown;
+    this.shown = shown.concat(came.filter(kept).filter(this.#matches()));
   }
 
   #matches(): (line: Line) => boolean {
