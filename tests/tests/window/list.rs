@@ -17,6 +17,9 @@ const CLIENTS: u32 = 4;
 const ROUND: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 3;
 
+/// A person in a hurry.
+const BETWEEN_CLICKS: Duration = Duration::from_millis(250);
+
 /// How soon a click must be on the screen, and how much of its throughput the proxy may lose.
 const CLICK_MS: f64 = 100.0;
 const LOSS: f64 = 0.05;
@@ -69,6 +72,7 @@ fn clicks(window: &Window, done: impl Fn() -> bool) -> Vec<f64> {
     );
     while !done() {
         window.click("pause");
+        thread::sleep(BETWEEN_CLICKS);
     }
     let times = window.run_async(
         "const done = arguments[0]; \
