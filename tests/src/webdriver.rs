@@ -45,6 +45,8 @@ impl Window {
         command.args(["--host=127.0.0.1", &format!("--port={port}")]);
         // wry lets itself be driven only then.
         command.env("TAURI_WEBVIEW_AUTOMATION", "true");
+        // There is no graphics processor here, and playing one costs a tenth of a second a frame.
+        command.env("WEBKIT_SKIA_ENABLE_CPU_RENDERING", "1");
         command.envs(environment.iter().copied());
         let mut driver = Process::start("webdriver", desktop.home(), &command);
         driver.wait_for_port(port);
