@@ -70,7 +70,7 @@ async fn pump(client: Client, first: Answer, show: impl Fn(Vec<Answer>) -> bool)
     // A line that is half read must not be forgotten when the time for a batch has come: reading and
     // showing are two loops. The end of showing is the end; after the end of reading the rest is shown.
     tokio::select! {
-        () = batches(answers, &show) => {}
+        () = batches(answers, show) => {}
         () = async { read(client, sender).await; pending().await } => {}
     }
 }
@@ -83,7 +83,7 @@ async fn read(mut client: Client, sender: mpsc::Sender<Answer>) {
     }
 }
 
-async fn batches(mut answers: mpsc::Receiver<Answer>, show: &impl Fn(Vec<Answer>) -> bool) {
+async fn batches(mut answers: mpsc::Receiver<Answer>, show: impl Fn(Vec<Answer>) -> bool) {
     let mut batch = Vec::new();
     loop {
         sleep(PAUSE).await;
@@ -117,7 +117,7 @@ mod tests {
         let shown = Arc::new(Mutex::new(Vec::new()));
         let began = tokio::time::Instant::now();
         let page = shown.clone();
-        batches(answers, &move |batch| {
+        batches(answers, move |batch| {
             page.lock().unwrap().push(batch);
             true
         })
@@ -138,7 +138,7 @@ mod tests {
     async fn a_page_that_is_gone_ends_it() {
         let (sender, answers) = mpsc::channel(WAITING);
         sender.send(Answer::Done).await.unwrap();
-        batches(answers, &|_| false).await;
+        batches(answers, |_| false).await;
         assert!(sender.is_closed());
     }
 }

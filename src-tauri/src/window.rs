@@ -26,6 +26,16 @@ const LABEL: &str = "main";
 /// The event that asks the pages to show one of them.
 const PAGE: &str = "page";
 
+/// Where the system's locale is C or POSIX, WebKit calls the language "C", and `Intl` throws at that name.
+const LANGUAGE: &str = "
+try {
+  new Intl.Locale(navigator.language);
+} catch {
+  Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en' });
+  Object.defineProperty(Navigator.prototype, 'languages', { get: () => ['en'] });
+}
+";
+
 /// How large it is, in logical pixels, and whether it fills the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Size {
@@ -123,6 +133,7 @@ fn make(app: &AppHandle, folder: &Path) -> tauri::Result<()> {
         .maximized(size.maximized)
         .data_directory(folder.join("webview"))
         .zoom_hotkeys_enabled(true)
+        .initialization_script(LANGUAGE)
         // Shown when there is something to see.
         .visible(false)
         .on_page_load(|window, load| match load.event() {
@@ -150,7 +161,9 @@ fn remember(window: &WebviewWindow, folder: &Path) {
 async fn grant(app: &AppHandle, wish: Wish) -> bool {
     let (done, shown) = oneshot::channel();
     let handle = app.clone();
-    let asked = app.run_on_main_thread(move || drop(done.send(show(&handle, wish))));
+    let asked = app.run_on_main_thread(move || {
+        let _ = done.send(show(&handle, wish));
+    });
     asked.is_ok() && shown.await.unwrap_or(false)
 }
 

@@ -10,3 +10,4 @@
 mod list;
 mod session;
 mod shell;
+mod story;

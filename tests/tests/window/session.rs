@@ -42,11 +42,22 @@ impl Session {
 
     /// The same with more in its environment.
     pub(crate) fn window_with(&self, page: &str, environment: &[(&str, &str)]) -> Window {
-        let config = self.desktop.home().join("config.toml");
-        let arguments = ["--page", page, "--config", config.to_str().unwrap()];
-        let window = Window::open(&self.desktop, &arguments, environment);
+        let window = self.open(page, environment);
         window.wait_for(&format!("page-{page}"));
         window
+    }
+
+    /// The window opened at `page`, where something else is shown instead.
+    pub(crate) fn window_on(&self, page: &str, shown: &str) -> Window {
+        let window = self.open(page, &[]);
+        window.wait_for(shown);
+        window
+    }
+
+    fn open(&self, page: &str, environment: &[(&str, &str)]) -> Window {
+        let config = self.desktop.home().join("config.toml");
+        let arguments = ["--page", page, "--config", config.to_str().unwrap()];
+        Window::open(&self.desktop, &arguments, environment)
     }
 
     pub(crate) fn icon(&self) -> TrayIcon {
