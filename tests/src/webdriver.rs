@@ -134,6 +134,17 @@ impl Window {
         });
     }
 
+    /// Puts what is on the clipboard into a field, as a person does.
+    pub fn paste(&self, id: &str) {
+        /// Control, held until all keys are let go (WebDriver, section 17.4.2).
+        const PASTE: &str = "\u{E009}v\u{E000}";
+        self.wait_until(&format!("a field {id:?} to paste into"), || {
+            let element = self.find(id)?;
+            let path = format!("/element/{element}/value");
+            self.try_call("POST", &path, &json!({ "text": PASTE })).ok()
+        });
+    }
+
     /// What can be read there now; nothing where it is not.
     pub fn text(&self, id: &str) -> String {
         let script =
