@@ -10,6 +10,7 @@ mod bench;
 mod deny;
 mod fuzz;
 mod icons;
+mod package;
 mod packages;
 mod run;
 mod step;
@@ -32,6 +33,9 @@ cargo xtask bench [WHAT]... [OPTIONS]  our proxy beside its peers; WHAT is small
                                        idle or startup (all without); --help says the rest
 cargo xtask deny                       licences, sources and bans of everything we link
 cargo xtask icons                      render icons/*.svg in every size
+cargo xtask package [OPTIONS]          a .deb and an .rpm in target/package; --profile dev takes the
+                                       programs as tests build them, --without-window leaves the
+                                       window out, --version X calls the release X
 cargo xtask packages                   install the system packages that building and testing need";
 
 fn main() -> ExitCode {
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         ["bench", arguments @ ..] => bench::bench(arguments),
         ["deny"] => deny::deny(),
         ["icons"] => icons::render(),
+        ["package", arguments @ ..] => package::package(arguments),
         ["packages"] => packages::install(packages::TO_TEST),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -73,7 +73,7 @@ impl Step {
 }
 
 /// Builds what the suite starts.
-const BUILD: &str = "build --workspace --bins";
+pub(crate) const BUILD: &str = "build --workspace --bins";
 
 /// Builds the suites themselves.
 const BUILD_SUITES: &str = "test -p seacat-agent -p seacat-tests --tests --no-run";
