@@ -25,8 +25,10 @@ impl Release {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let epoch = match variable("SOURCE_DATE_EPOCH") {
             Some(epoch) => epoch,
-            None => words(Command::new("git").args(["log", "-1", "--format=%ct"]).current_dir(root()))
-                .map_err(|why| format!("{why}\nwithout git, say SOURCE_DATE_EPOCH"))?,
+            None => {
+                words(Command::new("git").args(["log", "-1", "--format=%ct"]).current_dir(root()))
+                    .map_err(|why| format!("{why}\nwithout git, say SOURCE_DATE_EPOCH"))?
+            }
         };
         let name = variable("DEBFULLNAME").unwrap_or_else(|| MAINTAINER.0.to_owned());
         let address = variable("DEBEMAIL").unwrap_or_else(|| MAINTAINER.1.to_owned());

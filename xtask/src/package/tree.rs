@@ -101,14 +101,8 @@ pub(super) fn proxy(tree: &Tree, goods: &Goods, release: &Release, zsh: &str) ->
     gzip(&files_in(&man)?)?;
     icons(tree)?;
     let linux = |file: &str| format!("installers/linux/{file}");
-    tree.take(
-        &linux("seacat-proxy.desktop"),
-        "usr/share/applications/seacat-proxy.desktop",
-    )?;
-    tree.take(
-        &linux("seacat-proxy.service"),
-        "usr/lib/systemd/user/seacat-proxy.service",
-    )?;
+    tree.take(&linux("seacat-proxy.desktop"), "usr/share/applications/seacat-proxy.desktop")?;
+    tree.take(&linux("seacat-proxy.service"), "usr/lib/systemd/user/seacat-proxy.service")?;
     let values = [("VERSION", release.version.as_str()), ("DATE", &release.date("+%F")?)];
     tree.write(
         "usr/share/metainfo/io.seacat.proxy.metainfo.xml",
