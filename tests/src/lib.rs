@@ -57,7 +57,7 @@ pub use road::Road;
 pub use session::Session;
 pub use sockets::established_to;
 pub use squid::{SQUID_USER, Squid};
-pub use system::{System, USER};
+pub use system::{System, USER, succeed};
 pub use terminal::Terminal;
 pub use tray::{Line, TrayIcon};
 pub use world::World;

@@ -14,8 +14,9 @@ use crate::place::{clean_command, program_output, scratch, target_folder};
 /// Beside the essential packages and apt: a client, which brings OpenSSL's library along.
 const INCLUDED: &str = "--include=curl";
 
-/// What changes with every use of apt and dpkg.
-const MEMORY: [&str; 4] = ["/var/log/", "/var/lib/dpkg/", "/var/lib/apt/", "/var/cache/"];
+/// What changes with every use of apt, dpkg and rpm.
+const MEMORY: [&str; 5] =
+    ["/var/log/", "/var/lib/dpkg/", "/var/lib/apt/", "/var/lib/rpm", "/var/cache/"];
 
 /// Gives the command the devices and processes of the real system, and changes the root.
 const ENTER: &str = r#"mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" &&
@@ -81,12 +82,21 @@ impl System {
         let name = package.file_name().unwrap().to_str().unwrap();
         fs::copy(package, self.root().join("tmp").join(name)).unwrap();
         let at = format!("/tmp/{name}");
-        let said = self.run(&["apt-get", "install", "-y", "--no-install-recommends", &at]);
+        let said = self.run(&["apt-get", "-qq", "install", "--no-install-recommends", &at]);
         fs::remove_file(self.root().join("tmp").join(name)).unwrap();
         said
     }
 
-    /// All files and folders, but for the log and for what apt and dpkg remember.
+    /// Uses the real system's rpm on it, with packages of the real system.
+    pub fn rpm(&self, words: &[&str], packages: &[&Path]) {
+        let mut rpm = outside("rpm", self.folder.path());
+        // Debian's rpm wants to hear that this is meant.
+        rpm.args(["--force-debian", "--dbpath", "/var/lib/rpm", "--root"]).arg(self.root());
+        rpm.args(words).args(packages);
+        succeed(&mut rpm);
+    }
+
+    /// All files and folders, but for the log and for what apt, dpkg and rpm remember.
     pub fn files(&self) -> BTreeSet<String> {
         let found = self.run(&["find", "/", "-xdev"]);
         let forgotten = |path: &&str| !MEMORY.iter().any(|memory| path.starts_with(memory));
@@ -132,7 +142,11 @@ fn base() -> PathBuf {
     base
 }
 
-fn succeed(command: &mut Command) -> String {
+/// Runs a command that must end well; what it printed.
+///
+/// # Panics
+/// When it does not, with all it said.
+pub fn succeed(command: &mut Command) -> String {
     let done = command.output().unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&done.stderr);

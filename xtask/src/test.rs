@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::step::{cargo, check, human, shown, timed};
-use crate::{Outcome, fuzz, icons, packages};
+use crate::{Outcome, fuzz, icons, package, packages};
 
 /// How long each fuzz target runs here, in seconds. Long enough to replay the corpus many times
 /// over and to fall over anything shallow; looking deeper is `cargo xtask fuzz TARGET 3600`.
@@ -26,6 +26,7 @@ enum How {
     Cargo(&'static str, Option<(&'static str, &'static str)>),
     Fuzz(&'static str),
     Icons,
+    Package,
     /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
     /// starts the programs, so they are built first.
     Suite(&'static str, &'static str),
@@ -132,6 +133,8 @@ const STEPS: &[Step] = &[
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
     Step::suite("suite-kill", "the gateway killed under load", "kill"),
     Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
+    Step { name: "package", what: "a .deb and an .rpm, and older ones", how: How::Package },
+    Step::patient("suite-package", "installed, upgraded, purged in a clean system", "package"),
     Step::patient("suite-identity", IDENTITY, "identity"),
     Step::patient_again("suite-compat-identity", "the same over 0xC028", "reference", "identity"),
     Step::patient_again("suite-tls13-identity", "over OpenSSL's TLS 1.3", "tls13", "identity"),
@@ -241,6 +244,7 @@ fn run(step: &Step) -> Outcome {
         How::Cargo(arguments, variable) => check(&mut command(arguments, variable)),
         How::Fuzz(target) => fuzz::fuzz(target, FUZZ_SECONDS),
         How::Icons => icons::check_rendered(),
+        How::Package => package::package_for_suite(),
         How::Suite(test, tls) | How::Patient(test, tls) => {
             check(&mut cargo(BUILD))?;
             check(&mut suite(test, tls))
@@ -270,6 +274,7 @@ fn repeat(step: &Step) -> String {
         How::Packages => "cargo xtask packages".to_owned(),
         How::Cargo(arguments, variable) => shown(&command(arguments, variable)),
         How::Icons => "cargo xtask test icons".to_owned(),
+        How::Package => "cargo xtask test package".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),
     }

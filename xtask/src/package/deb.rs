@@ -24,6 +24,8 @@ pub(super) fn make(
         let text = fill(&format!("debian/{script}"), &[("USER_UNITS", units.trim_end())])?;
         proxy.write(&format!("DEBIAN/{script}"), text, PROGRAM)?;
     }
+    let overrides = fill("debian/seacat-proxy.lintian-overrides", &[])?;
+    proxy.write("usr/share/lintian/overrides/seacat-proxy", overrides, FILE)?;
     let mut made = vec![pack(folder, &proxy, "seacat-proxy", goods, release)?];
     if goods.window {
         let window = Tree::new(folder.join("tree/deb/seacat-proxy-window"))?;

@@ -98,6 +98,15 @@ struct Goods {
     quick: bool,
 }
 
+/// What the suite installs: this version, and an older one to upgrade from.
+pub(crate) fn package_for_suite() -> Outcome {
+    package(&["--profile", "dev", "--without-window", "--version", OLDER])?;
+    package(&["--profile", "dev", "--without-window"])
+}
+
+/// As tests/tests/package.rs expects it.
+const OLDER: &str = "0.0.1";
+
 /// Builds the programs; the folder they are in.
 ///
 /// For release the window is built by itself: asked for both, cargo would unite their features, and
