@@ -10,6 +10,7 @@ mod bench;
 mod deny;
 mod fuzz;
 mod icons;
+mod package;
 mod packages;
 mod run;
 mod step;
@@ -34,6 +35,9 @@ cargo xtask bench [WHAT]... [OPTIONS]  our proxy beside its peers; WHAT is small
 cargo xtask deny                       licences, sources and bans of everything we link
 cargo xtask icons                      render icons/*.svg in every size
 cargo xtask ui                         build the window's pages (Node.js), if they have changed
+cargo xtask package [OPTIONS]          a .deb and an .rpm in target/package; --profile dev takes the
+                                       programs as tests build them, --without-window leaves the
+                                       window out, --version X calls the release X
 cargo xtask packages                   install the system packages that building and testing need";
 
 fn main() -> ExitCode {
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         ["deny"] => deny::deny(),
         ["icons"] => icons::render(),
         ["ui"] => ui::build(),
+        ["package", arguments @ ..] => package::package(arguments),
         ["packages"] => packages::install(packages::TO_TEST),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

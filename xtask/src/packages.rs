@@ -102,6 +102,16 @@ pub(crate) const TO_TEST: &[Need] = &[
         "desktop-file-utils",
         "checks the entry for starting at login",
     ),
+    program("dpkg-deb", "dpkg", "packs, and looks into packages"),
+    program("dpkg-shlibdeps", "dpkg-dev", "finds the packages that bring our libraries"),
+    program("rpmbuild", "rpm", "packs"),
+    program("mmdebstrap", "mmdebstrap", "a clean system to install packages in"),
+    program("lintian", "lintian", "examines packages"),
+    program("appstreamcli", "appstream", "checks what software centres read"),
+    program("mandoc", "mandoc", "checks manual pages"),
+    program("systemd-analyze", "systemd", "checks the user unit"),
+    program("fish", "fish", "completes commands"),
+    program("zsh", "zsh", "completes commands"),
 ];
 
 impl Need {

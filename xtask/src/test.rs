@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::step::{cargo, check, human, shown, timed};
-use crate::{Outcome, fuzz, icons, packages, ui};
+use crate::{Outcome, fuzz, icons, package, packages, ui};
 
 /// How long each fuzz target runs here, in seconds. Long enough to replay the corpus many times
 /// over and to fall over anything shallow; looking deeper is `cargo xtask fuzz TARGET 3600`.
@@ -30,6 +30,7 @@ enum How {
     Ui,
     /// A script of ui/package.json; a browser's needs the engine, too.
     Npm(&'static [&'static str]),
+    Package,
     /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
     /// starts the programs, so they are built first.
     Suite(&'static str, &'static str),
@@ -77,7 +78,7 @@ impl Step {
 }
 
 /// Builds what the suite starts.
-const BUILD: &str = "build --workspace --bins";
+pub(crate) const BUILD: &str = "build --workspace --bins";
 
 /// Builds the suites themselves.
 const BUILD_SUITES: &str =
@@ -148,6 +149,8 @@ const STEPS: &[Step] = &[
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
     Step::suite("suite-kill", "the gateway killed under load", "kill"),
     Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
+    Step { name: "package", what: "a .deb and an .rpm, and older ones", how: How::Package },
+    Step::patient("suite-package", "installed, upgraded, purged in a clean system", "package"),
     Step::patient("suite-identity", IDENTITY, "identity"),
     Step::patient_again("suite-compat-identity", "the same over 0xC028", "reference", "identity"),
     Step::patient_again("suite-tls13-identity", "over OpenSSL's TLS 1.3", "tls13", "identity"),
@@ -266,6 +269,7 @@ fn run(step: &Step) -> Outcome {
             }
             scripts.iter().try_for_each(|script| check(ui::npm().args(["run", script])))
         }
+        How::Package => package::package_for_suite(),
         How::Suite(test, tls) | How::Patient(test, tls) => {
             ui::build()?;
             check(&mut cargo(BUILD))?;
@@ -299,6 +303,7 @@ fn repeat(step: &Step) -> String {
         How::Icons => "cargo xtask test icons".to_owned(),
         How::Ui => "cargo xtask ui".to_owned(),
         How::Npm(_) => format!("cargo xtask test {}", step.name),
+        How::Package => "cargo xtask test package".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),
     }
