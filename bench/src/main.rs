@@ -53,9 +53,12 @@ struct Arguments {
     /// How long one measurement lasts (default: 3; stall: 5, idle: 10)
     #[arg(long, value_name = "S", value_parser = positive)]
     seconds: Option<f64>,
-    /// Size of the large bodies, in MiB
-    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
-    mib: u64,
+    /// Size of the large bodies, in MiB (default: 1024; stall: 64)
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    mib: Option<u64>,
+    /// Of the lines in `wan`, only those that lose so many packets in a hundred
+    #[arg(long, value_delimiter = ',', value_name = "PERCENT,…")]
+    loss: Vec<f64>,
     /// Only these
     #[arg(long, value_delimiter = ',', value_name = "PEER,…")]
     peers: Vec<Peer>,
@@ -115,6 +118,7 @@ fn measure(arguments: Arguments) -> Outcome {
         rounds: arguments.rounds.map(usize::from),
         seconds: arguments.seconds,
         mib: arguments.mib,
+        losses: arguments.loss,
         peers: or_all(arguments.peers, &Peer::ALL),
         place: Place::new()?,
         measures: Measures::default(),

@@ -87,6 +87,12 @@ impl Scenario {
         }
     }
 
+    /// Size of the large bodies, in MiB, if nothing else is wished: with 64 readers, of a size that passes
+    /// what may wait for one of them, and no more.
+    fn mib(self) -> u64 {
+        if self == Self::Stall { 64 } else { 1024 }
+    }
+
     /// What it measures, in one line.
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -113,7 +119,8 @@ impl Scenario {
             scenario: self,
             rounds: bench.rounds.unwrap_or(self.rounds()),
             seconds: bench.seconds.unwrap_or(self.seconds()),
-            bytes: bench.mib << 20,
+            bytes: bench.mib.unwrap_or(self.mib()) << 20,
+            losses: &bench.losses,
             peers: self.peers(&bench.peers),
             place: &bench.place,
             measures: &mut bench.measures,
@@ -137,7 +144,9 @@ pub(crate) struct Bench {
     pub(crate) rounds: Option<usize>,
     pub(crate) seconds: Option<f64>,
     /// Size of the large bodies.
-    pub(crate) mib: u64,
+    pub(crate) mib: Option<u64>,
+    /// Of the lines, only those that lose so much, in per cent; all without.
+    pub(crate) losses: Vec<f64>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) place: Place,
     pub(crate) measures: Measures,
@@ -150,6 +159,7 @@ struct Run<'a> {
     seconds: f64,
     /// Size of the large bodies.
     bytes: u64,
+    losses: &'a [f64],
     peers: Vec<Peer>,
     place: &'a Place,
     measures: &'a mut Measures,

@@ -19,8 +19,8 @@ const LINE: Line = Line {
     buffer: 1_048_576.0,
     loss: 0.0,
 };
-/// What is lost, and how the tables call it.
-const LOSSES: [(f64, &str); 3] = [(0.0, "no loss"), (0.001, "0.1 %"), (0.01, "1 %")];
+/// What is lost, in per cent, and how the tables call it.
+const LOSSES: [(f64, &str); 3] = [(0.0, "no loss"), (0.1, "0.1 %"), (1.0, "1 %")];
 
 /// A near end that dials ahead has done so by then: ten times there and back.
 const LEFT_ALONE: Duration = Duration::from_millis(500);
@@ -36,8 +36,9 @@ const WARM_SHARE: f64 = 0.3;
 type Numbers = Vec<(Metric, Option<f64>)>;
 
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
-    for (loss, name) in LOSSES {
-        let place = match Place::across(&Line { loss, ..LINE }) {
+    let wanted = |(loss, _): &(f64, &str)| run.losses.is_empty() || run.losses.contains(loss);
+    for (loss, name) in LOSSES.into_iter().filter(wanted).collect::<Vec<_>>() {
+        let place = match Place::across(&Line { loss: loss / 100.0, ..LINE }) {
             Ok(place) => place,
             // Not everybody may make networks; the other scenarios do not need them.
             Err(why) => {
