@@ -40,8 +40,8 @@ pub(crate) const fn program(name: &'static str, package: &'static str, why: &'st
 pub(crate) const TO_RUN: &[Need] =
     &[program("cc", "gcc", "ring holds C and assembler"), PKG_CONFIG, OPENSSL];
 
-const PKG_CONFIG: Need = program("pkg-config", "pkg-config", "finds OpenSSL");
-const OPENSSL: Need = Need {
+pub(crate) const PKG_CONFIG: Need = program("pkg-config", "pkg-config", "finds OpenSSL");
+pub(crate) const OPENSSL: Need = Need {
     probe: Probe::Library("openssl"),
     package: "libssl-dev",
     why: "TLS with gateways of the reference era",

@@ -2,7 +2,7 @@
 
 use super::{Run, small};
 use crate::Outcome;
-use crate::load::{Job, Load, Resumed, Served};
+use crate::load::{Job, Load, Resumed, Served, WARM_MS};
 use crate::measures::Metric;
 use crate::peer::{Peer, Road};
 use crate::procfs::Proc;
@@ -36,7 +36,7 @@ fn measure(
     let road = Road::start(peer, run.place)?;
     let before = others(&road, run.seconds)?;
     let job = Job::Stall { clients: stalled, bytes: run.bytes };
-    let mut readers = Load::start(&job, &road.target())?;
+    let mut readers = Load::start(&job, road.target())?;
     readers.ready()?;
     let meanwhile = others(&road, run.seconds)?;
     let kept = rate(&meanwhile) / rate(&before) * 100.0;
@@ -60,8 +60,8 @@ fn measure(
 }
 
 fn others(road: &Road, seconds: f64) -> Outcome<Served> {
-    let job = Job::Small { clients: OTHERS, keep_alive: true, think_ms: 0, seconds };
-    let mut load = Load::start(&job, &road.target())?;
+    let job = Job::Small { clients: OTHERS, keep_alive: true, think_ms: 0, warm_ms: WARM_MS, seconds };
+    let mut load = Load::start(&job, road.target())?;
     load.ready()?;
     load.result()
 }
