@@ -77,23 +77,18 @@ impl Step {
     }
 }
 
-/// Builds what the suite starts.
-pub(crate) const BUILD: &str = "build --workspace --bins";
-
-/// Builds the suites themselves.
-const BUILD_SUITES: &str =
-    "test -p seacat-agent -p seacat-window -p seacat-tests --tests --no-run";
+/// Builds the suites and the programs they start.
+///
+/// Every step asks cargo for the whole workspace and for tests: it unites features over what it is
+/// asked for, and would build tokio and all that uses it again for every other set.
+pub(crate) const BUILD: &str = "build --workspace --bins --tests";
 
 /// Patient suites at one time. They share two processors, and promises about seconds are kept.
 const AT_ONCE: usize = 4;
 
 /// One at a time: a child that is being started holds copies of the other tests' sockets until
-/// its exec.
-///
-/// With agent and window, as every suite: cargo unites features over what it is asked for, and asked
-/// for the suite alone it would build tokio, serde and all that uses them a second time.
-const HARNESS: &str =
-    "test -p seacat-agent -p seacat-window -p seacat-tests --lib -- --test-threads=1";
+/// its exec. The modules of that name are in tests/src.
+const HARNESS: &str = "test --workspace --lib -- --test-threads=1 harness::";
 
 /// As "unit": the same packages, so that nothing but our own crates is built again. One test of
 /// each program looks whether OpenSSL is linked.
@@ -217,7 +212,7 @@ fn alone(step: &Step) -> Done {
 fn together(steps: &[&Step]) -> Vec<Done> {
     let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
     println!("\n=== side by side: {}", names.join(", "));
-    let built = ui::build().and_then(|()| check(&mut cargo(BUILD))).and_then(|()| check(&mut cargo(BUILD_SUITES)));
+    let built = ui::build().and_then(|()| check(&mut cargo(BUILD)));
     if let Err(why) = built {
         return steps.iter().map(|_| (Err(why.clone()), Duration::ZERO)).collect();
     }
@@ -288,10 +283,8 @@ fn command(arguments: &str, variable: Option<(&str, &str)>) -> Command {
 }
 
 fn suite(test: &str, tls: &str) -> Command {
-    let mut command = cargo(&format!(
-        "test -p seacat-agent -p seacat-window -p seacat-tests --test {test} -- --nocapture \
-         --test-threads=1"
-    ));
+    let mut command =
+        cargo(&format!("test --workspace --test {test} -- --nocapture --test-threads=1"));
     command.env("SEACAT_SUITE_TLS", tls);
     command
 }
