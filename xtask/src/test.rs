@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::step::{cargo, check, human, shown, timed};
-use crate::{Outcome, fuzz, icons, packages};
+use crate::{Outcome, fuzz, guard, icons, packages};
 
 /// How long each fuzz target runs here, in seconds. Long enough to replay the corpus many times
 /// over and to fall over anything shallow; looking deeper is `cargo xtask fuzz TARGET 3600`.
@@ -26,6 +26,7 @@ enum How {
     Cargo(&'static str, Option<(&'static str, &'static str)>),
     Fuzz(&'static str),
     Icons,
+    Guard,
     /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
     /// starts the programs, so they are built first.
     Suite(&'static str, &'static str),
@@ -108,6 +109,7 @@ const STEPS: &[Step] = &[
     },
     Step::cargo("unit", "the crates' own tests", "test --workspace --exclude seacat-tests"),
     Step::cargo("minimal", "the same without OpenSSL", MINIMAL),
+    Step { name: "bench-guard", what: "instructions of codec, outbox, exchange", how: How::Guard },
     Step { name: "fuzz-decoder", what: "arbitrary bytes, cut anywhere", how: How::Fuzz("decoder") },
     Step {
         name: "fuzz-connection",
@@ -241,6 +243,7 @@ fn run(step: &Step) -> Outcome {
         How::Cargo(arguments, variable) => check(&mut command(arguments, variable)),
         How::Fuzz(target) => fuzz::fuzz(target, FUZZ_SECONDS),
         How::Icons => icons::check_rendered(),
+        How::Guard => guard::check_counts(),
         How::Suite(test, tls) | How::Patient(test, tls) => {
             check(&mut cargo(BUILD))?;
             check(&mut suite(test, tls))
@@ -270,6 +273,7 @@ fn repeat(step: &Step) -> String {
         How::Packages => "cargo xtask packages".to_owned(),
         How::Cargo(arguments, variable) => shown(&command(arguments, variable)),
         How::Icons => "cargo xtask test icons".to_owned(),
+        How::Guard => "cargo xtask test bench-guard".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),
     }

@@ -16,13 +16,15 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        [name, times] => match (operations().into_iter().find(|(n, _)| *n == name), times.parse()) {
-            (Some((_, mut operation)), Ok(times)) => {
-                (0_u32..times).for_each(|_| operation.run());
-                ExitCode::SUCCESS
+        [name, times] => {
+            match (operations().into_iter().find(|(n, _)| *n == name), times.parse()) {
+                (Some((_, mut operation)), Ok(times)) => {
+                    (0_u32..times).for_each(|_| operation.run());
+                    ExitCode::SUCCESS
+                }
+                _ => usage(),
             }
-            _ => usage(),
-        },
+        }
         _ => usage(),
     }
 }
