@@ -175,6 +175,7 @@ fn configure(peer: Peer, dir: &Path, place: &Place, port: u16, far_port: u16) ->
         Peer::Seacat => (
             format!(
                 "[proxy]\nport = {port}\nlisten = [\"127.0.0.1\"]\nmax_connections = 16384\n\n\
+                 [identity]\nenroll = \"off\"\n\n\
                  [[gateway]]\nhost = \"localhost\"\naddress = \"{far_address}\"\n\
                  port = {far_port}\nca_file = \"{ca}\"\n"
             ),

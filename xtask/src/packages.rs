@@ -83,6 +83,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("knotd", "knot", "the name server that announces gateways"),
     program("squid", "squid", "an upstream proxy with Basic authentication"),
     program("setpriv", "util-linux", "no process outlives its test"),
+    program("valgrind", "valgrind", "counts instructions"),
     program("Xvfb", "xvfb", "a display of the test's own"),
     program("dbus-daemon", "dbus-daemon", "a session bus of the test's own"),
     program("openbox", "openbox", "a window manager"),

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::step::{cargo, check, human, shown, timed};
-use crate::{Outcome, fuzz, icons, package, packages, ui};
+use crate::{Outcome, fuzz, guard, icons, package, packages, ui};
 
 /// How long each fuzz target runs here, in seconds. Long enough to replay the corpus many times
 /// over and to fall over anything shallow; looking deeper is `cargo xtask fuzz TARGET 3600`.
@@ -31,6 +31,7 @@ enum How {
     /// A script of ui/package.json; a browser's needs the engine, too.
     Npm(&'static [&'static str]),
     Package,
+    Guard,
     /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
     /// starts the programs, so they are built first.
     Suite(&'static str, &'static str),
@@ -115,6 +116,7 @@ const STEPS: &[Step] = &[
     },
     Step::cargo("unit", "the crates' own tests", "test --workspace --exclude seacat-tests"),
     Step::cargo("minimal", "the same without OpenSSL", MINIMAL),
+    Step { name: "bench-guard", what: "instructions of codec, outbox, exchange", how: How::Guard },
     Step { name: "fuzz-decoder", what: "arbitrary bytes, cut anywhere", how: How::Fuzz("decoder") },
     Step {
         name: "fuzz-connection",
@@ -265,6 +267,7 @@ fn run(step: &Step) -> Outcome {
             scripts.iter().try_for_each(|script| check(ui::npm().args(["run", script])))
         }
         How::Package => package::package_for_suite(),
+        How::Guard => guard::check_counts(),
         How::Suite(test, tls) | How::Patient(test, tls) => {
             ui::build()?;
             check(&mut cargo(BUILD))?;
@@ -297,6 +300,7 @@ fn repeat(step: &Step) -> String {
         How::Ui => "cargo xtask ui".to_owned(),
         How::Npm(_) => format!("cargo xtask test {}", step.name),
         How::Package => "cargo xtask test package".to_owned(),
+        How::Guard => "cargo xtask test bench-guard".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),
     }
