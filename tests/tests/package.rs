@@ -93,7 +93,7 @@ fn new_in(before: &BTreeSet<String>, after: &BTreeSet<String>) -> Vec<String> {
 
 #[test]
 fn installed_used_upgraded_and_purged() {
-    let system = System::new();
+    let system = System::fresh();
     let before = system.files();
 
     println!("{}", system.install(&deb("seacat-proxy", OLDER)));
@@ -152,7 +152,7 @@ fn installed_by_rpm_upgraded_and_erased() {
     assert!(!requires.contains("webkit"), "{requires}");
 
     // Debian's libraries under it, which rpm knows nothing of.
-    let system = System::new();
+    let system = System::fresh();
     let before = system.files();
     system.rpm(&["--install", "--nodeps"], &[&rpm("seacat-proxy", OLDER)]);
     let port = free_port();
