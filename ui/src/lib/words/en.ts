@@ -1,7 +1,7 @@
 /** What the window says, in English. The other languages have the type of this. */
 
 import { answers } from "./answers.en";
-import { failures } from "./failures.en";
+import { failures, type FailureCode, type Told } from "./failures.en";
 
 const many = (n: number, one: string, more: string) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
 
@@ -224,18 +224,18 @@ export const en = {
     tryBuiltIn: "Try it with the built-in gateway",
   },
   steps: {
-    port: "The local port is ours",
-    loopback: "The proxy answers on it",
-    dns: "The gateway's name leads to an address",
-    tcp: "The address takes a connection",
-    other_ports: "Whether another port would do",
-    upstream: "The proxy of this network lets us through",
-    tls: "The connection is secured",
-    issuer: "The certificate is one we trust",
-    seacat: "The gateway answers",
-    clock: "This computer's clock",
-    identity: "This computer's identity",
-    request: "A request goes through",
+    port: "Local port",
+    loopback: "Proxy on this computer",
+    dns: "Gateway's name (DNS)",
+    tcp: "Connection (TCP)",
+    other_ports: "Other ports",
+    upstream: "Proxy of this network",
+    tls: "Encryption (TLS)",
+    issuer: "Issuer of the certificate",
+    seacat: "Gateway's answer",
+    clock: "Clock of this computer",
+    identity: "Identity of this computer",
+    request: "Test request",
   },
   stepStates: {
     running: "in progress",
@@ -440,7 +440,7 @@ export const en = {
     doneTextPlain: "The first request went through.",
     finish: "Show the overview",
   },
-  failures,
+  failures: failures as Record<FailureCode, Told>,
   answers,
 };
 
