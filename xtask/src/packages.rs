@@ -107,6 +107,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("dpkg-shlibdeps", "dpkg-dev", "finds the packages that bring our libraries"),
     program("rpmbuild", "rpm", "packs"),
     program("mmdebstrap", "mmdebstrap", "a clean system to install packages in"),
+    program("newuidmap", "uidmap", "lets others than root enter it"),
     program("lintian", "lintian", "examines packages"),
     program("appstreamcli", "appstream", "checks what software centres read"),
     program("mandoc", "mandoc", "checks manual pages"),
