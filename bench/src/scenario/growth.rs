@@ -12,7 +12,7 @@ use crate::peer::{Peer, Road};
 
 /// What stunnel does for ten thousand clients, and haproxy with the open files it then allows itself, says
 /// nothing about anybody's growth.
-const WHO: [Peer; 2] = [Peer::Seacat, Peer::Nghttpx];
+pub(crate) const WHO: [Peer; 2] = [Peer::Seacat, Peer::Nghttpx];
 
 /// Client connections; requests go round among them, [`AT_ONCE`] at a time.
 pub(crate) const CLIENTS: [(usize, &str); 5] = [
@@ -44,7 +44,6 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
         run.give_up(&why);
         return Ok(());
     }
-    run.peers.retain(|peer| WHO.contains(peer));
     for round in 0..run.rounds {
         for (clients, name) in CLIENTS {
             for peer in run.turn(round) {
