@@ -11,10 +11,12 @@ mod deny;
 mod fuzz;
 mod guard;
 mod icons;
+mod package;
 mod packages;
 mod run;
 mod step;
 mod test;
+mod ui;
 
 use std::process::ExitCode;
 
@@ -36,6 +38,10 @@ cargo xtask guard renew                count the instructions of the protocol's 
                                        keep them as what `cargo xtask test bench-guard` allows
 cargo xtask deny                       licences, sources and bans of everything we link
 cargo xtask icons                      render icons/*.svg in every size
+cargo xtask ui                         build the window's pages (Node.js), if they have changed
+cargo xtask package [OPTIONS]          a .deb and an .rpm in target/package; --profile dev takes the
+                                       programs as tests build them, --without-window leaves the
+                                       window out, --version X calls the release X
 cargo xtask packages                   install the system packages that building and testing need";
 
 fn main() -> ExitCode {
@@ -58,6 +64,8 @@ fn main() -> ExitCode {
         ["guard", "renew"] => guard::renew(),
         ["deny"] => deny::deny(),
         ["icons"] => icons::render(),
+        ["ui"] => ui::build(),
+        ["package", arguments @ ..] => package::package(arguments),
         ["packages"] => packages::install(packages::TO_TEST),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

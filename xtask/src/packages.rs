@@ -53,6 +53,13 @@ pub(crate) const TO_TEST: &[Need] = &[
     PKG_CONFIG,
     OPENSSL,
     program("c++", "g++", "libFuzzer is written in C++"),
+    Need {
+        probe: Probe::Library("webkit2gtk-4.1"),
+        package: "libwebkit2gtk-4.1-dev",
+        why: "shows the window's pages",
+    },
+    program("WebKitWebDriver", "webkit2gtk-driver", "drives the window"),
+    program("chromium", "chromium", "shows the window's pages, with axe"),
     program("nginx", "nginx", "the origin behind the gateway"),
     program("curl", "curl", "a client"),
     program("wget", "wget", "a client"),
@@ -96,6 +103,16 @@ pub(crate) const TO_TEST: &[Need] = &[
         "desktop-file-utils",
         "checks the entry for starting at login",
     ),
+    program("dpkg-deb", "dpkg", "packs, and looks into packages"),
+    program("dpkg-shlibdeps", "dpkg-dev", "finds the packages that bring our libraries"),
+    program("rpmbuild", "rpm", "packs"),
+    program("mmdebstrap", "mmdebstrap", "a clean system to install packages in"),
+    program("lintian", "lintian", "examines packages"),
+    program("appstreamcli", "appstream", "checks what software centres read"),
+    program("mandoc", "mandoc", "checks manual pages"),
+    program("systemd-analyze", "systemd", "checks the user unit"),
+    program("fish", "fish", "completes commands"),
+    program("zsh", "zsh", "completes commands"),
 ];
 
 impl Need {

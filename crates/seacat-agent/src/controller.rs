@@ -303,6 +303,18 @@ impl Engine {
             | Request::ImportIdentity { .. }
             | Request::ExportRequest
             | Request::ExportCertificate => {}
+            Request::Settings
+            | Request::CheckSettings { .. }
+            | Request::SaveSettings { .. }
+            | Request::TestGateway { .. }
+            | Request::Diagnose { .. }
+            | Request::TestRequest { .. }
+            | Request::FirstRun
+            | Request::FirstRunDone
+            | Request::FirstRunLater
+            | Request::UseBuiltinGateway { .. } => {
+                return Answer::Error { message: "not there yet".to_owned() };
+            }
         }
         Answer::Done
     }

@@ -28,6 +28,7 @@ mod exchange;
 mod failure;
 pub mod identity;
 mod order;
+pub mod probe;
 mod reverse;
 mod state;
 mod status;
@@ -46,7 +47,7 @@ use tokio::sync::watch;
 
 pub use config::{
     ChannelConfig, ConfigError, DEFAULT_PORT, DEFAULT_WAIT, GatewayConfig, NetworkConfig, Roots,
-    Tls, Trust, Warning,
+    Tls, Trust, Warning, reachability,
 };
 pub use discovery::{DEFAULT_DOMAIN, Discovery, Target, discover};
 pub use exchange::{ExchangeError, Replay, Reply, ReplyBody, Timings, Tunnel};

@@ -126,6 +126,7 @@ impl Outgoing<'_> {
         let mut head = RequestHead::new(host.as_bytes(), method.as_bytes(), path.as_bytes())?;
         let mut title = Vec::with_capacity(32);
         self.each(|name, value| {
+            title.clear();
             title_case(name, &mut title);
             head.push(&title, value)
         })?;
@@ -149,9 +150,8 @@ impl Outgoing<'_> {
     }
 }
 
-/// `content-type` -> `Content-Type`.
-fn title_case(name: &HeaderName, out: &mut Vec<u8>) {
-    out.clear();
+/// Appends `content-type` as `Content-Type`.
+pub(crate) fn title_case(name: &HeaderName, out: &mut Vec<u8>) {
     let mut upper = true;
     out.extend(name.as_str().bytes().map(|b| {
         let b = if upper { b.to_ascii_uppercase() } else { b };

@@ -11,6 +11,7 @@ mod control;
 mod env;
 mod gateway;
 mod identity;
+mod man;
 mod run;
 
 use std::ffi::OsString;
@@ -155,6 +156,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<Exit, CliError> {
         }
         Action::Config { action } => config::config(&here, action, out),
         Action::Completions { shell } => completions(shell, out),
+        Action::Man { folder } => man::man(&folder),
     }
 }
 

@@ -94,6 +94,7 @@ impl Connection {
         };
         let unwanted = stream.unwanted;
         let length = payload.len() as u32;
+        self.flow.receive(payload.len());
         if stream.recv_window.as_mut().is_some_and(|window| !window.receive(length)) {
             return self.fail(id, Reason::FLOW_CONTROL_ERROR);
         }
@@ -121,6 +122,8 @@ impl Connection {
         let ours = (ping.id % 2 == 1) == (self.role == Role::Client);
         if !ours {
             self.push_frame(&ping.encode());
+        } else if self.flow.pong(ping.id, now) {
+            // Measured; the program's own PINGs are its own affair.
         } else if let Some(rtt) = self.keepalive.pong(ping.id, now) {
             self.events.push_back(Event::Pong { rtt });
         }
