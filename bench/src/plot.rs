@@ -5,7 +5,7 @@ use crate::peer::Peer;
 use crate::scenario::Scenario;
 use crate::scenario::growth::{CLIENTS, STREAMS};
 
-/// Who is drawn, with its class in the style sheet.
+/// Who is drawn, with its class in the style sheet; ours last, and so on top.
 const WHO: [(Peer, &str); 2] = [(Peer::Nghttpx, "other"), (Peer::Seacat, "ours")];
 
 /// One chart: what it shows, and the points on its lower edge.

@@ -21,6 +21,9 @@ pub(crate) fn markdown(bench: &Bench, scenarios: &[Scenario]) -> String {
     }
     for scenario in scenarios {
         text += &table(bench, *scenario);
+        if *scenario == Scenario::Growth {
+            text += "\n![CPU per request and memory, by clients and by streams](growth.svg)\n";
+        }
     }
     text += &goals(&bench.measures, scenarios);
     for failure in &bench.measures.failures {

@@ -81,8 +81,8 @@ fn compiler() -> Result<String, String> {
 
 /// What the table's compiler called itself.
 fn compiler_of(table: &str) -> &str {
-    let lines = table.lines().filter_map(|line| line.strip_prefix(COMPILER));
-    lines.filter(|line| line.starts_with("rustc")).next_back().unwrap_or("rustc of the table")
+    let mut lines = table.lines().filter_map(|line| line.strip_prefix(COMPILER));
+    lines.find(|line| line.starts_with("rustc")).unwrap_or("rustc of the table")
 }
 
 /// The lines of the table: name and count.

@@ -4,15 +4,16 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Meter, Run, turns};
+use super::{Meter, Run};
 use crate::Outcome;
 use crate::load::{Job, Load, Served, WARM_MS};
 use crate::measures::Metric;
 use crate::peer::{Peer, Road};
+use crate::procfs::Proc;
 
 /// What stunnel does for ten thousand clients, and haproxy with the open files it then allows itself, says
 /// nothing about anybody's growth.
-const WHO: [Peer; 2] = [Peer::Seacat, Peer::Nghttpx];
+pub(crate) const WHO: [Peer; 2] = [Peer::Seacat, Peer::Nghttpx];
 
 /// Client connections; requests go round among them, [`AT_ONCE`] at a time.
 pub(crate) const CLIENTS: [(usize, &str); 5] = [
@@ -44,7 +45,6 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
         run.give_up(&why);
         return Ok(());
     }
-    run.peers.retain(|peer| WHO.contains(peer));
     for round in 0..run.rounds {
         for (clients, name) in CLIENTS {
             for peer in run.turn(round) {
@@ -52,59 +52,66 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
                 run.keep(round, name, peer, measured);
             }
         }
-        // One pair for all of these: what counts is what is held while they are under way.
-        let roads = run.roads()?;
         for (streams, name) in STREAMS {
-            for road in turns(&roads, round) {
-                run.keep(round, name, road.peer, with_streams(road, streams, run.seconds));
+            for peer in run.turn(round) {
+                let measured = with_streams(run, peer, streams);
+                run.keep(round, name, peer, measured);
             }
         }
     }
     Ok(())
 }
 
-/// A new pair each time: a process keeps the memory that more clients once needed.
 fn with_clients(run: &Run<'_>, peer: Peer, clients: usize) -> Outcome<Numbers> {
-    let road = Road::start(peer, run.place)?;
-    let near = road.near().ok_or("no process")?;
-    // The first request of all makes what there is once: buffers, tables, connections.
-    let mut first = Load::start(&Job::Burst { requests: 1, at_once: 1 }, road.target())?;
-    first.ready()?;
-    let _: Served = first.result()?;
-    let before = near.proportional_kib()?;
+    let (road, near, before) = fresh(run, peer)?;
     let job = Job::Round { clients, at_once: AT_ONCE, seconds: run.seconds };
     let mut load = Load::start(&job, road.target())?;
     load.ready()?;
     let each = (near.proportional_kib()? - before) / clients as f64;
     load.go_on()?;
     load.ready()?;
-    let cpu = cpu(&road, &mut load)?;
+    let meter = Meter::start(&road)?;
+    let cpu = for_each_request(&meter, &load.result()?)?;
     Ok(vec![(Metric::CpuUsPerRequest, cpu), (Metric::KibPerClient, Some(each))])
 }
 
-fn with_streams(road: &Road, streams: usize, seconds: f64) -> Outcome<Numbers> {
-    let near = road.near().ok_or("no process")?;
-    let before = near.proportional_kib()?;
-    let job =
-        Job::Small { clients: streams, keep_alive: true, think_ms: 0, warm_ms: WARM_MS, seconds };
+fn with_streams(run: &Run<'_>, peer: Peer, streams: usize) -> Outcome<Numbers> {
+    let (road, near, before) = fresh(run, peer)?;
+    let (seconds, warm_ms) = (run.seconds, WARM_MS);
+    let job = Job::Small { clients: streams, keep_alive: true, think_ms: 0, warm_ms, seconds };
     let mut load = Load::start(&job, road.target())?;
     load.ready()?;
-    let meter = Meter::start(road)?;
+    let meter = Meter::start(&road)?;
+    // In the middle of it, all streams are under way.
     sleep(Duration::from_secs_f64(seconds / 2.0));
     let each = (near.proportional_kib()? - before) / streams as f64;
-    let served: Served = load.result()?;
-    let [cpu, _] = meter.spent_for(served.requests as f64)?;
-    let cpu = cpu.map(|seconds| seconds * 1e6);
+    let cpu = for_each_request(&meter, &load.result()?)?;
     Ok(vec![(Metric::CpuUsPerRequest, cpu), (Metric::KibPerStream, Some(each))])
 }
 
-/// Of the near end for each request from now to the load's result, in microseconds.
-fn cpu(road: &Road, load: &mut Load) -> Outcome<Option<f64>> {
-    let meter = Meter::start(road)?;
-    let served: Served = load.result()?;
-    if let Some(error) = &served.last_error {
-        return Err(format!("{} requests failed: {error}", served.errors));
-    }
+/// A new pair, and what its near end takes in KiB. New, because a process keeps the memory that more
+/// clients once needed; with one request behind it, because the first makes what there is once: buffers,
+/// tables, connections.
+fn fresh(run: &Run<'_>, peer: Peer) -> Outcome<(Road, Proc, f64)> {
+    let road = Road::start(peer, run.place)?;
+    let near = road.near().ok_or("no process")?;
+    let mut load = Load::start(&Job::Burst { requests: 1, at_once: 1 }, road.target())?;
+    load.ready()?;
+    all_answered(&load.result()?)?;
+    let memory = near.proportional_kib()?;
+    Ok((road, near, memory))
+}
+
+/// The near end's time on a processor for each request, in microseconds.
+fn for_each_request(meter: &Meter, served: &Served) -> Outcome<Option<f64>> {
+    all_answered(served)?;
     let [near, _] = meter.spent_for(served.requests as f64)?;
     Ok(near.map(|seconds| seconds * 1e6))
+}
+
+fn all_answered(served: &Served) -> Outcome {
+    match &served.last_error {
+        None => Ok(()),
+        Some(error) => Err(format!("{} requests failed: {error}", served.errors)),
+    }
 }

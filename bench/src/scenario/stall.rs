@@ -12,6 +12,9 @@ const STALLED: [usize; 3] = [1, 8, 64];
 /// How many small clients go on.
 const OTHERS: usize = 4;
 
+/// The others are measured alone for no longer than this, in seconds, however long the readers stand.
+const BEFORE: f64 = 5.0;
+
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     for round in 0..run.rounds {
         for stalled in STALLED {
@@ -34,7 +37,7 @@ fn measure(
 ) -> Outcome<Vec<(Metric, Option<f64>)>> {
     // A new pair each time: the peak of memory is that of this number of readers.
     let road = Road::start(peer, run.place)?;
-    let before = others(&road, run.seconds)?;
+    let before = others(&road, run.seconds.min(BEFORE))?;
     let job = Job::Stall { clients: stalled, bytes: run.bytes };
     let mut readers = Load::start(&job, road.target())?;
     readers.ready()?;

@@ -29,7 +29,7 @@ const AT_ONCE: usize = 10;
 const DOWNLOADS: usize = 2;
 const THINK_MS: u64 = 10;
 /// TCP finds the line's rate in this time, and loses what it sent too quickly.
-const BULK_WARM_MS: u64 = 3000;
+const BULK_WARM_MS: u64 = 2000;
 /// The warm requests take this share of the time that the downloads are measured for.
 const WARM_SHARE: f64 = 0.3;
 
