@@ -148,7 +148,10 @@ mod tests {
         let fits = (0..20).filter(|_| lane.carry(1000, start, 1.0).is_some()).count();
         assert_eq!(fits, 10);
         let later = start + Duration::from_micros(1000);
-        assert_eq!(lane.carry(1000, later, 1.0), Some(start + Duration::from_micros(11_000) + LINE.delay));
+        assert_eq!(
+            lane.carry(1000, later, 1.0),
+            Some(start + Duration::from_micros(11_000) + LINE.delay)
+        );
     }
 
     #[test]

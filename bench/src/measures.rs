@@ -168,10 +168,15 @@ impl Measures {
 
     /// By what factor ours has grown at any of the points behind the row's own, in the round in the middle.
     pub(crate) fn growth(&self, row: Row<'_>, later: &[&str]) -> Option<f64> {
-        let factors = self.of(row, Peer::Seacat).filter(|first| first.value > 0.0).filter_map(|first| {
-            let at = |point: &&str| self.in_round(Row { point, ..row }, Peer::Seacat, first.round);
-            Some(later.iter().map(at).try_fold(0.0, |most: f64, it| Some(most.max(it?)))? / first.value)
-        });
+        let factors =
+            self.of(row, Peer::Seacat).filter(|first| first.value > 0.0).filter_map(|first| {
+                let at =
+                    |point: &&str| self.in_round(Row { point, ..row }, Peer::Seacat, first.round);
+                Some(
+                    later.iter().map(at).try_fold(0.0, |most: f64, it| Some(most.max(it?)))?
+                        / first.value,
+                )
+            });
         median(factors.collect())
     }
 
@@ -274,7 +279,14 @@ mod tests {
             for (round, value) in values.into_iter().enumerate() {
                 let peer = Peer::Seacat;
                 let point = point.to_owned();
-                all.add(Measure { scenario: ROW.scenario, point, peer, metric: ROW.metric, round, value });
+                all.add(Measure {
+                    scenario: ROW.scenario,
+                    point,
+                    peer,
+                    metric: ROW.metric,
+                    round,
+                    value,
+                });
             }
             let known = (point == "c=3").then_some(1.3);
             assert_eq!(all.growth(ROW, &later), known);

@@ -77,7 +77,8 @@ impl Networks {
     /// When the system does not allow it: it takes root, and a kernel with TUN devices.
     pub(crate) fn new(line: &Line, dir: &Path) -> Outcome<Self> {
         possible()?;
-        let text = serde_json::to_string(line).map_err(|error| format!("a line as JSON: {error}"))?;
+        let text =
+            serde_json::to_string(line).map_err(|error| format!("a line as JSON: {error}"))?;
         let mut command = clean_command(crate::own_program()?, dir);
         command.args(["line", &text]);
         let mut line = Process::start("line", dir, &apart(&command));
@@ -143,7 +144,9 @@ fn possible() -> Outcome {
     match (device, network) {
         (true, Ok(())) => Ok(()),
         (false, _) => Err("the line needs TUN devices, and /dev/net/tun is not there".to_owned()),
-        (_, Err(why)) => Err(format!("the line needs networks of its own, so run it as root ({why})")),
+        (_, Err(why)) => {
+            Err(format!("the line needs networks of its own, so run it as root ({why})"))
+        }
     }
 }
 

@@ -186,9 +186,9 @@ fn configure(peer: Peer, dir: &Path, place: &Place, port: u16, far_port: u16) ->
         ),
         Peer::Nghttpx | Peer::NghttpxWide => {
             let windows = |end| match peer {
-                Peer::NghttpxWide => format!(
-                    "{end}-http2-window-size=16M\n{end}-http2-connection-window-size=16M\n"
-                ),
+                Peer::NghttpxWide => {
+                    format!("{end}-http2-window-size=16M\n{end}-http2-connection-window-size=16M\n")
+                }
                 _ => String::new(),
             };
             (

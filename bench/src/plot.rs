@@ -113,8 +113,7 @@ impl Chart {
         let tick = tick(most);
         let top = (most / tick).ceil().max(1.0) * tick;
         let last = self.points.iter().map(|(x, _)| *x).max().unwrap_or(1) as f64;
-        let across =
-            |x: usize| LEFT + (x as f64).log10() / last.log10() * (WIDTH - LEFT - RIGHT);
+        let across = |x: usize| LEFT + (x as f64).log10() / last.log10() * (WIDTH - LEFT - RIGHT);
         let up = |y: f64| HEIGHT - BOTTOM - y / top * (HEIGHT - TOP - BOTTOM);
 
         let mut svg = format!(

@@ -127,7 +127,8 @@ pub(super) async fn begin_and_stop(
             tasks.spawn(async move {
                 let request = target.request("GET", &format!("/{bytes}"), true, None);
                 let receive = u32::try_from(BEFORE_STALL).ok();
-                let mut connection = Connection::open(target.address, BEFORE_STALL, receive).await?;
+                let mut connection =
+                    Connection::open(target.address, BEFORE_STALL, receive).await?;
                 connection.send(&request).await?;
                 let left = connection.begin().await?;
                 Ok(Stopped { connection, left })

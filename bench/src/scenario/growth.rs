@@ -85,13 +85,8 @@ fn with_clients(run: &Run<'_>, peer: Peer, clients: usize) -> Outcome<Numbers> {
 fn with_streams(road: &Road, streams: usize, seconds: f64) -> Outcome<Numbers> {
     let near = road.near().ok_or("no process")?;
     let before = near.proportional_kib()?;
-    let job = Job::Small {
-        clients: streams,
-        keep_alive: true,
-        think_ms: 0,
-        warm_ms: WARM_MS,
-        seconds,
-    };
+    let job =
+        Job::Small { clients: streams, keep_alive: true, think_ms: 0, warm_ms: WARM_MS, seconds };
     let mut load = Load::start(&job, road.target())?;
     load.ready()?;
     let meter = Meter::start(road)?;

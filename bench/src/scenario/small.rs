@@ -20,7 +20,13 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     for round in 0..run.rounds {
         for (point, clients, keep_alive) in POINTS {
             for road in turns(&roads, round) {
-                let job = Job::Small { clients, keep_alive, think_ms: 0, warm_ms: WARM_MS, seconds: run.seconds };
+                let job = Job::Small {
+                    clients,
+                    keep_alive,
+                    think_ms: 0,
+                    warm_ms: WARM_MS,
+                    seconds: run.seconds,
+                };
                 run.keep(round, point, road.peer, measure(road, &job));
             }
         }

@@ -60,7 +60,8 @@ fn measure(
 }
 
 fn others(road: &Road, seconds: f64) -> Outcome<Served> {
-    let job = Job::Small { clients: OTHERS, keep_alive: true, think_ms: 0, warm_ms: WARM_MS, seconds };
+    let job =
+        Job::Small { clients: OTHERS, keep_alive: true, think_ms: 0, warm_ms: WARM_MS, seconds };
     let mut load = Load::start(&job, road.target())?;
     load.ready()?;
     load.result()

@@ -83,8 +83,7 @@ fn first(road: &Road) -> Outcome<Numbers> {
 
 /// Requests one after the other, each on a new connection to a near end that has done this before.
 fn warm(road: &Road, seconds: f64) -> Outcome<Numbers> {
-    let job =
-        Job::Small { clients: 1, keep_alive: false, think_ms: 0, warm_ms: WARM_MS, seconds };
+    let job = Job::Small { clients: 1, keep_alive: false, think_ms: 0, warm_ms: WARM_MS, seconds };
     let mut load = Load::start(&job, road.target())?;
     load.ready()?;
     let numbers = small::numbers(&load.result()?);
