@@ -281,7 +281,9 @@ fn descends(id: u32, from: u32) -> bool {
         }
         let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { return false };
         // The name in brackets may hold anything; after it come the state and the parent.
-        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        let parent = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
         id = parent.unwrap_or(0);
     }
     false
