@@ -36,6 +36,7 @@ mod squid;
 mod system;
 mod terminal;
 mod tray;
+mod webdriver;
 mod world;
 
 pub use capture::{Capture, tshark};
@@ -60,4 +61,5 @@ pub use squid::{SQUID_USER, Squid};
 pub use system::{System, USER, succeed};
 pub use terminal::Terminal;
 pub use tray::{Line, TrayIcon};
+pub use webdriver::Window;
 pub use world::World;

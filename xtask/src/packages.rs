@@ -40,8 +40,8 @@ pub(crate) const fn program(name: &'static str, package: &'static str, why: &'st
 pub(crate) const TO_RUN: &[Need] =
     &[program("cc", "gcc", "ring holds C and assembler"), PKG_CONFIG, OPENSSL];
 
-const PKG_CONFIG: Need = program("pkg-config", "pkg-config", "finds OpenSSL");
-const OPENSSL: Need = Need {
+pub(crate) const PKG_CONFIG: Need = program("pkg-config", "pkg-config", "finds OpenSSL");
+pub(crate) const OPENSSL: Need = Need {
     probe: Probe::Library("openssl"),
     package: "libssl-dev",
     why: "TLS with gateways of the reference era",
@@ -53,6 +53,13 @@ pub(crate) const TO_TEST: &[Need] = &[
     PKG_CONFIG,
     OPENSSL,
     program("c++", "g++", "libFuzzer is written in C++"),
+    Need {
+        probe: Probe::Library("webkit2gtk-4.1"),
+        package: "libwebkit2gtk-4.1-dev",
+        why: "shows the window's pages",
+    },
+    program("WebKitWebDriver", "webkit2gtk-driver", "drives the window"),
+    program("chromium", "chromium", "shows the window's pages, with axe"),
     program("nginx", "nginx", "the origin behind the gateway"),
     program("curl", "curl", "a client"),
     program("wget", "wget", "a client"),
@@ -76,6 +83,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("knotd", "knot", "the name server that announces gateways"),
     program("squid", "squid", "an upstream proxy with Basic authentication"),
     program("setpriv", "util-linux", "no process outlives its test"),
+    program("valgrind", "valgrind", "counts instructions"),
     program("Xvfb", "xvfb", "a display of the test's own"),
     program("dbus-daemon", "dbus-daemon", "a session bus of the test's own"),
     program("openbox", "openbox", "a window manager"),

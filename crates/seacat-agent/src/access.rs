@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// One request: no query, no headers, no bodies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct AccessView {
     /// When it arrived, in milliseconds since 1970.
     pub time_ms: u64,
@@ -36,6 +37,7 @@ pub struct AccessView {
 
 /// Where a request went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum RouteView {
     /// Nowhere: it was answered with an error or one of our own pages.

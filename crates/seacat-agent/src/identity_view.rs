@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a face shows of the identity, and what `identity show --json` prints.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct IdentityView {
     /// The state in one word.
     pub state: String,

@@ -70,6 +70,7 @@ mod tests {
             code: code.to_owned(),
             message: String::new(),
             permanent: false,
+            params: std::collections::BTreeMap::new(),
         });
         let identity = identity
             .map(|state| IdentityView { state: state.to_owned(), ..IdentityView::default() });

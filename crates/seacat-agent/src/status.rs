@@ -2,6 +2,7 @@
 //!
 //! [`view`] is a pure function, so every state has a test and no face takes decisions of its own.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a face shows, and what `status --json` prints.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct StatusView {
     /// The state in one word.
     pub state: Word,
@@ -65,6 +67,7 @@ pub struct StatusView {
 
 /// The state in one word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Word {
     /// Nobody wants a connection.
@@ -84,6 +87,7 @@ pub enum Word {
 
 /// How the connection is secured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct TlsView {
     /// "TLS 1.3" or "TLS 1.2".
     pub version: String,
@@ -95,6 +99,7 @@ pub struct TlsView {
 
 /// Something that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct FailureView {
     /// The stable code, `SC-…`.
     pub code: String,
@@ -102,10 +107,15 @@ pub struct FailureView {
     pub message: String,
     /// Whether trying again is useless until a person has changed something.
     pub permanent: bool,
+    /// The values in the message: `host`, `address`, `issuer`, `proxy`….
+    #[serde(default)]
+    #[cfg_attr(test, ts(type = "{ [key: string]: string }"))]
+    pub params: BTreeMap<String, String>,
 }
 
 /// What does not come from the channel: this process and its listeners.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Local {
     /// The version of the program.
     pub version: String,
@@ -124,6 +134,7 @@ pub struct Local {
 
 /// A local port that stands for one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct MappedView {
     /// Where it listens.
     pub listen: SocketAddr,
@@ -133,6 +144,7 @@ pub struct MappedView {
 
 /// A port of this computer that the gateway may connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ReverseView {
     /// The number the gateway asks for.
     pub port: u16,
@@ -224,7 +236,60 @@ fn failure_view(failure: &Failure) -> FailureView {
         code: failure.code().to_owned(),
         message: failure.to_string(),
         permanent: failure.is_permanent(),
+        params: params(failure),
     }
+}
+
+/// The values in a failure's message, by name.
+pub(crate) fn params(failure: &Failure) -> BTreeMap<String, String> {
+    let named = match failure {
+        Failure::NoSuchHost { host } => vec![("host", host.clone())],
+        Failure::Unresolvable { host, detail } => {
+            vec![("host", host.clone()), ("detail", detail.clone())]
+        }
+        Failure::Refused { address } | Failure::Unreachable { address } => {
+            vec![("address", address.to_string()), ("port", address.port().to_string())]
+        }
+        Failure::NoService { name } => vec![("name", name.clone())],
+        Failure::ProxyUnreachable { proxy, why } => {
+            vec![("proxy", proxy.clone()), ("why", why.clone())]
+        }
+        Failure::ProxyAuth { proxy, offered, .. } => {
+            vec![("proxy", proxy.clone()), ("offered", offered.join(", "))]
+        }
+        Failure::ProxyRefused { proxy, status, reason } => vec![
+            ("proxy", proxy.clone()),
+            ("status", status.to_string()),
+            ("reason", reason.clone()),
+        ],
+        Failure::ProxyAnswer { proxy, what } => {
+            vec![("proxy", proxy.clone()), ("what", what.clone())]
+        }
+        Failure::TimedOut { stage, limit } => {
+            vec![("stage", stage.to_string()), ("limit", limit.as_secs().to_string())]
+        }
+        Failure::WrongName { expected, found } => {
+            vec![("host", expected.clone()), ("names", found.join(", "))]
+        }
+        Failure::UnknownCa { issuer } => vec![("issuer", issuer.clone())],
+        Failure::Expired { not_after } => vec![("date", not_after.clone())],
+        Failure::NotYetValid { not_before } => vec![("date", not_before.clone())],
+        Failure::PinMismatch { found } => vec![("found", found.clone())],
+        Failure::ClientCertRefused { alert } => vec![("alert", alert.clone())],
+        Failure::Silent(limit) => vec![("limit", limit.as_secs().to_string())],
+        Failure::BadConfig(detail)
+        | Failure::Tls(detail)
+        | Failure::BadCertificate(detail)
+        | Failure::Other(detail) => vec![("detail", detail.clone())],
+        Failure::Interrupted(closed) => vec![("detail", closed.to_string())],
+        Failure::NoGateway
+        | Failure::HungUp
+        | Failure::NotTls
+        | Failure::NoCommonSuite
+        | Failure::TlsVersion
+        | Failure::HttpsServer => vec![],
+    };
+    named.into_iter().map(|(name, value): (&str, String)| (name.to_owned(), value)).collect()
 }
 
 /// What a person can do about a failure.

@@ -49,6 +49,7 @@ fn failed(word: Word, code: &str, message: &str) -> StatusView {
         code: code.to_owned(),
         message: message.to_owned(),
         permanent: word == Word::Stopped,
+        params: std::collections::BTreeMap::new(),
     };
     let next = (word == Word::Waiting).then_some(12_000);
     let sentence = format!("stopped: {message}");

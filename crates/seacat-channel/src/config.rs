@@ -315,8 +315,13 @@ pub enum Warning {
 
 /// From how many networks of a hundred a port was reachable, as measured by TeskaLabs
 /// ("TCP port for SeaCat"): 443: 95, 80: 67, a port of one's own: 86.
-fn reachability(port: u16) -> u8 {
-    if port == 80 { 67 } else { 86 }
+#[must_use]
+pub fn reachability(port: u16) -> u8 {
+    match port {
+        DEFAULT_PORT => 95,
+        80 => 67,
+        _ => 86,
+    }
 }
 
 #[cfg(test)]

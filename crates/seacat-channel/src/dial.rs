@@ -67,7 +67,7 @@ impl Destination {
         Self { gateway, addresses, upstream }
     }
 
-    async fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
+    pub(crate) async fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
         let GatewayConfig { host, port, .. } = &self.gateway;
         if self.addresses.is_empty() {
             return look_up(host, *port).await;
@@ -76,7 +76,7 @@ impl Destination {
     }
 
     /// What the proxy is asked for, one after the other.
-    async fn authorities(&self, upstream: &Upstream) -> Result<Vec<String>, Failure> {
+    pub(crate) async fn authorities(&self, upstream: &Upstream) -> Result<Vec<String>, Failure> {
         let GatewayConfig { host, port, address, .. } = &self.gateway;
         match (address, upstream.connect_by) {
             // Somebody has said that this, and not the name, leads there.
@@ -163,7 +163,7 @@ async fn try_all(
     Err(furthest.clone().unwrap_or_else(nobody))
 }
 
-async fn secure(
+pub(crate) async fn secure(
     mut tcp: TcpStream,
     way: Option<(&Upstream, &str)>,
     transport: &Transport,
@@ -188,14 +188,14 @@ fn further(best: Option<Failure>, failure: Failure) -> Failure {
     }
 }
 
-async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+pub(crate) async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     match tokio::net::lookup_host((host, port)).await {
         Ok(addresses) => Ok(addresses.collect()),
         Err(error) => Err(Failure::from_lookup(host, &error)),
     }
 }
 
-async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let tcp = TcpStream::connect(address).await?;
     tcp.set_nodelay(true)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -207,7 +207,7 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 
 /// The resolver's order, with the families taking turns, beginning with its first choice (RFC
 /// 8305 section 4). Each address once.
-fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
+pub(crate) fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let prefers_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut turn, mut other): (VecDeque<_>, VecDeque<_>) =
         addresses.into_iter().partition(|address| address.is_ipv6() == prefers_v6);

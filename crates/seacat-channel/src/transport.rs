@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::{CipherSuite, ClientConfig, SupportedCipherSuite};
@@ -15,7 +16,7 @@ use crate::config::{ConfigError, GatewayConfig, Tls};
 use crate::failure::{Failure, printable};
 use crate::identity::{Certified, Presenter};
 use crate::status::TlsInfo;
-use crate::trust::{Verifier, issuer_of};
+use crate::trust::{Verifier, Witness, issuer_of};
 
 /// How to secure connections to one gateway. Kept from one connection to the next, because the
 /// tickets for TLS resumption live in it.
@@ -39,12 +40,31 @@ pub(crate) struct Secured {
 impl Transport {
     /// Connections that are secured like this show `presenter`'s certificate, if it has one.
     pub(crate) fn new(gateway: &GatewayConfig, presenter: Presenter) -> Result<Self, ConfigError> {
-        let presenter = Arc::new(presenter);
         let provider = provider(aes_in_hardware());
         let verifier = Verifier::new(&gateway.trust, provider.signature_verification_algorithms)?;
+        Self::judged(gateway, presenter, provider, Arc::new(verifier))
+    }
+
+    /// Connections that stand whatever the certificate is, and the one who saw it. They show
+    /// nothing of ours, and only a probe may have them.
+    pub(crate) fn witnessed(gateway: &GatewayConfig) -> Result<(Self, Arc<Witness>), ConfigError> {
+        let provider = provider(aes_in_hardware());
+        let verifier = Verifier::new(&gateway.trust, provider.signature_verification_algorithms)?;
+        let witness = Arc::new(Witness::new(verifier));
+        let judge = Arc::clone(&witness) as _;
+        Ok((Self::judged(gateway, Presenter::new(None), provider, judge)?, witness))
+    }
+
+    fn judged(
+        gateway: &GatewayConfig,
+        presenter: Presenter,
+        provider: CryptoProvider,
+        judge: Arc<dyn ServerCertVerifier>,
+    ) -> Result<Self, ConfigError> {
+        let presenter = Arc::new(presenter);
         let tls = match gateway.tls {
-            Tls::Modern => modern(provider, verifier, &presenter),
-            Tls::Compat => compat(verifier, &presenter)?,
+            Tls::Modern => modern(provider, judge, &presenter),
+            Tls::Compat => compat(judge, &presenter)?,
         };
         Ok(Self { name: gateway.server_name()?, tls, presenter })
     }
@@ -81,13 +101,17 @@ impl Transport {
     }
 }
 
-fn modern(provider: CryptoProvider, verifier: Verifier, presenter: &Arc<Presenter>) -> ClientTls {
+fn modern(
+    provider: CryptoProvider,
+    judge: Arc<dyn ServerCertVerifier>,
+    presenter: &Arc<Presenter>,
+) -> ClientTls {
     // SNI and resumption are on by default, ALPN is not: an ordinary ClientHello.
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("ring has suites for both versions")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(judge)
         .with_client_cert_resolver(Arc::clone(presenter) as _);
     if presenter.certified.is_some() {
         // A resumed session would be the one whom the ticket was given to, whatever has become
@@ -103,7 +127,10 @@ fn modern(provider: CryptoProvider, verifier: Verifier, presenter: &Arc<Presente
 }
 
 #[cfg(feature = "compat")]
-fn compat(verifier: Verifier, presenter: &Presenter) -> Result<ClientTls, ConfigError> {
+fn compat(
+    judge: Arc<dyn ServerCertVerifier>,
+    presenter: &Presenter,
+) -> Result<ClientTls, ConfigError> {
     use seacat_link::compat::{ClientConfig, Identity};
     let identity = match presenter.certified.as_deref() {
         Some(certified) => {
@@ -114,13 +141,13 @@ fn compat(verifier: Verifier, presenter: &Presenter) -> Result<ClientTls, Config
         }
         None => None,
     };
-    ClientConfig::new(Arc::new(verifier), identity)
+    ClientConfig::new(judge, identity)
         .map(ClientTls::OpenSsl)
         .map_err(|error| ConfigError::CompatKey(error.to_string()))
 }
 
 #[cfg(not(feature = "compat"))]
-fn compat(_: Verifier, _: &Presenter) -> Result<ClientTls, ConfigError> {
+fn compat(_: Arc<dyn ServerCertVerifier>, _: &Presenter) -> Result<ClientTls, ConfigError> {
     Err(ConfigError::NoCompat)
 }
 

@@ -5,7 +5,7 @@
 //! subjectAltName may match by its one common name, which is how gateways of the reference era
 //! were issued (wire specification, section 8).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -142,6 +142,65 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
+/// Judges as a [`Verifier`] does, remembers what it saw, and lets everybody pass, so that a probe
+/// can look at who is there. Never for a connection that carries anything.
+#[derive(Debug)]
+pub(crate) struct Witness {
+    judge: Verifier,
+    seen: Mutex<Option<(CertificateDer<'static>, Result<(), Error>)>>,
+}
+
+impl Witness {
+    pub(crate) fn new(judge: Verifier) -> Self {
+        Self { judge, seen: Mutex::default() }
+    }
+
+    /// The certificate that was shown last, and what is to be thought of it.
+    pub(crate) fn take(&self) -> Option<(CertificateDer<'static>, Result<(), Error>)> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let judge = &self.judge;
+        let verdict =
+            judge.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let seen = (end_entity.clone().into_owned(), verdict.map(drop));
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.judge.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.judge.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.judge.supported_verify_schemes()
+    }
+}
+
 /// A verdict of ours on its way through rustls; [`Failure::from_tls`] takes it out again.
 fn refuse(failure: Failure) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(failure))))
@@ -171,7 +230,7 @@ fn matches_by_common_name(certificate: &X509Certificate<'_>, name: &str) -> bool
 /// The names shown when none of them fits; more would not help.
 const NAMES_SHOWN: usize = 5;
 
-fn names_in(certificate: &X509Certificate<'_>) -> Vec<String> {
+pub(crate) fn names_in(certificate: &X509Certificate<'_>) -> Vec<String> {
     if let Ok(Some(alternative)) = certificate.subject_alternative_name() {
         let dns_names = alternative.value.general_names.iter().filter_map(|name| match name {
             GeneralName::DNSName(name) => Some(printable(name)),

@@ -291,11 +291,13 @@ pub struct Desktop {
     pub notifications: bool,
     /// How the icon in the panel is painted.
     pub icon: IconTint,
+    /// The language of the window.
+    pub language: Language,
 }
 
 impl Default for Desktop {
     fn default() -> Self {
-        Self { notifications: true, icon: IconTint::Colour }
+        Self { notifications: true, icon: IconTint::Colour, language: Language::System }
     }
 }
 
@@ -308,4 +310,15 @@ pub enum IconTint {
     Light,
     /// Black, for a light panel.
     Dark,
+}
+
+/// The language of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// The desktop's, where it is one of ours, else English.
+    System,
+    /// English.
+    English,
+    /// Czech.
+    Czech,
 }

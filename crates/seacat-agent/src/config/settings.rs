@@ -11,7 +11,7 @@ use super::elements::{
     GATEWAY_SETTINGS, MAP_SETTINGS, REVERSE_SETTINGS, ROUTE_SETTINGS, parse_gateway, parse_map,
     parse_reverse, parse_route,
 };
-use super::schema::{Config, Enroll, IconTint, KeyStore, Level, UpstreamProxy};
+use super::schema::{Config, Enroll, IconTint, KeyStore, Language, Level, UpstreamProxy};
 use super::value::{self, Read, put};
 
 /// One setting of a `T`: of the whole [`Config`], or of one element of a list.
@@ -35,6 +35,12 @@ impl<T> Setting<T> {
     #[must_use]
     pub fn shown(&self, of: &T) -> Option<String> {
         (self.get)(of).map(|value| super::show::plain(&super::show::json(&value)))
+    }
+
+    /// Its value in `T` as JSON; null when it has none.
+    #[must_use]
+    pub fn json(&self, of: &T) -> serde_json::Value {
+        (self.get)(of).map_or(serde_json::Value::Null, |value| super::show::json(&value))
     }
 
     /// The environment variable that sets it: `SEACAT_PROXY_` and the key in capitals, where the
@@ -306,6 +312,14 @@ pub static SETTINGS: &[Setting<Config>] = &[
         set: |c, v| put(&mut c.desktop.icon, value::word(v, &ICON_TINTS)),
         get: |c| Some(word_of(&ICON_TINTS, &c.desktop.icon).into()),
     },
+    Setting {
+        key: "desktop.language",
+        takes: "system, en or cs",
+        doc: "The language of the window: the desktop's, English or Czech.",
+        required: false,
+        set: |c, v| put(&mut c.desktop.language, value::word(v, &LANGUAGES)),
+        get: |c| Some(word_of(&LANGUAGES, &c.desktop.language).into()),
+    },
 ];
 
 /// The words for [`ConnectBy`].
@@ -350,6 +364,10 @@ pub(crate) const KEY_STORES: [(&str, KeyStore); 2] =
 /// The words for [`IconTint`].
 pub(crate) const ICON_TINTS: [(&str, IconTint); 3] =
     [("colour", IconTint::Colour), ("light", IconTint::Light), ("dark", IconTint::Dark)];
+
+/// The words for [`Language`].
+pub(crate) const LANGUAGES: [(&str, Language); 3] =
+    [("system", Language::System), ("en", Language::English), ("cs", Language::Czech)];
 
 fn name(value: &Value) -> Read<Option<String>> {
     value::text(value, "a name").map(Some)

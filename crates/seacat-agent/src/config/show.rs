@@ -36,7 +36,7 @@ pub fn rows(loaded: &Loaded) -> Vec<Row> {
             let origin: Origin = loaded.origin(setting.key);
             Row {
                 key: setting.key,
-                value: (setting.get)(&loaded.config).map_or(serde_json::Value::Null, |v| json(&v)),
+                value: setting.json(&loaded.config),
                 locked: origin.is_locked(),
                 origin: origin.to_string(),
                 environment: setting.environment_name(),

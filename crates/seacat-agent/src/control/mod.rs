@@ -20,6 +20,7 @@
 mod client;
 mod identity;
 mod line;
+mod look;
 mod server;
 #[cfg(unix)]
 mod socket;
@@ -31,18 +32,22 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
 use crate::access::AccessView;
+use crate::diagnose::{FindingView, StepView};
+use crate::first_run::FirstRunView;
+use crate::settings::{AuthorityView, Note, SettingsChange, SettingsView};
 use crate::status::StatusView;
 
 pub use client::{Client, ClientError};
 pub(crate) use identity::today;
-pub use server::{Desk, serve};
-pub use socket::{BindError, Listener};
+pub use server::{Desk, Running, serve};
+pub use socket::{BindError, Listener, Stream, connect};
 
 /// The version of the protocol. A different one is refused by name rather than half understood.
 pub const VERSION: u32 = 1;
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Request {
     /// The status now.
@@ -62,6 +67,7 @@ pub enum Request {
     /// Ask the gateway for a certificate.
     Enroll {
         /// The name in it, instead of the configured one.
+        #[cfg_attr(test, ts(optional))]
         common_name: Option<String>,
     },
     /// Renew the certificate now.
@@ -73,17 +79,59 @@ pub enum Request {
         /// The file, PKCS#12 or PEM, in base64.
         file: Secret,
         /// Its password.
+        #[cfg_attr(test, ts(optional))]
         password: Option<Secret>,
     },
     /// The request, as PEM.
     ExportRequest,
     /// The certificate, as PEM.
     ExportCertificate,
+    /// The settings in effect.
+    Settings,
+    /// What is to be said about a change; nothing is written.
+    CheckSettings {
+        /// As typed.
+        change: SettingsChange,
+    },
+    /// Write a change to the file, and put it in effect.
+    SaveSettings {
+        /// As typed.
+        change: SettingsChange,
+    },
+    /// Reach a gateway step by step, saved or not.
+    TestGateway {
+        /// As in the list `gateway`.
+        #[cfg_attr(test, ts(type = "JsonValue"))]
+        gateway: serde_json::Value,
+    },
+    /// Why doesn't it work?
+    Diagnose {
+        /// The host behind the gateway that a request is sent to; one is chosen when left out.
+        #[cfg_attr(test, ts(optional))]
+        host: Option<String>,
+    },
+    /// Send a request through our own proxy.
+    TestRequest {
+        /// The host behind the gateway; one is chosen when left out.
+        #[cfg_attr(test, ts(optional))]
+        host: Option<String>,
+    },
+    /// Where the first run stands.
+    FirstRun,
+    /// The first run is over.
+    FirstRunDone,
+    /// The first run is left, and may go on later.
+    FirstRunLater,
+    /// Use the built-in gateway, or do so no more.
+    UseBuiltinGateway {
+        /// Which of them.
+        on: bool,
+    },
 }
 
 /// Something that is said on the socket and nowhere else. It is wiped when this is dropped.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Secret(pub String);
 
 impl Drop for Secret {
@@ -100,6 +148,7 @@ impl std::fmt::Debug for Secret {
 
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Answer {
     /// To [`Request::Status`] and [`Request::Watch`].
@@ -128,6 +177,63 @@ pub enum Answer {
     Reloaded {
         /// Settings that changed and need a restart to take effect.
         restart_for: Vec<String>,
+    },
+    /// To [`Request::Settings`].
+    Settings {
+        /// The settings.
+        settings: Box<SettingsView>,
+    },
+    /// To [`Request::CheckSettings`], and to [`Request::SaveSettings`] when nothing was written.
+    Checked {
+        /// What must be put right first.
+        problems: Vec<Note>,
+        /// What is worth knowing.
+        advice: Vec<Note>,
+        /// Who may issue each gateway's certificate, in the order of the changed `gateway`; null for
+        /// the public CAs.
+        authorities: Vec<Option<AuthorityView>>,
+    },
+    /// To [`Request::SaveSettings`]: written, and in effect.
+    Saved {
+        /// Settings that need a restart to take effect.
+        restart_for: Vec<String>,
+    },
+    /// To [`Request::TestGateway`] and [`Request::Diagnose`]: a step begins or is over.
+    Step {
+        /// The step.
+        step: StepView,
+    },
+    /// To [`Request::Diagnose`], at its end.
+    Finding {
+        /// What it comes to.
+        finding: FindingView,
+    },
+    /// To [`Request::TestGateway`], at its end.
+    Finished {
+        /// Whether the gateway can be used.
+        ok: bool,
+        /// What to do.
+        advice: Option<String>,
+        /// What it comes to.
+        finding: FindingView,
+    },
+    /// To [`Request::TestRequest`]: there was an answer.
+    Tested {
+        /// The host that was asked.
+        host: String,
+        /// The status of the answer.
+        status: u16,
+        /// The code of our own error, `SC-…`, when the answer is ours and not the host's.
+        code: Option<String>,
+        /// How long it took, in milliseconds.
+        ms: f64,
+        /// The body's length in bytes.
+        bytes: u64,
+    },
+    /// To [`Request::FirstRun`], [`Request::FirstRunDone`] and [`Request::FirstRunLater`].
+    FirstRun {
+        /// Where it stands.
+        first_run: FirstRunView,
     },
     /// When it cannot be done.
     Error {

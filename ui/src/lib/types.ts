@@ -1,0 +1,757 @@
+// Written from the engine's own types by `SEACAT_WRITE_TYPES=1 cargo test -p seacat-agent typescript`.
+// Do not edit.
+//
+// The window sends a Request and gets an Answer. `watch` and `access` are answered again and again,
+// `test_gateway` and `diagnose` by steps and an end; each of these wants a connection of its own.
+// A setting has one name everywhere, its key in the configuration file: in SettingValues, in
+// SettingsChange.values, and at the beginning of Note.field (`proxy.port`, `gateway.0.host`).
+
+export type JsonValue =
+  number | string | boolean | null | Array<JsonValue> | { [key: string]: JsonValue };
+
+/**
+ * One request: no query, no headers, no bodies.
+ */
+export type AccessView = { 
+/**
+ * When it arrived, in milliseconds since 1970.
+ */
+time_ms: number, 
+/**
+ * The request method.
+ */
+method: string, 
+/**
+ * The host asked for.
+ */
+host: string, 
+/**
+ * The path without its query.
+ */
+path: string, 
+/**
+ * The status of the answer; absent when the client left before there was one.
+ */
+status: number | null, 
+/**
+ * Our own error code, `SC-…`, when something went wrong on our side.
+ */
+code: string | null, 
+/**
+ * Where it went.
+ */
+route: RouteView, 
+/**
+ * How long it waited for the channel, in milliseconds.
+ */
+waited_ms: number, 
+/**
+ * From its arrival to the head of the answer, in milliseconds.
+ */
+first_byte_ms: number | null, 
+/**
+ * From its arrival to the end of the answer, in milliseconds.
+ */
+total_ms: number, 
+/**
+ * Body bytes from the client.
+ */
+bytes_up: number, 
+/**
+ * Body bytes to the client.
+ */
+bytes_down: number, };
+
+/**
+ * What is answered.
+ */
+export type Answer = { "is": "status", 
+/**
+ * The status.
+ */
+status: StatusView, } | { "is": "access", 
+/**
+ * The request that ended.
+ */
+line: AccessView, } | { "is": "missed", 
+/**
+ * How many lines it did not get.
+ */
+lines: number, } | { "is": "done" } | { "is": "pem", 
+/**
+ * The whole text.
+ */
+text: string, } | { "is": "reloaded", 
+/**
+ * Settings that changed and need a restart to take effect.
+ */
+restart_for: Array<string>, } | { "is": "settings", 
+/**
+ * The settings.
+ */
+settings: SettingsView, } | { "is": "checked", 
+/**
+ * What must be put right first.
+ */
+problems: Array<Note>, 
+/**
+ * What is worth knowing.
+ */
+advice: Array<Note>, 
+/**
+ * Who may issue each gateway's certificate, in the order of the changed `gateway`; null for
+ * the public CAs.
+ */
+authorities: Array<AuthorityView | null>, } | { "is": "saved", 
+/**
+ * Settings that need a restart to take effect.
+ */
+restart_for: Array<string>, } | { "is": "step", 
+/**
+ * The step.
+ */
+step: StepView, } | { "is": "finding", 
+/**
+ * What it comes to.
+ */
+finding: FindingView, } | { "is": "finished", 
+/**
+ * Whether the gateway can be used.
+ */
+ok: boolean, 
+/**
+ * What to do.
+ */
+advice: string | null, 
+/**
+ * What it comes to.
+ */
+finding: FindingView, } | { "is": "tested", 
+/**
+ * The host that was asked.
+ */
+host: string, 
+/**
+ * The status of the answer.
+ */
+status: number, 
+/**
+ * The code of our own error, `SC-…`, when the answer is ours and not the host's.
+ */
+code: string | null, 
+/**
+ * How long it took, in milliseconds.
+ */
+ms: number, 
+/**
+ * The body's length in bytes.
+ */
+bytes: number, } | { "is": "first_run", 
+/**
+ * Where it stands.
+ */
+first_run: FirstRunView, } | { "is": "error", 
+/**
+ * Why.
+ */
+message: string, };
+
+/**
+ * A private CA.
+ */
+export type AuthorityView = { 
+/**
+ * Its name.
+ */
+subject: string, 
+/**
+ * SHA-256 of the certificate, `AB:CD:…`.
+ */
+fingerprint: string, 
+/**
+ * Its last day, `YYYY-MM-DD`.
+ */
+valid_until: string, 
+/**
+ * How many certificates there are; the fields above are of the first.
+ */
+certificates: number, 
+/**
+ * Why the file or the text cannot be used; the fields above are then empty.
+ */
+problem: string | null, };
+
+/**
+ * Something that the gateway can be told about this computer.
+ */
+export type CharacteristicView = { 
+/**
+ * Its key.
+ */
+key: string, 
+/**
+ * What it is.
+ */
+meaning: string, 
+/**
+ * What it says on this computer, if anything.
+ */
+value: string | null, };
+
+export type ConnectByValue = "name" | "address";
+
+export type DiscoverValue = { app_id: string, platform: string, suffix?: string, domain: string, };
+
+export type EnrollValue = "auto" | "manual" | "off";
+
+/**
+ * Something that went wrong.
+ */
+export type FailureView = { 
+/**
+ * The stable code, `SC-…`.
+ */
+code: string, 
+/**
+ * In words.
+ */
+message: string, 
+/**
+ * Whether trying again is useless until a person has changed something.
+ */
+permanent: boolean, 
+/**
+ * The values in the message: `host`, `address`, `issuer`, `proxy`….
+ */
+params: { [key: string]: string }, };
+
+/**
+ * One setting.
+ */
+export type FieldView<T> = { 
+/**
+ * Its value in effect; null when it has none.
+ */
+value: T, 
+/**
+ * Which kind of source the value came from.
+ */
+origin: OriginView, 
+/**
+ * The very place: a file and line, a variable, an option.
+ */
+from: string, 
+/**
+ * Managed by the organisation: a change is refused.
+ */
+locked: boolean, };
+
+/**
+ * What a diagnosis comes to.
+ */
+export type FindingView = { 
+/**
+ * The stable code, `SC-…`; `SC-OK` when all is well.
+ */
+code: string, 
+/**
+ * Whether all is well.
+ */
+ok: boolean, 
+/**
+ * What happened, in a sentence.
+ */
+message: string, 
+/**
+ * What it means.
+ */
+meaning: string, 
+/**
+ * What to do; empty when there is nothing to do.
+ */
+advice: string, 
+/**
+ * The values in these texts: `host`, `address`, `port`, `issuer`, `proxy`, `owner`, `tag`….
+ */
+params: { [key: string]: string }, };
+
+/**
+ * A step of the first run.
+ */
+export type FirstRunStep = "gateway" | "identity" | "approval" | "address" | "done";
+
+/**
+ * Where the first run stands.
+ */
+export type FirstRunView = { 
+/**
+ * Whether the window should begin with it: it is not done, and nobody has said "later".
+ */
+due: boolean, 
+/**
+ * The step to go on with.
+ */
+step: FirstRunStep, 
+/**
+ * Somebody has left it; the window offers to go on.
+ */
+later: boolean, 
+/**
+ * The built-in gateway was chosen.
+ */
+builtin: boolean, 
+/**
+ * The gateway is managed by the organisation: there is nothing to choose.
+ */
+locked: boolean, 
+/**
+ * The address to paste.
+ */
+address: string | null, 
+/**
+ * A request has come from an application since the program was first started.
+ */
+request_seen: boolean, };
+
+/**
+ * An element of `gateway`. Keys without a value are left out.
+ */
+export type GatewayValue = { name?: string, host?: string, discover?: DiscoverValue, port: number, address?: string, ca_file?: string, ca_pem?: string, 
+/**
+ * `sha256/…`
+ */
+pin?: Array<string>, priority: number, weight: number, tls: TlsValue, };
+
+export type IconValue = "colour" | "light" | "dark";
+
+/**
+ * What a face shows of the identity, and what `identity show --json` prints.
+ */
+export type IdentityView = { 
+/**
+ * The state in one word.
+ */
+state: string, 
+/**
+ * The state in a sentence for people, the Client Tag in it while it is needed.
+ */
+sentence: string, 
+/**
+ * What a person can do about it, if anything.
+ */
+advice: string | null, 
+/**
+ * What the administrator is told on the telephone.
+ */
+client_tag: string | null, 
+/**
+ * The same in full.
+ */
+client_id: string | null, 
+/**
+ * Whom the certificate is for.
+ */
+subject: string | null, 
+/**
+ * Who issued it.
+ */
+issuer: string | null, 
+/**
+ * Its number.
+ */
+serial: string | null, 
+/**
+ * Its first day, `YYYY-MM-DD`.
+ */
+valid_from: string | null, 
+/**
+ * Its last day, `YYYY-MM-DD`.
+ */
+valid_until: string | null, 
+/**
+ * When the next one is asked for, `YYYY-MM-DD`.
+ */
+renewal: string | null, 
+/**
+ * Half of the time for renewing it is over: somebody should look.
+ */
+expiring: boolean, 
+/**
+ * Where the private key is: the name of a key store, or a file.
+ */
+key_place: string | null, 
+/**
+ * Why it is not in the key store, or cannot be read.
+ */
+key_problem: string | null, 
+/**
+ * What failed last on this computer.
+ */
+problem: string | null, 
+/**
+ * What the gateway is told about this computer.
+ */
+characteristics: Array<[string, string]>, };
+
+export type KeyStoreValue = "system" | "file";
+
+export type LanguageValue = "system" | "en" | "cs";
+
+export type LevelValue = "error" | "warn" | "info" | "debug" | "trace";
+
+/**
+ * An element of `proxy.map`.
+ */
+export type MapValue = { 
+/**
+ * `127.0.0.1:8081`; a bare port may be typed.
+ */
+listen: string, host: string, };
+
+/**
+ * A local port that stands for one host.
+ */
+export type MappedView = { 
+/**
+ * Where it listens.
+ */
+listen: string, 
+/**
+ * The host it stands for.
+ */
+host: string, };
+
+/**
+ * Something to say about one field.
+ */
+export type Note = { 
+/**
+ * Its path: `proxy.port`, `gateway.0.host`; empty for the whole.
+ */
+field: string, 
+/**
+ * In English.
+ */
+message: string, 
+/**
+ * A stable word, for other languages.
+ */
+code: NoteCode, 
+/**
+ * The values in the message.
+ */
+params: { [key: string]: string }, };
+
+/**
+ * What is to be said about a field, in one word.
+ */
+export type NoteCode = "invalid" | "required" | "unknown" | "locked" | "conflict" | "port_taken" | "file" | "broken_file" | "not_saved" | "reachability" | "overridden" | "restart";
+
+/**
+ * Where a value came from.
+ */
+export type OriginView = "default" | "file" | "environment" | "command_line" | "policy";
+
+/**
+ * What can be asked.
+ */
+export type Request = { "do": "status" } | { "do": "watch" } | { "do": "access" } | { "do": "connect" } | { "do": "disconnect" } | { "do": "reload" } | { "do": "stop" } | { "do": "enroll", 
+/**
+ * The name in it, instead of the configured one.
+ */
+common_name?: string, } | { "do": "renew" } | { "do": "reset_identity" } | { "do": "import_identity", 
+/**
+ * The file, PKCS#12 or PEM, in base64.
+ */
+file: Secret, 
+/**
+ * Its password.
+ */
+password?: Secret, } | { "do": "export_request" } | { "do": "export_certificate" } | { "do": "settings" } | { "do": "check_settings", 
+/**
+ * As typed.
+ */
+change: SettingsChange, } | { "do": "save_settings", 
+/**
+ * As typed.
+ */
+change: SettingsChange, } | { "do": "test_gateway", 
+/**
+ * As in the list `gateway`.
+ */
+gateway: JsonValue, } | { "do": "diagnose", 
+/**
+ * The host behind the gateway that a request is sent to; one is chosen when left out.
+ */
+host?: string, } | { "do": "test_request", 
+/**
+ * The host behind the gateway; one is chosen when left out.
+ */
+host?: string, } | { "do": "first_run" } | { "do": "first_run_done" } | { "do": "first_run_later" } | { "do": "use_builtin_gateway", 
+/**
+ * Which of them.
+ */
+on: boolean, };
+
+/**
+ * An element of `reverse`.
+ */
+export type ReverseValue = { port: number, 
+/**
+ * `HOST:PORT`
+ */
+target: string, };
+
+/**
+ * A port of this computer that the gateway may connect to.
+ */
+export type ReverseView = { 
+/**
+ * The number the gateway asks for.
+ */
+port: number, 
+/**
+ * Where its connections go.
+ */
+target: string, 
+/**
+ * Connections open now.
+ */
+open: number, };
+
+export type RouteTo = "gateway" | "direct" | "refuse";
+
+/**
+ * An element of `route`.
+ */
+export type RouteValue = { pattern: string, to: RouteTo, };
+
+/**
+ * Where a request went.
+ */
+export type RouteView = "local" | "gateway" | "direct";
+
+/**
+ * Something that is said on the socket and nowhere else. It is wiped when this is dropped.
+ */
+export type Secret = string;
+
+/**
+ * The values of all settings, by their keys.
+ */
+export type SettingValues = { "proxy.listen": Array<string>, "proxy.port": number, "proxy.allow_remote": boolean, "proxy.credentials_file": string | null, "proxy.max_connections": number, "proxy.map": Array<MapValue>, route: Array<RouteValue>, gateway: Array<GatewayValue>, "channel.wait": string, "channel.keepalive": string, "channel.drain": string, "channel.dns_servers": Array<string>, "upstream.proxy": string, "upstream.credentials_file": string | null, "upstream.connect_by": ConnectByValue, "identity.enroll": EnrollValue, "identity.key_store": KeyStoreValue, "identity.key_bits": number, "identity.common_name": string | null, "identity.organization": string | null, "identity.unit": string | null, "identity.country": string | null, "identity.email": string | null, "identity.application": string | null, "identity.characteristics": Array<string>, reverse: Array<ReverseValue>, "log.level": LevelValue, "log.file": boolean, "log.max_file": string, "log.max_total": string, "desktop.notifications": boolean, "desktop.icon": IconValue, "desktop.language": LanguageValue, };
+
+/**
+ * A change, as typed: a port may still be a text, a name may be half there.
+ */
+export type SettingsChange = { 
+/**
+ * New values by key; lists come whole. Null takes the key out of the file, so that the default
+ * (or another source) is in effect again. Keys that are left out stay.
+ */
+values: { [K in keyof SettingValues]?: JsonValue }, 
+/**
+ * Start at login from now on, or do so no more; nothing is changed when left out.
+ */
+autostart?: boolean, };
+
+/**
+ * The configuration in effect.
+ */
+export type SettingsView = { 
+/**
+ * The file that changes go to.
+ */
+file: string, 
+/**
+ * Every setting by its key.
+ */
+values: { [K in keyof SettingValues]: FieldView<SettingValues[K]> }, 
+/**
+ * Who may issue each gateway's certificate, in the order of `gateway`; null for the public CAs.
+ */
+authorities: Array<AuthorityView | null>, 
+/**
+ * What `identity.characteristics` can hold, and what each tells the gateway.
+ */
+characteristics: Array<CharacteristicView>, 
+/**
+ * Whether the proxy starts at login; null where that cannot be chosen here.
+ */
+autostart: boolean | null, 
+/**
+ * What is allowed but deserves a word.
+ */
+advice: Array<Note>, };
+
+/**
+ * What a face shows, and what `status --json` prints.
+ */
+export type StatusView = { 
+/**
+ * The state in one word.
+ */
+state: Word, 
+/**
+ * The state in a sentence for people.
+ */
+sentence: string, 
+/**
+ * What a person can do about it, if anything.
+ */
+advice: string | null, 
+/**
+ * The gateway connected or connecting to.
+ */
+gateway: string | null, 
+/**
+ * The address connected to: the gateway's, or the upstream proxy's.
+ */
+address: string | null, 
+/**
+ * The gateway that DNS named, `HOST:PORT`, if it was asked for one.
+ */
+target: string | null, 
+/**
+ * The upstream proxy on the way, `HOST:PORT`, if there is one.
+ */
+through: string | null, 
+/**
+ * How the connection is secured.
+ */
+tls: TlsView | null, 
+/**
+ * For how long it has been connected, in milliseconds.
+ */
+connected_ms: number | null, 
+/**
+ * The last round trip, in milliseconds.
+ */
+rtt_ms: number | null, 
+/**
+ * How long ago the gateway last answered a PING, in milliseconds.
+ */
+pong_age_ms: number | null, 
+/**
+ * Until the next attempt, in milliseconds.
+ */
+next_attempt_ms: number | null, 
+/**
+ * What is wrong now.
+ */
+failure: FailureView | null, 
+/**
+ * What went wrong last, even when all is well again.
+ */
+last_failure: FailureView | null, 
+/**
+ * Requests in flight.
+ */
+streams: number, 
+/**
+ * Bytes from the gateway on this connection.
+ */
+bytes_in: number, 
+/**
+ * Bytes to the gateway on this connection.
+ */
+bytes_out: number, 
+/**
+ * Who this computer is towards the gateway, unless it is anonymous.
+ */
+identity: IdentityView | null, 
+/**
+ * The reverse ports.
+ */
+reverse: Array<ReverseView>, 
+/**
+ * The state as the reference client's support reads it, see [`crate::reference`].
+ */
+reference: string, 
+/**
+ * The version of the program.
+ */
+version: string, 
+/**
+ * Its process id.
+ */
+pid: number, 
+/**
+ * Where the proxy listens.
+ */
+proxy: Array<string>, 
+/**
+ * The mapped ports.
+ */
+mapped: Array<MappedView>, 
+/**
+ * Whether the gateway is the built-in one.
+ */
+demo: boolean, 
+/**
+ * What people call the configured gateways.
+ */
+gateways: Array<string>, };
+
+/**
+ * A step of the way, in the order they are taken.
+ */
+export type StepId = "port" | "loopback" | "dns" | "tcp" | "other_ports" | "upstream" | "tls" | "issuer" | "seacat" | "clock" | "identity" | "request";
+
+/**
+ * How a step stands.
+ */
+export type StepState = "running" | "ok" | "warning" | "failed" | "skipped";
+
+/**
+ * A step, when it begins and when it is over.
+ */
+export type StepView = { 
+/**
+ * Which one.
+ */
+id: StepId, 
+/**
+ * How it stands.
+ */
+state: StepState, 
+/**
+ * How long it took, in milliseconds; null while it runs, or when there was nothing to wait for.
+ */
+ms: number | null, 
+/**
+ * What was seen.
+ */
+evidence: string, 
+/**
+ * What a person can do, when something is wrong.
+ */
+advice: string | null, 
+/**
+ * The stable code of what is wrong, `SC-…`.
+ */
+code: string | null, };
+
+export type TlsValue = "modern" | "compat";
+
+/**
+ * How the connection is secured.
+ */
+export type TlsView = { 
+/**
+ * "TLS 1.3" or "TLS 1.2".
+ */
+version: string, 
+/**
+ * The cipher suite.
+ */
+suite: string, 
+/**
+ * Who issued the gateway's certificate.
+ */
+issuer: string, };
+
+/**
+ * The state in one word.
+ */
+export type Word = "off" | "connecting" | "connected" | "waiting" | "stopped" | "draining";

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+/** The built pages in a real browser, in front of a real engine. */
+export default defineConfig({
+  test: {
+    include: ["browser/**/*.test.ts"],
+    // A browser and an engine each: two processors are not enough for more at a time.
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
