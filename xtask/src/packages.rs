@@ -108,6 +108,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("rpmbuild", "rpm", "packs"),
     program("mmdebstrap", "mmdebstrap", "a clean system to install packages in"),
     program("newuidmap", "uidmap", "lets others than root enter it"),
+    program("makensis", "nsis", "compiles the installer for Windows"),
     program("lintian", "lintian", "examines packages"),
     program("appstreamcli", "appstream", "checks what software centres read"),
     program("mandoc", "mandoc", "checks manual pages"),
