@@ -202,6 +202,25 @@ fn files_are_as_their_readers_want_them() {
     run("systemd-analyze", &["verify", "--man=no", "./seacat-proxy.service"]);
 }
 
+/// Nothing of it runs here; a script that does not compile is noticed all the same.
+#[test]
+fn the_script_for_windows_compiles() {
+    let folder = scratch();
+    let root = folder.path();
+    let programs =
+        ["seacat-proxy.exe", "seacat-gateway.exe", "seacat-proxy-window.exe", "WebView2Loader.dll"];
+    for name in programs {
+        fs::write(root.join(name), "a stand-in").unwrap();
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../installers/windows");
+    fs::copy(sources.join("seacat-proxy.nsi"), root.join("seacat-proxy.nsi")).unwrap();
+    let version = format!("-DVERSION={VERSION}");
+    let mut make = Command::new("makensis");
+    make.args(["-V2", "-WX", &version, "-DPROGRAMS=.", "seacat-proxy.nsi"]);
+    succeed(make.current_dir(root));
+    assert!(root.join(format!("seacat-proxy-{VERSION}-setup.exe")).is_file());
+}
+
 #[test]
 fn shells_complete_commands() {
     let folder = scratch();

@@ -59,6 +59,7 @@ impl Shared {
             own,
             pseudonym: self.pseudonym.clone(),
             log: self.log.clone(),
+            date: Date::default(),
         }
     }
 }
