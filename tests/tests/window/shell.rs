@@ -51,7 +51,7 @@ fn one_window_and_nothing_left_of_it() {
     window.resize(&session.desktop, 800, 600);
     window.close(&session.desktop);
     let after = engine();
-    println!("engine: {} KiB PSS before the window, {} with it, {} after it", before, with, after);
+    println!("engine: {before} KiB PSS before the window, {with} with it, {after} after it");
     assert!(after <= before + AFTER_KIB, "{before} KiB before, {after} KiB after");
 
     // And again, as large as it was: nothing of the first stands in the way.
