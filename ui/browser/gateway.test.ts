@@ -119,6 +119,8 @@ test("a gateway of one's own, from its name to an identity", async () => {
   expect(await violations(page)).toEqual([]);
   await page.screenshot({ path: join(PICTURES, "identity-enrolled-en-light-920.png") });
 
+  await by(page, "export-certificate").waitFor();
+
   // A reset asks first; Cancel leaves everything as it is.
   await by(page, "identity-reset").click();
   await by(page, "reset-cancel").click();
