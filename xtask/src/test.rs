@@ -157,6 +157,7 @@ const STEPS: &[Step] = &[
     Step::patient("suite-secrets", "no key and no password where they do not belong", "secrets"),
     Step::patient("suite-discovery", "gateways that DNS announces: Knot DNS", "discovery"),
     Step::patient("suite-upstream", "out through squid with Basic authentication", "upstream"),
+    Step::patient("suite-diagnose", "thirty staged faults, each called by its name", "diagnose"),
     Step::patient("suite-tray", "menu, icon, notices, memory, wake-ups: a panel", "tray"),
 ];
 

@@ -24,6 +24,7 @@ use seacat_channel::{Channel, GatewayConfig, NetworkConfig, Roots, Trust};
 use seacat_gateway::Demo;
 use seacat_gateway::embedded::DemoError;
 use seacat_proxy::{AccessLine, BindError, Drained, Proxy, Reins, Route};
+use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -167,6 +168,8 @@ pub struct Engine {
     log: Option<LogHandle>,
     login: Option<Login>,
     first_run: FirstRun,
+    /// The requests, until the first of them has been seen.
+    requests: Option<broadcast::Receiver<Arc<AccessLine>>>,
     is_managed: bool,
 }
 
@@ -221,6 +224,7 @@ impl Engine {
         let reins = proxy.reins();
         let proxy = tokio::spawn(proxy.run(shutdown, config.channel.drain));
         let first_run = FirstRun::open(&state_dir, !config.gateways.is_empty() && !is_managed);
+        let requests = (!first_run.has_seen_request()).then(|| desk.access.follow().1);
         Ok(Self {
             channel,
             demo,
@@ -239,6 +243,7 @@ impl Engine {
             log,
             login,
             first_run,
+            requests,
             is_managed,
         })
     }
@@ -259,8 +264,6 @@ impl Engine {
     pub async fn run(mut self, control: Option<Listener>, mut signals: Signals) -> End {
         let control = control.map(|listener| tokio::spawn(serve(listener, self.desk())));
         let mut status = self.channel.status();
-        let mut requests =
-            (!self.first_run.has_seen_request()).then(|| self.desk.access.follow().1);
         loop {
             let mut identity = self.channel.identity().as_ref().map(Identity::status);
             self.publish();
@@ -268,8 +271,8 @@ impl Engine {
                 // An error means that the channel is gone: nothing more to publish, but to obey.
                 Ok(()) = status.changed() => drop(status.borrow_and_update()),
                 () = changed(identity.as_mut()) => {}
-                () = first_request(requests.as_mut(), &self.desk.own) => {
-                    requests = None;
+                () = first_request(self.requests.as_mut(), &self.desk.own) => {
+                    self.requests = None;
                     remember(self.first_run.see_request());
                 }
                 Some(command) = self.commands.recv() => {
@@ -498,7 +501,10 @@ impl Engine {
             Ok(checked) => checked,
             Err(answer) => return answer,
         };
-        let Checked { problems, advice, authorities, steps } = checked;
+        let Checked { mut problems, advice, authorities, steps } = checked;
+        if change.autostart.is_some() && self.login.is_none() {
+            problems.push(Note::no_login());
+        }
         if !problems.is_empty() {
             return Answer::Checked { problems, advice, authorities };
         }
@@ -521,6 +527,11 @@ impl Engine {
         if !steps.is_empty() {
             edit::apply(&file, steps).map_err(|error| error.to_string())?;
         }
+        let wanted_demo = self.wants_demo;
+        if change.values.get("gateway").and_then(Value::as_array).is_some_and(|it| !it.is_empty()) {
+            // Whoever names a gateway wants it used.
+            self.choose(false);
+        }
         let adopted = match load(&self.sources) {
             Ok(loaded) => self.adopt(loaded).await.map_err(|error| error.to_string()),
             Err(problems) => Err(problems.to_string()),
@@ -529,6 +540,7 @@ impl Engine {
             login.set(on)?;
         }
         if adopted.is_err() {
+            self.wants_demo = wanted_demo;
             // A port was taken between the check and now, say: what is in the file is what runs.
             let restored = match before {
                 Some(text) => edit::save(&file, &text),
@@ -541,12 +553,18 @@ impl Engine {
         adopted
     }
 
+    /// Another gateway, another first request.
+    fn choose(&mut self, builtin: bool) {
+        self.wants_demo = builtin;
+        remember(self.first_run.choose(builtin));
+        self.requests = Some(self.desk.access.follow().1);
+    }
+
     async fn use_builtin(&mut self, on: bool) -> Answer {
         if on && self.is_managed {
             return Answer::Error { message: StartError::DemoLocked.to_string() };
         }
-        self.wants_demo = on;
-        remember(self.first_run.choose_builtin(on));
+        self.choose(on);
         match self.reload().await {
             Answer::Reloaded { .. } => Answer::Done,
             other => other,

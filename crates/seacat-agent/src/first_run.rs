@@ -108,12 +108,12 @@ impl FirstRun {
         self.change(|memory| memory.later = true)
     }
 
-    /// The built-in gateway was chosen, or is no more.
+    /// A gateway was chosen, the built-in one or another; its first request is still to come.
     ///
     /// # Errors
     /// As [`FirstRun::finish`].
-    pub fn choose_builtin(&mut self, on: bool) -> io::Result<()> {
-        self.change(|memory| memory.builtin = on)
+    pub fn choose(&mut self, builtin: bool) -> io::Result<()> {
+        self.change(|memory| (memory.builtin, memory.request_seen) = (builtin, false))
     }
 
     /// An application has sent a request through the gateway.
@@ -133,20 +133,26 @@ impl FirstRun {
     /// Where it stands. `configured`: there is a gateway; `locked`: the organisation names it.
     #[must_use]
     pub fn view(&self, status: &StatusView, configured: bool, locked: bool) -> FirstRunView {
-        let Memory { done, later, builtin, request_seen } = self.memory;
+        let Memory { done, later, request_seen, .. } = self.memory;
         FirstRunView {
             due: !done && !later,
             step: self.step(status, configured || locked),
             later,
-            builtin,
+            builtin: self.is_builtin(status),
             locked,
             address: status.local.proxy.first().map(|address| format!("http://{address}")),
             request_seen,
         }
     }
 
+    /// It may have been chosen once, and another be in use by now.
+    fn is_builtin(&self, status: &StatusView) -> bool {
+        self.memory.builtin && status.local.demo
+    }
+
     fn step(&self, status: &StatusView, configured: bool) -> FirstRunStep {
-        let Memory { done, builtin, request_seen, .. } = self.memory;
+        let Memory { done, request_seen, .. } = self.memory;
+        let builtin = self.is_builtin(status);
         if done {
             return FirstRunStep::Done;
         }
@@ -195,11 +201,15 @@ mod tests {
         ] {
             assert_eq!(step(&first_run, identity, true), expected, "{identity:?}");
         }
-        first_run.choose_builtin(true).unwrap();
-        assert_eq!(step(&first_run, None, false), Address);
+        first_run.choose(true).unwrap();
+        let mut demo = StatusView::default();
+        demo.local.demo = true;
+        assert_eq!(first_run.view(&demo, false, false).step, Address);
         first_run.see_request().unwrap();
-        assert_eq!(step(&first_run, None, false), Done);
-        assert!(first_run.view(&with_identity(None), false, false).due, "until somebody says so");
+        assert_eq!(first_run.view(&demo, false, false).step, Done);
+        assert!(first_run.view(&demo, false, false).due, "until somebody says so");
+        first_run.choose(false).unwrap();
+        assert_eq!(step(&first_run, None, true), Address, "the next gateway's first request");
     }
 
     #[test]

@@ -37,7 +37,11 @@ pub(super) async fn port(
         return Some(finding);
     }
     let finding = FindingView::not_running();
-    step.warn(format!("nobody listens on port {port}: {}", finding.message), &finding).await;
+    let said = match port {
+        0 => "any free one will do".to_owned(),
+        port => format!("nobody listens on port {port}"),
+    };
+    step.warn(format!("{said}: {}", finding.message), &finding).await;
     Some(finding)
 }
 

@@ -49,15 +49,24 @@ pub struct Scene {
 pub async fn diagnose(scene: &Scene, report: &Report) -> FindingView {
     let status = scene.status.as_ref();
     let local = status.map(|status| &status.local);
-    let here = match local::port(&scene.config, local, report).await {
+    let port = local::port(&scene.config, local, report).await;
+    let loopback = local::loopback(local, report).await;
+    let here = match port.or(loopback) {
         Some(finding) if finding.code == "SC-NOT-RUNNING" => Here::NotRunning(finding),
         Some(finding) => Here::Broken(finding),
-        None => local::loopback(local, report).await.map_or(Here::Well, Here::Broken),
+        None => Here::Well,
     };
     let gateway = gateways(scene, report).await;
     let identity = status.and_then(|status| status.identity.as_ref());
     let identity = identity::look(status.is_some(), identity, report).await;
-    let request = request_step(scene, report).await;
+    let request = match status {
+        // It would wait for the channel, and tell nothing new.
+        Some(status) if gateway.is_err() && status.state != Word::Connected => {
+            report.skip(StepId::Request, "not sent: the proxy is not connected").await;
+            None
+        }
+        _ => request_step(scene, report).await,
+    };
 
     if let Here::Broken(finding) = here {
         return finding;

@@ -28,6 +28,11 @@ impl Note {
         Self::new("", NoteCode::NotSaved, message)
     }
 
+    /// Where nobody can choose whether we start at login.
+    pub(crate) fn no_login() -> Self {
+        Self::new("autostart", NoteCode::Unknown, "cannot be chosen in this build")
+    }
+
     /// With a value of its message.
     pub(super) fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.params.insert(name.to_owned(), value.to_string());
