@@ -14,11 +14,11 @@ use tauri::{
 };
 use tokio::sync::oneshot;
 
+use crate::StartError;
 use crate::commands::{self, Clipboard, Wanted};
 use crate::engine::Engine;
 use crate::only::{self, Only, Wish};
 use crate::stream::Streams;
-use crate::StartError;
 
 /// The one window's name; `capabilities/window.json` knows it.
 const LABEL: &str = "main";
@@ -141,9 +141,7 @@ fn make(app: &AppHandle, folder: &Path) -> tauri::Result<()> {
             PageLoadEvent::Finished => drop(window.show()),
         })
         // Nothing but our own pages, whatever a page says.
-        .on_navigation(|url| {
-            url.scheme() == "tauri" || url.host_str() == Some("tauri.localhost")
-        })
+        .on_navigation(|url| url.scheme() == "tauri" || url.host_str() == Some("tauri.localhost"))
         .build()?;
     Ok(())
 }

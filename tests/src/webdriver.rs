@@ -134,6 +134,17 @@ impl Window {
         });
     }
 
+    /// Puts what is on the clipboard into a field, as a person does.
+    pub fn paste(&self, id: &str) {
+        /// Control, held until all keys are let go (WebDriver, section 17.4.2).
+        const PASTE: &str = "\u{E009}v\u{E000}";
+        self.wait_until(&format!("a field {id:?} to paste into"), || {
+            let element = self.find(id)?;
+            let path = format!("/element/{element}/value");
+            self.try_call("POST", &path, &json!({ "text": PASTE })).ok()
+        });
+    }
+
     /// What can be read there now; nothing where it is not.
     pub fn text(&self, id: &str) -> String {
         let script =
@@ -270,7 +281,9 @@ fn descends(id: u32, from: u32) -> bool {
         }
         let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { return false };
         // The name in brackets may hold anything; after it come the state and the parent.
-        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        let parent = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
         id = parent.unwrap_or(0);
     }
     false

@@ -40,8 +40,8 @@ pub(crate) const fn program(name: &'static str, package: &'static str, why: &'st
 pub(crate) const TO_RUN: &[Need] =
     &[program("cc", "gcc", "ring holds C and assembler"), PKG_CONFIG, OPENSSL];
 
-const PKG_CONFIG: Need = program("pkg-config", "pkg-config", "finds OpenSSL");
-const OPENSSL: Need = Need {
+pub(crate) const PKG_CONFIG: Need = program("pkg-config", "pkg-config", "finds OpenSSL");
+pub(crate) const OPENSSL: Need = Need {
     probe: Probe::Library("openssl"),
     package: "libssl-dev",
     why: "TLS with gateways of the reference era",
@@ -83,6 +83,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("knotd", "knot", "the name server that announces gateways"),
     program("squid", "squid", "an upstream proxy with Basic authentication"),
     program("setpriv", "util-linux", "no process outlives its test"),
+    program("valgrind", "valgrind", "counts instructions"),
     program("unshare", "util-linux", "a network of the test's own"),
     program("ip", "iproute2", "its interfaces and routes"),
     program("faketime", "faketime", "a wrong clock"),
@@ -105,6 +106,18 @@ pub(crate) const TO_TEST: &[Need] = &[
         "desktop-file-utils",
         "checks the entry for starting at login",
     ),
+    program("dpkg-deb", "dpkg", "packs, and looks into packages"),
+    program("dpkg-shlibdeps", "dpkg-dev", "finds the packages that bring our libraries"),
+    program("rpmbuild", "rpm", "packs"),
+    program("mmdebstrap", "mmdebstrap", "a clean system to install packages in"),
+    program("newuidmap", "uidmap", "lets others than root enter it"),
+    program("makensis", "nsis", "compiles the installer for Windows"),
+    program("lintian", "lintian", "examines packages"),
+    program("appstreamcli", "appstream", "checks what software centres read"),
+    program("mandoc", "mandoc", "checks manual pages"),
+    program("systemd-analyze", "systemd", "checks the user unit"),
+    program("fish", "fish", "completes commands"),
+    program("zsh", "zsh", "completes commands"),
 ];
 
 impl Need {

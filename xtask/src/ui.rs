@@ -12,8 +12,15 @@ use crate::step::{check, root, target_dir};
 const NODE: u32 = 20;
 
 /// What the pages are made of, in ui/.
-const SOURCES: &[&str] =
-    &["index.html", "package.json", "package-lock.json", "public", "src", "tsconfig.json", "vite.config.ts"];
+const SOURCES: &[&str] = &[
+    "index.html",
+    "package.json",
+    "package-lock.json",
+    "public",
+    "src",
+    "tsconfig.json",
+    "vite.config.ts",
+];
 
 /// Builds ui/dist, unless it is there and nothing has changed since.
 pub(crate) fn build() -> Outcome {

@@ -21,7 +21,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
 }
 
 fn measure(road: &Road, job: &Job) -> Outcome<Vec<(Metric, Option<f64>)>> {
-    let mut load = Load::start(job, &road.target())?;
+    let mut load = Load::start(job, road.target())?;
     load.ready()?;
     let meter = Meter::start(road)?;
     let moved: Moved = load.result()?;

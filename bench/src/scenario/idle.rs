@@ -70,7 +70,7 @@ fn with_clients(road: &Road) -> Outcome<Vec<(Metric, Option<f64>)>> {
 
 /// Clients that asked once and stay connected as long as the value lives.
 fn hold(road: &Road, clients: usize) -> Outcome<Load> {
-    let mut load = Load::start(&Job::Idle { clients }, &road.target())?;
+    let mut load = Load::start(&Job::Idle { clients }, road.target())?;
     load.ready()?;
     Ok(load)
 }

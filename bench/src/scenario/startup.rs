@@ -1,7 +1,7 @@
 //! From exec to the first proxied 200.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ fn first_answer(road: &mut Road, run: &Run<'_>) -> Outcome<Duration> {
 /// Is there somebody, and is the answer the origin's?
 fn answers(target: &Target, request: &[u8]) -> bool {
     let ask = || {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, target.port))?;
+        let mut stream = TcpStream::connect(target.address)?;
         stream.set_read_timeout(Some(LIMIT))?;
         stream.write_all(request)?;
         let mut start = [0; 12];

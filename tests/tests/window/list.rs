@@ -127,7 +127,10 @@ fn ten_thousand_requests_a_minute() {
     for (what, times) in [("handled", &handled), ("on the screen", &painted)] {
         let at = |share| percentile(times.clone(), share);
         let (half, most, all) = (at(0.5), at(0.95), at(1.0));
-        println!("{} clicks {what}: {half:.0} ms median, {most:.0} ms 95 %, {all:.0} ms all", times.len());
+        println!(
+            "{} clicks {what}: {half:.0} ms median, {most:.0} ms 95 %, {all:.0} ms all",
+            times.len()
+        );
     }
     assert!(handled.len() > 30, "{} clicks", handled.len());
     let slow = percentile(handled, 0.95);

@@ -49,10 +49,7 @@ fn one_window_and_nothing_left_of_it() {
     session.desktop.picture("window-on-the-desktop");
     window.close(&session.desktop);
     let after = engine();
-    println!(
-        "engine: {} KiB PSS before the window, {} with it, {} after it",
-        before, with, after
-    );
+    println!("engine: {} KiB PSS before the window, {} with it, {} after it", before, with, after);
     assert!(after <= before + AFTER_KIB, "{before} KiB before, {after} KiB after");
 
     // And again: nothing of the first stands in the way.
@@ -100,7 +97,10 @@ fn gateway_killed_and_back() {
     wait_for("the truth in the menu", PATIENCE, || {
         (!icon.menu()[0].label.starts_with("Connected")).then_some(())
     });
-    println!("gateway killed: the window says so after {seen:?}, the tray by {:?}", killed.elapsed());
+    println!(
+        "gateway killed: the window says so after {seen:?}, the tray by {:?}",
+        killed.elapsed()
+    );
     assert!(killed.elapsed() < TRUTH);
 
     gateway.restart();
