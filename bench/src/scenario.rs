@@ -191,13 +191,6 @@ impl Run<'_> {
         turns(&self.peers, round).into_iter().copied().collect()
     }
 
-    /// Says why the scenario cannot go on, here and in the end.
-    fn give_up(&mut self, why: &str) {
-        let line = format!("{}: {why}", self.scenario.name());
-        crate::progress(&line);
-        self.measures.failures.push(line);
-    }
-
     /// Keeps a number.
     fn add(&mut self, round: usize, point: &str, peer: Peer, metric: Metric, value: f64) {
         self.measures.add(Measure {

@@ -38,14 +38,7 @@ type Numbers = Vec<(Metric, Option<f64>)>;
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     let wanted = |(loss, _): &(f64, &str)| run.losses.is_empty() || run.losses.contains(loss);
     for (loss, name) in LOSSES.into_iter().filter(wanted).collect::<Vec<_>>() {
-        let place = match Place::across(&Line { loss: loss / 100.0, ..LINE }) {
-            Ok(place) => place,
-            // Not everybody may make networks; the other scenarios do not need them.
-            Err(why) => {
-                run.give_up(&why);
-                return Ok(());
-            }
-        };
+        let place = Place::across(&Line { loss: loss / 100.0, ..LINE })?;
         for round in 0..run.rounds {
             for peer in run.turn(round) {
                 if let Err(why) = measure(run, round, name, peer, &place) {
