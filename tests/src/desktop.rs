@@ -2,8 +2,9 @@
 //! icons. Nobody's real desktop is touched.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use zbus::blocking::{Connection, Proxy as Object, connection::Builder};
@@ -117,6 +118,17 @@ impl Desktop {
             last = program_output(&mut paste).unwrap_or_default();
             (last == text).then_some(())
         });
+    }
+
+    /// Puts `text` there, as a program would in which a person copies it.
+    pub fn copy(&self, text: &str) {
+        let mut copy = self.command("xclip");
+        copy.args(["-selection", "clipboard", "-in"]);
+        // It goes on in the background to be asked: it must not hold our outputs.
+        copy.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut copying = copy.spawn().expect("xclip starts");
+        copying.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("xclip reads");
+        assert!(copying.wait().expect("xclip ends").success());
     }
 
     /// Keeps a picture of the whole screen among the artefacts of the run, once the panel has painted

@@ -50,6 +50,12 @@ impl Gateway {
         Self::configured(road, port, names, &configuration(road, port, hosts)).started()
     }
 
+    /// One that is not started yet, so that its certificate can be replaced before.
+    pub fn prepared(hosts: &[Host]) -> Self {
+        let (road, port) = (Road::Modern, free_port());
+        Self::configured(road, port, &["localhost"], &configuration(road, port, hosts))
+    }
+
     /// One with `more` at the end of its configuration.
     pub fn start_with(hosts: &[Host], more: &str) -> Self {
         let (road, port) = (Road::chosen(), free_port());

@@ -26,6 +26,7 @@ mod installation;
 mod leak;
 mod nginx;
 mod origin;
+mod pki;
 mod place;
 mod process;
 mod proxy;
@@ -48,6 +49,7 @@ pub use installation::Installation;
 pub use leak::Secrets;
 pub use nginx::{HELLO, Nginx};
 pub use origin::{Origin, Seen};
+pub use pki::{Day, write_pki};
 pub use place::{
     binary, clean_command, free_port, program_file, program_output, scratch, sha256_of,
     sha256_of_file, target_folder, user_command,

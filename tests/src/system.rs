@@ -32,8 +32,8 @@ pub struct System {
 }
 
 impl System {
-    /// A fresh one with a user. The first time on a machine its packages are downloaded.
-    pub fn new() -> Self {
+    /// A new one with a user. The first time on a machine its packages are downloaded.
+    pub fn fresh() -> Self {
         let base = base();
         let system = Self { folder: scratch() };
         fs::create_dir(system.root()).unwrap();

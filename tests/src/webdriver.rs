@@ -45,6 +45,8 @@ impl Window {
         command.args(["--host=127.0.0.1", &format!("--port={port}")]);
         // wry lets itself be driven only then.
         command.env("TAURI_WEBVIEW_AUTOMATION", "true");
+        // There is no graphics processor here, and playing one costs a tenth of a second a frame.
+        command.env("WEBKIT_SKIA_ENABLE_CPU_RENDERING", "1");
         command.envs(environment.iter().copied());
         let mut driver = Process::start("webdriver", desktop.home(), &command);
         driver.wait_for_port(port);
@@ -132,6 +134,17 @@ impl Window {
         });
     }
 
+    /// Puts what is on the clipboard into a field, as a person does.
+    pub fn paste(&self, id: &str) {
+        /// Control, held until all keys are let go (WebDriver, section 17.4.2).
+        const PASTE: &str = "\u{E009}v\u{E000}";
+        self.wait_until(&format!("a field {id:?} to paste into"), || {
+            let element = self.find(id)?;
+            let path = format!("/element/{element}/value");
+            self.try_call("POST", &path, &json!({ "text": PASTE })).ok()
+        });
+    }
+
     /// What can be read there now; nothing where it is not.
     pub fn text(&self, id: &str) -> String {
         let script =
@@ -191,30 +204,36 @@ impl Window {
 
     /// The process of the window.
     pub fn id(&self) -> u32 {
-        let windows = processes("seacat-proxy-window");
-        *windows.iter().find(|id| descends(**id, self.driver.id())).expect("a window runs")
+        let ids = self.processes();
+        let window = |id: &&u32| program_of(**id) == "seacat-proxy-window";
+        *ids.iter().find(window).expect("a window runs")
     }
 
-    /// The window's processes: its own and WebKit's.
+    /// The window's processes: its own and WebKit's, and not an engine that it started.
     pub fn processes(&self) -> Vec<u32> {
-        let ids: Vec<u32> = all_processes().filter(|id| descends(*id, self.driver.id())).collect();
-        ids.into_iter().filter(|id| *id != self.driver.id()).collect()
+        let driver = self.driver.id();
+        let ours = |id: &u32| *id != driver && program_of(*id) != "seacat-proxy";
+        all_processes().filter(|id| ours(id) && descends(*id, driver)).collect()
     }
 
     /// The process that draws the page.
     pub fn web_process(&self) -> u32 {
         let ids = self.processes();
-        let name = |id: &u32| fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-        *ids.iter().find(|id| name(id).starts_with("WebKitWebProces")).expect("a web process")
+        *ids.iter().find(|id| program_of(**id) == "WebKitWebProcess").expect("a web process")
     }
 
-    /// Closes it as a person does, by the window manager, and waits until all of its processes are gone.
+    /// Closes it as a person does, by the window manager's key, and waits until all of its processes are gone.
     pub fn close(self, desktop: &Desktop) {
         let ids = self.processes();
         let window = self.id().to_string();
-        let mut search = desktop.command("xdotool");
-        search.args(["search", "--onlyvisible", "--pid", &window, "windowclose"]);
-        drop(search.output());
+        let tool = |arguments: &[&str]| {
+            let done = desktop.command("xdotool").args(arguments).output().expect("it starts");
+            let said = String::from_utf8_lossy(&done.stderr);
+            assert!(done.status.success(), "xdotool {arguments:?}: {said}");
+        };
+        let named = ["search", "--all", "--onlyvisible", "--pid", &window, "--name", "SeaCat"];
+        tool(&[&named[..], &["windowactivate", "--sync"]].concat());
+        tool(&["key", "alt+F4"]);
         let gone = |id: &u32| !Path::new(&format!("/proc/{id}")).exists();
         wait_for("the end of the window's processes", PATIENCE, || {
             ids.iter().all(gone).then_some(())
@@ -247,13 +266,10 @@ fn all_processes() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The processes of a program, by the name of its file.
-fn processes(program: &str) -> Vec<u32> {
-    let is = |id: &u32| {
-        let exe = fs::read_link(format!("/proc/{id}/exe")).unwrap_or_default();
-        exe.file_name().is_some_and(|name| name == program)
-    };
-    all_processes().filter(is).collect()
+/// The name of its program's file; empty when it is gone.
+fn program_of(id: u32) -> String {
+    let path = fs::read_link(format!("/proc/{id}/exe")).unwrap_or_default();
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Whether a process is a child of another, or a child's child.

@@ -93,7 +93,7 @@ fn new_in(before: &BTreeSet<String>, after: &BTreeSet<String>) -> Vec<String> {
 
 #[test]
 fn installed_used_upgraded_and_purged() {
-    let system = System::new();
+    let system = System::fresh();
     let before = system.files();
 
     println!("{}", system.install(&deb("seacat-proxy", OLDER)));
@@ -152,7 +152,7 @@ fn installed_by_rpm_upgraded_and_erased() {
     assert!(!requires.contains("webkit"), "{requires}");
 
     // Debian's libraries under it, which rpm knows nothing of.
-    let system = System::new();
+    let system = System::fresh();
     let before = system.files();
     system.rpm(&["--install", "--nodeps"], &[&rpm("seacat-proxy", OLDER)]);
     let port = free_port();
@@ -200,6 +200,25 @@ fn files_are_as_their_readers_want_them() {
     let unit = unit.replace("ExecStart=/usr/", &started);
     fs::write(root.join("seacat-proxy.service"), unit).unwrap();
     run("systemd-analyze", &["verify", "--man=no", "./seacat-proxy.service"]);
+}
+
+/// Nothing of it runs here; a script that does not compile is noticed all the same.
+#[test]
+fn the_script_for_windows_compiles() {
+    let folder = scratch();
+    let root = folder.path();
+    let programs =
+        ["seacat-proxy.exe", "seacat-gateway.exe", "seacat-proxy-window.exe", "WebView2Loader.dll"];
+    for name in programs {
+        fs::write(root.join(name), "a stand-in").unwrap();
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../installers/windows");
+    fs::copy(sources.join("seacat-proxy.nsi"), root.join("seacat-proxy.nsi")).unwrap();
+    let version = format!("-DVERSION={VERSION}");
+    let mut make = Command::new("makensis");
+    make.args(["-V2", "-WX", &version, "-DPROGRAMS=.", "seacat-proxy.nsi"]);
+    succeed(make.current_dir(root));
+    assert!(root.join(format!("seacat-proxy-{VERSION}-setup.exe")).is_file());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { CLIENT_NAMES, CLIENTS } from "../src/lib/client_settings.ts";
-import { Engine, until } from "./engine.ts";
+import { Engine } from "./engine.ts";
 import { by, Windows } from "./window.ts";
 
 let engine: Engine;
@@ -154,6 +154,7 @@ test("the engine's end is told within three seconds, and its return too", async 
   await expect.poll(state, { timeout: 3_000 }).toBe("no_engine");
   await engine.again();
   await expect.poll(state, { timeout: 5_000 }).toBe("connected");
-  await until("the list of the new engine", async () => (await by(page, "no-requests").count()) === 1);
+  await engine.curl("http://hello.seacat/anew");
+  await expect.poll(() => by(page, "recent").locator("li").allTextContents()).toHaveLength(1);
   await context.close();
 });

@@ -11,6 +11,7 @@
  */
 
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
@@ -23,9 +24,11 @@ const VERSION = 1;
 /** As the real shell: at most ten messages a second. */
 const BATCH_MS = 100;
 
-/** What the window allows its pages, see src-tauri/tauri.conf.json. */
-const CSP =
-  "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'";
+/** What the window allows its pages; here they may ask the server they came from, and not the shell. */
+function policy(): string {
+  const config = JSON.parse(readFileSync(new URL("../../src-tauri/tauri.conf.json", import.meta.url), "utf8"));
+  return config.app.security.csp.replace(/connect-src [^;]*/, "connect-src 'self'");
+}
 
 export function bridge(socket = process.env["SEACAT_CONTROL"]): Plugin {
   const routes = (use: (path: string, handler: Connect.NextHandleFunction) => void) => {
@@ -38,8 +41,9 @@ export function bridge(socket = process.env["SEACAT_CONTROL"]): Plugin {
     name: "seacat-bridge",
     configureServer: (server) => routes((path, handler) => server.middlewares.use(path, handler)),
     configurePreviewServer: (server) => {
+      const csp = policy();
       server.middlewares.use((_, res, next) => {
-        res.setHeader("Content-Security-Policy", CSP);
+        res.setHeader("Content-Security-Policy", csp);
         next();
       });
       routes((path, handler) => server.middlewares.use(path, handler));

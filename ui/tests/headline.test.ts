@@ -3,7 +3,9 @@ import { expect, test } from "vitest";
 import { cardFor } from "../src/lib/card";
 import { facts } from "../src/lib/facts";
 import { headline, mark } from "../src/lib/headline";
+import { toldFailure, toldFinding } from "../src/lib/told";
 import type { Word } from "../src/lib/types";
+import { cs } from "../src/lib/words/cs";
 import { en } from "../src/lib/words/en";
 import { identity, status } from "./samples";
 
@@ -62,5 +64,20 @@ test("there is a card when a person must act, and only then", () => {
 test("a failure without words of ours is told in the engine's", () => {
   const odd = { code: "SC-NEW", message: "something new", permanent: true, params: {} };
   const card = cardFor(status({ state: "stopped", failure: odd, advice: "do this" }), en, "en");
-  expect(card).toMatchObject({ title: "something new", text: "do this" });
+  expect(card).toMatchObject({ title: "Something new", text: "Do this" });
+});
+
+test("a failure names what it knows, and says it without names otherwise", () => {
+  const ca = { code: "SC-CERT-CA", message: "m", permanent: true };
+  const named = toldFailure({ ...ca, params: { issuer: "CN=X" } }, null, cs);
+  expect(named.what).toBe("Certifikát brány vydal „CN=X“, kterému zde nevěříme");
+  expect(toldFailure({ ...ca, params: {} }, null, cs).what).toContain("autorita");
+});
+
+test("a finding is told in the window's language, and in English as the engine says it", () => {
+  const finding = { code: "SC-OFF", ok: false, message: "it is off", meaning: "m", advice: "`seacat-proxy connect`", params: {} };
+  expect(toldFinding(finding, en, "en")).toMatchObject({ what: "It is off", do: "Choose Connect on the page Overview." });
+  expect(toldFinding(finding, cs, "cs")).toMatchObject({ what: "Někdo proxy od brány odpojil", detail: "it is off" });
+  const odd = { ...finding, code: "SC-NEW" };
+  expect(toldFinding(odd, cs, "cs")).toMatchObject({ what: "It is off", do: "`seacat-proxy connect`" });
 });

@@ -28,7 +28,6 @@ const SHARED = [
   /^proxy\.(port|reverseTargetHint)$/,
   /^identity\.(tag|id)$/,
   /^about\.languages\.(en|cs)$/,
-  /^facts\.identity$/,
   /^identity\.texts\.(opening|installing|resetting)$/,
   /^failures\.SC-OK\.do$/,
   /^gateway\.fingerprint$/,

@@ -146,6 +146,7 @@ const STEPS: &[Step] = &[
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
     Step::suite("suite-kill", "the gateway killed under load", "kill"),
     Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
+    Step::suite("suite-window", "the real window: stories, pictures, memory, load", "window"),
     Step { name: "package", what: "a .deb and an .rpm, and older ones", how: How::Package },
     Step::patient("suite-package", "installed, upgraded, purged in a clean system", "package"),
     Step::patient("suite-identity", IDENTITY, "identity"),
@@ -157,6 +158,7 @@ const STEPS: &[Step] = &[
     Step::patient("suite-secrets", "no key and no password where they do not belong", "secrets"),
     Step::patient("suite-discovery", "gateways that DNS announces: Knot DNS", "discovery"),
     Step::patient("suite-upstream", "out through squid with Basic authentication", "upstream"),
+    Step::patient("suite-diagnose", "thirty staged faults, each called by its name", "diagnose"),
     Step::patient("suite-tray", "menu, icon, notices, memory, wake-ups: a panel", "tray"),
 ];
 

@@ -13,31 +13,38 @@
 //! connection is dead. Whoever knows (a resume hook of the system, the window) says `connect`.
 
 use std::error::Error;
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use seacat_channel::identity::{Identity, IdentityStatus};
-use seacat_channel::{Channel, GatewayConfig, Roots, Trust};
+use seacat_channel::{Channel, GatewayConfig, NetworkConfig, Roots, Trust};
 use seacat_gateway::Demo;
 use seacat_gateway::embedded::DemoError;
-use seacat_proxy::{BindError, Drained, Proxy};
+use seacat_proxy::{AccessLine, BindError, Drained, Proxy, Reins, Route};
+use serde_json::Value;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::config::apply::{self, CredentialsError, NetworkError};
 use crate::config::load::load;
-use crate::config::schema::Config;
+use crate::config::schema::{Channel as ChannelSettings, Config, Log};
 use crate::config::settings::SETTINGS;
-use crate::config::{Loaded, Sources};
-use crate::control::{Answer, Desk, Listener, Request, serve};
+use crate::config::{Loaded, Sources, edit};
+use crate::control::{Answer, Desk, Listener, Request, Running, serve, today};
+use crate::diagnose::request::OwnRequests;
+use crate::first_run::FirstRun;
 use crate::identity_view::IdentityView;
 use crate::logging::LogHandle;
+use crate::login::Login;
 use crate::port_owner::{self, Owner};
 use crate::reference;
+use crate::settings::{self, Checked, Note, SettingsChange};
 use crate::signals::{Signal, Signals};
 use crate::status::{Local, MappedView, StatusView, view};
 
@@ -66,6 +73,8 @@ pub struct Setup {
     pub demo: bool,
     /// To change the level of the log.
     pub log: Option<LogHandle>,
+    /// To start at login, where that can be chosen.
+    pub login: Option<Login>,
 }
 
 /// Why the engine did not start.
@@ -98,6 +107,23 @@ pub enum StartError {
     DemoLocked,
 }
 
+impl StartError {
+    /// A taken port is told with its owner and a way out.
+    fn from_bind(error: BindError, config: &Config) -> Self {
+        match error {
+            BindError::InUse { address } => StartError::PortTaken {
+                address,
+                owner: port_owner::find(address.port()),
+                // The offer is an option for the proxy's own port.
+                free: (!is_mapped(&address, config))
+                    .then(|| port_owner::free_port(&config.proxy.listen, address.port()))
+                    .flatten(),
+            },
+            error => StartError::Bind(error),
+        }
+    }
+}
+
 fn owner_text(owner: &Option<Owner>) -> String {
     owner.as_ref().map_or_else(|| "another program".to_owned(), Owner::to_string)
 }
@@ -126,16 +152,25 @@ pub enum End {
 pub struct Engine {
     channel: Channel,
     demo: Option<Demo>,
+    /// The built-in gateway is wanted, whatever is configured.
+    wants_demo: bool,
     proxy: JoinHandle<Drained>,
+    reins: Reins,
     stop_proxy: oneshot::Sender<()>,
     local: Local,
     commands: mpsc::Receiver<Command>,
     views: watch::Sender<Arc<StatusView>>,
+    running: watch::Sender<Arc<Running>>,
     desk: Desk,
     config: Config,
     sources: Sources,
     state_dir: PathBuf,
     log: Option<LogHandle>,
+    login: Option<Login>,
+    first_run: FirstRun,
+    /// The requests, until the first of them has been seen.
+    requests: Option<broadcast::Receiver<Arc<AccessLine>>>,
+    is_managed: bool,
 }
 
 impl Engine {
@@ -144,69 +179,72 @@ impl Engine {
     /// # Errors
     /// When a port is taken or a file cannot be used. Nothing is left running.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
-        let Setup { loaded, sources, state_dir, demo, log } = setup;
+        let Setup { loaded, sources, state_dir, demo: wants_demo, log, login } = setup;
         let is_managed = loaded.origin("gateway").is_locked();
-        if demo && is_managed {
+        if wants_demo && is_managed {
             return Err(StartError::DemoLocked);
         }
         let config = loaded.config;
         let proxy_config = apply::proxy(&config)?;
-        let demo =
-            (demo || config.gateways.is_empty() && !is_managed).then(Demo::start).transpose()?;
-        let gateways = match &demo {
-            Some(demo) => vec![demo_gateway(demo)],
-            None => config.gateways.iter().map(apply::gateway).collect(),
-        };
-        let mut channel = apply::channel(&config, gateways);
+        let is_demo = wants_demo || config.gateways.is_empty() && !is_managed;
+        let demo = is_demo.then(Demo::start).transpose()?;
+        let mut channel = apply::channel(&config, gateways(&config, demo.as_ref()));
         // The built-in gateway is on this machine, knows everybody, and is gone with this program.
         if demo.is_none() {
             channel.network = apply::network(&config, &state_dir, &sources.environment)?;
             channel.identity = apply::identity(&config, &state_dir);
         }
         let channel = Channel::start(channel);
-        let proxy =
-            Proxy::bind(proxy_config, channel.clone()).map_err(|error| explain(error, &config))?;
+        let proxy = Proxy::bind(proxy_config, channel.clone())
+            .map_err(|error| StartError::from_bind(error, &config))?;
         let local = Local {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            proxy: proxy.addresses().iter().copied().filter(|a| !is_mapped(a, &config)).collect(),
-            mapped: config
-                .proxy
-                .map
-                .iter()
-                .map(|map| MappedView { listen: map.listen, host: map.host.clone() })
-                .collect(),
             demo: demo.is_some(),
             gateways: names(&config),
+            ..local(proxy.addresses(), &config)
         };
         let first = view(&channel.status().borrow(), None, &local, Instant::now());
         let (views, watching) = watch::channel(Arc::new(first));
         let (sender, commands) = mpsc::channel(COMMANDS);
+        let now = running(&config, &channel, demo.as_ref(), &state_dir, &sources);
+        let (running, seen) = watch::channel(Arc::new(now));
         let desk = Desk {
             commands: sender,
             status: watching,
             access: proxy.access_log(),
-            identity: channel.identity().cloned(),
+            running: seen,
+            own: OwnRequests::default(),
         };
         let (stop_proxy, stopped) = oneshot::channel::<()>();
         let shutdown = async {
             // A dropped sender means the same.
             let _ = stopped.await;
         };
+        let reins = proxy.reins();
         let proxy = tokio::spawn(proxy.run(shutdown, config.channel.drain));
+        let first_run = FirstRun::open(&state_dir, !config.gateways.is_empty() && !is_managed);
+        let requests = (!first_run.has_seen_request()).then(|| desk.access.follow().1);
         Ok(Self {
             channel,
             demo,
+            wants_demo,
             proxy,
+            reins,
             stop_proxy,
             local,
             commands,
             views,
+            running,
             desk,
             config,
             sources,
             state_dir,
             log,
+            login,
+            first_run,
+            requests,
+            is_managed,
         })
     }
 
@@ -214,12 +252,6 @@ impl Engine {
     #[must_use]
     pub fn local(&self) -> &Local {
         &self.local
-    }
-
-    /// What it was started with.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
     }
 
     /// For those who have wishes or watch: the control socket, the window.
@@ -232,16 +264,20 @@ impl Engine {
     pub async fn run(mut self, control: Option<Listener>, mut signals: Signals) -> End {
         let control = control.map(|listener| tokio::spawn(serve(listener, self.desk())));
         let mut status = self.channel.status();
-        let mut identity = self.channel.identity().map(Identity::status);
         loop {
+            let mut identity = self.channel.identity().as_ref().map(Identity::status);
             self.publish();
             tokio::select! {
                 // An error means that the channel is gone: nothing more to publish, but to obey.
                 Ok(()) = status.changed() => drop(status.borrow_and_update()),
                 () = changed(identity.as_mut()) => {}
+                () = first_request(self.requests.as_mut(), &self.desk.own) => {
+                    self.requests = None;
+                    remember(self.first_run.see_request());
+                }
                 Some(command) = self.commands.recv() => {
                     let stop = command.request == Request::Stop;
-                    let answer = self.obey(&command.request);
+                    let answer = self.obey(&command.request).await;
                     let _ = command.reply.send(answer);
                     if stop {
                         break;
@@ -249,7 +285,7 @@ impl Engine {
                 }
                 signal = signals.next() => match signal {
                     Signal::Stop => break,
-                    Signal::Reload => drop(self.reload()),
+                    Signal::Reload => drop(self.reload().await),
                 },
             }
         }
@@ -266,10 +302,8 @@ impl Engine {
         let status = self.channel.status();
         let status = status.borrow();
         let mut view = view(&status, self.channel.health(), &self.local, Instant::now());
-        let identity = self.channel.identity().map(Identity::status);
-        let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let today = i64::try_from(today).unwrap_or(i64::MAX);
-        view.identity = identity.map(|status| IdentityView::new(&status.borrow(), today));
+        let identity = self.channel.identity().as_ref().map(Identity::status);
+        view.identity = identity.map(|status| IdentityView::new(&status.borrow(), today()));
         view.reverse = self.channel.reverse().into_iter().map(Into::into).collect();
         view.reference = reference::letters(&view);
         view
@@ -279,7 +313,7 @@ impl Engine {
         self.views.send_replace(Arc::new(self.view()));
     }
 
-    fn obey(&mut self, request: &Request) -> Answer {
+    async fn obey(&mut self, request: &Request) -> Answer {
         match request {
             Request::Connect => {
                 // Whoever asks may have put another password in place.
@@ -289,11 +323,24 @@ impl Engine {
                 self.channel.connect();
             }
             Request::Disconnect => self.channel.disconnect(),
-            Request::Reload => return self.reload(),
+            Request::Reload => return self.reload().await,
             Request::Status => {
                 return Answer::Status { status: Box::new(self.view()) };
             }
             Request::Stop => tracing::info!("told to stop"),
+            Request::Settings => return self.settings(),
+            Request::CheckSettings { change } => return self.check(change),
+            Request::SaveSettings { change } => return self.save(change).await,
+            Request::FirstRun => return self.first_run_view(),
+            Request::FirstRunDone => {
+                remember(self.first_run.finish());
+                return self.first_run_view();
+            }
+            Request::FirstRunLater => {
+                remember(self.first_run.leave());
+                return self.first_run_view();
+            }
+            Request::UseBuiltinGateway { on } => return self.use_builtin(*on).await,
             // Answered at the desk, from what it holds.
             Request::Watch
             | Request::Access
@@ -302,53 +349,108 @@ impl Engine {
             | Request::ResetIdentity
             | Request::ImportIdentity { .. }
             | Request::ExportRequest
-            | Request::ExportCertificate => {}
-            Request::Settings
-            | Request::CheckSettings { .. }
-            | Request::SaveSettings { .. }
+            | Request::ExportCertificate
             | Request::TestGateway { .. }
             | Request::Diagnose { .. }
-            | Request::TestRequest { .. }
-            | Request::FirstRun
-            | Request::FirstRunDone
-            | Request::FirstRunLater
-            | Request::UseBuiltinGateway { .. } => {
-                return Answer::Error { message: "not there yet".to_owned() };
-            }
+            | Request::TestRequest { .. } => {}
         }
         Answer::Done
     }
 
+    fn first_run_view(&self) -> Answer {
+        let configured = !self.config.gateways.is_empty();
+        let first_run = self.first_run.view(&self.view(), configured, self.is_managed);
+        Answer::FirstRun { first_run }
+    }
+
     /// Reads the configuration again. What can change while requests run does; the rest is named.
-    fn reload(&mut self) -> Answer {
+    async fn reload(&mut self) -> Answer {
         let new = match load(&self.sources) {
-            Ok(loaded) => loaded.config,
+            Ok(loaded) => loaded,
             Err(problems) => {
                 tracing::warn!("the configuration is not right, the old one stays:\n{problems}");
                 return Answer::Error { message: problems.to_string() };
             }
         };
+        match self.adopt(new).await {
+            Ok(restart_for) => Answer::Reloaded { restart_for },
+            Err(error) => {
+                tracing::warn!(%error, "the new configuration cannot be used, the old one stays");
+                Answer::Error { message: error.to_string() }
+            }
+        }
+    }
+
+    /// Puts a configuration in effect, as far as that can be done while requests run; returns the
+    /// settings that need a restart. On an error everything is as it was.
+    async fn adopt(&mut self, loaded: Loaded) -> Result<Vec<String>, StartError> {
+        self.is_managed = loaded.origin("gateway").is_locked();
+        let new = loaded.config;
+        let network = apply::network(&new, &self.state_dir, &self.sources.environment)?;
+        let is_demo = !self.is_managed && (self.wants_demo || new.gateways.is_empty());
+        let demo = match (is_demo, &self.demo) {
+            (true, None) => Some(Demo::start()?),
+            _ => None,
+        };
+        self.turn_proxy(&new).await?;
         if let Some(log) = &self.log {
             log.set_level(new.log.level);
         }
-        if self.demo.is_none() && !new.gateways.is_empty() {
-            self.channel.set_gateways(new.gateways.iter().map(apply::gateway).collect());
+        let restart_for = restart_for(&self.config, &new);
+        let moved = self.demo.is_some() != is_demo;
+        let identity_changed = self.config.identity != new.identity;
+        let gateways_changed = self.config.gateways != new.gateways;
+        // What needs a restart is still as it was; the next change is compared with that.
+        let (channel, reverse, log) =
+            (self.config.channel.clone(), self.config.reverse.clone(), self.config.log.clone());
+        self.config = new;
+        self.config.channel =
+            ChannelSettings { dns_servers: self.config.channel.dns_servers.clone(), ..channel };
+        self.config.reverse = reverse;
+        self.config.log = Log { level: self.config.log.level, ..log };
+        if is_demo {
+            self.demo = demo.or(self.demo.take());
+            if moved {
+                self.channel.set_identity(None);
+                self.channel.set_network(NetworkConfig::default());
+            }
+        } else {
+            if moved || identity_changed {
+                self.channel.set_identity(apply::identity(&self.config, &self.state_dir));
+            }
+            self.channel.set_network(network);
         }
-        let restart_for = restart_for(&self.config, &new, self.demo.is_some());
-        tracing::info!(?restart_for, "the configuration was read again");
-        // What needs a restart is still as it was; the next reload compares with that.
-        self.config.log.level = new.log.level;
-        if self.demo.is_none() && !new.gateways.is_empty() {
-            self.config.gateways = new.gateways;
-            self.local.gateways = names(&self.config);
+        if moved || gateways_changed && !is_demo {
+            self.channel
+                .set_gateways(gateways(&self.config, self.demo.as_ref().filter(|_| is_demo)));
         }
-        self.config.channel.dns_servers = new.channel.dns_servers;
-        self.config.upstream = new.upstream;
-        if let Err(error) = self.set_network() {
-            tracing::warn!(%error, "the upstream proxy cannot be used, the old one stays");
-            return Answer::Error { message: error.to_string() };
+        if !is_demo {
+            // It ends in the background, when what runs through it has.
+            self.demo = None;
         }
-        Answer::Reloaded { restart_for }
+        self.local.demo = is_demo;
+        self.local.gateways = names(&self.config);
+        self.publish_running();
+        tracing::info!(?restart_for, "the configuration is in effect");
+        Ok(restart_for)
+    }
+
+    /// Moves the listeners, if they are to be elsewhere. Requests under way finish.
+    async fn turn_proxy(&mut self, new: &Config) -> Result<(), StartError> {
+        if self.config.proxy == new.proxy && self.config.routes == new.routes {
+            return Ok(());
+        }
+        let addresses = self.reins.turn(apply::proxy(new)?).await;
+        let addresses = addresses.map_err(|error| StartError::from_bind(error, new))?;
+        let Local { proxy, mapped, .. } = local(&addresses, new);
+        (self.local.proxy, self.local.mapped) = (proxy, mapped);
+        Ok(())
+    }
+
+    fn publish_running(&self) {
+        let (config, channel, demo) = (&self.config, &self.channel, self.demo.as_ref());
+        let now = running(config, channel, demo, &self.state_dir, &self.sources);
+        self.running.send_replace(Arc::new(now));
     }
 
     /// Tells the channel how gateways are found and reached, with the credentials as they are now.
@@ -358,8 +460,115 @@ impl Engine {
             let environment = &self.sources.environment;
             let network = apply::network(&self.config, &self.state_dir, environment)?;
             self.channel.set_network(network);
+            self.publish_running();
         }
         Ok(())
+    }
+
+    fn settings(&self) -> Answer {
+        match load(&self.sources) {
+            Ok(loaded) => {
+                let login = self.login.as_ref().map(Login::is_on);
+                let settings = settings::view(&loaded, &self.sources.file, login);
+                Answer::Settings { settings: Box::new(settings) }
+            }
+            Err(problems) => Answer::Error { message: problems.to_string() },
+        }
+    }
+
+    fn look_at(&self, change: &SettingsChange) -> Result<Checked, Answer> {
+        // A file that is not right can still be repaired: the policy alone says what is locked.
+        let policy = Sources { policy_dir: self.sources.policy_dir.clone(), ..Sources::default() };
+        let loaded = load(&self.sources).or_else(|_| load(&policy));
+        let loaded = loaded.map_err(|problems| Answer::Error { message: problems.to_string() })?;
+        let mapped = self.local.mapped.iter().map(|map| map.listen);
+        let ours: Vec<SocketAddr> = self.local.proxy.iter().copied().chain(mapped).collect();
+        Ok(settings::check(&self.sources.file, &loaded, change, &ours))
+    }
+
+    fn check(&self, change: &SettingsChange) -> Answer {
+        match self.look_at(change) {
+            Ok(Checked { problems, advice, authorities, .. }) => {
+                Answer::Checked { problems, advice, authorities }
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    /// Writes a change and puts it in effect; or neither.
+    async fn save(&mut self, change: &SettingsChange) -> Answer {
+        let checked = match self.look_at(change) {
+            Ok(checked) => checked,
+            Err(answer) => return answer,
+        };
+        let Checked { mut problems, advice, authorities, steps } = checked;
+        if change.autostart.is_some() && self.login.is_none() {
+            problems.push(Note::no_login());
+        }
+        if !problems.is_empty() {
+            return Answer::Checked { problems, advice, authorities };
+        }
+        match self.write(change, steps).await {
+            Ok(restart_for) => Answer::Saved { restart_for },
+            Err(message) => {
+                let problems = vec![Note::not_saved(message)];
+                Answer::Checked { problems, advice, authorities }
+            }
+        }
+    }
+
+    async fn write(
+        &mut self,
+        change: &SettingsChange,
+        steps: Vec<edit::Step>,
+    ) -> Result<Vec<String>, String> {
+        let file = self.sources.file.clone();
+        let before = fs::read(&file).ok();
+        if !steps.is_empty() {
+            edit::apply(&file, steps).map_err(|error| error.to_string())?;
+        }
+        let wanted_demo = self.wants_demo;
+        if change.values.get("gateway").and_then(Value::as_array).is_some_and(|it| !it.is_empty()) {
+            // Whoever names a gateway wants it used.
+            self.choose(false);
+        }
+        let adopted = match load(&self.sources) {
+            Ok(loaded) => self.adopt(loaded).await.map_err(|error| error.to_string()),
+            Err(problems) => Err(problems.to_string()),
+        };
+        if let (Some(login), Some(on), Ok(_)) = (&self.login, change.autostart, &adopted) {
+            login.set(on)?;
+        }
+        if adopted.is_err() {
+            self.wants_demo = wanted_demo;
+            // A port was taken between the check and now, say: what is in the file is what runs.
+            let restored = match before {
+                Some(text) => edit::save(&file, &text),
+                None => fs::remove_file(&file),
+            };
+            if let Err(error) = restored {
+                tracing::warn!(%error, "the configuration could not be put back");
+            }
+        }
+        adopted
+    }
+
+    /// Another gateway, another first request.
+    fn choose(&mut self, builtin: bool) {
+        self.wants_demo = builtin;
+        remember(self.first_run.choose(builtin));
+        self.requests = Some(self.desk.access.follow().1);
+    }
+
+    async fn use_builtin(&mut self, on: bool) -> Answer {
+        if on && self.is_managed {
+            return Answer::Error { message: StartError::DemoLocked.to_string() };
+        }
+        self.choose(on);
+        match self.reload().await {
+            Answer::Reloaded { .. } => Answer::Done,
+            other => other,
+        }
     }
 
     /// Takes nothing new, waits for what runs; a second signal ends it at once.
@@ -407,14 +616,43 @@ async fn changed(identity: Option<&mut watch::Receiver<IdentityStatus>>) {
     std::future::pending::<()>().await;
 }
 
+/// Resolves when an application has sent a request through the gateway; never when nobody wants to
+/// know.
+async fn first_request(
+    requests: Option<&mut broadcast::Receiver<Arc<AccessLine>>>,
+    own: &OwnRequests,
+) {
+    let Some(requests) = requests else {
+        return std::future::pending().await;
+    };
+    loop {
+        match requests.recv().await {
+            Ok(line) => {
+                if line.route == Route::Gateway
+                    && line.error.is_none()
+                    && !own.contains(line.client)
+                {
+                    return;
+                }
+            }
+            Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}
+
+/// What is only convenient to remember is not worth failing for.
+fn remember(outcome: std::io::Result<()>) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "the first run cannot be remembered");
+    }
+}
+
 /// The settings in which `new` differs from what runs and which need a restart.
-fn restart_for(running: &Config, new: &Config, demo: bool) -> Vec<String> {
-    let at_once = |key: &str| match key {
-        "log.level" | "channel.dns_servers" => true,
-        key if key.starts_with("upstream.") => true,
-        // From and to the built-in gateway is a restart.
-        "gateway" => !demo && !new.gateways.is_empty(),
-        _ => false,
+fn restart_for(running: &Config, new: &Config) -> Vec<String> {
+    let at_once = |key: &str| {
+        matches!(key, "log.level" | "channel.dns_servers" | "gateway" | "route")
+            || ["upstream.", "proxy.", "identity.", "desktop."].iter().any(|it| key.starts_with(it))
     };
     let show = |config, get: fn(&Config) -> Option<toml_edit::Value>| {
         get(config).map(|value| value.to_string())
@@ -426,6 +664,46 @@ fn restart_for(running: &Config, new: &Config, demo: bool) -> Vec<String> {
         .collect()
 }
 
+/// The gateways in use.
+fn gateways(config: &Config, demo: Option<&Demo>) -> Vec<GatewayConfig> {
+    match demo {
+        Some(demo) => vec![demo_gateway(demo)],
+        None => config.gateways.iter().map(apply::gateway).collect(),
+    }
+}
+
+/// What is told to those who look into it.
+fn running(
+    config: &Config,
+    channel: &Channel,
+    demo: Option<&Demo>,
+    state_dir: &Path,
+    sources: &Sources,
+) -> Running {
+    let network = match demo {
+        Some(_) => NetworkConfig::default(),
+        // The channel has it, so it can be had; without the credentials a probe says what is wrong.
+        None => apply::network(config, state_dir, &sources.environment).unwrap_or_default(),
+    };
+    Running {
+        config: config.clone(),
+        gateways: gateways(config, demo),
+        network,
+        environment: sources.environment.clone(),
+        identity: channel.identity(),
+    }
+}
+
+/// The ports, as they came to be.
+fn local(addresses: &[SocketAddr], config: &Config) -> Local {
+    let mapped = config.proxy.map.iter();
+    Local {
+        proxy: addresses.iter().copied().filter(|it| !is_mapped(it, config)).collect(),
+        mapped: mapped.map(|it| MappedView { listen: it.listen, host: it.host.clone() }).collect(),
+        ..Local::default()
+    }
+}
+
 /// What people call the configured gateways.
 fn names(config: &Config) -> Vec<String> {
     config.gateways.iter().map(|gateway| apply::gateway(gateway).name).collect()
@@ -433,21 +711,6 @@ fn names(config: &Config) -> Vec<String> {
 
 fn is_mapped(address: &SocketAddr, config: &Config) -> bool {
     config.proxy.map.iter().any(|map| map.listen == *address)
-}
-
-/// A taken port is told with its owner and a way out.
-fn explain(error: BindError, config: &Config) -> StartError {
-    match error {
-        BindError::InUse { address } => StartError::PortTaken {
-            address,
-            owner: port_owner::find(address.port()),
-            // The offer is an option for the proxy's own port.
-            free: (!is_mapped(&address, config))
-                .then(|| port_owner::free_port(&config.proxy.listen, address.port()))
-                .flatten(),
-        },
-        error => StartError::Bind(error),
-    }
 }
 
 fn demo_gateway(demo: &Demo) -> GatewayConfig {

@@ -24,6 +24,7 @@ pub mod first_run;
 pub mod identity_view;
 pub mod instance;
 pub mod logging;
+pub mod login;
 pub mod notices;
 pub mod page;
 pub mod places;
@@ -32,6 +33,7 @@ pub mod reference;
 pub mod settings;
 pub mod signals;
 pub mod status;
+pub mod support;
 pub mod tray_menu;
 #[cfg(test)]
 mod typescript;

@@ -166,3 +166,19 @@ fn every_code_in_the_source_is_on_the_page() {
         assert!(page.contains(&format!("`{code}`")), "{code} is missing");
     }
 }
+
+#[test]
+fn every_finding_is_on_its_page() {
+    let sources = [
+        include_str!("../src/diagnose/finding.rs"),
+        include_str!("../src/diagnose/identity.rs"),
+        include_str!("../src/diagnose/mod.rs"),
+    ];
+    let pages = include_str!("../../../docs/diagnose.md").to_owned() + &page();
+    let is_code = |text: &&str| text.starts_with("SC-") && text.len() < 30;
+    let codes: Vec<&str> = sources.iter().flat_map(|it| it.split('"')).filter(is_code).collect();
+    assert!(codes.len() >= 20, "{codes:?}");
+    for code in codes {
+        assert!(pages.contains(&format!("`{code}`")), "{code} is missing");
+    }
+}

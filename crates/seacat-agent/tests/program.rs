@@ -211,8 +211,8 @@ fn a_setting_that_is_changed_while_it_runs_takes_effect_or_says_when() {
     assert_eq!(set("channel.wait", "3s"), "saved; restart the proxy for channel.wait\n");
     assert_eq!(
         set("gateway", "gw.example.com"),
-        "saved; restart the proxy for gateway, channel.wait\n",
-        "from the built-in gateway to another"
+        "saved; restart the proxy for channel.wait\n",
+        "from the built-in gateway to another at once"
     );
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use seacat_link::{Closed, Incoming, Link, LinkConfig, News, SocketRequest};
 use seacat_proto::Control;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
@@ -82,6 +82,8 @@ pub(crate) struct Driver {
     generation: u64,
     /// The way to our identity, if there is one.
     identity: Option<Port>,
+    /// The ways to others, when they take its place.
+    identities: mpsc::UnboundedReceiver<Option<Port>>,
     /// What connections show.
     shown: Shown,
     /// Whether the gateway wants that.
@@ -130,6 +132,14 @@ enum Event {
     Control(Control),
     Socket(SocketRequest),
     Identity(Shown),
+    /// Somebody else from now on, or nobody.
+    Somebody(Option<Port>),
+}
+
+/// Who we are, and who we are to become.
+pub(crate) struct Identities {
+    pub(crate) port: Option<Port>,
+    pub(crate) ports: mpsc::UnboundedReceiver<Option<Port>>,
 }
 
 impl Driver {
@@ -138,7 +148,7 @@ impl Driver {
         wishes: watch::Receiver<Wishes>,
         door: watch::Sender<Door>,
         status: watch::Sender<Status>,
-        identity: Option<Port>,
+        identities: Identities,
         reverse: Reverse,
     ) -> Self {
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
@@ -160,7 +170,8 @@ impl Driver {
             live: None,
             leaving: JoinSet::new(),
             generation: 0,
-            identity,
+            identity: identities.port,
+            identities: identities.ports,
             shown: Shown::default(),
             doubt: Doubt::default(),
             reverse,
@@ -186,6 +197,7 @@ impl Driver {
                 }
                 Event::Socket(request) => self.reverse.answer(request),
                 Event::Identity(shown) => self.show(shown),
+                Event::Somebody(port) => self.become_somebody(port).await,
             }
         }
         // Nothing new is taken from here on, but who is leaving may finish.
@@ -214,6 +226,19 @@ impl Driver {
         let matters = shown.certified.is_some() || was_somebody;
         self.shown = shown;
         if moved && matters {
+            self.step(Input::Identity);
+        }
+    }
+
+    /// The former identity ends with its port. Whoever is connected as that one, or can show a
+    /// certificate of the next, connects again.
+    async fn become_somebody(&mut self, port: Option<Port>) {
+        let was = self.shown.certified.is_some()
+            || self.live.as_ref().is_some_and(|live| live.identified);
+        self.identity = port;
+        self.shown = Shown::default();
+        self.meet_identity().await;
+        if was || self.shown.certified.is_some() {
             self.step(Input::Identity);
         }
     }
@@ -283,6 +308,7 @@ impl Driver {
                 Event::Timer
             }
             shown = changed(self.identity.as_mut()) => Event::Identity(shown),
+            Some(port) = self.identities.recv() => Event::Somebody(port),
         }
     }
 

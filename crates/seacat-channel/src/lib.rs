@@ -40,10 +40,10 @@ mod trust;
 mod upload;
 mod upstream;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub use config::{
     ChannelConfig, ConfigError, DEFAULT_PORT, DEFAULT_WAIT, GatewayConfig, NetworkConfig, Roots,
@@ -59,10 +59,10 @@ pub use status::{Road, State, Status, TlsInfo};
 pub use upload::{BodyError, NoBody, RequestBody};
 pub use upstream::{ConnectBy, Credentials, Except, Upstream, UpstreamError};
 
-use identity::Identity;
+use identity::{Identity, IdentityConfig, Port};
 
 use door::Door;
-use driver::{Driver, Wishes};
+use driver::{Driver, Identities, Wishes};
 use reverse::Reverse;
 
 /// A handle of a channel. Clones are handles of the same one; when the last is dropped, the
@@ -76,7 +76,8 @@ struct Inner {
     wishes: watch::Sender<Wishes>,
     door: watch::Receiver<Door>,
     status: watch::Receiver<Status>,
-    identity: Option<Identity>,
+    identity: Mutex<Option<Identity>>,
+    ports: mpsc::UnboundedSender<Option<Port>>,
     reverse: Reverse,
     wait: Duration,
 }
@@ -110,9 +111,13 @@ impl Channel {
         let (status_sender, status) = watch::channel(off);
         let wait = config.wait;
         let reverse = Reverse::new(std::mem::take(&mut config.reverse));
-        let driver = Driver::new(config, wished, door_sender, status_sender, port, reverse.clone());
+        let (ports, new_ports) = mpsc::unbounded_channel();
+        let identities = Identities { port, ports: new_ports };
+        let driver =
+            Driver::new(config, wished, door_sender, status_sender, identities, reverse.clone());
         tokio::spawn(driver.run());
-        Self { inner: Arc::new(Inner { wishes, door, status, identity, reverse, wait }) }
+        let identity = Mutex::new(identity);
+        Self { inner: Arc::new(Inner { wishes, door, status, identity, ports, reverse, wait }) }
     }
 
     /// Wishes to be connected, now: the back-off starts again, a channel that had stopped tries
@@ -174,8 +179,23 @@ impl Channel {
 
     /// Who we are towards the gateway, unless the channel is anonymous.
     #[must_use]
-    pub fn identity(&self) -> Option<&Identity> {
-        self.inner.identity.as_ref()
+    pub fn identity(&self) -> Option<Identity> {
+        self.identity_slot().clone()
+    }
+
+    /// Becomes somebody else, or nobody: as the channel was started with `identity`. What the former
+    /// one has under way on this computer is finished first.
+    pub fn set_identity(&self, identity: Option<IdentityConfig>) {
+        let mut slot = self.identity_slot();
+        let former = slot.take();
+        let (identity, port) = identity.map(|it| Identity::start_after(it, former)).unzip();
+        *slot = identity;
+        // An error means that the driver is gone, and nobody needs an identity.
+        let _ = self.inner.ports.send(port);
+    }
+
+    fn identity_slot(&self) -> MutexGuard<'_, Option<Identity>> {
+        self.inner.identity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The reverse ports and their connections at this moment.

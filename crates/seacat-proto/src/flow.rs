@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// Time beside the round trip that bytes may take: what a sender and a receiver on one busy
 /// machine need to find each other's bytes. On a line within a house it is the larger part.
-const SLACK: Duration = Duration::from_millis(2);
+const SLACK: Duration = Duration::from_millis(1);
 
 /// From one PONG to the next PING: 200 frames of 18 bytes a second at most.
 const PAUSE: Duration = Duration::from_millis(5);

@@ -2,6 +2,7 @@
 //! listens.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -57,6 +58,8 @@ pub struct AccessLine {
     pub error: Option<Code>,
     /// Where it went.
     pub route: Route,
+    /// The client's end of its connection.
+    pub client: SocketAddr,
 }
 
 /// The ring of lines and the way to follow it. Clones share the same ring.
@@ -95,7 +98,9 @@ impl AccessLog {
         kept.push_back(line.clone());
         // Nobody listening is the usual case. Sent under the lock: `follow` misses no line and
         // sees none twice.
-        let _ = self.0.live.send(line);
+        if self.0.live.receiver_count() > 0 {
+            let _ = self.0.live.send(line);
+        }
     }
 }
 
@@ -113,6 +118,7 @@ impl Record {
     pub(crate) fn begin(
         log: &AccessLog,
         busy: Busy,
+        client: SocketAddr,
         method: &Method,
         host: &str,
         path: &str,
@@ -131,6 +137,7 @@ impl Record {
             // Until it is known better: dropped before the answer.
             error: Some(Code::ClientGone),
             route: Route::Local,
+            client,
         };
         Record {
             line: Some(line),
@@ -148,7 +155,11 @@ impl Record {
     }
 
     pub(crate) fn host(&mut self, host: &str) {
-        self.edit(|line| line.host = cut(host));
+        self.edit(|line| {
+            if line.host != host {
+                line.host = cut(host);
+            }
+        });
     }
 
     pub(crate) fn route(&mut self, route: Route) {
@@ -212,7 +223,8 @@ mod tests {
     use crate::activity::Activity;
 
     fn begin(log: &AccessLog, method: &Method, host: &str, path: &str) -> Record {
-        Record::begin(log, Arc::new(Activity::default()).begin(), method, host, path)
+        let client = ([127, 0, 0, 1], 9).into();
+        Record::begin(log, Arc::new(Activity::default()).begin(), client, method, host, path)
     }
 
     #[test]

@@ -45,5 +45,5 @@ mod tunnel;
 pub use access::{AccessLine, AccessLog, Route};
 pub use config::{Credentials, DEFAULT_PORT, Limits, MappedPort, ProxyConfig};
 pub use errors::{Code, ErrorCode, error_table};
-pub use listener::{BindError, Drained, Proxy};
+pub use listener::{BindError, Drained, Proxy, Reins};
 pub use routes::{Action, InvalidPattern, Pattern, Routes};

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use seacat_channel::Channel;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -75,6 +75,9 @@ pub enum BindError {
     /// No address to listen on is left.
     #[error("there is no address to listen on")]
     Nothing,
+    /// The proxy takes nothing new, a change neither.
+    #[error("the proxy is stopping")]
+    Stopping,
     /// The system refuses.
     #[error("cannot listen on {address}")]
     Io {
@@ -87,9 +90,19 @@ pub enum BindError {
 
 /// A proxy whose ports are bound and which serves once it is [run](Proxy::run).
 pub struct Proxy {
-    listeners: Vec<(TcpListener, Door)>,
+    listeners: Vec<Listening>,
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
+    reins: Reins,
+    turns: mpsc::Receiver<Turn>,
+}
+
+/// A bound port.
+struct Listening {
+    /// The address that was asked for, whose port may be 0.
+    asked: SocketAddr,
+    tcp: TcpListener,
+    door: Door,
 }
 
 /// How a proxy ended.
@@ -97,6 +110,32 @@ pub struct Proxy {
 pub struct Drained {
     /// Connections that were cut off because they outlasted the grace.
     pub cut: usize,
+}
+
+/// Changes a proxy while it runs. Clones change the same one.
+#[derive(Debug, Clone)]
+pub struct Reins(mpsc::Sender<Turn>);
+
+/// A change on its way.
+#[derive(Debug)]
+struct Turn {
+    config: ProxyConfig,
+    reply: oneshot::Sender<Result<Vec<SocketAddr>, BindError>>,
+}
+
+impl Reins {
+    /// Listens and behaves by `config` from now on, and returns the addresses as
+    /// [`Proxy::addresses`] does. A port that is wanted still is not closed for a moment. Requests
+    /// under way finish as they began; connections that rest are closed, so that their clients come
+    /// back to the new rules.
+    ///
+    /// # Errors
+    /// [`BindError`]; nothing is changed then.
+    pub async fn turn(&self, config: ProxyConfig) -> Result<Vec<SocketAddr>, BindError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Turn { config, reply }).await.map_err(|_| BindError::Stopping)?;
+        answer.await.unwrap_or(Err(BindError::Stopping))
+    }
 }
 
 impl Proxy {
@@ -107,38 +146,11 @@ impl Proxy {
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time.
-    pub fn bind(config: ProxyConfig, channel: Channel) -> Result<Self, BindError> {
-        if config.allow_remote && config.credentials.is_none() {
-            return Err(BindError::NoCredentials);
-        }
+    pub fn bind(mut config: ProxyConfig, channel: Channel) -> Result<Self, BindError> {
         let mut listeners = Vec::new();
-        for listener in config.inherited {
-            let address = local_address(&listener)?;
-            check_local(address, config.allow_remote)?;
-            listeners.push((adopt(listener, address)?, Door::Proxy));
-        }
-        for address in config.listen {
-            check_local(address, config.allow_remote)?;
-            if let Some(listener) = bind(address)? {
-                listeners.push((listener, Door::Proxy));
-            }
-        }
-        for MappedPort { listen, host } in config.mapped {
-            if !listen.ip().is_loopback() {
-                return Err(BindError::MappedRemote { address: listen });
-            }
-            if host.is_empty() || !all(HOST, host.as_bytes()) {
-                return Err(BindError::MappedHost { host });
-            }
-            if let Some(listener) = bind(listen)? {
-                listeners.push((listener, Door::Mapped(host.into())));
-            }
-        }
-        if listeners.is_empty() {
-            return Err(BindError::Nothing);
-        }
-        let addresses: Vec<_> =
-            listeners.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect();
+        listen(&mut config, &mut listeners)?;
+        let addresses = addresses(&listeners);
+        let (sender, turns) = mpsc::channel(1);
         let shared = Arc::new(Shared {
             channel,
             routes: config.routes,
@@ -150,7 +162,7 @@ impl Proxy {
             log: AccessLog::new(),
             date: Date::default(),
         });
-        Ok(Proxy { listeners, addresses, shared })
+        Ok(Proxy { listeners, addresses, shared, reins: Reins(sender), turns })
     }
 
     /// The addresses bound, inherited ones first, then as configured, mapped ports last.
@@ -165,22 +177,29 @@ impl Proxy {
         self.shared.log.clone()
     }
 
+    /// The way to change it while it runs. Take it before [`run`](Proxy::run).
+    #[must_use]
+    pub fn reins(&self) -> Reins {
+        self.reins.clone()
+    }
+
     /// Serves until `shutdown` is ready, then takes nothing new and lets what runs finish for at
     /// most `grace`. Dropping the future cuts everything off at once.
     pub async fn run(self, shutdown: impl Future<Output = ()>, grace: Duration) -> Drained {
-        let Proxy { listeners, shared, .. } = self;
-        let (drain, draining) = watch::channel(false);
+        // The reins stay, so that the queue of turns never ends.
+        let Proxy { mut listeners, mut shared, mut turns, reins: _reins, .. } = self;
+        let (mut drain, mut draining) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 (accepted, door) = accept(&listeners) => match accepted {
-                    Ok(tcp) => {
+                    Ok((tcp, peer)) => {
                         let open = connections.len();
                         let limit = shared.limits.connections;
                         if open < limit + SURPLUS {
-                            let client = client(&tcp, &shared, door, open >= limit);
+                            let client = client(&tcp, peer, &shared, door, open >= limit);
                             connections.spawn(serve(tcp, client, draining.clone()));
                         }
                     }
@@ -189,6 +208,15 @@ impl Proxy {
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
+                Some(Turn { mut config, reply }) = turns.recv() => {
+                    let outcome = listen(&mut config, &mut listeners).map(|()| {
+                        shared = Arc::new(shared.turned(config, addresses(&listeners)));
+                        drain.send_replace(true);
+                        (drain, draining) = watch::channel(false);
+                        shared.own.clone()
+                    });
+                    let _ = reply.send(outcome);
+                }
                 Some(ended) = connections.join_next() => report(ended),
             }
         }
@@ -202,6 +230,58 @@ impl Proxy {
         connections.shutdown().await;
         Drained { cut }
     }
+}
+
+/// Binds what `config` wants and `there` has not, then lets go of what is not wanted. On an error
+/// `there` is as it was.
+fn listen(config: &mut ProxyConfig, there: &mut Vec<Listening>) -> Result<(), BindError> {
+    if config.allow_remote && config.credentials.is_none() {
+        return Err(BindError::NoCredentials);
+    }
+    let mut wanted = Vec::new();
+    let mut bound = Vec::new();
+    for listener in config.inherited.drain(..) {
+        let asked = local_address(&listener)?;
+        check_local(asked, config.allow_remote)?;
+        bound.push(Listening { asked, tcp: adopt(listener, asked)?, door: Door::Proxy });
+    }
+    for &address in &config.listen {
+        check_local(address, config.allow_remote)?;
+        wanted.push((address, Door::Proxy));
+    }
+    for MappedPort { listen, host } in config.mapped.drain(..) {
+        if !listen.ip().is_loopback() {
+            return Err(BindError::MappedRemote { address: listen });
+        }
+        if host.is_empty() || !all(HOST, host.as_bytes()) {
+            return Err(BindError::MappedHost { host });
+        }
+        wanted.push((listen, Door::Mapped(host.into())));
+    }
+    let mut stay = Vec::new();
+    for (asked, door) in wanted {
+        let free = |nth: &usize| !stay.iter().any(|(it, _)| it == nth);
+        match (0..there.len()).filter(free).find(|&nth| there[nth].asked == asked) {
+            Some(nth) => stay.push((nth, door)),
+            None => bound.extend(bind(asked)?.map(|tcp| Listening { asked, tcp, door })),
+        }
+    }
+    if bound.is_empty() && stay.is_empty() {
+        return Err(BindError::Nothing);
+    }
+    let mut old: Vec<Option<Listening>> = there.drain(..).map(Some).collect();
+    let kept = stay
+        .into_iter()
+        .filter_map(|(nth, door)| old[nth].take().map(|listening| Listening { door, ..listening }));
+    there.extend(kept);
+    there.extend(bound);
+    // Mapped ports last, as people are told.
+    there.sort_by_key(|listening| matches!(listening.door, Door::Mapped(_)));
+    Ok(())
+}
+
+fn addresses(listeners: &[Listening]) -> Vec<SocketAddr> {
+    listeners.iter().filter_map(|listening| listening.tcp.local_addr().ok()).collect()
 }
 
 /// A panic is a bug of ours, but costs one connection only.
@@ -264,11 +344,11 @@ fn local_address(listener: &StdListener) -> Result<SocketAddr, BindError> {
 }
 
 /// The next connection on any of the listeners.
-async fn accept(listeners: &[(TcpListener, Door)]) -> (io::Result<TcpStream>, Door) {
+async fn accept(listeners: &[Listening]) -> (io::Result<(TcpStream, SocketAddr)>, Door) {
     poll_fn(|cx| {
-        for (listener, door) in listeners {
-            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
-                return Poll::Ready((accepted.map(|(tcp, _)| tcp), door.clone()));
+        for Listening { tcp, door, .. } in listeners {
+            if let Poll::Ready(accepted) = tcp.poll_accept(cx) {
+                return Poll::Ready((accepted, door.clone()));
             }
         }
         Poll::Pending
@@ -276,11 +356,18 @@ async fn accept(listeners: &[(TcpListener, Door)]) -> (io::Result<TcpStream>, Do
     .await
 }
 
-fn client(tcp: &TcpStream, shared: &Arc<Shared>, door: Door, surplus: bool) -> Arc<Client> {
+fn client(
+    tcp: &TcpStream,
+    peer: SocketAddr,
+    shared: &Arc<Shared>,
+    door: Door,
+    surplus: bool,
+) -> Arc<Client> {
     // Only a delay is lost if this cannot be set.
     let _ = tcp.set_nodelay(true);
     Arc::new(Client {
         here: tcp.local_addr().unwrap_or_else(|_| shared.own[0]),
+        peer,
         shared: shared.clone(),
         door,
         notes: Arc::default(),

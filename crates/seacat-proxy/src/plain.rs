@@ -16,7 +16,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -24,7 +24,7 @@ use bytes::BytesMut;
 use http::Version;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
-use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::gate::Passed;
@@ -101,11 +101,9 @@ fn poll_read(
     cx: &mut Context<'_>,
     held: &mut BytesMut,
 ) -> Poll<io::Result<usize>> {
-    let mut room = [0; READ];
-    let mut room = ReadBuf::new(&mut room);
-    ready!(Pin::new(tcp).poll_read(cx, &mut room))?;
-    held.extend_from_slice(room.filled());
-    Poll::Ready(Ok(room.filled().len()))
+    held.reserve(READ);
+    // It keeps nothing between two polls, so a new one each time will do.
+    pin!(tcp.read_buf(held)).poll(cx)
 }
 
 /// One request and its answer. Says whether another request may follow.

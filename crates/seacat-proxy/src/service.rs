@@ -16,7 +16,7 @@ use seacat_channel::Channel;
 use crate::access::{AccessLog, Record, Route};
 use crate::activity::Activity;
 use crate::body::{FromClient, Source, ToClient};
-use crate::config::{Credentials, Limits};
+use crate::config::{Credentials, Limits, ProxyConfig};
 use crate::errors::Code;
 use crate::forward::Errand;
 use crate::gate::Passed;
@@ -47,6 +47,23 @@ pub(crate) struct Shared {
     pub(crate) date: Date,
 }
 
+impl Shared {
+    /// The same by another configuration.
+    pub(crate) fn turned(&self, config: ProxyConfig, own: Vec<SocketAddr>) -> Self {
+        Self {
+            channel: self.channel.clone(),
+            routes: config.routes,
+            credentials: config.credentials,
+            allow_remote: config.allow_remote,
+            limits: config.limits,
+            own,
+            pseudonym: self.pseudonym.clone(),
+            log: self.log.clone(),
+            date: Date::default(),
+        }
+    }
+}
+
 /// What a listening port is for.
 #[derive(Debug, Clone)]
 pub(crate) enum Door {
@@ -62,6 +79,8 @@ pub(crate) struct Client {
     pub(crate) door: Door,
     /// Our end of it.
     pub(crate) here: SocketAddr,
+    /// Its own end.
+    pub(crate) peer: SocketAddr,
     pub(crate) notes: Arc<Notes>,
     pub(crate) activity: Arc<Activity>,
     /// It takes no further request.
@@ -155,7 +174,8 @@ impl Client {
             Passed::Rejected(_) => ("", ""),
             _ => (parts.uri.host().unwrap_or_default(), parts.uri.path()),
         };
-        Record::begin(&self.shared.log, self.activity.begin(), &parts.method, host, path)
+        let busy = self.activity.begin();
+        Record::begin(&self.shared.log, busy, self.peer, &parts.method, host, path)
     }
 
     fn then(&self, afterwards: Afterwards) {

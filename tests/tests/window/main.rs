@@ -8,6 +8,7 @@
 )]
 
 mod list;
+mod pictures;
 mod session;
 mod shell;
 mod story;

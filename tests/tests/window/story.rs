@@ -53,7 +53,8 @@ fn a_gateway_of_ones_own() {
     window.fill("gateway-host", "localhost");
     window.fill("gateway-port", &gateway.port().to_string());
     window.click("gateway-trust-own");
-    window.fill("gateway-ca", &fs::read_to_string(gateway.ca()).unwrap());
+    session.desktop.copy(&fs::read_to_string(gateway.ca()).unwrap());
+    window.paste("gateway-ca");
     let authority = window.wait_for_text("gateway-authority", |text| text.contains(':'));
     println!("its CA as the window shows it: {authority}");
     window.picture("window-first-gateway");

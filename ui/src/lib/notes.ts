@@ -4,7 +4,9 @@ import type { Note } from "./types";
 import type { Words } from "./words/en";
 
 export function say(note: Note, t: Words): string {
-  const { params, message } = note;
+  const { params } = note;
+  // The engine's words follow a field's name; here they stand alone.
+  const message = note.message.charAt(0).toUpperCase() + note.message.slice(1);
   const words = t.form.notes;
   switch (note.code) {
     case "invalid":

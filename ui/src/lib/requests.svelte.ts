@@ -29,6 +29,7 @@ export class Requests {
   #all: Line[] = [];
   #waiting: Line[] = [];
   #reading = false;
+  #anew = false;
   #next = 0;
 
   /** Follows the engine's requests until the returned function is called. */
@@ -36,8 +37,7 @@ export class Requests {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let close = () => {};
     const again = () => {
-      // A new stream begins with the lines that the engine has kept.
-      this.clear();
+      this.#anew = true;
       close = bridge.open({ do: "access" }, (it) => this.take(it), () => {
         timer = setTimeout(again, 1_000);
       });
@@ -57,6 +57,11 @@ export class Requests {
       if (answer.is === "missed") this.missed += answer.lines;
     }
     if (came.length === 0) return;
+    if (this.#anew) {
+      // A new stream begins with the lines that the engine has kept.
+      this.clear();
+      this.#anew = false;
+    }
     if (this.paused || this.#reading) {
       this.#waiting = this.#waiting.concat(came).slice(-KEPT);
       this.fresh = this.#waiting.filter(this.#matches()).length;

@@ -24,8 +24,6 @@ pub(super) fn make(
         let text = fill(&format!("debian/{script}"), &[("USER_UNITS", units.trim_end())])?;
         proxy.write(&format!("DEBIAN/{script}"), text, PROGRAM)?;
     }
-    let overrides = fill("debian/seacat-proxy.lintian-overrides", &[])?;
-    proxy.write("usr/share/lintian/overrides/seacat-proxy", overrides, FILE)?;
     let mut made = vec![pack(folder, &proxy, "seacat-proxy", goods, release)?];
     if goods.window {
         let window = Tree::new(folder.join("tree/deb/seacat-proxy-window"))?;
@@ -46,6 +44,8 @@ fn pack(
     let version = format!("{}-{REVISION}", release.version);
     let documents = format!("usr/share/doc/{name}");
     tree.write(&format!("{documents}/copyright"), fill("debian/copyright", &[])?, FILE)?;
+    let overrides = fill("debian/lintian-overrides", &[("PACKAGE", name)])?;
+    tree.write(&format!("usr/share/lintian/overrides/{name}"), overrides, FILE)?;
     let changes = root().join("CHANGELOG.md");
     let text = fs::read(&changes).map_err(|error| failed(&changes, error))?;
     tree.gzip(&format!("{documents}/changelog"), text)?;

@@ -62,3 +62,18 @@ fn source(name: &str) -> Result<PathBuf, String> {
     let found = files_in(&sources)?.into_iter().map(|registry| registry.join(name));
     found.into_iter().find(|path| path.is_dir()).ok_or_else(|| format!("no source of {name}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_cargo_tree() {
+        let crate_of = |line| of_others(line).map(|(name, licence)| format!("{name}: {licence}"));
+        assert_eq!(crate_of("bytes v1.2.3|MIT").unwrap(), "bytes-1.2.3: MIT");
+        let again = "serde_derive v1.0.1 (proc-macro)|MIT OR Apache-2.0 (*)";
+        assert_eq!(crate_of(again).unwrap(), "serde_derive-1.0.1: MIT OR Apache-2.0");
+        assert_eq!(crate_of("seacat-proto v0.1.0 (/home/me/seacat)|BSD-3-Clause"), None);
+        assert_eq!(crate_of(""), None);
+    }
+}

@@ -62,7 +62,6 @@ struct Clicked {
 /// What shows the engine to a person and passes on what they do.
 pub struct Face {
     desk: Desk,
-    settings: Desktop,
     window: Window,
     clipboard: Clipboard,
     notices: Notices,
@@ -71,9 +70,14 @@ pub struct Face {
 impl Face {
     /// A face for the engine behind `desk`.
     #[must_use]
-    pub fn new(desk: Desk, settings: Desktop, window: Window) -> Self {
+    pub fn new(desk: Desk, window: Window) -> Self {
         let (clipboard, notices) = (Clipboard::default(), Notices::default());
-        Self { desk, settings, window, clipboard, notices }
+        Self { desk, window, clipboard, notices }
+    }
+
+    /// As they are now.
+    fn settings(&self) -> Desktop {
+        self.desk.running.borrow().config.desktop.clone()
     }
 
     /// Runs until the engine ends. `open` is the page that is shown at once.
@@ -81,7 +85,7 @@ impl Face {
         let (sender, mut clicks) = mpsc::channel(CLICKS);
         let mut status = self.desk.status.clone();
         let view = status.borrow_and_update().clone();
-        let tray = Tray::start(view, self.settings.icon, sender).await;
+        let tray = Tray::start(view, self.settings().icon, sender).await;
         if let Some(page) = open {
             self.open(page, None);
         }
@@ -91,7 +95,7 @@ impl Face {
                 self.tell(notice);
             }
             let mark = match &tray {
-                Some(tray) => tray.show(view).await,
+                Some(tray) => tray.show(view, self.settings().icon).await,
                 None => None,
             };
             let frame = (mark == Some(Mark::Connecting)).then(|| Instant::now() + FRAME);
@@ -138,7 +142,7 @@ impl Face {
 
     fn tell(&self, notice: Notice) {
         tracing::info!("{}: {}", notice.title, notice.body);
-        if self.settings.notifications {
+        if self.settings().notifications {
             self.send(notice);
         }
     }

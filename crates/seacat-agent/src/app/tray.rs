@@ -36,9 +36,9 @@ impl Tray {
     }
 
     /// Shows another status, or the next picture of the same; what the icon is now.
-    pub(super) async fn show(&self, view: Arc<StatusView>) -> Option<Mark> {
+    pub(super) async fn show(&self, view: Arc<StatusView>, tint: IconTint) -> Option<Mark> {
         let update = |painter: &mut Painter| {
-            painter.look_at(view);
+            painter.look_at(view, tint);
             painter.menu.mark
         };
         self.0.update(update).await
@@ -59,14 +59,15 @@ struct Painter {
 }
 
 impl Painter {
-    fn look_at(&mut self, view: Arc<StatusView>) {
+    fn look_at(&mut self, view: Arc<StatusView>, tint: IconTint) {
         if !Arc::ptr_eq(&self.view, &view) {
             self.view = view;
             self.seen = Instant::now();
         }
         let before = self.menu.mark;
         self.menu = Menu::of(&self.view, self.seen.elapsed());
-        if before != self.menu.mark || before == Mark::Connecting {
+        let repaint = std::mem::replace(&mut self.tint, tint) != tint;
+        if repaint || before != self.menu.mark || before == Mark::Connecting {
             self.frame = if before == self.menu.mark { self.frame + 1 } else { 0 };
             self.icons = icon::icons(self.menu.mark, self.frame, self.tint);
         }

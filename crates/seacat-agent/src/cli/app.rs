@@ -10,6 +10,7 @@ use crate::app::{Face, Window, autostart, notify};
 use crate::controller::Engine;
 use crate::exit::Exit;
 use crate::instance::InstanceError;
+use crate::login::Login;
 use crate::notices::Notice;
 use crate::page::Page;
 use crate::places::PlaceError;
@@ -18,8 +19,7 @@ use crate::places::PlaceError;
 pub(super) fn app(here: &Here, open: Option<Page>, out: &mut dyn Write) -> Result<Exit, CliError> {
     let window = Window::new(here.passed_on()?);
     let begin = |engine: &Engine| {
-        let settings = engine.config().desktop.clone();
-        tokio::spawn(Face::new(engine.desk(), settings, window.clone()).run(open));
+        tokio::spawn(Face::new(engine.desk(), window.clone()).run(open));
     };
     match run::serve(here, false, begin, out) {
         Err(CliError::Instance(InstanceError::AlreadyRunning { .. })) => {
@@ -53,13 +53,10 @@ pub(super) fn autostart(
     wish: Autostart,
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
-    let home = BaseDirs::new().ok_or(PlaceError::NoHome)?;
-    let entry = autostart::entry(home.config_dir());
+    let Login { entry, program, arguments } = login(here)?;
     match wish {
         Autostart::On => {
-            let program = std::env::current_exe()
-                .map_err(|source| CliError::System { doing: "find our own program", source })?;
-            autostart::on(&entry, &program, &here.passed_on()?)?;
+            autostart::on(&entry, &program, &arguments)?;
             writeln!(out, "starts at login: {}", entry.display())?;
         }
         Autostart::Off => {
@@ -68,4 +65,13 @@ pub(super) fn autostart(
         }
     }
     Ok(Exit::Ok)
+}
+
+/// The entry that starts this very program with these very folders.
+pub(super) fn login(here: &Here) -> Result<Login, CliError> {
+    let home = BaseDirs::new().ok_or(PlaceError::NoHome)?;
+    let program = std::env::current_exe()
+        .map_err(|source| CliError::System { doing: "find our own program", source })?;
+    let entry = autostart::entry(home.config_dir());
+    Ok(Login { entry, program, arguments: here.passed_on()? })
 }

@@ -118,6 +118,22 @@ pub(super) enum Action {
         #[command(subcommand)]
         action: GatewayAction,
     },
+    /// Why doesn't it work? Every step from the local port to an answer, with time and advice (exit
+    /// code 0 only when all is well)
+    Diagnose {
+        /// The host behind the gateway that a request is sent to; guessed when left out
+        #[arg(long, value_name = "HOST")]
+        host: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write what helps support into one text file: no keys, no passwords
+    SupportBundle {
+        /// Which file, - for standard output
+        #[arg(default_value = "seacat-support.txt")]
+        file: PathBuf,
+    },
     /// About the configuration
     Config {
         #[command(subcommand)]
@@ -169,6 +185,27 @@ pub(super) enum IdentityAction {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GatewayAction {
+    /// The configured gateways
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add a gateway to the configuration file
+    Add {
+        /// Which one
+        #[arg(value_name = "HOST[:PORT]")]
+        wanted: String,
+        /// What it is called
+        #[arg(long)]
+        name: Option<String>,
+        /// PEM file with the private CA that issues its certificate
+        #[arg(long, value_name = "FILE")]
+        ca_file: Option<PathBuf>,
+        /// modern or compat
+        #[arg(long)]
+        tls: Option<String>,
+    },
     /// Try to reach a gateway, step by step
     Test {
         /// Which one; all configured ones when left out

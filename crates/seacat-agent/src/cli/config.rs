@@ -81,7 +81,7 @@ fn path(here: &Here, out: &mut dyn Write) -> Result<(), CliError> {
 }
 
 /// A running proxy reads its file again, so that a change takes effect where it can at once.
-fn tell_running(here: &Here, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn tell_running(here: &Here, out: &mut dyn Write) -> Result<(), CliError> {
     let answer =
         runtime()?.block_on(async { control::client(here).await?.ask(Request::Reload).await });
     match answer {

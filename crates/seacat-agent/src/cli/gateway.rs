@@ -1,25 +1,26 @@
-//! `gateway test`: reach a gateway step by step, each with its time.
+//! `gateway`: which there are, another one, and whether one can be reached.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use seacat_channel::{
-    Channel, ChannelConfig, Discovery, GatewayConfig, NetworkConfig, State, Status, Tls, Upstream,
-    discover,
-};
+use seacat_channel::{Channel, ChannelConfig, GatewayConfig, NetworkConfig, State, Status, Tls};
+use serde_json::{Value as Json, json};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{CliError, Here, runtime};
+use super::{CliError, Here, config, runtime};
 use crate::config::apply;
+use crate::config::edit;
 use crate::config::elements::{TLS, parse_gateway};
+use crate::config::load::find;
 use crate::config::schema::Gateway;
 use crate::config::settings::word_of;
+use crate::config::{Sources, load::load};
+use crate::diagnose::{Report, StepView, way};
 use crate::exit::Exit;
-use crate::status::advice;
-
-/// The name look-up and each TCP connection get this long.
-const STEP_LIMIT: Duration = Duration::from_secs(10);
+use crate::settings::{self, Checked, SettingsChange};
 
 /// TLS and the first answered PING: longer than the channel's own limits, so that its verdict is
 /// heard.
@@ -33,10 +34,11 @@ pub(super) fn test(
     let config = here.load()?.config;
     let network = here.network(&config)?;
     let gateways = choose(config.gateways, wanted)?;
+    let environment = &here.sources.environment;
     runtime()?.block_on(async {
         let mut exit = Exit::Ok;
         for gateway in gateways {
-            if !test_one(&apply::gateway(&gateway), &network, out).await? {
+            if !test_one(&apply::gateway(&gateway), &network, environment, out).await? {
                 exit = Exit::NotConnected;
             }
         }
@@ -70,151 +72,53 @@ fn choose(configured: Vec<Gateway>, wanted: Option<&str>) -> Result<Vec<Gateway>
 async fn test_one(
     gateway: &GatewayConfig,
     network: &NetworkConfig,
+    environment: &[(String, String)],
     out: &mut dyn Write,
 ) -> Result<bool, CliError> {
     match gateway.discover {
         Some(_) => writeln!(out, "{}", gateway.name)?,
         None => writeln!(out, "{} port {}", gateway.host, gateway.port)?,
     }
-    let found = match (&gateway.discover, &network.upstream) {
-        (Some(discovery), proxy) => {
-            let found = find(discovery, network, out).await?;
-            match proxy {
-                Some(proxy) if found.is_some() => proxy_addresses(proxy, out).await?,
-                _ => found,
-            }
-        }
-        // Whom the proxy is not used for, the channel says.
-        (None, Some(proxy)) => proxy_addresses(proxy, out).await?,
-        (None, None) => resolve(gateway, out).await?,
-    };
-    let Some(addresses) = found else {
-        return Ok(false);
-    };
-    let mut reached = false;
-    for address in addresses {
-        reached |= reach(address, out).await?;
-    }
-    if !reached {
-        return Ok(false);
-    }
-    let connected = connect(gateway, network, out).await?;
-    try_the_other(gateway, network, connected, out).await?;
-    Ok(connected)
-}
-
-/// Every target that DNS names, with all its addresses.
-async fn find(
-    discovery: &Discovery,
-    network: &NetworkConfig,
-    out: &mut dyn Write,
-) -> Result<Option<Vec<SocketAddr>>, CliError> {
-    let start = Instant::now();
-    let found = discover(discovery, &network.dns_servers).await;
-    let time = Some(start.elapsed());
-    let targets = match found {
-        Ok(targets) => targets,
-        Err(why) => {
-            step(out, "DNS", time, &format!("FAILED: {why} ({})", why.code()))?;
-            step(out, "", None, &format!("-> {}", advice(&why)))?;
-            return Ok(None);
+    let (report, steps) = Report::channel();
+    let gone = way::go(gateway, network, environment, &report);
+    let gone = follow(steps, gone, |step| print(step, out)).await?;
+    let met = match &gone {
+        Ok(()) => true,
+        Err(finding) => {
+            write!(out, "{}", finding.text())?;
+            finding.code.starts_with("SC-TLS") || finding.code.starts_with("SC-CERT")
         }
     };
-    let mut addresses = Vec::new();
-    for target in &targets {
-        let (host, port) = (&target.host, target.port);
-        let (priority, weight) = (target.priority, target.weight);
-        let said = format!("{host} port {port}, priority {priority}, weight {weight}");
-        step(out, "DNS", time, &said)?;
-        addresses.extend(target.addresses.iter().map(|&ip| SocketAddr::new(ip, port)));
+    if met {
+        try_the_other(gateway, network, gone.is_ok(), out).await?;
     }
-    Ok(Some(addresses))
+    Ok(gone.is_ok())
 }
 
-/// Where the upstream proxy is.
-async fn proxy_addresses(
-    proxy: &Upstream,
-    out: &mut dyn Write,
-) -> Result<Option<Vec<SocketAddr>>, CliError> {
-    step(out, "proxy", None, &format!("through {proxy}"))?;
-    look_up(&proxy.host, proxy.port, out).await
-}
-
-async fn resolve(
-    gateway: &GatewayConfig,
-    out: &mut dyn Write,
-) -> Result<Option<Vec<SocketAddr>>, CliError> {
-    if let Some(ip) = gateway.address {
-        step(out, "name", None, &format!("not looked up: {ip} is configured"))?;
-        return Ok(Some(vec![(ip, gateway.port).into()]));
-    }
-    look_up(&gateway.host, gateway.port, out).await
-}
-
-async fn look_up(
-    host: &str,
-    port: u16,
-    out: &mut dyn Write,
-) -> Result<Option<Vec<SocketAddr>>, CliError> {
-    let start = Instant::now();
-    let looked_up = timeout(STEP_LIMIT, tokio::net::lookup_host((host, port))).await;
-    let time = Some(start.elapsed());
-    match looked_up {
-        Ok(Ok(found)) => {
-            let mut addresses: Vec<SocketAddr> = found.collect();
-            addresses.dedup();
-            let shown: Vec<String> = addresses.iter().map(|a| a.ip().to_string()).collect();
-            step(out, "name", time, &shown.join(", "))?;
-            Ok(Some(addresses))
+/// Works, and shows each step as it comes.
+pub(super) async fn follow<T>(
+    mut steps: mpsc::Receiver<StepView>,
+    work: impl Future<Output = T>,
+    mut show: impl FnMut(&StepView) -> Result<(), CliError>,
+) -> Result<T, CliError> {
+    let mut work = pin!(work);
+    let done = loop {
+        tokio::select! {
+            biased;
+            Some(step) = steps.recv() => show(&step)?,
+            done = &mut work => break done,
         }
-        Ok(Err(error)) => step(out, "name", time, &format!("FAILED: {error}")).map(|()| None),
-        Err(_) => step(out, "name", time, "FAILED: the resolver does not answer").map(|()| None),
-    }
-}
-
-async fn reach(address: SocketAddr, out: &mut dyn Write) -> Result<bool, CliError> {
-    let start = Instant::now();
-    let outcome = timeout(STEP_LIMIT, tokio::net::TcpStream::connect(address)).await;
-    let time = Some(start.elapsed());
-    let said = match &outcome {
-        Ok(Ok(_)) => format!("{address} accepts"),
-        Ok(Err(error)) => format!("FAILED: {address}: {error}"),
-        Err(_) => format!("FAILED: {address} does not answer"),
     };
-    step(out, "TCP", time, &said)?;
-    Ok(matches!(outcome, Ok(Ok(_))))
+    while let Ok(step) = steps.try_recv() {
+        show(&step)?;
+    }
+    Ok(done)
 }
 
-/// The rest by a real channel, so that the test cannot differ from the real thing.
-async fn connect(
-    gateway: &GatewayConfig,
-    network: &NetworkConfig,
-    out: &mut dyn Write,
-) -> Result<bool, CliError> {
-    let start = Instant::now();
-    let decided = verdict(gateway, network).await;
-    let time = Some(start.elapsed());
-    match decided.as_ref().map(|status| &status.state) {
-        Some(State::Connected { address, road, tls, .. }) => {
-            let rtt = decided.as_ref().and_then(|status| status.health).and_then(|h| h.rtt);
-            if let Some(proxy) = &road.through {
-                step(out, "CONNECT", None, &format!("{proxy} lets us through"))?;
-            }
-            let target = road.target.as_ref().map_or(String::new(), |it| format!("{it} at "));
-            let (version, suite) = (tls.version, tls.suite);
-            step(out, "TLS", None, &format!("{target}{address} with {version}, {suite}"))?;
-            step(out, "issuer", None, &format!("the certificate was issued by {}", tls.issuer))?;
-            step(out, "SeaCat", rtt, "PING answered")?;
-            step(out, "all", time, "connected")?;
-            Ok(true)
-        }
-        Some(State::Waiting { why, .. } | State::Stopped { why }) => {
-            step(out, "channel", time, &format!("FAILED: {why} ({})", why.code()))?;
-            step(out, "", None, &format!("-> {}", advice(why)))?;
-            Ok(false)
-        }
-        _ => step(out, "channel", time, "FAILED: no verdict in time").map(|()| false),
-    }
+/// One step on a terminal.
+pub(super) fn print(step: &StepView, out: &mut dyn Write) -> Result<(), CliError> {
+    write!(out, "{}", step.text())?;
+    Ok(out.flush()?)
 }
 
 /// What a channel to this gateway comes to; `None` when it does not decide in time.
@@ -277,4 +181,69 @@ fn step(
     let time = time.map_or(String::new(), |t| format!("{:.1} ms", t.as_secs_f64() * 1000.0));
     writeln!(out, "  {name:<8} {time:>10}  {said}")?;
     Ok(out.flush()?)
+}
+
+/// A gateway that is added.
+pub(super) struct Addition {
+    pub(super) gateway: String,
+    pub(super) name: Option<String>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) tls: Option<String>,
+}
+
+pub(super) fn list(here: &Here, json: bool, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let loaded = here.load()?;
+    let view = settings::view(&loaded, &here.places.config_file, None);
+    if json {
+        let text = serde_json::to_string_pretty(&view.values["gateway"].value);
+        writeln!(out, "{}", text.map_err(std::io::Error::from)?)?;
+        return Ok(Exit::Ok);
+    }
+    for (gateway, authority) in loaded.config.gateways.iter().zip(&view.authorities) {
+        let told = apply::gateway(gateway);
+        let place = match gateway.discover {
+            Some(_) => "named by DNS".to_owned(),
+            None => format!("{} port {}", gateway.host, gateway.port),
+        };
+        let ca = match authority {
+            None => "public CAs".to_owned(),
+            Some(it) => it.problem.clone().unwrap_or_else(|| format!("CA {}", it.subject)),
+        };
+        writeln!(out, "{:<24} {place}, {ca}, tls {}", told.name, word_of(&TLS, &told.tls))?;
+    }
+    if loaded.config.gateways.is_empty() {
+        writeln!(out, "none is configured: the built-in one is used")?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Puts one more at the end of the file's list.
+pub(super) fn add(here: &Here, addition: &Addition, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let named = parse_gateway(&addition.gateway).map_err(CliError::Usage)?;
+    let file = here.places.config_file.clone();
+    let in_file = load(&Sources { file: file.clone(), ..Sources::default() })?.config;
+    let known = find("gateway").map_or(Json::Null, |setting| setting.json(&in_file));
+    let mut gateways = known.as_array().cloned().unwrap_or_default();
+    let ca_file = addition.ca_file.as_deref().map(std::path::absolute).transpose();
+    let ca_file =
+        ca_file.map_err(|source| CliError::System { doing: "find the current folder", source })?;
+    gateways.push(json!({
+        "host": named.host, "port": named.port, "name": addition.name, "ca_file": ca_file,
+        "tls": addition.tls,
+    }));
+    let values = [("gateway".to_owned(), Json::Array(gateways))].into();
+    let change = SettingsChange { values, autostart: None };
+    let Checked { problems, advice, steps, .. } =
+        settings::check(&file, &here.load()?, &change, &[]);
+    if !problems.is_empty() {
+        let said: Vec<String> =
+            problems.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
+        return Err(CliError::Config(said.join("\n")));
+    }
+    edit::apply(&file, steps)?;
+    if let Some(last) = advice.last() {
+        writeln!(out, "{}", last.message)?;
+    }
+    config::tell_running(here, out)?;
+    Ok(Exit::Ok)
 }

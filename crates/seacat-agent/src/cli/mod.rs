@@ -8,6 +8,7 @@ mod app;
 mod args;
 mod config;
 mod control;
+mod diagnose;
 mod env;
 mod gateway;
 mod identity;
@@ -36,7 +37,7 @@ use crate::places::{Named, PlaceError, Places};
 
 use self::control::Form;
 pub use args::Cli;
-use args::{Action, Overrides};
+use args::{Action, GatewayAction, Overrides};
 
 /// Runs a command line to its end.
 ///
@@ -151,9 +152,15 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<Exit, CliError> {
         Action::Identity { action } => identity::identity(&here, action, out),
         Action::Stop => control::stop(&here, out),
         Action::Env { shell } => env::env(&here, shell, out),
-        Action::Gateway { action: args::GatewayAction::Test { wanted } } => {
-            gateway::test(&here, wanted.as_deref(), out)
-        }
+        Action::Gateway { action } => match action {
+            GatewayAction::Test { wanted } => gateway::test(&here, wanted.as_deref(), out),
+            GatewayAction::List { json } => gateway::list(&here, json, out),
+            GatewayAction::Add { wanted: gateway, name, ca_file, tls } => {
+                gateway::add(&here, &gateway::Addition { gateway, name, ca_file, tls }, out)
+            }
+        },
+        Action::Diagnose { host, json } => diagnose::diagnose(&here, host, json, out),
+        Action::SupportBundle { file } => diagnose::support_bundle(&here, &file, out),
         Action::Config { action } => config::config(&here, action, out),
         Action::Completions { shell } => completions(shell, out),
         Action::Man { folder } => man::man(&folder),

@@ -8,6 +8,7 @@ use crate::controller::{End, Engine, Setup};
 use crate::exit::Exit;
 use crate::instance::Instance;
 use crate::logging;
+use crate::login::Login;
 use crate::signals::Signals;
 use crate::status::Local;
 
@@ -37,6 +38,7 @@ pub(super) fn serve(
         state_dir: here.places.state_dir.clone(),
         demo,
         log: Some(log),
+        login: login(here),
     };
     let end = runtime()?.block_on(async {
         let signals = Signals::listen()
@@ -79,4 +81,14 @@ fn announce(local: &Local, out: &mut dyn Write) -> Result<(), CliError> {
     }
     writeln!(out, "Ctrl-C ends it.")?;
     Ok(out.flush()?)
+}
+
+#[cfg(all(feature = "tray", target_os = "linux"))]
+fn login(here: &Here) -> Option<Login> {
+    super::app::login(here).ok()
+}
+
+#[cfg(not(all(feature = "tray", target_os = "linux")))]
+fn login(_: &Here) -> Option<Login> {
+    None
 }

@@ -214,7 +214,7 @@ pub fn proxy(config: &Config) -> Result<ProxyConfig, CredentialsError> {
     })
 }
 
-fn read_credentials(path: &Path) -> Result<Credentials, CredentialsError> {
+pub(crate) fn read_credentials(path: &Path) -> Result<Credentials, CredentialsError> {
     let failed = |source| CredentialsError::Io { path: path.to_owned(), source };
     #[cfg(unix)]
     {

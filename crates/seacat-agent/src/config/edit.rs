@@ -86,20 +86,66 @@ fn change(
     if let load::Origin::Policy { path, .. } = loaded.origin(key) {
         return Err(EditError::Locked { key: key.to_owned(), path });
     }
+    write(path, edit)
+}
+
+/// One change of many.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The setting.
+    pub key: &'static str,
+    /// Its new value; `None` takes it out of the file.
+    pub value: Option<Value>,
+}
+
+impl Step {
+    fn take(self, document: &mut DocumentMut) {
+        match self.value {
+            Some(value) => set_in(document, self.key, value),
+            None => remove_from(document, self.key),
+        }
+    }
+}
+
+/// Takes all of `steps` at once in the file at `path`, or none of them. The caller has looked at what
+/// is locked.
+///
+/// # Errors
+/// As [`set`].
+pub fn apply(path: &Path, steps: Vec<Step>) -> Result<(), EditError> {
+    write(path, |document| steps.into_iter().for_each(|step| step.take(document)))
+}
+
+/// What the file at `path` would be after `steps`.
+///
+/// # Errors
+/// When it cannot be read, or is not TOML.
+pub fn preview(path: &Path, steps: &[Step]) -> Result<String, EditError> {
+    let mut document = read(&resolve(path))?;
+    steps.iter().cloned().for_each(|step| step.take(&mut document));
+    Ok(document.to_string())
+}
+
+fn write(path: &Path, edit: impl FnOnce(&mut DocumentMut)) -> Result<(), EditError> {
     let path = &resolve(path);
-    let failed = |doing, source| EditError::Io { doing, path: path.clone(), source };
-    let _turn = take_turn(path).map_err(|e| failed("write", e))?;
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(failed("read", error)),
-    };
-    let mut document: DocumentMut =
-        text.parse().map_err(|source| EditError::NotToml { path: path.clone(), source })?;
+    let failed = |source| EditError::Io { doing: "write", path: path.clone(), source };
+    let _turn = take_turn(path).map_err(failed)?;
+    let mut document = read(path)?;
     edit(&mut document);
     let text = document.to_string();
     load::check_text(path, &text).map_err(EditError::Wrong)?;
-    save(path, text.as_bytes()).map_err(|e| failed("write", e))
+    save(path, text.as_bytes()).map_err(failed)
+}
+
+fn read(path: &Path) -> Result<DocumentMut, EditError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(source) => {
+            return Err(EditError::Io { doing: "read", path: path.to_owned(), source });
+        }
+    };
+    text.parse().map_err(|source| EditError::NotToml { path: path.to_owned(), source })
 }
 
 /// The file behind a symbolic link (people keep their dot files in a repository): the link stays.

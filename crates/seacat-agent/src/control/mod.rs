@@ -20,6 +20,7 @@
 mod client;
 mod identity;
 mod line;
+mod look;
 mod server;
 #[cfg(unix)]
 mod socket;
@@ -38,7 +39,7 @@ use crate::status::StatusView;
 
 pub use client::{Client, ClientError};
 pub(crate) use identity::today;
-pub use server::{Desk, serve};
+pub use server::{Desk, Running, serve};
 pub use socket::{BindError, Listener, Stream, connect};
 
 /// The version of the protocol. A different one is refused by name rather than half understood.

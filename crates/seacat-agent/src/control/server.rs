@@ -1,18 +1,23 @@
 //! The proxy's end of the control socket.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use seacat_channel::identity::Identity;
+use seacat_channel::{GatewayConfig, NetworkConfig};
 use seacat_proxy::{AccessLine, AccessLog};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::{Answer, Listener, Request, identity, line};
+use super::{Answer, Listener, Request, identity, line, look};
+use crate::config::schema::Config;
 use crate::controller::Command;
+use crate::diagnose::Report;
+use crate::diagnose::request::OwnRequests;
 use crate::status::StatusView;
 
 /// How many clients at once: a window, a few terminals, a monitoring script that forgets to close.
@@ -30,6 +35,22 @@ pub struct Desk {
     pub status: watch::Receiver<Arc<StatusView>>,
     /// The latest requests and those to come.
     pub access: AccessLog,
+    /// What it runs with now.
+    pub running: watch::Receiver<Arc<Running>>,
+    /// Requests of our own.
+    pub own: OwnRequests,
+}
+
+/// What the engine runs with.
+pub struct Running {
+    /// The configuration in effect.
+    pub config: Config,
+    /// The gateways in use.
+    pub gateways: Vec<GatewayConfig>,
+    /// How they are found and reached.
+    pub network: NetworkConfig,
+    /// The environment the program was started in.
+    pub environment: Vec<(String, String)>,
     /// Who the channel is, unless it is anonymous.
     pub identity: Option<Identity>,
 }
@@ -80,8 +101,19 @@ pub(super) async fn converse(
         match request {
             Request::Watch => return watch(&mut stream, desk.status).await,
             Request::Access => return access(&mut stream, &desk.access).await,
+            Request::Diagnose { host } => {
+                steps(&mut stream, |report| look::diagnose(&mut desk, host, report)).await?;
+            }
+            Request::TestGateway { gateway } => {
+                steps(&mut stream, |report| look::test_gateway(&desk, gateway, report)).await?;
+            }
+            Request::TestRequest { host } => {
+                let reply = look::test_request(&mut desk, host).await;
+                answer(&mut stream, &reply).await?;
+            }
             request => {
-                let reply = match identity::answer(desk.identity.as_ref(), &request).await {
+                let identity = desk.running.borrow().identity.clone();
+                let reply = match identity::answer(identity.as_ref(), &request).await {
                     Some(reply) => reply,
                     None => desk.ask(request).await,
                 };
@@ -107,6 +139,30 @@ impl Desk {
 
 async fn answer(stream: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {
     timeout(WRITE_LIMIT, line::write(stream, answer)).await?
+}
+
+/// The steps of something that takes a while, and its end. It is given up when the client leaves.
+async fn steps<F: Future<Output = Answer>>(
+    stream: &mut (impl AsyncBufRead + AsyncWrite + Unpin),
+    work: impl FnOnce(Report) -> F,
+) -> io::Result<()> {
+    let (report, mut steps) = Report::channel();
+    let mut work = pin!(work(report));
+    let end = loop {
+        let step = tokio::select! {
+            biased;
+            Some(step) = steps.recv() => step,
+            end = &mut work => break end,
+            gone = left(stream) => {
+                return gone.and(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+        };
+        answer(stream, &Answer::Step { step }).await?;
+    };
+    while let Ok(step) = steps.try_recv() {
+        answer(stream, &Answer::Step { step }).await?;
+    }
+    answer(stream, &end).await
 }
 
 /// The status now and after every change, until the client leaves or the proxy ends.

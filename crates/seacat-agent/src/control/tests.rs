@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use seacat_channel::{Channel, ChannelConfig};
+use seacat_channel::{Channel, ChannelConfig, NetworkConfig};
 use seacat_proxy::{AccessLog, Proxy, ProxyConfig};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +13,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::server::converse;
 use super::*;
+use crate::config::schema::Config;
 use crate::controller::Command;
+use crate::diagnose::request::OwnRequests;
 
 /// A desk whose controller answers every wish with `Done`, and the sending ends of its news.
 struct Office {
@@ -32,7 +34,17 @@ fn office() -> Office {
             let _ = reply.send(Answer::Done);
         }
     });
-    let desk = Desk { identity: None, commands, status: watching, access: access_log() };
+    let running = Running {
+        config: Config::default(),
+        gateways: vec![],
+        network: NetworkConfig::default(),
+        environment: vec![],
+        identity: None,
+    };
+    // What it says never changes, so its sending end may go.
+    let (_, running) = watch::channel(Arc::new(running));
+    let own = OwnRequests::default();
+    let desk = Desk { commands, status: watching, access: access_log(), running, own };
     Office { desk, status, wishes }
 }
 

@@ -88,3 +88,71 @@ pub struct FindingView {
     #[cfg_attr(test, ts(type = "{ [key: string]: string }"))]
     pub params: BTreeMap<String, String>,
 }
+
+impl StepView {
+    /// A step without evidence yet.
+    pub(super) fn new(id: StepId, state: StepState) -> Self {
+        Self { id, state, ms: None, evidence: String::new(), advice: None, code: None }
+    }
+}
+
+impl StepId {
+    /// What it is called on a terminal.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Port => "port",
+            Self::Loopback => "proxy",
+            Self::Dns => "name",
+            Self::Tcp => "TCP",
+            Self::OtherPorts => "ports",
+            Self::Upstream => "CONNECT",
+            Self::Tls => "TLS",
+            Self::Issuer => "issuer",
+            Self::Seacat => "SeaCat",
+            Self::Clock => "clock",
+            Self::Identity => "identity",
+            Self::Request => "request",
+        }
+    }
+}
+
+impl StepView {
+    /// The step for a terminal, one line for each line of evidence.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let word = match self.state {
+            StepState::Running => return String::new(),
+            StepState::Ok => "",
+            StepState::Warning => "BUT ",
+            StepState::Failed => "FAILED: ",
+            StepState::Skipped => "- ",
+        };
+        let code = self.code.as_deref().map_or(String::new(), |code| format!(" ({code})"));
+        let mut name = self.id.title();
+        let mut time = self.ms.map_or(String::new(), |ms| format!("{ms:.1} ms"));
+        let mut out = String::new();
+        let mut said = format!("{word}{}{code}", self.evidence);
+        if let Some(advice) = &self.advice {
+            said = format!("{said}\n-> {advice}");
+        }
+        for line in said.lines() {
+            out += &format!("  {name:<8} {time:>10}  {line}\n");
+            (name, time) = ("", String::new());
+        }
+        out
+    }
+}
+
+impl FindingView {
+    /// What it comes to, for a terminal.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let lines = [&self.message, &self.meaning, &self.advice];
+        let mut text = format!("{}\n", self.code);
+        for line in lines.into_iter().filter(|line| !line.is_empty()) {
+            text += &format!("  {line}\n");
+        }
+        text
+    }
+}

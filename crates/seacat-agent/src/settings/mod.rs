@@ -6,10 +6,18 @@
 //! [`Note::field`] begins with it. Inside a list the path goes on with the number of the element and
 //! the key in it: `gateway.0.host`.
 
+mod check;
+mod typed;
+mod view;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use check::{Checked, check};
+pub(crate) use typed::gateway as read_gateway;
+pub use view::view;
 
 /// The configuration in effect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

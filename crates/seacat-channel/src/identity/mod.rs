@@ -119,14 +119,20 @@ const WISHES: usize = 4;
 impl Identity {
     /// Starts the identity's task; the port is for the channel's driver.
     pub(crate) fn start(config: IdentityConfig) -> (Self, Port) {
+        Self::start_after(config, None)
+    }
+
+    /// The same once `former` has ended, which it does when its port is dropped: two must not work
+    /// on the same files.
+    pub(crate) fn start_after(config: IdentityConfig, former: Option<Self>) -> (Self, Port) {
         let vault = config
             .keyring
             .then(|| Arc::new(store::keyring::Keyring::default()) as Arc<dyn store::Vault>);
         let store = Store::new(config.folder.clone(), vault);
-        Self::start_on(config, store)
+        Self::start_on(config, store, former)
     }
 
-    fn start_on(config: IdentityConfig, store: Store) -> (Self, Port) {
+    fn start_on(config: IdentityConfig, store: Store, former: Option<Self>) -> (Self, Port) {
         let (wire_sender, wire) = watch::channel(None);
         let (heard_sender, heard) = mpsc::channel(HEARD);
         let (wish_sender, wishes) = mpsc::channel(WISHES);
@@ -142,7 +148,12 @@ impl Identity {
         };
         let (status_sender, status) = watch::channel(first);
         let runner = Runner::new(config, store, wire, heard, wishes, shown_sender, status_sender);
-        tokio::spawn(runner.run());
+        tokio::spawn(async move {
+            if let Some(Self { wishes, .. }) = former {
+                wishes.closed().await;
+            }
+            runner.run().await;
+        });
         let port = Port { wire: wire_sender, heard: heard_sender, shown };
         let identity = Self { wishes: wish_sender, status };
         (identity, port)

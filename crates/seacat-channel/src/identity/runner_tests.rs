@@ -230,7 +230,7 @@ async fn a_key_store_that_hangs_holds_up_nobody_whose_key_is_in_a_file() {
     let store = Store::new(folder.path().to_owned(), Some(Arc::new(Hanging)));
     let began = std::time::Instant::now();
     let config = IdentityConfig::new(folder.path().to_owned());
-    let (identity, mut port) = Identity::start_on(config, store);
+    let (identity, mut port) = Identity::start_on(config, store, None);
     let ready = port.shown.wait_for(|shown| shown.ready);
     assert!(timeout(Duration::from_secs(30), ready).await.unwrap().unwrap().certified.is_some());
     let took = began.elapsed();
@@ -258,7 +258,7 @@ async fn dropped_without_a_word() {
     let identity = IdentityConfig::new(folder.path().join("identity"));
     config.identity = Some(IdentityConfig { keyring: false, ..identity });
     let channel = Channel::start(config);
-    let identity = channel.identity().unwrap().clone();
+    let identity = channel.identity().unwrap();
     let enrolled = phase(&identity, Phase::Enrolled).await;
 
     gate.lock().unwrap().seen.clear();
@@ -307,7 +307,7 @@ async fn a_whole_life() {
         config
     };
     let channel = Channel::start(config());
-    let identity = channel.identity().unwrap().clone();
+    let identity = channel.identity().unwrap();
 
     tell("first start");
     // First start: a key, a request, and the administrator is asked.
@@ -356,7 +356,7 @@ async fn a_whole_life() {
     channel.drain(Duration::from_secs(1)).await;
     drop((channel, identity));
     let channel = Channel::start(config());
-    let identity = channel.identity().unwrap().clone();
+    let identity = channel.identity().unwrap();
     let again = phase(&identity, Phase::Enrolled).await;
     assert_eq!(again.certificate, enrolled.certificate);
     let ping = channel.clone();
@@ -388,7 +388,7 @@ async fn a_whole_life() {
     channel.drain(Duration::from_secs(1)).await;
     drop((channel, identity));
     let channel = Channel::start(config());
-    let identity = channel.identity().unwrap().clone();
+    let identity = channel.identity().unwrap();
     wait_to_be(&gate, "identified").await;
     // Reset: another key, nothing of the old one is left, and nobody knows us any more.
     identity.reset().await.unwrap();

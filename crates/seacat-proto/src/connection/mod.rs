@@ -272,6 +272,7 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(&id) else {
             return false;
         };
+        stream.unread = stream.unread.saturating_sub(bytes as u64);
         let Some(window) = stream.recv_window.as_mut().filter(|_| !stream.state.is_received())
         else {
             return false;
@@ -480,8 +481,12 @@ impl Connection {
 
     fn announce_windows(&mut self) {
         if self.keeps_windows && !std::mem::replace(&mut self.windows_announced, true) {
-            self.push_frame(&Windows { initial: INITIAL_WINDOW }.encode());
+            self.push_windows();
         }
+    }
+
+    fn push_windows(&mut self) {
+        self.push_frame(&Windows { initial: INITIAL_WINDOW }.encode());
     }
 
     /// Queues a short frame that is its own fixed part.

@@ -24,6 +24,8 @@ pub(crate) struct Stream {
     pub(crate) sent_at: u64,
     /// Our program wants no more of the peer's half.
     pub(crate) unwanted: bool,
+    /// Received, and not taken by the reader.
+    pub(crate) unread: u64,
     /// What the peer lets us send, if it keeps windows.
     pub(crate) send_window: Option<u32>,
     /// What we let the peer send, if both keep windows.
@@ -46,6 +48,7 @@ impl Stream {
             burst: 0,
             sent_at: 0,
             unwanted: false,
+            unread: 0,
             send_window: None,
             recv_window: None,
         }
@@ -55,7 +58,17 @@ impl Stream {
     /// allows on a fresh stream.
     pub(crate) fn keep_windows(&mut self, peer: Option<u32>) {
         self.send_window = peer;
-        self.recv_window = peer.map(|_| RecvWindow::new());
+        self.recv_window = peer.map(|_| RecvWindow::new(0));
+    }
+
+    /// What we send from here on is counted, if it was not before.
+    pub(crate) fn count_sent(&mut self, peer: u32) {
+        self.send_window.get_or_insert(peer);
+    }
+
+    /// What we receive from here on is counted, if it was not before.
+    pub(crate) fn count_received(&mut self) {
+        self.recv_window.get_or_insert(RecvWindow::new(self.unread));
     }
 
     /// Something waits, and the peer has room for it. The end alone needs no room.

@@ -24,14 +24,17 @@ pub(crate) struct RecvWindow {
     unread: u32,
     /// Taken by the reader, and not given back to the peer.
     owed: u32,
+    /// Received before there was a window, and not taken by the reader.
+    uncounted: u64,
     /// When the connection last counted this stream as busy.
     pub(crate) round: u32,
 }
 
 impl RecvWindow {
-    pub(crate) fn new() -> Self {
+    /// The window of a stream of which the reader has not taken `uncounted` bytes.
+    pub(crate) fn new(uncounted: u64) -> Self {
         let size = INITIAL_WINDOW;
-        Self { size, credit: size, unread: 0, owed: 0, round: 0 }
+        Self { size, credit: size, unread: 0, owed: 0, uncounted, round: 0 }
     }
 
     /// Bytes came; `false` when the peer was not allowed to send them.
@@ -44,6 +47,9 @@ impl RecvWindow {
 
     /// The reader took bytes. Says whether the peer should hear of it.
     pub(crate) fn take(&mut self, bytes: u32) -> bool {
+        let uncounted = u64::from(bytes).min(self.uncounted);
+        self.uncounted -= uncounted;
+        let bytes = bytes - uncounted as u32;
         self.unread = self.unread.saturating_sub(bytes);
         self.owed += bytes;
         // Often enough that the peer is not held up by what it has not been told.
@@ -90,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_keeps_up_gets_the_window_that_the_line_can_use() {
-        let mut window = RecvWindow::new();
+        let mut window = RecvWindow::new(0);
         let mut growth = GROWTH_LIMIT;
         let mut run = |target: u64| {
             for _ in 0..4000 {
@@ -108,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_stalls_holds_no_more_than_its_window() {
-        let mut window = RecvWindow::new();
+        let mut window = RecvWindow::new(0);
         let mut received = 0;
         while window.receive(1000) {
             received += 1000;
@@ -121,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_slow_reader_does_not_grow_its_window() {
-        let mut window = RecvWindow::new();
+        let mut window = RecvWindow::new(0);
         let mut growth = GROWTH_LIMIT;
         assert!(window.receive(INITIAL_WINDOW));
         for _ in 0..100 {
@@ -134,7 +140,7 @@ mod tests {
     #[test]
     fn windows_together_grow_no_further_than_the_limit() {
         let mut growth = 3 * u64::from(INITIAL_WINDOW);
-        let mut windows = [RecvWindow::new(); 4];
+        let mut windows = [RecvWindow::new(0); 4];
         for _ in 0..100 {
             for window in &mut windows {
                 assert!(window.receive(16_000));

@@ -1,7 +1,7 @@
 /** What the window says, in English. The other languages have the type of this. */
 
 import { answers } from "./answers.en";
-import { failures } from "./failures.en";
+import { failures, type FailureCode, type Told } from "./failures.en";
 
 const many = (n: number, one: string, more: string) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
 
@@ -50,7 +50,6 @@ export const en = {
     next: (wait: string) => `next attempt in ${wait}`,
     now: "next attempt now",
     inFlight: (n: number) => many(n, "request in flight", "requests in flight"),
-    identity: "no identity in use",
   },
   action: {
     connect: "Connect",
@@ -82,10 +81,8 @@ export const en = {
     showAll: "Show all",
     noEngineText:
       "Nothing listens on this computer's proxy port now. Applications that use it cannot reach the gateway.",
-    demo: "Requests go to the gateway that is built in, on this computer. It is for a try.",
   },
   card: {
-    details: "In detail",
     why: "Why doesn't it work?",
     toGateway: "Open Gateway",
     toIdentity: "Open Identity",
@@ -141,7 +138,6 @@ export const en = {
     problems: (n: number) => many(n, "thing must be put right first", "things must be put right first"),
     saved: "Saved",
     savedRestart: "Saved. It takes effect when SeaCat Proxy is started again.",
-    add: "Add",
     remove: (what: string) => `Remove ${what}`,
     removeShort: "Remove",
     up: (what: string) => `Move ${what} up`,
@@ -224,18 +220,18 @@ export const en = {
     tryBuiltIn: "Try it with the built-in gateway",
   },
   steps: {
-    port: "The local port is ours",
-    loopback: "The proxy answers on it",
-    dns: "The gateway's name leads to an address",
-    tcp: "The address takes a connection",
-    other_ports: "Whether another port would do",
-    upstream: "The proxy of this network lets us through",
-    tls: "The connection is secured",
-    issuer: "The certificate is one we trust",
-    seacat: "The gateway answers",
-    clock: "This computer's clock",
-    identity: "This computer's identity",
-    request: "A request goes through",
+    port: "Local port",
+    loopback: "Proxy on this computer",
+    dns: "Gateway's name (DNS)",
+    tcp: "Connection (TCP)",
+    other_ports: "Other ports",
+    upstream: "Proxy of this network",
+    tls: "Encryption (TLS)",
+    issuer: "Issuer of the certificate",
+    seacat: "Gateway's answer",
+    clock: "Clock of this computer",
+    identity: "Identity of this computer",
+    request: "Test request",
   },
   stepStates: {
     running: "in progress",
@@ -379,15 +375,13 @@ export const en = {
     again: "Run again",
     running: "Looking…",
     stop: "Stop",
-    what: "What happened",
     means: "What it means",
     todo: "What to do",
     steps: "Steps",
     ended: "It ended before it came to a finding.",
-    bundle: "Save a support bundle…",
-    bundleHint: "Settings, status and log for support, without secrets.",
+    support: "For support",
+    bundleHint: "This command writes settings, status, diagnosis and log into one text file, without secrets.",
     copyReport: "Copy the report",
-    last: "Last failure",
   },
   about: {
     title: "About",
@@ -418,7 +412,6 @@ export const en = {
     progress: "Steps of the first run",
     steps: { gateway: "Gateway", identity: "Identity", approval: "Approval", address: "Address" },
     done: "done",
-    current: "current",
     gatewayTitle: "Which gateway?",
     gatewayText: "Your administrator has told you its name, and perhaps the certificate of its authority.",
     gatewayLocked: "The gateway is managed by your organisation. There is nothing to choose.",
@@ -428,9 +421,8 @@ export const en = {
     tryText: "A gateway inside this program answers on this computer: a real request through a real channel.",
     identityTitle: "Who is this computer?",
     identityText: "The gateway serves computers it knows. A key is made here and never leaves; the gateway gives a certificate for it.",
-    ask: "Ask for a certificate",
     without: "Go on without",
-    approvalTitle: "Waiting for approval",
+    approvalTitle: "Approval by your administrator",
     addressTitle: "Paste this address",
     addressText: "Enter it in your application as the HTTP proxy.",
     listening: "Listening for the first request…",
@@ -440,7 +432,7 @@ export const en = {
     doneTextPlain: "The first request went through.",
     finish: "Show the overview",
   },
-  failures,
+  failures: failures as Record<FailureCode, Told>,
   answers,
 };
 

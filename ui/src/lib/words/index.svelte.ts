@@ -26,6 +26,11 @@ export function lang(): Language {
   return language;
 }
 
+/** The same for numbers and days; our English is British. */
+export function locale(): string {
+  return language === "en" ? "en-GB" : language;
+}
+
 /** The words. */
 export function t(): Words {
   return LANGUAGES[language];

@@ -1,0 +1,278 @@
+//! What can be wrong, in words: what happened, what it means, what to do.
+
+use std::collections::BTreeMap;
+
+use seacat_channel::{Failure, Stage};
+
+use super::view::FindingView;
+use crate::port_owner::Owner;
+use crate::status::{advice, params};
+
+impl FindingView {
+    /// Something that is wrong.
+    pub(super) fn new(
+        code: &str,
+        message: impl Into<String>,
+        meaning: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            code: code.to_owned(),
+            ok: false,
+            message: message.into(),
+            meaning: meaning.into(),
+            advice: advice.into(),
+            params: BTreeMap::new(),
+        }
+    }
+
+    /// With a value of its texts.
+    pub(super) fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.params.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// All is well.
+    pub(crate) fn well(message: impl Into<String>) -> Self {
+        Self { ok: true, ..Self::new("SC-OK", message, "", "") }
+    }
+
+    /// What kept the channel from connecting.
+    pub(super) fn of(failure: &Failure) -> Self {
+        let params = params(failure);
+        Self {
+            params,
+            ..Self::new(failure.code(), failure.to_string(), meaning(failure), advice(failure))
+        }
+    }
+
+    pub(super) fn port_taken(port: u16, owner: Option<&Owner>, free: Option<u16>) -> Self {
+        let owner = owner.map_or_else(|| "another program".to_owned(), Owner::to_string);
+        let other = free.map_or_else(String::new, |free| {
+            format!(", or take port {free}: `seacat-proxy config set proxy.port {free}`")
+        });
+        let finding = Self::new(
+            "SC-PORT-TAKEN",
+            format!("port {port} is taken by {owner}"),
+            "The proxy cannot listen where applications look for it, so it cannot start.",
+            format!("end that program{other}"),
+        );
+        let finding = finding.with("port", port).with("owner", owner);
+        match free {
+            Some(free) => finding.with("free", free),
+            None => finding,
+        }
+    }
+
+    pub(super) fn not_running() -> Self {
+        Self::new(
+            "SC-NOT-RUNNING",
+            "no proxy is running",
+            "Applications that are set to use it reach nobody.",
+            "start it with `seacat-proxy run`, or from the desktop's menu",
+        )
+    }
+
+    pub(super) fn local_silent(address: impl ToString, why: &str) -> Self {
+        let address = address.to_string();
+        Self::new(
+            "SC-LOCAL-SILENT",
+            format!("the proxy does not answer on {address}: {why}"),
+            "Something on this computer, most likely security software, keeps programs from it.",
+            "allow connections to this address, then restart the proxy",
+        )
+        .with("address", address)
+    }
+
+    pub(super) fn no_network() -> Self {
+        Self::new(
+            "SC-NO-NETWORK",
+            "this computer has no network connection",
+            "It has no route to anywhere, so nothing outside can be reached.",
+            "connect it to a network; the proxy goes on by itself",
+        )
+    }
+
+    /// Packets go out and nothing comes back.
+    pub(super) fn filtered(host: &str, port: u16, open: Option<u16>) -> Self {
+        let (message, advice) = match open {
+            Some(open) => (
+                format!("the network lets nothing through to port {port} of {host}; port {open} of it accepts"),
+                format!("ask the gateway's administrator for port {open}, or this network's for port {port}"),
+            ),
+            None => (
+                format!("the network lets nothing through to port {port} of {host}, nor to other ports of it"),
+                "ask this network's administrator to open it, or try another network; it may also be \
+                 that the gateway is off"
+                    .to_owned(),
+            ),
+        };
+        let meaning = "A firewall drops the packets instead of answering. Port 443 is open on 95 % of \
+                       networks, port 80 on 67 %, others on 86 %.";
+        let finding = Self::new("SC-TCP-FILTERED", message, meaning, advice);
+        let finding = finding.with("host", host).with("port", port);
+        open.map_or(finding.clone(), |open| finding.with("open", open))
+    }
+
+    pub(super) fn proxy_needed(proxy: &str, variable: &str, wants: Option<&Failure>) -> Self {
+        let then = match wants {
+            Some(Failure::ProxyAuth { .. }) => {
+                "; it wants a user name and a password, too: upstream.credentials_file"
+            }
+            _ => "",
+        };
+        Self::new(
+            "SC-PROXY-NEEDED",
+            format!("the gateway cannot be reached directly; the proxy {proxy} leads to it"),
+            format!(
+                "This network lets connections out through its proxy alone. {variable} names it."
+            ),
+            format!("`seacat-proxy config set upstream.proxy environment`, or its address{then}"),
+        )
+        .with("proxy", proxy)
+        .with("variable", variable)
+    }
+
+    /// Somebody answers in the gateway's name.
+    pub(super) fn intercepted(host: &str, issuer: &str) -> Self {
+        Self::new(
+            "SC-TLS-INTERCEPTED",
+            format!("TLS to {host} is intercepted: the certificate was issued by \"{issuer}\", not by your gateway's CA"),
+            "A security product or a proxy of this network decrypts connections. It would read \
+             everything, so nothing is sent.",
+            format!("ask this network's administrator to leave connections to {host} alone"),
+        )
+        .with("host", host)
+        .with("issuer", issuer)
+    }
+
+    /// A gateway, but one of somebody else's.
+    pub(super) fn wrong_ca(host: &str, issuer: &str, ours: Option<&str>) -> Self {
+        let (message, advice) = match ours {
+            Some(ours) => (
+                format!(
+                    "{host} is a SeaCat gateway, and its certificate was issued by \"{issuer}\" and not by \"{ours}\""
+                ),
+                "ask the gateway's administrator for the right CA certificate, and set it for this gateway",
+            ),
+            None => (
+                format!("{host} is a SeaCat gateway with a private CA, \"{issuer}\""),
+                "ask the gateway's administrator for the CA certificate, and set it for this gateway (ca_file or ca_pem)",
+            ),
+        };
+        let finding = Self::new(
+            "SC-CERT-CA",
+            message,
+            "It cannot be known whether this is your gateway until its CA is.",
+            advice,
+        );
+        let finding = finding.with("host", host).with("issuer", issuer);
+        ours.map_or(finding.clone(), |ours| finding.with("expected", ours))
+    }
+
+    /// TLS by somebody else altogether.
+    pub(super) fn https_server(host: &str, issuer: &str) -> Self {
+        let failure = Failure::HttpsServer;
+        Self::new(
+            failure.code(),
+            format!("{host} is an HTTPS server, not a SeaCat gateway"),
+            meaning(&failure),
+            advice(&failure),
+        )
+        .with("host", host)
+        .with("issuer", issuer)
+    }
+
+    pub(super) fn clock(today: &str, direction: &str, evidence: &str) -> Self {
+        Self::new(
+            "SC-CLOCK",
+            format!("this computer's clock is wrong: it says {today}, which is {direction}"),
+            format!("{evidence} Certificates look expired or not yet valid to a wrong clock."),
+            "set this computer's date and time",
+        )
+        .with("today", today)
+    }
+
+    /// The probe got through and the proxy itself does not.
+    pub(super) fn not_connected(code: &str, message: &str, advice: &str) -> Self {
+        Self::new(
+            code,
+            format!("the gateway answers now, but the proxy is not connected: {message}"),
+            "The proxy tries again less often the longer it fails, and not at all when a person must act.",
+            format!("{advice}; then `seacat-proxy connect`"),
+        )
+    }
+
+    pub(super) fn off() -> Self {
+        Self::new(
+            "SC-OFF",
+            "somebody has disconnected the proxy from the gateway",
+            "It stays so until it is told to connect.",
+            "`seacat-proxy connect`, or Connect in the menu",
+        )
+    }
+}
+
+/// What a failure means to somebody who does not run networks.
+fn meaning(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::NoGateway => "The proxy does not know where to send requests.",
+        Failure::BadConfig(_) => {
+            "The gateway's settings contradict themselves or name a file that cannot be used."
+        }
+        Failure::NoSuchHost { .. } => {
+            "The name servers of this network answer, and know no such name."
+        }
+        Failure::Unresolvable { .. } => "The name servers of this network do not answer.",
+        Failure::NoService { .. } => {
+            "The name servers answer, and nobody announces a gateway for this application."
+        }
+        Failure::ProxyUnreachable { .. } => {
+            "The way out of this network is configured to lead through this proxy."
+        }
+        Failure::ProxyAuth { .. } => {
+            "The proxy of this network lets nobody through it does not know."
+        }
+        Failure::ProxyRefused { .. } => {
+            "The proxy of this network does not let connections to the gateway through."
+        }
+        Failure::ProxyAnswer { .. } => "Something else than an HTTP proxy answers at its address.",
+        Failure::Refused { .. } => {
+            "The computer is there, and no gateway listens on that port (or a firewall says so in its name)."
+        }
+        Failure::Unreachable { .. } => {
+            "There is a network, and no way in it leads to that address."
+        }
+        Failure::TimedOut { stage: Stage::Tls, .. } => {
+            "Somebody accepts the connection and does not go on: a firewall that looks inside, or another service."
+        }
+        Failure::TimedOut { .. } => "Packets go out and nothing comes back.",
+        Failure::HungUp => {
+            "Somebody cut the connection when TLS began: most likely a firewall that looks inside."
+        }
+        Failure::NotTls => "Another service listens on that port.",
+        Failure::NoCommonSuite => {
+            "The gateway is of an older era, and offers only encryption that is switched off here by default."
+        }
+        Failure::TlsVersion => "The gateway's TLS is too old to be safe.",
+        Failure::Tls(_) => "The two sides do not agree on TLS.",
+        Failure::WrongName { .. } => {
+            "Another server answers, or the certificate was made for another name."
+        }
+        Failure::UnknownCa { .. } => "It cannot be known whether this is your gateway.",
+        Failure::Expired { .. } => "The certificate was not renewed in time.",
+        Failure::NotYetValid { .. } => {
+            "The certificate is from the future, as this computer counts."
+        }
+        Failure::PinMismatch { .. } => {
+            "The gateway has another key than the one that was pinned: it was changed, or this is not your gateway."
+        }
+        Failure::BadCertificate(_) => "The certificate was not made as it should be.",
+        Failure::ClientCertRefused { .. } => {
+            "The gateway does not accept this computer's certificate."
+        }
+        Failure::HttpsServer => "The name or the port leads to a web server.",
+        Failure::Silent(_) => "Something speaks TLS there and does not understand SeaCat.",
+        Failure::Interrupted(_) | Failure::Other(_) => "The network broke off.",
+    }
+}

@@ -1,0 +1,76 @@
+//! The steps on this computer: whose the port is, and whether the proxy answers on it.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::report::Report;
+use super::request;
+use super::view::{FindingView, StepId};
+use crate::config::schema::Config;
+use crate::port_owner;
+use crate::status::Local;
+
+/// The proxy is on this computer and has nothing to wait for.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Whether the port is ours; `running` when a proxy runs.
+pub(super) async fn port(
+    config: &Config,
+    running: Option<&Local>,
+    report: &Report,
+) -> Option<FindingView> {
+    let step = report.begin(StepId::Port).await;
+    if let Some(local) = running {
+        let addresses: Vec<String> = local.proxy.iter().map(SocketAddr::to_string).collect();
+        let said = format!("{} listens on {}", process(local.pid), addresses.join(" and "));
+        step.ok(said).await;
+        return None;
+    }
+    let (port, listen) = (config.proxy.port, &config.proxy.listen);
+    if port != 0 && listen.iter().any(|ip| is_taken(*ip, port)) {
+        let owner = port_owner::find(port);
+        let free = port_owner::free_port(listen, port);
+        let finding = FindingView::port_taken(port, owner.as_ref(), free);
+        step.fail(finding.message.clone(), &finding).await;
+        return Some(finding);
+    }
+    let finding = FindingView::not_running();
+    let said = match port {
+        0 => "any free one will do".to_owned(),
+        port => format!("nobody listens on port {port}"),
+    };
+    step.warn(format!("{said}: {}", finding.message), &finding).await;
+    Some(finding)
+}
+
+fn process(pid: u32) -> String {
+    format!("this program (process {pid})")
+}
+
+fn is_taken(ip: IpAddr, port: u16) -> bool {
+    let bound = TcpListener::bind((ip, port));
+    bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+}
+
+/// Whether the proxy answers there.
+pub(super) async fn loopback(running: Option<&Local>, report: &Report) -> Option<FindingView> {
+    let Some(address) = running.and_then(|local| local.proxy.first()) else {
+        report.skip(StepId::Loopback, "no proxy is running").await;
+        return None;
+    };
+    let step = report.begin(StepId::Loopback).await;
+    let why = match timeout(ANSWER_LIMIT, request::page(*address)).await {
+        Ok(Ok(200)) => {
+            step.ok(format!("{address} answers")).await;
+            return None;
+        }
+        Ok(Ok(status)) => format!("its page is answered {status}"),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("nothing comes within {} s", ANSWER_LIMIT.as_secs()),
+    };
+    let finding = FindingView::local_silent(address, &why);
+    step.fail(finding.message.clone(), &finding).await;
+    Some(finding)
+}
