@@ -145,6 +145,9 @@ impl Scenario {
     }
 }
 
+/// What one measurement gave; none where there is nothing to measure.
+type Numbers = Vec<(Metric, Option<f64>)>;
+
 /// A whole run: what was wished, where it happens, what came of it.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -205,13 +208,7 @@ impl Run<'_> {
 
     /// Keeps the numbers of one measurement, and says them. One that failed is said and leaves
     /// its place empty: a peer that falls over must not take the run with it.
-    fn keep(
-        &mut self,
-        round: usize,
-        point: &str,
-        peer: Peer,
-        measured: Outcome<Vec<(Metric, Option<f64>)>>,
-    ) {
+    fn keep(&mut self, round: usize, point: &str, peer: Peer, measured: Outcome<Numbers>) {
         let mut line = format!(
             "{} {}/{} {point:10} {:8}",
             self.scenario.name(),
