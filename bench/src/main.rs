@@ -28,6 +28,7 @@ mod report;
 mod scenario;
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -124,7 +125,12 @@ fn measure(arguments: Arguments) -> Outcome {
         measures: Measures::default(),
     };
     for scenario in &scenarios {
-        scenario.run(&mut bench)?;
+        // What one scenario falls over must not take the others' numbers with it. A player that does not
+        // start panics, as in a test, and says its last words.
+        let ran = catch_unwind(AssertUnwindSafe(|| scenario.run(&mut bench)));
+        if let Err(why) = ran.unwrap_or_else(|_| Err("a player fell over, see above".to_owned())) {
+            bench.measures.failures.push(format!("{}: {why}", scenario.name()));
+        }
     }
     let tables = report::markdown(&bench, &scenarios);
     println!("{tables}");

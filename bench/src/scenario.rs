@@ -145,6 +145,9 @@ impl Scenario {
     }
 }
 
+/// What one measurement gave; none where there is nothing to measure.
+type Numbers = Vec<(Metric, Option<f64>)>;
+
 /// A whole run: what was wished, where it happens, what came of it.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -191,13 +194,6 @@ impl Run<'_> {
         turns(&self.peers, round).into_iter().copied().collect()
     }
 
-    /// Says why the scenario cannot go on, here and in the end.
-    fn give_up(&mut self, why: &str) {
-        let line = format!("{}: {why}", self.scenario.name());
-        crate::progress(&line);
-        self.measures.failures.push(line);
-    }
-
     /// Keeps a number.
     fn add(&mut self, round: usize, point: &str, peer: Peer, metric: Metric, value: f64) {
         self.measures.add(Measure {
@@ -212,13 +208,7 @@ impl Run<'_> {
 
     /// Keeps the numbers of one measurement, and says them. One that failed is said and leaves
     /// its place empty: a peer that falls over must not take the run with it.
-    fn keep(
-        &mut self,
-        round: usize,
-        point: &str,
-        peer: Peer,
-        measured: Outcome<Vec<(Metric, Option<f64>)>>,
-    ) {
+    fn keep(&mut self, round: usize, point: &str, peer: Peer, measured: Outcome<Numbers>) {
         let mut line = format!(
             "{} {}/{} {point:10} {:8}",
             self.scenario.name(),

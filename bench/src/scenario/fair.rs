@@ -3,7 +3,7 @@
 //! The two loads are processes of their own, so that a small client's time is not spent waiting
 //! for the load generator's own downloads.
 
-use super::{Run, bulk, small, turns};
+use super::{Numbers, Run, bulk, small, turns};
 use crate::Outcome;
 use crate::load::{Job, Load, Moved, Served, WARM_MS};
 use crate::measures::Metric;
@@ -34,7 +34,7 @@ pub(super) fn beside(
     think_ms: u64,
     warm_ms: u64,
     seconds: f64,
-) -> Outcome<(Vec<(Metric, Option<f64>)>, Moved)> {
+) -> Outcome<(Numbers, Moved)> {
     let downloads = Job::Flood { clients: downloads, warm_ms, seconds };
     let client = Job::Small { clients: 1, keep_alive: true, think_ms, warm_ms, seconds };
     // Both warm up for the same time, so what they measure is the same stretch of time.

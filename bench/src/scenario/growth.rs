@@ -4,7 +4,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Meter, Run};
+use super::{Meter, Numbers, Run};
 use crate::Outcome;
 use crate::load::{Job, Load, Served, WARM_MS};
 use crate::measures::Metric;
@@ -38,13 +38,8 @@ pub(crate) const STREAMS: [(usize, &str); 6] = [
 /// Ten thousand clients, and what a process opens besides.
 const FILES: u32 = 16_384;
 
-type Numbers = Vec<(Metric, Option<f64>)>;
-
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
-    if let Err(why) = crate::raise_file_limit(FILES) {
-        run.give_up(&why);
-        return Ok(());
-    }
+    crate::raise_file_limit(FILES)?;
     for round in 0..run.rounds {
         for (clients, name) in CLIENTS {
             for peer in run.turn(round) {

@@ -1,6 +1,6 @@
 //! Small requests: rate, times and the near end's processor time for each.
 
-use super::{Meter, Run, keep_peaks, turns};
+use super::{Meter, Numbers, Run, keep_peaks, turns};
 use crate::Outcome;
 use crate::load::{Job, Load, Served, WARM_MS};
 use crate::measures::Metric;
@@ -35,7 +35,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-fn measure(road: &Road, job: &Job) -> Outcome<Vec<(Metric, Option<f64>)>> {
+fn measure(road: &Road, job: &Job) -> Outcome<Numbers> {
     let mut load = Load::start(job, road.target())?;
     load.ready()?;
     let meter = Meter::start(road)?;
@@ -50,7 +50,7 @@ fn measure(road: &Road, job: &Job) -> Outcome<Vec<(Metric, Option<f64>)>> {
 }
 
 /// Rate and times; errors only where there were some.
-pub(super) fn numbers(served: &Served) -> Vec<(Metric, Option<f64>)> {
+pub(super) fn numbers(served: &Served) -> Numbers {
     if let Some(error) = &served.last_error {
         crate::progress(&format!("  {} requests failed: {error}", served.errors));
     }

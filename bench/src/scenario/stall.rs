@@ -1,6 +1,6 @@
 //! Readers that stop: does everybody else go on, what is kept where, do they get every byte?
 
-use super::{Run, small};
+use super::{Numbers, Run, small};
 use crate::Outcome;
 use crate::load::{Job, Load, Resumed, Served, WARM_MS};
 use crate::measures::Metric;
@@ -29,12 +29,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-fn measure(
-    run: &Run<'_>,
-    peer: Peer,
-    stalled: usize,
-    resume: bool,
-) -> Outcome<Vec<(Metric, Option<f64>)>> {
+fn measure(run: &Run<'_>, peer: Peer, stalled: usize, resume: bool) -> Outcome<Numbers> {
     // A new pair each time: the peak of memory is that of this number of readers.
     let road = Road::start(peer, run.place)?;
     let before = others(&road, run.seconds.min(BEFORE))?;

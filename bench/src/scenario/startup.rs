@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::Run;
+use super::{Numbers, Run};
 use crate::Outcome;
 use crate::http::Target;
 use crate::measures::Metric;
@@ -26,7 +26,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-fn measure(run: &Run<'_>, peer: crate::peer::Peer) -> Outcome<Vec<(Metric, Option<f64>)>> {
+fn measure(run: &Run<'_>, peer: crate::peer::Peer) -> Outcome<Numbers> {
     let mut road = Road::far_end(peer, run.place)?;
     // Once for the caches: a program's file, a far end's first connection.
     first_answer(&mut road, run)?;
@@ -41,7 +41,7 @@ fn first_answer(road: &mut Road, run: &Run<'_>) -> Outcome<Duration> {
     road.start_near(run.place);
     let target = road.target();
     let request = target.request("GET", "/k", false, None);
-    while !answers(&target, &request) {
+    while !answers(target, &request) {
         if began.elapsed() > LIMIT {
             return Err(format!("no answer within {LIMIT:?}"));
         }

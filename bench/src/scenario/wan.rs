@@ -4,7 +4,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Run, fair, small};
+use super::{Numbers, Run, fair, small};
 use crate::Outcome;
 use crate::line::Line;
 use crate::load::{Job, Load, Served, WARM_MS};
@@ -33,19 +33,10 @@ const BULK_WARM_MS: u64 = 2000;
 /// The warm requests take this share of the time that the downloads are measured for.
 const WARM_SHARE: f64 = 0.3;
 
-type Numbers = Vec<(Metric, Option<f64>)>;
-
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     let wanted = |(loss, _): &(f64, &str)| run.losses.is_empty() || run.losses.contains(loss);
     for (loss, name) in LOSSES.into_iter().filter(wanted).collect::<Vec<_>>() {
-        let place = match Place::across(&Line { loss: loss / 100.0, ..LINE }) {
-            Ok(place) => place,
-            // Not everybody may make networks; the other scenarios do not need them.
-            Err(why) => {
-                run.give_up(&why);
-                return Ok(());
-            }
-        };
+        let place = Place::across(&Line { loss: loss / 100.0, ..LINE })?;
         for round in 0..run.rounds {
             for peer in run.turn(round) {
                 if let Err(why) = measure(run, round, name, peer, &place) {
