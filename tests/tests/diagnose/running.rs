@@ -81,7 +81,7 @@ fn hosts_and_wishes() {
     table.row(
         "the gateway has died",
         "SC-TCP-REFUSED",
-        &["SC-NOT-CONNECTED"],
+        &["the proxy is not connected"],
         &ask(&mut command(&[])),
     );
     drop(table);

@@ -149,6 +149,12 @@ impl FindingView {
     /// A gateway, but one of somebody else's.
     pub(super) fn wrong_ca(host: &str, issuer: &str, ours: Option<&str>) -> Self {
         let (message, advice) = match ours {
+            Some(ours) if ours == issuer => (
+                format!(
+                    "{host} is a SeaCat gateway, and its certificate was issued by another CA of the name \"{issuer}\""
+                ),
+                "ask the gateway's administrator for the present CA certificate, and set it for this gateway",
+            ),
             Some(ours) => (
                 format!(
                     "{host} is a SeaCat gateway, and its certificate was issued by \"{issuer}\" and not by \"{ours}\""
