@@ -2,13 +2,15 @@
 //! length is declared.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+
+use crate::networks::Network;
 
 /// The host every request asks for. Our gateway knows it as `bench`; the others pass on what they
 /// get.
@@ -19,8 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Where a load goes, and how it asks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Target {
-    /// On 127.0.0.1.
-    pub(crate) port: u16,
+    pub(crate) address: SocketAddr,
+    /// Where the load generator has to run to get there; in ours if nothing is said.
+    pub(crate) network: Option<Network>,
     /// Absolute-form, as to a proxy; otherwise origin-form, as to a server or a byte tunnel.
     pub(crate) absolute: bool,
 }
@@ -71,12 +74,16 @@ struct Head {
 impl Connection {
     /// Connects. `buffer` is how much is read at once, in bytes; `receive` caps what the kernel
     /// takes in for us.
-    pub(crate) async fn open(port: u16, buffer: usize, receive: Option<u32>) -> io::Result<Self> {
+    pub(crate) async fn open(
+        address: SocketAddr,
+        buffer: usize,
+        receive: Option<u32>,
+    ) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         if let Some(receive) = receive {
             socket.set_recv_buffer_size(receive)?;
         }
-        let stream = socket.connect((Ipv4Addr::LOCALHOST, port).into()).await?;
+        let stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: vec![0; buffer].into_boxed_slice(), filled: 0 })
     }
@@ -189,7 +196,8 @@ mod tests {
     #[test]
     fn asks_proxies_and_servers_in_their_own_form() {
         let ask = |absolute| {
-            let target = Target { port: 1, absolute };
+            let address = SocketAddr::from(([127, 0, 0, 1], 1));
+            let target = Target { address, network: None, absolute };
             let bytes = target.request("GET", "/k", absolute, None);
             String::from_utf8(bytes).unwrap()
         };

@@ -12,8 +12,6 @@ use crate::Outcome;
 use crate::http::Target;
 use crate::load::{Job, READY};
 
-/// What clients do before they are measured.
-const WARM_UP: Duration = Duration::from_millis(300);
 /// How long clients that are to be held may take to get there.
 const GET_READY: Duration = Duration::from_secs(60);
 
@@ -24,14 +22,21 @@ pub(crate) fn run(job: &Job, target: &Target) -> Outcome {
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
     let done = match *job {
-        Job::Small { clients, keep_alive, think_ms, seconds } => {
+        Job::Small { clients, keep_alive, think_ms, warm_ms, seconds } => {
             let think = Duration::from_millis(think_ms);
             let client = small::Client::new(target, keep_alive, think);
-            say(runtime.block_on(small::served(&client, clients, seconds)));
+            let warm_up = Duration::from_millis(warm_ms);
+            say(runtime.block_on(small::served(&client, clients, warm_up, seconds)));
             Ok(())
         }
-        Job::Flood { clients, seconds } => {
-            let moved = runtime.block_on(bodies::flood(target, clients, seconds));
+        Job::Burst { requests, at_once } => {
+            let client = small::Client::new(target, false, Duration::ZERO);
+            say(runtime.block_on(small::burst(&client, requests, at_once)));
+            Ok(())
+        }
+        Job::Flood { clients, warm_ms, seconds } => {
+            let warm_up = Duration::from_millis(warm_ms);
+            let moved = runtime.block_on(bodies::flood(target, clients, warm_up, seconds));
             moved.map(say)
         }
         Job::Transfer { up: false, bytes } => {
@@ -44,6 +49,14 @@ pub(crate) fn run(job: &Job, target: &Target) -> Outcome {
             runtime.block_on(bodies::begin_and_stop(target, clients, bytes)).and_then(|readers| {
                 hold()?;
                 say(runtime.block_on(bodies::resume(readers)));
+                Ok(())
+            })
+        }
+        Job::Round { clients, at_once, seconds } => {
+            runtime.block_on(small::ask_once(target, clients)).and_then(|open| {
+                hold()?;
+                let client = small::Client::new(target, true, Duration::ZERO);
+                say(runtime.block_on(small::go_round(&client, open, at_once, seconds)));
                 Ok(())
             })
         }

@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
 use crate::http::Target;
+use crate::networks::Network;
 
+/// How long clients are busy before they are measured, in milliseconds, where everything is near.
+pub(crate) const WARM_MS: u64 = 300;
 /// The line that begins what is measured.
 pub(crate) const READY: &str = "ready";
 
@@ -26,20 +29,27 @@ pub(crate) enum Job {
         keep_alive: bool,
         /// Between an answer and the next request of the same client.
         think_ms: u64,
+        warm_ms: u64,
         seconds: f64,
     },
+    /// So many requests, each on a connection of its own, `at_once` at a time; results in [`Served`].
+    Burst { requests: usize, at_once: usize },
     /// Downloads without end; results in [`Moved`].
-    Flood { clients: usize, seconds: f64 },
+    Flood { clients: usize, warm_ms: u64, seconds: f64 },
     /// One body one way; results in [`Moved`].
     Transfer { up: bool, bytes: u64 },
     /// Downloads that stop after their beginning, until a line comes; then they go on to the end
     /// and each byte is compared. Results in [`Resumed`].
     Stall { clients: usize, bytes: u64 },
+    /// As many keep-alive clients that each asked once and wait for a line; then requests go round among
+    /// them, `at_once` at a time, each client's turn coming when all others have had theirs. Results in
+    /// [`Served`].
+    Round { clients: usize, at_once: usize, seconds: f64 },
     /// Keep-alive clients that each asked once and stay silent until a line comes; no result.
     Idle { clients: usize },
 }
 
-/// What came of [`Job::Small`].
+/// What came of small requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Served {
     pub(crate) requests: u64,
@@ -84,8 +94,9 @@ impl Load {
         let program = crate::own_program()?;
         let words = [serde_json::to_string(job), serde_json::to_string(target)];
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-        command.arg("load");
+        command.args(["--pdeathsig", "KILL", "--"]);
+        command.args(target.network.into_iter().flat_map(Network::enter));
+        command.arg(program).arg("load");
         for word in words {
             command.arg(word.map_err(|error| format!("a job as JSON: {error}"))?);
         }

@@ -14,17 +14,22 @@
 mod goals;
 mod http;
 mod jobs;
+mod line;
 mod load;
 mod measures;
+mod networks;
 mod origin;
 mod pattern;
 mod peer;
 mod place;
+mod plot;
 mod procfs;
 mod report;
 mod scenario;
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
@@ -49,9 +54,12 @@ struct Arguments {
     /// How long one measurement lasts (default: 3; stall: 5, idle: 10)
     #[arg(long, value_name = "S", value_parser = positive)]
     seconds: Option<f64>,
-    /// Size of the large bodies, in MiB
-    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
-    mib: u64,
+    /// Size of the large bodies, in MiB (default: 1024; stall: 64)
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    mib: Option<u64>,
+    /// Of the lines in `wan`, only those that lose so many packets in a hundred
+    #[arg(long, value_delimiter = ',', value_name = "PERCENT,…")]
+    loss: Vec<f64>,
     /// Only these
     #[arg(long, value_delimiter = ',', value_name = "PEER,…")]
     peers: Vec<Peer>,
@@ -69,7 +77,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Part {
     #[command(hide = true)]
-    Origin { port: u16 },
+    Origin { address: SocketAddr },
+    #[command(hide = true)]
+    Line { line: String },
     #[command(hide = true)]
     Load { job: String, target: String },
 }
@@ -77,7 +87,8 @@ enum Part {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match &arguments.part {
-        Some(Part::Origin { port }) => origin::run(*port),
+        Some(Part::Origin { address }) => origin::run(*address),
+        Some(Part::Line { line }) => lay_line(line),
         Some(Part::Load { job, target }) => do_job(job, target),
         None => measure(arguments),
     };
@@ -90,6 +101,10 @@ fn main() -> ExitCode {
     }
 }
 
+fn lay_line(line: &str) -> Outcome {
+    line::run(serde_json::from_str(line).map_err(|error| format!("not a line: {error}"))?)
+}
+
 fn do_job(job: &str, target: &str) -> Outcome {
     let wrong = |error: serde_json::Error| format!("not a job: {error}");
     let job = serde_json::from_str(job).map_err(wrong)?;
@@ -98,23 +113,34 @@ fn do_job(job: &str, target: &str) -> Outcome {
 }
 
 fn measure(arguments: Arguments) -> Outcome {
-    raise_file_limit()?;
+    raise_file_limit(FILES)?;
     let scenarios = or_all(arguments.scenarios, &Scenario::ALL);
     let mut bench = Bench {
         rounds: arguments.rounds.map(usize::from),
         seconds: arguments.seconds,
         mib: arguments.mib,
+        losses: arguments.loss,
         peers: or_all(arguments.peers, &Peer::ALL),
         place: Place::new()?,
         measures: Measures::default(),
     };
     for scenario in &scenarios {
-        scenario.run(&mut bench)?;
+        // What one scenario falls over must not take the others' numbers with it. A player that does not
+        // start panics, as in a test, and says its last words.
+        let ran = catch_unwind(AssertUnwindSafe(|| scenario.run(&mut bench)));
+        if let Err(why) = ran.unwrap_or_else(|_| Err("a player fell over, see above".to_owned())) {
+            bench.measures.failures.push(format!("{}: {why}", scenario.name()));
+        }
     }
     let tables = report::markdown(&bench, &scenarios);
     println!("{tables}");
     let path = report::save(&bench, &scenarios, &arguments.out)?;
     println!("the numbers of every round: {}", path.display());
+    if scenarios.contains(&Scenario::Growth) {
+        let near_page = arguments.into.as_deref().and_then(Path::parent);
+        let drawn = report::draw(&bench, near_page.unwrap_or(&arguments.out))?;
+        println!("growth: {}", drawn.display());
+    }
     if let Some(page) = &arguments.into {
         report::put_into(page, &tables)?;
     }
@@ -124,15 +150,17 @@ fn measure(arguments: Arguments) -> Outcome {
     }
 }
 
-/// A thousand clients are a thousand open files at both ends of each process; all of them inherit
-/// our limit.
-fn raise_file_limit() -> Outcome {
-    const WANTED: &str = "--nofile=8192:";
+/// A thousand clients are a thousand open files at both ends of each process.
+const FILES: u32 = 8192;
+
+/// How many files a process may have open: ours and, as they inherit it, those we start.
+fn raise_file_limit(files: u32) -> Outcome {
+    let wanted = format!("--nofile={files}:");
     let raised =
-        Command::new("prlimit").args(["--pid", &std::process::id().to_string(), WANTED]).status();
+        Command::new("prlimit").args(["--pid", &std::process::id().to_string(), &wanted]).status();
     match raised {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err("8192 open files are needed; see `ulimit -Hn`".to_owned()),
+        Ok(_) => Err(format!("{files} open files are needed; see `ulimit -Hn`")),
         Err(error) => Err(format!("prlimit: {error}")),
     }
 }

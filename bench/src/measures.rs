@@ -33,10 +33,15 @@ pub(crate) enum Metric {
     ResidentMib,
     ProportionalMib,
     KibPerClient,
+    KibPerStream,
     /// In ten seconds.
     WakeUps,
     Threads,
     StartMs,
+    FirstMs,
+    Seconds,
+    /// Of what a line can carry, in per cent: bytes of bodies alone.
+    FilledPercent,
 }
 
 impl Metric {
@@ -61,9 +66,12 @@ impl Metric {
             Self::ResidentMib => "RSS MiB",
             Self::ProportionalMib => "PSS MiB",
             Self::KibPerClient => "KiB/client",
+            Self::KibPerStream => "KiB/stream",
             Self::WakeUps => "wake-ups in 10 s",
             Self::Threads => "threads",
-            Self::StartMs => "ms",
+            Self::StartMs | Self::FirstMs => "ms",
+            Self::Seconds => "s",
+            Self::FilledPercent => "line filled %",
         }
     }
 
@@ -75,6 +83,7 @@ impl Metric {
                 | Self::MegabytesPerSecond
                 | Self::KeptPercent
                 | Self::WholePercent
+                | Self::FilledPercent
         )
     }
 }
@@ -155,6 +164,20 @@ impl Measures {
             (theirs > 0.0).then(|| (ours.value - floor) / theirs)
         });
         median(ratios.collect())
+    }
+
+    /// By what factor ours has grown at any of the points behind the row's own, in the round in the middle.
+    pub(crate) fn growth(&self, row: Row<'_>, later: &[&str]) -> Option<f64> {
+        let factors =
+            self.of(row, Peer::Seacat).filter(|first| first.value > 0.0).filter_map(|first| {
+                let at =
+                    |point: &&str| self.in_round(Row { point, ..row }, Peer::Seacat, first.round);
+                Some(
+                    later.iter().map(at).try_fold(0.0, |most: f64, it| Some(most.max(it?)))?
+                        / first.value,
+                )
+            });
+        median(factors.collect())
     }
 
     fn theirs(&self, row: Row<'_>, against: Against, round: usize) -> Option<f64> {
@@ -246,6 +269,28 @@ mod tests {
             (Peer::Nghttpx, &[5.0, 4.0, 9.0]),
         ]);
         assert_eq!(all.over_floor(ROW, Peer::Nghttpx), Some(0.375));
+    }
+
+    #[test]
+    fn growth_is_that_of_the_worst_point_and_needs_all_of_them() {
+        let mut all = measures(&[(Peer::Seacat, &[10.0, 10.0, 10.0])]);
+        let later = ["c=2", "c=3"];
+        for (point, values) in [("c=2", [11.0, 15.0, 12.0]), ("c=3", [9.0, 9.0, 13.0])] {
+            for (round, value) in values.into_iter().enumerate() {
+                let peer = Peer::Seacat;
+                let point = point.to_owned();
+                all.add(Measure {
+                    scenario: ROW.scenario,
+                    point,
+                    peer,
+                    metric: ROW.metric,
+                    round,
+                    value,
+                });
+            }
+            let known = (point == "c=3").then_some(1.3);
+            assert_eq!(all.growth(ROW, &later), known);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! | `POST …` | how many bytes the body had |
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use memchr::memmem;
@@ -26,19 +26,19 @@ const MAX_HEAD: usize = 16 * 1024;
 /// How much of an upload is read at once, in bytes.
 const READ: usize = 256 * 1024;
 
-/// Serves on a port of 127.0.0.1 until the process is ended.
-pub(crate) fn run(port: u16) -> Result<(), String> {
+/// Serves on an address until the process is ended.
+pub(crate) fn run(address: SocketAddr) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
     LocalSet::new()
-        .block_on(&runtime, serve(port))
-        .map_err(|error| format!("origin on port {port}: {error}"))
+        .block_on(&runtime, serve(address))
+        .map_err(|error| format!("origin on {address}: {error}"))
 }
 
-async fn serve(port: u16) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+async fn serve(address: SocketAddr) -> io::Result<()> {
+    let listener = TcpListener::bind(address).await?;
     let pattern = Rc::new(Pattern::new());
     loop {
         let (stream, _) = listener.accept().await?;

@@ -5,6 +5,7 @@
 //! beyond them; docs/performance.md quotes them. All ends run on one thread where they can be
 //! told to, as ours do, and each in one process, so that a process's numbers are a peer's.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
 use crate::http::Target;
-use crate::place::{Place, write};
+use crate::place::{self, Place, write};
 use crate::procfs::{Clock, Proc};
 
 /// One column of the tables.
@@ -27,6 +28,10 @@ pub(crate) enum Peer {
     Seacat,
     /// nghttpx as a forward proxy to another nghttpx, one HTTP/2 connection.
     Nghttpx,
+    /// The same with windows of 16 MiB. Only a long line shows a difference.
+    #[value(name = "nghttpx-16m")]
+    #[serde(rename = "nghttpx-16m")]
+    NghttpxWide,
     /// haproxy to haproxy, HTTP/2.
     Haproxy,
     /// stunnel to stunnel: one TLS connection and one thread for each client's.
@@ -34,8 +39,14 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Direct, Self::Seacat, Self::Nghttpx, Self::Haproxy, Self::Stunnel];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Direct,
+        Self::Seacat,
+        Self::Nghttpx,
+        Self::NghttpxWide,
+        Self::Haproxy,
+        Self::Stunnel,
+    ];
     /// The peers that carry many requests over one connection, as we do.
     pub(crate) const MUXES: [Self; 2] = [Self::Nghttpx, Self::Haproxy];
 
@@ -44,6 +55,7 @@ impl Peer {
             Self::Direct => "direct",
             Self::Seacat => "seacat",
             Self::Nghttpx => "nghttpx",
+            Self::NghttpxWide => "nghttpx 16 MiB",
             Self::Haproxy => "haproxy",
             Self::Stunnel => "stunnel",
         }
@@ -52,7 +64,7 @@ impl Peer {
     /// How it says which version it is.
     pub(crate) fn version(self) -> Option<Command> {
         let (program, argument) = match self {
-            Self::Direct | Self::Seacat => return None,
+            Self::Direct | Self::Seacat | Self::NghttpxWide => return None,
             Self::Nghttpx => ("nghttpx", "--version"),
             Self::Haproxy => ("haproxy", "-v"),
             Self::Stunnel => ("stunnel", "-version"),
@@ -76,7 +88,7 @@ impl Peer {
 pub(crate) struct Road {
     /// Whose it is.
     pub(crate) peer: Peer,
-    port: u16,
+    target: Target,
     dir: tempfile::TempDir,
     far: Option<Process>,
     near: Option<Process>,
@@ -86,37 +98,45 @@ impl Road {
     /// Starts the far end, and prepares the near one.
     pub(crate) fn far_end(peer: Peer, place: &Place) -> Outcome<Self> {
         let dir = scratch();
-        let (port, far) = match peer {
-            Peer::Direct => (place.origin_port, None),
-            _ => {
-                let port = free_port();
-                let far_port = free_port();
-                configure(peer, dir.path(), place, port, far_port)?;
-                let command = far_command(peer, dir.path(), place);
-                let name = format!("{}-far", peer.name());
-                let mut far = Process::start(&name, dir.path(), &command);
-                far.wait_for_port(far_port);
-                (port, Some(far))
-            }
-        };
-        Ok(Self { peer, port, dir, far, near: None })
+        let network = place.near_network();
+        if peer == Peer::Direct {
+            let target = Target { address: place.origin, network, absolute: false };
+            return Ok(Self { peer, target, dir, far: None, near: None });
+        }
+        let port = free_port();
+        let far_port = free_port();
+        configure(peer, dir.path(), place, port, far_port)?;
+        let command = far_command(peer, dir.path(), place);
+        let name = format!("{}-far", peer.name());
+        let far = place::start(&name, dir.path(), &command, place.far_network(), far_port);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let target = Target { address, network, absolute: peer != Peer::Stunnel };
+        Ok(Self { peer, target, dir, far: Some(far), near: None })
     }
 
     /// Starts everything and waits until the near end accepts connections.
     pub(crate) fn start(peer: Peer, place: &Place) -> Outcome<Self> {
         let mut road = Self::far_end(peer, place)?;
         road.start_near(place);
-        if let Some(near) = &mut road.near {
-            near.wait_for_port(road.port);
-        }
+        road.wait_for_near();
         Ok(road)
     }
 
     /// Starts the near end and does not wait.
     pub(crate) fn start_near(&mut self, place: &Place) {
         if self.peer != Peer::Direct {
-            let command = near_command(self.peer, self.dir.path(), place);
+            let mut command = near_command(self.peer, self.dir.path(), place);
+            if let Some(network) = place.near_network() {
+                command = network.command(&command);
+            }
             self.near = Some(Process::start(self.peer.name(), self.dir.path(), &command));
+        }
+    }
+
+    /// Waits until the near end, if there is one, accepts connections.
+    pub(crate) fn wait_for_near(&mut self) {
+        if let Some(near) = &mut self.near {
+            place::wait_for_port(near, self.target.address.port());
         }
     }
 
@@ -126,8 +146,8 @@ impl Road {
     }
 
     /// Where clients go, and how they ask there.
-    pub(crate) fn target(&self) -> Target {
-        Target { port: self.port, absolute: !matches!(self.peer, Peer::Direct | Peer::Stunnel) }
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
     }
 
     /// The near end's process: the one whose costs are the user's.
@@ -143,7 +163,8 @@ impl Road {
 
 /// Writes what both ends read.
 fn configure(peer: Peer, dir: &Path, place: &Place, port: u16, far_port: u16) -> Outcome {
-    let origin = place.origin_port;
+    let (far_address, origin) = (place.far_address(), place.origin);
+    let (origin_address, origin_port) = (origin.ip(), origin.port());
     let keys = place.keys();
     let (cert, key, ca) = (keys.join("server.pem"), keys.join("server.key"), keys.join("ca.pem"));
     let (cert, key, ca) = (cert.display(), key.display(), ca.display());
@@ -153,28 +174,39 @@ fn configure(peer: Peer, dir: &Path, place: &Place, port: u16, far_port: u16) ->
         Peer::Direct => return Ok(()),
         Peer::Seacat => (
             format!(
-                "[proxy]\nport = {port}\nlisten = [\"127.0.0.1\"]\n\n\
-                 [[gateway]]\nhost = \"localhost\"\naddress = \"127.0.0.1\"\n\
+                "[proxy]\nport = {port}\nlisten = [\"127.0.0.1\"]\nmax_connections = 16384\n\n\
+                 [identity]\nenroll = \"off\"\n\n\
+                 [[gateway]]\nhost = \"localhost\"\naddress = \"{far_address}\"\n\
                  port = {far_port}\nca_file = \"{ca}\"\n"
             ),
             format!(
-                "[gateway]\nlisten = \"127.0.0.1:{far_port}\"\n\
+                "[gateway]\nlisten = \"{far_address}:{far_port}\"\n\
                  certificate = \"{cert}\"\nkey = \"{key}\"\n\n\
-                 [host.bench]\nuri = \"http://127.0.0.1:{origin}\"\n"
+                 [host.bench]\nuri = \"http://{origin}\"\n"
             ),
         ),
-        Peer::Nghttpx => (
-            format!(
-                "frontend=127.0.0.1,{port};no-tls\n\
-                 backend=127.0.0.1,{far_port};;proto=h2;tls\n\
-                 http2-proxy=yes\ninsecure=yes\nsingle-process=yes\nsingle-thread=yes\n"
-            ),
-            format!(
-                "frontend=127.0.0.1,{far_port}\nbackend=127.0.0.1,{origin}\n\
-                 private-key-file={key}\ncertificate-file={cert}\nno-ocsp=yes\n\
-                 single-process=yes\nsingle-thread=yes\n"
-            ),
-        ),
+        Peer::Nghttpx | Peer::NghttpxWide => {
+            let windows = |end| match peer {
+                Peer::NghttpxWide => {
+                    format!("{end}-http2-window-size=16M\n{end}-http2-connection-window-size=16M\n")
+                }
+                _ => String::new(),
+            };
+            (
+                format!(
+                    "frontend=127.0.0.1,{port};no-tls\n\
+                     backend={far_address},{far_port};;proto=h2;tls\n\
+                     http2-proxy=yes\ninsecure=yes\nsingle-process=yes\nsingle-thread=yes\n{}",
+                    windows("backend")
+                ),
+                format!(
+                    "frontend={far_address},{far_port}\nbackend={origin_address},{origin_port}\n\
+                     private-key-file={key}\ncertificate-file={cert}\nno-ocsp=yes\n\
+                     single-process=yes\nsingle-thread=yes\n{}",
+                    windows("frontend")
+                ),
+            )
+        }
         Peer::Haproxy => {
             let common = "global\n  nbthread 1\n\ndefaults\n  mode http\n  \
                           timeout connect 5s\n  timeout client 300s\n  timeout server 300s\n";
@@ -182,12 +214,12 @@ fn configure(peer: Peer, dir: &Path, place: &Place, port: u16, far_port: u16) ->
                 format!(
                     "{common}\nfrontend near\n  bind 127.0.0.1:{port}\n  default_backend far\n\n\
                      backend far\n  http-reuse always\n  \
-                     server far 127.0.0.1:{far_port} ssl verify none alpn h2\n"
+                     server far {far_address}:{far_port} ssl verify none alpn h2\n"
                 ),
                 format!(
-                    "{common}\nfrontend far\n  bind 127.0.0.1:{far_port} ssl crt {both} alpn h2\n  \
+                    "{common}\nfrontend far\n  bind {far_address}:{far_port} ssl crt {both} alpn h2\n  \
                      default_backend origin\n\n\
-                     backend origin\n  http-reuse always\n  server origin 127.0.0.1:{origin}\n"
+                     backend origin\n  http-reuse always\n  server origin {origin}\n"
                 ),
             )
         }
@@ -198,11 +230,11 @@ fn configure(peer: Peer, dir: &Path, place: &Place, port: u16, far_port: u16) ->
             (
                 format!(
                     "{common}\n[near]\nclient = yes\naccept = 127.0.0.1:{port}\n\
-                     connect = 127.0.0.1:{far_port}\n"
+                     connect = {far_address}:{far_port}\n"
                 ),
                 format!(
-                    "{common}\n[far]\naccept = 127.0.0.1:{far_port}\n\
-                     connect = 127.0.0.1:{origin}\ncert = {cert}\nkey = {key}\n"
+                    "{common}\n[far]\naccept = {far_address}:{far_port}\n\
+                     connect = {origin}\ncert = {cert}\nkey = {key}\n"
                 ),
             )
         }
@@ -236,8 +268,9 @@ fn far_command(peer: Peer, dir: &Path, place: &Place) -> Command {
 }
 
 fn packaged(peer: Peer, dir: &Path, configuration: &str) -> Command {
-    let mut command = clean_command(peer.name(), dir);
-    match peer {
+    let program = if peer == Peer::NghttpxWide { Peer::Nghttpx } else { peer };
+    let mut command = clean_command(program.name(), dir);
+    match program {
         Peer::Nghttpx => command.arg(format!("--conf={configuration}")),
         Peer::Haproxy => command.args(["-db", "-f", configuration]),
         _ => command.arg(configuration),

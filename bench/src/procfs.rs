@@ -95,6 +95,13 @@ impl Proc {
         Ok(self.tasks()?.len())
     }
 
+    /// Does anything in its network listen on a port? Asked of the kernel, so that nobody is disturbed
+    /// by a connection.
+    pub(crate) fn sees_listener(self, port: u16) -> bool {
+        let tables = ["net/tcp", "net/tcp6"].map(|table| self.read(table).unwrap_or_default());
+        tables.iter().any(|table| has_listener(table, port))
+    }
+
     /// What its open files without a name take on the disk, in MiB.
     pub(crate) fn nameless_files_mib(self) -> Outcome<f64> {
         let path = format!("/proc/{}/fd", self.0);
@@ -105,6 +112,17 @@ impl Proc {
         let bytes: u64 = nameless.map(|file| file.blocks() * 512).sum();
         Ok(bytes as f64 / 1024.0 / 1024.0)
     }
+}
+
+/// Does a table of sockets hold a listening one on a port?
+fn has_listener(table: &str, port: u16) -> bool {
+    const LISTEN: &str = "0A";
+    let here = format!(":{port:04X}");
+    table.lines().any(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let local = words.next().is_some_and(|address| address.ends_with(&here));
+        local && words.nth(1) == Some(LISTEN)
+    })
 }
 
 /// utime + stime of a `stat`: the 14th and 15th field. The second, the name, may hold anything.
@@ -147,6 +165,18 @@ mod tests {
         std::io::Write::write_all(&mut &file, &vec![1; 3 << 20]).unwrap();
         file.sync_all().unwrap();
         assert!(this.nameless_files_mib().unwrap() - before >= 3.0);
+    }
+
+    #[test]
+    fn sees_who_listens_and_not_who_talks() {
+        let this = Proc(std::process::id());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        assert!(this.sees_listener(port));
+        assert!(!this.sees_listener(client.local_addr().unwrap().port()));
+        drop(listener);
+        assert!(!this.sees_listener(port));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::Outcome;
 use crate::goals::{GOALS, Goal, Verdict};
 use crate::measures::{Against, Measures, Metric, Row};
 use crate::peer::Peer;
+use crate::plot;
 use crate::scenario::{Bench, Scenario};
 
 /// The tables of a run, in Markdown.
@@ -20,6 +21,9 @@ pub(crate) fn markdown(bench: &Bench, scenarios: &[Scenario]) -> String {
     }
     for scenario in scenarios {
         text += &table(bench, *scenario);
+        if *scenario == Scenario::Growth {
+            text += "\n![CPU per request and memory, by clients and by streams](growth.svg)\n";
+        }
     }
     text += &goals(&bench.measures, scenarios);
     for failure in &bench.measures.failures {
@@ -46,7 +50,7 @@ fn table(bench: &Bench, scenario: Scenario) -> String {
         scenario.name(),
         scenario.title()
     );
-    let peers = &bench.peers;
+    let peers = &scenario.peers(&bench.peers);
     let rivals: Vec<Peer> =
         peers.iter().copied().filter(|peer| !matches!(peer, Peer::Direct | Peer::Seacat)).collect();
     text += "| | |";
@@ -164,6 +168,14 @@ pub(crate) fn save(bench: &Bench, scenarios: &[Scenario], dir: &Path) -> Outcome
     let text = serde_json::to_string_pretty(&saved).map_err(|error| error.to_string())?;
     fs::create_dir_all(dir)
         .and_then(|()| fs::write(&path, text))
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(path)
+}
+
+/// Writes the picture of the growth into a folder, and returns its path.
+pub(crate) fn draw(bench: &Bench, dir: &Path) -> Outcome<PathBuf> {
+    let path = dir.join("growth.svg");
+    fs::write(&path, plot::growth(&bench.measures))
         .map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(path)
 }

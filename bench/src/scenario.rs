@@ -2,10 +2,12 @@
 
 mod bulk;
 mod fair;
+pub(crate) mod growth;
 mod idle;
 mod small;
 mod stall;
 mod startup;
+mod wan;
 
 use std::time::Duration;
 
@@ -32,11 +34,23 @@ pub(crate) enum Scenario {
     Idle,
     /// From exec to the first answer.
     Startup,
+    /// What one more client or stream costs, up to ten thousand.
+    Growth,
+    /// A line of 50 ms and 100 Mbit/s between the ends. Needs root.
+    Wan,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Small, Self::Bulk, Self::Fair, Self::Stall, Self::Idle, Self::Startup];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Small,
+        Self::Bulk,
+        Self::Fair,
+        Self::Stall,
+        Self::Idle,
+        Self::Startup,
+        Self::Growth,
+        Self::Wan,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -46,27 +60,40 @@ impl Scenario {
             Self::Stall => "stall",
             Self::Idle => "idle",
             Self::Startup => "startup",
+            Self::Growth => "growth",
+            Self::Wan => "wan",
         }
     }
 
-    /// How often everything is measured, if nothing else is wished. Starting is quick and
-    /// scatters most.
+    /// How often everything is measured, if nothing else is wished: so that all of it takes less than
+    /// twenty minutes. Starting is quick and scatters most.
     pub(crate) fn rounds(self) -> usize {
         match self {
             Self::Startup => 7,
-            _ => 5,
+            Self::Small | Self::Bulk | Self::Fair => 5,
+            Self::Stall | Self::Idle | Self::Growth => 3,
+            // Three lines, six peers and ten seconds each: three minutes a round.
+            Self::Wan => 2,
         }
     }
 
     /// How long one measurement lasts, in seconds, if nothing else is wished.
     fn seconds(self) -> f64 {
         match self {
-            Self::Small | Self::Fair => 3.0,
-            Self::Stall => 5.0,
+            Self::Small => 1.2,
+            Self::Fair | Self::Stall => 2.0,
+            Self::Growth => 1.0,
+            Self::Wan => 4.0,
             // Goals count wake-ups in ten seconds.
             Self::Idle => 10.0,
             Self::Bulk | Self::Startup => 0.0,
         }
+    }
+
+    /// Size of the large bodies, in MiB, if nothing else is wished: with 64 readers, of a size that passes
+    /// what may wait for one of them, and no more.
+    fn mib(self) -> u64 {
+        if self == Self::Stall { 64 } else { 1024 }
     }
 
     /// What it measures, in one line.
@@ -78,7 +105,19 @@ impl Scenario {
             Self::Stall => "four small clients beside k downloads whose readers have stopped",
             Self::Idle => "connected and silent; then with 1000 silent clients",
             Self::Startup => "exec to the first proxied 200, the far end already up",
+            Self::Growth => "requests among c silent clients, 16 at a time; then s at one time",
+            Self::Wan => "50 ms there and back, 100 Mbit/s; packets lost each for itself",
         }
+    }
+
+    /// Those of `peers` that it tells apart.
+    pub(crate) fn peers(self, peers: &[Peer]) -> Vec<Peer> {
+        let told_apart = |peer: &Peer| match self {
+            Self::Wan => true,
+            Self::Growth => growth::WHO.contains(peer),
+            _ => *peer != Peer::NghttpxWide,
+        };
+        peers.iter().copied().filter(told_apart).collect()
     }
 
     /// Measures it for every peer.
@@ -87,8 +126,9 @@ impl Scenario {
             scenario: self,
             rounds: bench.rounds.unwrap_or(self.rounds()),
             seconds: bench.seconds.unwrap_or(self.seconds()),
-            bytes: bench.mib << 20,
-            peers: &bench.peers,
+            bytes: bench.mib.unwrap_or(self.mib()) << 20,
+            losses: &bench.losses,
+            peers: self.peers(&bench.peers),
             place: &bench.place,
             measures: &mut bench.measures,
         };
@@ -99,9 +139,14 @@ impl Scenario {
             Self::Stall => stall::run(&mut run),
             Self::Idle => idle::run(&mut run),
             Self::Startup => startup::run(&mut run),
+            Self::Growth => growth::run(&mut run),
+            Self::Wan => wan::run(&mut run),
         }
     }
 }
+
+/// What one measurement gave; none where there is nothing to measure.
+type Numbers = Vec<(Metric, Option<f64>)>;
 
 /// A whole run: what was wished, where it happens, what came of it.
 #[derive(Debug)]
@@ -109,7 +154,9 @@ pub(crate) struct Bench {
     pub(crate) rounds: Option<usize>,
     pub(crate) seconds: Option<f64>,
     /// Size of the large bodies.
-    pub(crate) mib: u64,
+    pub(crate) mib: Option<u64>,
+    /// Of the lines, only those that lose so much, in per cent; all without.
+    pub(crate) losses: Vec<f64>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) place: Place,
     pub(crate) measures: Measures,
@@ -122,7 +169,8 @@ struct Run<'a> {
     seconds: f64,
     /// Size of the large bodies.
     bytes: u64,
-    peers: &'a [Peer],
+    losses: &'a [f64],
+    peers: Vec<Peer>,
     place: &'a Place,
     measures: &'a mut Measures,
 }
@@ -136,9 +184,14 @@ impl Run<'_> {
 
     /// The peers that are processes, in the order of a round.
     fn proxies(&self, round: usize) -> Vec<Peer> {
-        let proxies: Vec<Peer> =
-            self.peers.iter().copied().filter(|p| *p != Peer::Direct).collect();
-        turns(&proxies, round).into_iter().copied().collect()
+        let mut turn = self.turn(round);
+        turn.retain(|peer| *peer != Peer::Direct);
+        turn
+    }
+
+    /// Everybody, in the order of a round.
+    fn turn(&self, round: usize) -> Vec<Peer> {
+        turns(&self.peers, round).into_iter().copied().collect()
     }
 
     /// Keeps a number.
@@ -155,13 +208,7 @@ impl Run<'_> {
 
     /// Keeps the numbers of one measurement, and says them. One that failed is said and leaves
     /// its place empty: a peer that falls over must not take the run with it.
-    fn keep(
-        &mut self,
-        round: usize,
-        point: &str,
-        peer: Peer,
-        measured: Outcome<Vec<(Metric, Option<f64>)>>,
-    ) {
+    fn keep(&mut self, round: usize, point: &str, peer: Peer, measured: Outcome<Numbers>) {
         let mut line = format!(
             "{} {}/{} {point:10} {:8}",
             self.scenario.name(),

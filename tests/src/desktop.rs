@@ -2,8 +2,9 @@
 //! icons. Nobody's real desktop is touched.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use zbus::blocking::{Connection, Proxy as Object, connection::Builder};
@@ -23,14 +24,20 @@ pub struct Desktop {
     bus: Process,
     _display: Process,
     display: String,
+    width: u32,
     home: tempfile::TempDir,
 }
 
 impl Desktop {
     /// Display, bus and window manager, without a panel.
     pub fn start() -> Self {
+        Self::with_screen(640, 480)
+    }
+
+    /// The same on a screen of this size in pixels.
+    pub fn with_screen(width: u32, height: u32) -> Self {
         let home = scratch();
-        let (display, number) = start_display(home.path());
+        let (display, number) = start_display(home.path(), width, height);
         let bus = start_bus(home.path(), &number);
         let command = in_session("openbox", home.path(), &number);
         let mut manager = Process::start("openbox", home.path(), &command);
@@ -46,6 +53,7 @@ impl Desktop {
             bus,
             _display: display,
             display: number,
+            width,
             home,
         }
     }
@@ -112,18 +120,29 @@ impl Desktop {
         });
     }
 
+    /// Puts `text` there, as a program would in which a person copies it.
+    pub fn copy(&self, text: &str) {
+        let mut copy = self.command("xclip");
+        copy.args(["-selection", "clipboard", "-in"]);
+        // It goes on in the background to be asked: it must not hold our outputs.
+        copy.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut copying = copy.spawn().expect("xclip starts");
+        copying.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("xclip reads");
+        assert!(copying.wait().expect("xclip ends").success());
+    }
+
     /// Keeps a picture of the whole screen among the artefacts of the run, once the panel has painted
     /// an icon.
     pub fn picture(&self, name: &str) -> PathBuf {
-        self.picture_of(name, "32x28+608+2")
+        self.picture_of(name, &format!("32x28+{}+2", self.width - 32))
     }
 
     /// The same with the menu of the icon open, as the other button of the mouse opens it.
     pub fn picture_with_menu(&self, name: &str) -> PathBuf {
         let mut click = self.command("xdotool");
-        click.args(["mousemove", "624", "16", "click", "3"]);
+        click.args(["mousemove", &(self.width - 16).to_string(), "16", "click", "3"]);
         program_output(&mut click).expect("xdotool clicks");
-        let picture = self.picture_of(name, "300x200+320+60");
+        let picture = self.picture_of(name, &format!("300x200+{}+60", self.width - 320));
         let mut close = self.command("xdotool");
         program_output(close.args(["key", "Escape"])).expect("xdotool types");
         picture
@@ -175,9 +194,10 @@ fn in_session(program: impl AsRef<std::ffi::OsStr>, home: &Path, display: &str) 
 }
 
 /// A display on a number that is free; what it is called.
-fn start_display(home: &Path) -> (Process, String) {
+fn start_display(home: &Path, width: u32, height: u32) -> (Process, String) {
     let mut command = clean_command("Xvfb", home);
-    command.args(["-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"]);
+    command.args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24")]);
+    command.args(["-nolisten", "tcp", "-noreset"]);
     let mut display = Process::start("Xvfb", home, &command);
     let number = display.wait_until("the number of the display", |it| {
         let log = it.log();

@@ -226,7 +226,7 @@ pub fn request(method: &str, url: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+mod harness {
     use std::net::TcpListener;
     use std::thread;
 

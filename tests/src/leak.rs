@@ -138,7 +138,7 @@ fn children(mut der: &[u8]) -> Vec<&[u8]> {
 }
 
 #[cfg(test)]
-mod tests {
+mod harness {
     use std::process::Command;
 
     use super::*;

@@ -139,7 +139,7 @@ http {{
 }
 
 #[cfg(test)]
-mod tests {
+mod harness {
     use super::*;
     use crate::http::{Client, request};
 

@@ -236,7 +236,7 @@ impl<R: BufRead> Read for Body<R> {
 }
 
 #[cfg(test)]
-mod tests {
+mod harness {
     use super::*;
     use crate::http::{Client, request};
 

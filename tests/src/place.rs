@@ -148,7 +148,7 @@ pub fn sha256_of_file(path: &Path) -> (String, u64) {
 }
 
 #[cfg(test)]
-mod tests {
+mod harness {
     use super::*;
 
     #[test]

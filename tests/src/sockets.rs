@@ -25,7 +25,7 @@ fn local_port(line: &str, remote: u16) -> Option<u16> {
 }
 
 #[cfg(test)]
-mod tests {
+mod harness {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use super::*;

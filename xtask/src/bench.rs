@@ -3,17 +3,22 @@
 use std::process::Command;
 
 use crate::Outcome;
-use crate::packages::{self, Need, program};
+use crate::packages::{self, Need, OPENSSL, PKG_CONFIG, program};
 use crate::step::{cargo, check, root, shown, target_dir};
 
 /// The peers, and what starts them.
 const TO_BENCH: &[Need] = &[
     program("cc", "gcc", "ring holds C and assembler"),
+    PKG_CONFIG,
+    OPENSSL,
     program("nghttpx", "nghttp2-proxy", "a peer (HTTP/2)"),
     program("haproxy", "haproxy", "a peer (HTTP/2)"),
     program("stunnel", "stunnel4", "a peer (TLS for each connection)"),
     program("setpriv", "util-linux", "no process outlives the bench"),
-    program("prlimit", "util-linux", "a thousand clients at once"),
+    program("prlimit", "util-linux", "ten thousand clients at once"),
+    program("unshare", "util-linux", "networks of the bench's own, with a long line between them"),
+    program("nsenter", "util-linux", "starts the ends in them"),
+    program("ip", "iproute2", "lays the line"),
 ];
 
 /// Builds what is measured, optimised as it is released, and becomes the bench. All arguments

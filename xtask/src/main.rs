@@ -9,11 +9,14 @@
 mod bench;
 mod deny;
 mod fuzz;
+mod guard;
 mod icons;
+mod package;
 mod packages;
 mod run;
 mod step;
 mod test;
+mod ui;
 
 use std::process::ExitCode;
 
@@ -29,9 +32,16 @@ cargo xtask test --list                the names of the steps
 cargo xtask fuzz TARGET [SECONDS]      look for inputs that break TARGET (default: 60 s)
 cargo xtask fuzz TARGET merge          keep in the repository what the last runs found, minimised
 cargo xtask bench [WHAT]... [OPTIONS]  our proxy beside its peers; WHAT is small, bulk, fair, stall,
-                                       idle or startup (all without); --help says the rest
+                                       idle, startup, growth or wan (all without); --help says the
+                                       rest
+cargo xtask guard renew                count the instructions of the protocol's operations anew, and
+                                       keep them as what `cargo xtask test bench-guard` allows
 cargo xtask deny                       licences, sources and bans of everything we link
 cargo xtask icons                      render icons/*.svg in every size
+cargo xtask ui                         build the window's pages (Node.js), if they have changed
+cargo xtask package [OPTIONS]          a .deb and an .rpm in target/package; --profile dev takes the
+                                       programs as tests build them, --without-window leaves the
+                                       window out, --version X calls the release X
 cargo xtask packages                   install the system packages that building and testing need";
 
 fn main() -> ExitCode {
@@ -51,8 +61,11 @@ fn main() -> ExitCode {
             Err(_) => Err(format!("{seconds:?} is not a number of seconds")),
         },
         ["bench", arguments @ ..] => bench::bench(arguments),
+        ["guard", "renew"] => guard::renew(),
         ["deny"] => deny::deny(),
         ["icons"] => icons::render(),
+        ["ui"] => ui::build(),
+        ["package", arguments @ ..] => package::package(arguments),
         ["packages"] => packages::install(packages::TO_TEST),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -40,8 +40,15 @@ pub(crate) const fn program(name: &'static str, package: &'static str, why: &'st
 pub(crate) const TO_RUN: &[Need] =
     &[program("cc", "gcc", "ring holds C and assembler"), PKG_CONFIG, OPENSSL];
 
-const PKG_CONFIG: Need = program("pkg-config", "pkg-config", "finds OpenSSL");
-const OPENSSL: Need = Need {
+/// What building the window needs beside Node.js.
+pub(crate) const WEBKIT: Need = Need {
+    probe: Probe::Library("webkit2gtk-4.1"),
+    package: "libwebkit2gtk-4.1-dev",
+    why: "shows the window's pages",
+};
+
+pub(crate) const PKG_CONFIG: Need = program("pkg-config", "pkg-config", "finds OpenSSL");
+pub(crate) const OPENSSL: Need = Need {
     probe: Probe::Library("openssl"),
     package: "libssl-dev",
     why: "TLS with gateways of the reference era",
@@ -53,6 +60,9 @@ pub(crate) const TO_TEST: &[Need] = &[
     PKG_CONFIG,
     OPENSSL,
     program("c++", "g++", "libFuzzer is written in C++"),
+    WEBKIT,
+    program("WebKitWebDriver", "webkit2gtk-driver", "drives the window"),
+    program("chromium", "chromium", "shows the window's pages, with axe"),
     program("nginx", "nginx", "the origin behind the gateway"),
     program("curl", "curl", "a client"),
     program("wget", "wget", "a client"),
@@ -76,6 +86,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("knotd", "knot", "the name server that announces gateways"),
     program("squid", "squid", "an upstream proxy with Basic authentication"),
     program("setpriv", "util-linux", "no process outlives its test"),
+    program("valgrind", "valgrind", "counts instructions"),
     program("unshare", "util-linux", "a network of the test's own"),
     program("ip", "iproute2", "its interfaces and routes"),
     program("faketime", "faketime", "a wrong clock"),
@@ -98,6 +109,18 @@ pub(crate) const TO_TEST: &[Need] = &[
         "desktop-file-utils",
         "checks the entry for starting at login",
     ),
+    program("dpkg-deb", "dpkg", "packs, and looks into packages"),
+    program("dpkg-shlibdeps", "dpkg-dev", "finds the packages that bring our libraries"),
+    program("rpmbuild", "rpm", "packs"),
+    program("mmdebstrap", "mmdebstrap", "a clean system to install packages in"),
+    program("newuidmap", "uidmap", "lets others than root enter it"),
+    program("makensis", "nsis", "compiles the installer for Windows"),
+    program("lintian", "lintian", "examines packages"),
+    program("appstreamcli", "appstream", "checks what software centres read"),
+    program("mandoc", "mandoc", "checks manual pages"),
+    program("systemd-analyze", "systemd", "checks the user unit"),
+    program("fish", "fish", "completes commands"),
+    program("zsh", "zsh", "completes commands"),
 ];
 
 impl Need {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::step::{cargo, check, human, shown, timed};
-use crate::{Outcome, fuzz, icons, packages};
+use crate::{Outcome, fuzz, guard, icons, package, packages, ui};
 
 /// How long each fuzz target runs here, in seconds. Long enough to replay the corpus many times
 /// over and to fall over anything shallow; looking deeper is `cargo xtask fuzz TARGET 3600`.
@@ -26,6 +26,12 @@ enum How {
     Cargo(&'static str, Option<(&'static str, &'static str)>),
     Fuzz(&'static str),
     Icons,
+    /// The pages that the window's program holds.
+    Ui,
+    /// A script of ui/package.json; a browser's needs the engine, too.
+    Npm(&'static [&'static str]),
+    Package,
+    Guard,
     /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
     /// starts the programs, so they are built first.
     Suite(&'static str, &'static str),
@@ -72,25 +78,25 @@ impl Step {
     }
 }
 
-/// Builds what the suite starts.
-const BUILD: &str = "build --workspace --bins";
-
-/// Builds the suites themselves.
-const BUILD_SUITES: &str = "test -p seacat-agent -p seacat-tests --tests --no-run";
+/// Builds the suites and the programs they start.
+///
+/// Every step asks cargo for the whole workspace and for tests: it unites features over what it is
+/// asked for, and would build tokio and all that uses it again for every other set.
+pub(crate) const BUILD: &str = "build --workspace --bins --tests";
 
 /// Patient suites at one time. They share two processors, and promises about seconds are kept.
 const AT_ONCE: usize = 4;
 
 /// One at a time: a child that is being started holds copies of the other tests' sockets until
-/// its exec.
-///
-/// With the agent, as every suite: cargo unites features over what it is asked for, and asked for
-/// the suite alone it would build tokio and zbus a second time.
-const HARNESS: &str = "test -p seacat-agent -p seacat-tests --lib -- --test-threads=1";
+/// its exec. The modules of that name are in tests/src.
+const HARNESS: &str = "test --workspace --lib -- --test-threads=1 harness::";
 
 /// As "unit": the same packages, so that nothing but our own crates is built again. One test of
 /// each program looks whether OpenSSL is linked.
 const MINIMAL: &str = "test --workspace --exclude seacat-tests --no-default-features";
+
+const UI_UNIT: &[&str] = &["check", "test"];
+const UI_BROWSER: &[&str] = &["test:browser"];
 
 const IDENTITY: &str = "enrolled, renewed under load, revoked, enrolled again, reset";
 
@@ -100,6 +106,8 @@ const STEPS: &[Step] = &[
     Step::cargo("fmt", "formatting", "fmt --all --check"),
     Step::cargo("fmt-fuzz", "formatting", "fmt --manifest-path fuzz/Cargo.toml --check"),
     Step { name: "icons", what: "pictures as their sources say", how: How::Icons },
+    Step { name: "ui", what: "the window's pages", how: How::Ui },
+    Step { name: "ui-unit", what: "their types, words, lists and forms", how: How::Npm(UI_UNIT) },
     Step::cargo("clippy", "lints", "clippy --workspace --all-targets -- -D warnings"),
     Step {
         name: "doc",
@@ -108,6 +116,7 @@ const STEPS: &[Step] = &[
     },
     Step::cargo("unit", "the crates' own tests", "test --workspace --exclude seacat-tests"),
     Step::cargo("minimal", "the same without OpenSSL", MINIMAL),
+    Step { name: "bench-guard", what: "instructions of codec, outbox, exchange", how: How::Guard },
     Step { name: "fuzz-decoder", what: "arbitrary bytes, cut anywhere", how: How::Fuzz("decoder") },
     Step {
         name: "fuzz-connection",
@@ -116,6 +125,11 @@ const STEPS: &[Step] = &[
     },
     Step::cargo("build", "the programs the suite starts", BUILD),
     Step::cargo("suite-harness", "the harness itself", HARNESS),
+    Step {
+        name: "ui-browser",
+        what: "the pages in Chromium: axe, keyboard, ten thousand requests",
+        how: How::Npm(UI_BROWSER),
+    },
     Step::suite("suite-run", "first run: one command, one line pasted", "run"),
     Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
     Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
@@ -132,6 +146,9 @@ const STEPS: &[Step] = &[
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
     Step::suite("suite-kill", "the gateway killed under load", "kill"),
     Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
+    Step::suite("suite-window", "the real window: stories, pictures, memory, load", "window"),
+    Step { name: "package", what: "a .deb and an .rpm, and older ones", how: How::Package },
+    Step::patient("suite-package", "installed, upgraded, purged in a clean system", "package"),
     Step::patient("suite-identity", IDENTITY, "identity"),
     Step::patient_again("suite-compat-identity", "the same over 0xC028", "reference", "identity"),
     Step::patient_again("suite-tls13-identity", "over OpenSSL's TLS 1.3", "tls13", "identity"),
@@ -199,7 +216,7 @@ fn alone(step: &Step) -> Done {
 fn together(steps: &[&Step]) -> Vec<Done> {
     let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
     println!("\n=== side by side: {}", names.join(", "));
-    let built = check(&mut cargo(BUILD)).and_then(|()| check(&mut cargo(BUILD_SUITES)));
+    let built = ui::build().and_then(|()| check(&mut cargo(BUILD)));
     if let Err(why) = built {
         return steps.iter().map(|_| (Err(why.clone()), Duration::ZERO)).collect();
     }
@@ -242,7 +259,19 @@ fn run(step: &Step) -> Outcome {
         How::Cargo(arguments, variable) => check(&mut command(arguments, variable)),
         How::Fuzz(target) => fuzz::fuzz(target, FUZZ_SECONDS),
         How::Icons => icons::check_rendered(),
+        How::Ui => ui::build(),
+        How::Npm(scripts) => {
+            ui::install()?;
+            if scripts == UI_BROWSER {
+                ui::build()?;
+                check(&mut cargo(BUILD))?;
+            }
+            scripts.iter().try_for_each(|script| check(ui::npm().args(["run", script])))
+        }
+        How::Package => package::package_for_suite(),
+        How::Guard => guard::check_counts(),
         How::Suite(test, tls) | How::Patient(test, tls) => {
+            ui::build()?;
             check(&mut cargo(BUILD))?;
             check(&mut suite(test, tls))
         }
@@ -259,9 +288,8 @@ fn command(arguments: &str, variable: Option<(&str, &str)>) -> Command {
 }
 
 fn suite(test: &str, tls: &str) -> Command {
-    let mut command = cargo(&format!(
-        "test -p seacat-agent -p seacat-tests --test {test} -- --nocapture --test-threads=1"
-    ));
+    let mut command =
+        cargo(&format!("test --workspace --test {test} -- --nocapture --test-threads=1"));
     command.env("SEACAT_SUITE_TLS", tls);
     command
 }
@@ -271,6 +299,10 @@ fn repeat(step: &Step) -> String {
         How::Packages => "cargo xtask packages".to_owned(),
         How::Cargo(arguments, variable) => shown(&command(arguments, variable)),
         How::Icons => "cargo xtask test icons".to_owned(),
+        How::Ui => "cargo xtask ui".to_owned(),
+        How::Npm(_) => format!("cargo xtask test {}", step.name),
+        How::Package => "cargo xtask test package".to_owned(),
+        How::Guard => "cargo xtask test bench-guard".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),
     }

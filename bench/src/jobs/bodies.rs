@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{GET_READY, WARM_UP, ready, within};
+use super::{GET_READY, ready, within};
 use crate::http::{Connection, Target};
 use crate::load::{Moved, Resumed};
 use crate::pattern::Pattern;
@@ -21,14 +21,19 @@ const BEFORE_STALL: usize = 64 * 1024;
 const FLOOD: u64 = 1 << 30;
 
 /// Downloads without end for a time; what moved in it.
-pub(super) async fn flood(target: &Target, clients: usize, seconds: f64) -> io::Result<Moved> {
+pub(super) async fn flood(
+    target: &Target,
+    clients: usize,
+    warm_up: Duration,
+    seconds: f64,
+) -> io::Result<Moved> {
     let moved = Arc::new(AtomicU64::new(0));
     let mut tasks = JoinSet::new();
     for _ in 0..clients {
         tasks.spawn(download_on_and_on(target.clone(), Arc::clone(&moved)));
     }
     let window = async {
-        sleep(WARM_UP).await;
+        sleep(warm_up).await;
         let before = moved.load(Ordering::Relaxed);
         let began = Instant::now();
         ready();
@@ -48,7 +53,7 @@ pub(super) async fn flood(target: &Target, clients: usize, seconds: f64) -> io::
 async fn download_on_and_on(target: Target, moved: Arc<AtomicU64>) -> io::Error {
     let request = target.request("GET", &format!("/{FLOOD}"), true, None);
     let endless = async {
-        let mut connection = Connection::open(target.port, BUFFER, None).await?;
+        let mut connection = Connection::open(target.address, BUFFER, None).await?;
         loop {
             connection.send(&request).await?;
             let count = |piece: &[u8]| {
@@ -66,7 +71,7 @@ async fn download_on_and_on(target: Target, moved: Arc<AtomicU64>) -> io::Error 
 
 /// One body down.
 pub(super) async fn download(target: &Target, bytes: u64) -> io::Result<Moved> {
-    let mut connection = Connection::open(target.port, BUFFER, None).await?;
+    let mut connection = Connection::open(target.address, BUFFER, None).await?;
     ready();
     let began = Instant::now();
     let request = target.request("GET", &format!("/{bytes}"), true, None);
@@ -78,7 +83,7 @@ pub(super) async fn download(target: &Target, bytes: u64) -> io::Result<Moved> {
 /// One body up; the origin says how much arrived.
 pub(super) async fn upload(target: &Target, bytes: u64) -> io::Result<Moved> {
     let pattern = Pattern::new();
-    let mut connection = Connection::open(target.port, BUFFER, None).await?;
+    let mut connection = Connection::open(target.address, BUFFER, None).await?;
     ready();
     let began = Instant::now();
     let request = target.request("POST", "/up", true, Some(bytes));
@@ -122,7 +127,8 @@ pub(super) async fn begin_and_stop(
             tasks.spawn(async move {
                 let request = target.request("GET", &format!("/{bytes}"), true, None);
                 let receive = u32::try_from(BEFORE_STALL).ok();
-                let mut connection = Connection::open(target.port, BEFORE_STALL, receive).await?;
+                let mut connection =
+                    Connection::open(target.address, BEFORE_STALL, receive).await?;
                 connection.send(&request).await?;
                 let left = connection.begin().await?;
                 Ok(Stopped { connection, left })

@@ -1,15 +1,18 @@
 //! Small requests: closed loops that are timed, and clients that ask once and stay.
 
+use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{GET_READY, WARM_UP, ready, within};
+use super::{GET_READY, ready, within};
 use crate::http::{Connection, Target};
-use crate::load::Served;
+use crate::load::{Served, WARM_MS};
 
 /// After a failure, before the next try: a peer that refuses must not be hammered.
 const AFTER_ERROR: Duration = Duration::from_millis(10);
@@ -21,7 +24,7 @@ const AT_A_TIME: usize = 50;
 /// What the clients of one job have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
-    port: u16,
+    address: SocketAddr,
     request: Vec<u8>,
     keep_alive: bool,
     think: Duration,
@@ -30,7 +33,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(target: &Target, keep_alive: bool, think: Duration) -> Self {
         Self {
-            port: target.port,
+            address: target.address,
             request: target.request("GET", "/k", keep_alive, None),
             keep_alive,
             think,
@@ -41,11 +44,30 @@ impl Client {
     async fn ask(&self, kept: Option<Connection>) -> io::Result<Connection> {
         let mut connection = match kept {
             Some(connection) => connection,
-            None => Connection::open(self.port, BUFFER, None).await?,
+            None => Connection::open(self.address, BUFFER, None).await?,
         };
         connection.send(&self.request).await?;
         connection.receive(|_| ()).await?;
         Ok(connection)
+    }
+
+    /// Takes the connection that has waited longest, asks, and puts it back; it ends when there is none or
+    /// it is dropped.
+    async fn go_on(self, open: Open, tally: Shared) {
+        let lock = || open.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let Some(connection) = lock().pop_front() else {
+                return;
+            };
+            let began = Instant::now();
+            match self.ask(Some(connection)).await {
+                Ok(connection) => {
+                    tally.lock().times.push(began.elapsed());
+                    lock().push_back(connection);
+                }
+                Err(error) => tally.lock().failed(&error),
+            }
+        }
     }
 
     /// A closed loop; it ends when it is dropped.
@@ -70,6 +92,8 @@ impl Client {
     }
 }
 
+type Open = Arc<Mutex<VecDeque<Connection>>>;
+
 /// What happened since the measured time began.
 #[derive(Debug, Default)]
 struct Tally {
@@ -83,6 +107,19 @@ impl Tally {
     fn failed(&mut self, error: &io::Error) {
         self.errors += 1;
         self.last_error = Some(error.to_string());
+    }
+
+    fn since(mut self, began: Instant) -> Served {
+        self.times.sort_unstable();
+        Served {
+            requests: self.times.len() as u64,
+            errors: self.errors,
+            last_error: self.last_error,
+            seconds: began.elapsed().as_secs_f64(),
+            p50_ms: percentile(&self.times, 50),
+            p99_ms: percentile(&self.times, 99),
+            worst_ms: percentile(&self.times, 100),
+        }
     }
 }
 
@@ -101,29 +138,67 @@ impl Shared {
 }
 
 /// Lets `clients` ask in closed loops and measures them for a time.
-pub(super) async fn served(client: &Client, clients: usize, seconds: f64) -> Served {
+pub(super) async fn served(
+    client: &Client,
+    clients: usize,
+    warm_up: Duration,
+    seconds: f64,
+) -> Served {
     let tally = Shared::default();
     let mut tasks = JoinSet::new();
     for _ in 0..clients {
         tasks.spawn(client.clone().ask_and_ask(tally.clone()));
     }
-    sleep(WARM_UP).await;
+    sleep(warm_up).await;
     drop(tally.take());
     let began = Instant::now();
     ready();
     sleep(Duration::from_secs_f64(seconds)).await;
-    let seconds = began.elapsed().as_secs_f64();
-    let mut tally = tally.take();
-    tally.times.sort_unstable();
-    Served {
-        requests: tally.times.len() as u64,
-        errors: tally.errors,
-        last_error: tally.last_error,
-        seconds,
-        p50_ms: percentile(&tally.times, 50),
-        p99_ms: percentile(&tally.times, 99),
-        worst_ms: percentile(&tally.times, 100),
+    tally.take().since(began)
+}
+
+/// Lets `at_once` clients share `requests` among them, each on a connection of its own.
+pub(super) async fn burst(client: &Client, requests: usize, at_once: usize) -> Served {
+    let tally = Shared::default();
+    let left = Arc::new(AtomicUsize::new(requests));
+    let mut tasks = JoinSet::new();
+    ready();
+    let began = Instant::now();
+    for _ in 0..at_once {
+        let (client, tally, left) = (client.clone(), tally.clone(), Arc::clone(&left));
+        let one_less = |n: usize| n.checked_sub(1);
+        tasks.spawn(async move {
+            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+                let asked = Instant::now();
+                match client.ask(None).await {
+                    Ok(_) => tally.lock().times.push(asked.elapsed()),
+                    Err(error) => tally.lock().failed(&error),
+                }
+            }
+        });
     }
+    tasks.join_all().await;
+    tally.take().since(began)
+}
+
+/// Lets requests go round among connections, `at_once` at a time, and measures them for a time.
+pub(super) async fn go_round(
+    client: &Client,
+    open: Vec<Connection>,
+    at_once: usize,
+    seconds: f64,
+) -> Served {
+    let (tally, open) = (Shared::default(), Arc::new(Mutex::new(VecDeque::from(open))));
+    let mut tasks = JoinSet::new();
+    for _ in 0..at_once {
+        tasks.spawn(client.clone().go_on(Arc::clone(&open), tally.clone()));
+    }
+    sleep(Duration::from_millis(WARM_MS)).await;
+    drop(tally.take());
+    let began = Instant::now();
+    ready();
+    sleep(Duration::from_secs_f64(seconds)).await;
+    tally.take().since(began)
 }
 
 /// The smallest time that `percent` of all do not exceed, in milliseconds.

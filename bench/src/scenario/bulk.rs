@@ -1,6 +1,6 @@
 //! One large body down and one up: how fast, and what it costs the near end.
 
-use super::{GIB, Meter, Run, keep_peaks, turns};
+use super::{GIB, Meter, Numbers, Run, keep_peaks, turns};
 use crate::Outcome;
 use crate::load::{Job, Load, Moved};
 use crate::measures::Metric;
@@ -20,8 +20,8 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-fn measure(road: &Road, job: &Job) -> Outcome<Vec<(Metric, Option<f64>)>> {
-    let mut load = Load::start(job, &road.target())?;
+fn measure(road: &Road, job: &Job) -> Outcome<Numbers> {
+    let mut load = Load::start(job, road.target())?;
     load.ready()?;
     let meter = Meter::start(road)?;
     let moved: Moved = load.result()?;

@@ -3,9 +3,9 @@
 //! The two loads are processes of their own, so that a small client's time is not spent waiting
 //! for the load generator's own downloads.
 
-use super::{Run, bulk, small, turns};
+use super::{Numbers, Run, bulk, small, turns};
 use crate::Outcome;
-use crate::load::{Job, Load, Moved, Served};
+use crate::load::{Job, Load, Moved, Served, WARM_MS};
 use crate::measures::Metric;
 use crate::peer::Road;
 
@@ -16,23 +16,33 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     let roads = run.roads()?;
     for round in 0..run.rounds {
         for road in turns(&roads, round) {
-            run.keep(round, "4 downloads", road.peer, measure(road, run.seconds));
+            let measured = beside(road, DOWNLOADS, THINK_MS, WARM_MS, run.seconds);
+            let numbers = measured.map(|(mut numbers, moved)| {
+                numbers.push((Metric::MegabytesPerSecond, Some(bulk::rate(&moved))));
+                numbers
+            });
+            run.keep(round, "4 downloads", road.peer, numbers);
         }
     }
     Ok(())
 }
 
-fn measure(road: &Road, seconds: f64) -> Outcome<Vec<(Metric, Option<f64>)>> {
-    let downloads = Job::Flood { clients: DOWNLOADS, seconds };
-    let client = Job::Small { clients: 1, keep_alive: true, think_ms: THINK_MS, seconds };
+/// A small client's numbers, and what the downloads beside it moved.
+pub(super) fn beside(
+    road: &Road,
+    downloads: usize,
+    think_ms: u64,
+    warm_ms: u64,
+    seconds: f64,
+) -> Outcome<(Numbers, Moved)> {
+    let downloads = Job::Flood { clients: downloads, warm_ms, seconds };
+    let client = Job::Small { clients: 1, keep_alive: true, think_ms, warm_ms, seconds };
     // Both warm up for the same time, so what they measure is the same stretch of time.
-    let mut downloads = Load::start(&downloads, &road.target())?;
-    let mut client = Load::start(&client, &road.target())?;
+    let mut downloads = Load::start(&downloads, road.target())?;
+    let mut client = Load::start(&client, road.target())?;
     downloads.ready()?;
     client.ready()?;
     let served: Served = client.result()?;
     let moved: Moved = downloads.result()?;
-    let mut numbers = small::numbers(&served);
-    numbers.push((Metric::MegabytesPerSecond, Some(bulk::rate(&moved))));
-    Ok(numbers)
+    Ok((small::numbers(&served), moved))
 }

@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Run, turns};
+use super::{Numbers, Run, turns};
 use crate::Outcome;
 use crate::load::{Job, Load};
 use crate::measures::Metric;
@@ -58,7 +58,7 @@ fn sleeps(road: &Road) -> Outcome<u64> {
     road.near().ok_or("no process")?.sleeps()
 }
 
-fn with_clients(road: &Road) -> Outcome<Vec<(Metric, Option<f64>)>> {
+fn with_clients(road: &Road) -> Outcome<Numbers> {
     let near = road.near().ok_or("no process")?;
     let before = near.proportional_kib()?;
     let clients = hold(road, CLIENTS)?;
@@ -70,7 +70,7 @@ fn with_clients(road: &Road) -> Outcome<Vec<(Metric, Option<f64>)>> {
 
 /// Clients that asked once and stay connected as long as the value lives.
 fn hold(road: &Road, clients: usize) -> Outcome<Load> {
-    let mut load = Load::start(&Job::Idle { clients }, &road.target())?;
+    let mut load = Load::start(&Job::Idle { clients }, road.target())?;
     load.ready()?;
     Ok(load)
 }

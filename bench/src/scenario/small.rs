@@ -1,8 +1,8 @@
 //! Small requests: rate, times and the near end's processor time for each.
 
-use super::{Meter, Run, keep_peaks, turns};
+use super::{Meter, Numbers, Run, keep_peaks, turns};
 use crate::Outcome;
-use crate::load::{Job, Load, Served};
+use crate::load::{Job, Load, Served, WARM_MS};
 use crate::measures::Metric;
 use crate::peer::Road;
 
@@ -20,7 +20,13 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     for round in 0..run.rounds {
         for (point, clients, keep_alive) in POINTS {
             for road in turns(&roads, round) {
-                let job = Job::Small { clients, keep_alive, think_ms: 0, seconds: run.seconds };
+                let job = Job::Small {
+                    clients,
+                    keep_alive,
+                    think_ms: 0,
+                    warm_ms: WARM_MS,
+                    seconds: run.seconds,
+                };
                 run.keep(round, point, road.peer, measure(road, &job));
             }
         }
@@ -29,8 +35,8 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-fn measure(road: &Road, job: &Job) -> Outcome<Vec<(Metric, Option<f64>)>> {
-    let mut load = Load::start(job, &road.target())?;
+fn measure(road: &Road, job: &Job) -> Outcome<Numbers> {
+    let mut load = Load::start(job, road.target())?;
     load.ready()?;
     let meter = Meter::start(road)?;
     let served: Served = load.result()?;
@@ -44,7 +50,7 @@ fn measure(road: &Road, job: &Job) -> Outcome<Vec<(Metric, Option<f64>)>> {
 }
 
 /// Rate and times; errors only where there were some.
-pub(super) fn numbers(served: &Served) -> Vec<(Metric, Option<f64>)> {
+pub(super) fn numbers(served: &Served) -> Numbers {
     if let Some(error) = &served.last_error {
         crate::progress(&format!("  {} requests failed: {error}", served.errors));
     }

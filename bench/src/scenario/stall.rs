@@ -1,8 +1,8 @@
 //! Readers that stop: does everybody else go on, what is kept where, do they get every byte?
 
-use super::{Run, small};
+use super::{Numbers, Run, small};
 use crate::Outcome;
-use crate::load::{Job, Load, Resumed, Served};
+use crate::load::{Job, Load, Resumed, Served, WARM_MS};
 use crate::measures::Metric;
 use crate::peer::{Peer, Road};
 use crate::procfs::Proc;
@@ -11,6 +11,9 @@ use crate::procfs::Proc;
 const STALLED: [usize; 3] = [1, 8, 64];
 /// How many small clients go on.
 const OTHERS: usize = 4;
+
+/// The others are measured alone for no longer than this, in seconds, however long the readers stand.
+const BEFORE: f64 = 5.0;
 
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     for round in 0..run.rounds {
@@ -26,17 +29,12 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-fn measure(
-    run: &Run<'_>,
-    peer: Peer,
-    stalled: usize,
-    resume: bool,
-) -> Outcome<Vec<(Metric, Option<f64>)>> {
+fn measure(run: &Run<'_>, peer: Peer, stalled: usize, resume: bool) -> Outcome<Numbers> {
     // A new pair each time: the peak of memory is that of this number of readers.
     let road = Road::start(peer, run.place)?;
-    let before = others(&road, run.seconds)?;
+    let before = others(&road, run.seconds.min(BEFORE))?;
     let job = Job::Stall { clients: stalled, bytes: run.bytes };
-    let mut readers = Load::start(&job, &road.target())?;
+    let mut readers = Load::start(&job, road.target())?;
     readers.ready()?;
     let meanwhile = others(&road, run.seconds)?;
     let kept = rate(&meanwhile) / rate(&before) * 100.0;
@@ -60,8 +58,9 @@ fn measure(
 }
 
 fn others(road: &Road, seconds: f64) -> Outcome<Served> {
-    let job = Job::Small { clients: OTHERS, keep_alive: true, think_ms: 0, seconds };
-    let mut load = Load::start(&job, &road.target())?;
+    let job =
+        Job::Small { clients: OTHERS, keep_alive: true, think_ms: 0, warm_ms: WARM_MS, seconds };
+    let mut load = Load::start(&job, road.target())?;
     load.ready()?;
     load.result()
 }

@@ -1,11 +1,11 @@
 //! From exec to the first proxied 200.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::Run;
+use super::{Numbers, Run};
 use crate::Outcome;
 use crate::http::Target;
 use crate::measures::Metric;
@@ -26,7 +26,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-fn measure(run: &Run<'_>, peer: crate::peer::Peer) -> Outcome<Vec<(Metric, Option<f64>)>> {
+fn measure(run: &Run<'_>, peer: crate::peer::Peer) -> Outcome<Numbers> {
     let mut road = Road::far_end(peer, run.place)?;
     // Once for the caches: a program's file, a far end's first connection.
     first_answer(&mut road, run)?;
@@ -41,7 +41,7 @@ fn first_answer(road: &mut Road, run: &Run<'_>) -> Outcome<Duration> {
     road.start_near(run.place);
     let target = road.target();
     let request = target.request("GET", "/k", false, None);
-    while !answers(&target, &request) {
+    while !answers(target, &request) {
         if began.elapsed() > LIMIT {
             return Err(format!("no answer within {LIMIT:?}"));
         }
@@ -53,7 +53,7 @@ fn first_answer(road: &mut Road, run: &Run<'_>) -> Outcome<Duration> {
 /// Is there somebody, and is the answer the origin's?
 fn answers(target: &Target, request: &[u8]) -> bool {
     let ask = || {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, target.port))?;
+        let mut stream = TcpStream::connect(target.address)?;
         stream.set_read_timeout(Some(LIMIT))?;
         stream.write_all(request)?;
         let mut start = [0; 12];

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use seacat_gateway::{ClientName, Config, Gateway, pki};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
@@ -68,6 +68,17 @@ enum Command {
     Revoke(One),
     /// Forget a client, as if it had never been here.
     Forget(One),
+    /// Print a completion script.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder (for those who make packages).
+    #[command(hide = true)]
+    Man {
+        /// Which folder; it is there.
+        folder: PathBuf,
+    },
 }
 
 /// Which gateway. It may run meanwhile.
@@ -100,6 +111,10 @@ fn main() -> ExitCode {
         Command::Reject(one) => admin::reject(&one.place.config, &one.client),
         Command::Revoke(one) => admin::revoke(&one.place.config, &one.client),
         Command::Forget(one) => admin::forget(&one.place.config, &one.client),
+        Command::Completions { shell } => completions(shell),
+        Command::Man { folder } => {
+            clap_mangen::generate_to(Arguments::command(), folder).map_err(Into::into)
+        }
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -136,6 +151,14 @@ fn init(dir: &Path, names: &[String], reference: Option<&str>) -> Outcome {
 fn check(config: &Path) -> Outcome {
     let hosts = Config::load(config)?.hosts.len();
     writeln!(io::stdout(), "{}: good, {hosts} host(s)", config.display())?;
+    Ok(())
+}
+
+fn completions(shell: clap_complete::Shell) -> Outcome {
+    // By way of a vector, because clap_complete panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "seacat-gateway", &mut script);
+    io::stdout().write_all(&script)?;
     Ok(())
 }
 

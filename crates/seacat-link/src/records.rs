@@ -17,6 +17,11 @@ const READ_BUFFER: usize = 64 * 1024;
 /// behind it; less would cost more writes.
 const WRITE_BATCH: usize = 64 * 1024;
 
+/// What the kernel may hold of ours without having sent it. What it has sent is on its way, and
+/// a frame that is urgent cannot overtake it; what it has not yet sent would be the same, for
+/// no gain.
+const UNSENT: u32 = 64 * 1024;
+
 /// A TLS session and its socket, neither of which ever blocks.
 pub(crate) struct Records {
     tcp: TcpStream,
@@ -46,6 +51,7 @@ pub(crate) enum Received {
 impl Records {
     pub(crate) fn new(tcp: TcpStream, session: Session) -> Self {
         let input = vec![0; READ_BUFFER].into_boxed_slice();
+        limit_unsent(&tcp);
         Self {
             tcp,
             session,
@@ -142,4 +148,14 @@ impl Records {
             }
         }
     }
+}
+
+/// Keeps the kernel's own queue short, where the kernel can be told to: elsewhere it is as long as
+/// the send buffer.
+fn limit_unsent(tcp: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // Only some delay is lost if this cannot be set.
+    let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (tcp, UNSENT);
 }

@@ -104,9 +104,15 @@ impl KeepAlive {
         if self.outstanding.is_some() { Verdict::Rest } else { self.ping(now, 0) }
     }
 
-    fn ping(&mut self, now: Instant, missed: u8) -> Verdict {
+    /// An id for a PING of our own. No two under way have the same.
+    pub(crate) fn take_id(&mut self) -> u32 {
         let id = self.next_id;
-        self.next_id = self.next_id.wrapping_add(2);
+        self.next_id = id.wrapping_add(2);
+        id
+    }
+
+    fn ping(&mut self, now: Instant, missed: u8) -> Verdict {
+        let id = self.take_id();
         self.outstanding = Some(Outstanding { id, sent: now, missed });
         self.due = self.config.map(|config| now + config.timeout);
         Verdict::Ping(id)

@@ -19,6 +19,7 @@
 mod codec;
 mod connection;
 mod error;
+mod flow;
 pub mod frame;
 mod ids;
 mod keepalive;

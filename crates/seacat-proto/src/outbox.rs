@@ -1,8 +1,8 @@
 //! Who may write next.
 //!
-//! Frames that steer (heads, RST_STREAM, PING, …) go first, in their order. Bodies follow
-//! by priority, 0 first, and in a ring among equals: one frame a turn, so that a small
-//! answer never waits behind a large one.
+//! Frames that steer (heads, RST_STREAM, PING, …) go first, in their order. Bodies follow by
+//! priority, 0 first. Among equals, those that are fresh come before bulk, and each kind stands
+//! in a ring: one frame a turn, so that a small answer never waits behind a large one.
 
 use std::collections::VecDeque;
 
@@ -57,11 +57,37 @@ impl Transmit {
     }
 }
 
+/// Turns that fresh bodies may take in a row while bulk waits: it gets a ninth of the line, however
+/// many small ones there are.
+const FRESH_TURNS: u8 = 8;
+
 /// The order of writing.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     control: VecDeque<Transmit>,
-    rings: [VecDeque<StreamId>; Priority::COUNT],
+    rings: [Ring; Priority::COUNT],
+}
+
+/// The streams of one priority that wait for their turn.
+#[derive(Debug, Default)]
+struct Ring {
+    fresh: VecDeque<StreamId>,
+    bulk: VecDeque<StreamId>,
+    /// Turns of fresh ones since the last of bulk.
+    fresh_turns: u8,
+}
+
+impl Ring {
+    fn pop(&mut self) -> Option<StreamId> {
+        if (self.fresh_turns < FRESH_TURNS || self.bulk.is_empty())
+            && let Some(id) = self.fresh.pop_front()
+        {
+            self.fresh_turns = (self.fresh_turns + 1).min(FRESH_TURNS);
+            return Some(id);
+        }
+        self.fresh_turns = 0;
+        self.bulk.pop_front()
+    }
 }
 
 impl Outbox {
@@ -79,20 +105,23 @@ impl Outbox {
     }
 
     /// Puts a stream at the end of its ring. It must not stand there already.
-    pub(crate) fn push_turn(&mut self, id: StreamId, priority: Priority) {
-        self.rings[priority.index()].push_back(id);
+    pub(crate) fn push_turn(&mut self, id: StreamId, priority: Priority, fresh: bool) {
+        let ring = &mut self.rings[priority.index()];
+        if fresh { ring.fresh.push_back(id) } else { ring.bulk.push_back(id) }
     }
 
     /// The stream whose turn it is.
     pub(crate) fn pop_turn(&mut self) -> Option<StreamId> {
-        self.rings.iter_mut().find_map(VecDeque::pop_front)
+        self.rings.iter_mut().find_map(Ring::pop)
     }
 
     /// Takes back all that waits for one stream, so that streams that come and go while
     /// the socket is full leave nothing behind. Says whether a head was among it.
     pub(crate) fn forget(&mut self, id: StreamId, priority: Priority, in_ring: bool) -> bool {
         if in_ring {
-            self.rings[priority.index()].retain(|&other| other != id);
+            let ring = &mut self.rings[priority.index()];
+            ring.fresh.retain(|&other| other != id);
+            ring.bulk.retain(|&other| other != id);
         }
         let before = self.control.len();
         self.control.retain(|frame| frame.stream != Some(id));
@@ -100,7 +129,8 @@ impl Outbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.control.is_empty() && self.rings.iter().all(VecDeque::is_empty)
+        self.control.is_empty()
+            && self.rings.iter().all(|ring| ring.fresh.is_empty() && ring.bulk.is_empty())
     }
 }
 
@@ -113,20 +143,35 @@ mod tests {
         let id = |n| StreamId::new(n).unwrap();
         let [urgent, normal] = [0, 3].map(|p| Priority::new(p).unwrap());
         let mut outbox = Outbox::default();
-        outbox.push_turn(id(1), normal);
-        outbox.push_turn(id(3), normal);
-        outbox.push_turn(id(5), urgent);
+        outbox.push_turn(id(1), normal, true);
+        outbox.push_turn(id(3), normal, true);
+        outbox.push_turn(id(5), urgent, true);
         let mut order = Vec::new();
         for _ in 0..5 {
             let turn = outbox.pop_turn().unwrap();
             order.push(turn.get());
             if turn.get() != 5 {
-                outbox.push_turn(turn, normal);
+                outbox.push_turn(turn, normal, true);
             }
         }
         assert_eq!(order, [5, 1, 3, 1, 3]);
         outbox.forget(id(1), normal, true);
         outbox.forget(id(3), normal, true);
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn fresh_before_bulk_but_not_for_ever() {
+        let id = |n| StreamId::new(n).unwrap();
+        let mut outbox = Outbox::default();
+        outbox.push_turn(id(1), Priority::DEFAULT, false);
+        outbox.push_turn(id(3), Priority::DEFAULT, true);
+        let mut order = Vec::new();
+        for _ in 0..usize::from(FRESH_TURNS) + 2 {
+            let turn = outbox.pop_turn().unwrap();
+            order.push(turn.get());
+            outbox.push_turn(turn, Priority::DEFAULT, turn.get() == 3);
+        }
+        assert_eq!(order, [3, 3, 3, 3, 3, 3, 3, 3, 1, 3]);
     }
 }

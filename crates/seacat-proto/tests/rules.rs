@@ -446,11 +446,24 @@ fn an_answer_without_a_body_ends_on_its_head_for_our_own_kind_alone() {
 }
 
 #[test]
-fn a_stream_older_than_the_announcement_stays_without_a_window() {
+fn a_stream_older_than_the_announcement_gets_its_window_with_it() {
     let mut pair = Pair::new(true);
     let early = pair.client.open(head("/"), true).unwrap();
-    pair.settle();
+    // The gateway has announced windows, and sends before it has heard of the client's.
+    for frame in written(&mut pair.client) {
+        pair.gateway.handle_input(&frame, pair.now).unwrap();
+    }
+    news(&mut pair.gateway);
     pair.gateway.reply(early, ReplyHead::new(200), false).unwrap();
+    pair.gateway.send(early, Bytes::from(vec![0; 300_000])).unwrap();
+    assert_eq!(to_a_stalled_reader(&mut pair), 300_000);
+    for frame in written(&mut pair.client) {
+        pair.gateway.handle_input(&frame, pair.now).unwrap();
+    }
     pair.gateway.send(early, Bytes::from(vec![0; 1 << 20])).unwrap();
-    assert_eq!(to_a_stalled_reader(&mut pair), 1 << 20);
+    assert_eq!(to_a_stalled_reader(&mut pair), 64 * 1024);
+    // Taking what was not counted allows nothing more.
+    assert!(!pair.client.taken(early, 300_000));
+    assert!(written(&mut pair.client).is_empty());
+    assert!(pair.client.taken(early, 64 * 1024));
 }

@@ -98,7 +98,9 @@ impl AccessLog {
         kept.push_back(line.clone());
         // Nobody listening is the usual case. Sent under the lock: `follow` misses no line and
         // sees none twice.
-        let _ = self.0.live.send(line);
+        if self.0.live.receiver_count() > 0 {
+            let _ = self.0.live.send(line);
+        }
     }
 }
 
@@ -153,7 +155,11 @@ impl Record {
     }
 
     pub(crate) fn host(&mut self, host: &str) {
-        self.edit(|line| line.host = cut(host));
+        self.edit(|line| {
+            if line.host != host {
+                line.host = cut(host);
+            }
+        });
     }
 
     pub(crate) fn route(&mut self, route: Route) {

@@ -24,11 +24,11 @@ const LATE_END: Duration = Duration::from_secs(10);
 #[error("the request body is larger than the limit")]
 pub(crate) struct BodyTooLarge;
 
-/// A request's body as hyper hands it out, counted and limited; trailers are dropped, the wire
-/// has none. It asks for `100-continue` by being polled.
+/// A request's body as hyper hands it out, if it has one, counted and limited; trailers are
+/// dropped, the wire has none. It asks for `100-continue` by being polled.
 #[derive(Debug)]
 pub(crate) struct FromClient {
-    incoming: Incoming,
+    incoming: Option<Incoming>,
     passed: Arc<AtomicU64>,
     limit: u64,
 }
@@ -39,12 +39,12 @@ impl FromClient {
     /// # Errors
     /// The length the client announced is over the limit.
     pub(crate) fn new(
-        incoming: Incoming,
+        incoming: Option<Incoming>,
         passed: Arc<AtomicU64>,
         limit: Option<u64>,
     ) -> Result<Self, BodyTooLarge> {
         let limit = limit.unwrap_or(u64::MAX);
-        if incoming.size_hint().lower() > limit {
+        if incoming.as_ref().is_some_and(|body| body.size_hint().lower() > limit) {
             return Err(BodyTooLarge);
         }
         Ok(FromClient { incoming, passed, limit })
@@ -57,7 +57,10 @@ impl RequestBody for FromClient {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
-            let Some(frame) = ready!(Pin::new(&mut self.incoming).poll_frame(cx)) else {
+            let Some(incoming) = &mut self.incoming else {
+                return Poll::Ready(None);
+            };
+            let Some(frame) = ready!(Pin::new(incoming).poll_frame(cx)) else {
                 return Poll::Ready(None);
             };
             let Ok(data) = frame?.into_data() else {
@@ -86,11 +89,11 @@ impl Body for FromClient {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
@@ -136,6 +139,16 @@ impl ToClient {
 
     fn own(record: Option<Record>) -> Self {
         ToClient { source: Source::Own(Bytes::new()), left: Some(0), over: true, record }
+    }
+
+    /// Whether it has no body whatever its fields say.
+    pub(crate) fn is_bodiless(&self) -> bool {
+        self.over && self.left == Some(0)
+    }
+
+    /// How many bytes are to come, if that was promised.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.left
     }
 
     fn note(&mut self, change: impl FnOnce(&mut Record)) {

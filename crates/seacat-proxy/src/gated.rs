@@ -92,13 +92,14 @@ struct Linger {
 }
 
 impl<S> Gated<S> {
-    /// Puts a gate in front of a socket. `head_timeout` runs from the first byte of a head.
-    pub(crate) fn new(socket: S, notes: Arc<Notes>, head_timeout: Duration) -> Self {
+    /// Puts a gate in front of a socket from which `held` was read. `head_timeout` runs from the
+    /// first byte of a head.
+    pub(crate) fn new(socket: S, held: Vec<u8>, notes: Arc<Notes>, head_timeout: Duration) -> Self {
         Gated {
             socket,
             gate: Gate::new(),
             notes,
-            held: Vec::new(),
+            held,
             clear: 0,
             stopped: None,
             head_timeout,

@@ -58,17 +58,28 @@ fn of_request(fields: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderV
 /// This proxy in a `Via` field: one name per process, so that a request that comes round again
 /// is known (RFC 9110 section 7.6.3).
 #[derive(Debug, Clone)]
-pub(crate) struct Pseudonym(String);
+pub(crate) struct Pseudonym {
+    name: String,
+    via_10: HeaderValue,
+    via_11: HeaderValue,
+}
 
 impl Pseudonym {
     pub(crate) fn random() -> Self {
-        Pseudonym(format!("seacat-proxy-{:08x}", fastrand::u32(..)))
+        Self::new(format!("seacat-proxy-{:08x}", fastrand::u32(..)))
+    }
+
+    fn new(name: String) -> Self {
+        // A name of ours is a valid value.
+        let via = |number| HeaderValue::try_from(format!("{number} {name}"));
+        let [via_10, via_11] = ["1.0", "1.1"]
+            .map(|it| via(it).unwrap_or(HeaderValue::from_static("1.1 seacat-proxy")));
+        Pseudonym { name, via_10, via_11 }
     }
 
     /// `1.1 seacat-proxy-…`, the version being the one the message came with.
-    fn via(&self, version: Version) -> String {
-        let number = if version == Version::HTTP_10 { "1.0" } else { "1.1" };
-        format!("{number} {}", self.0)
+    fn via(&self, version: Version) -> &HeaderValue {
+        if version == Version::HTTP_10 { &self.via_10 } else { &self.via_11 }
     }
 
     /// Whether a request has already passed through this process.
@@ -76,7 +87,7 @@ impl Pseudonym {
         fields.get_all(header::VIA).iter().any(|value| {
             list(value.as_bytes()).any(|entry| {
                 let received_by = entry.split(u8::is_ascii_whitespace).nth(1);
-                received_by.is_some_and(|by| by.eq_ignore_ascii_case(self.0.as_bytes()))
+                received_by.is_some_and(|by| by.eq_ignore_ascii_case(self.name.as_bytes()))
             })
         })
     }
@@ -126,6 +137,7 @@ impl Outgoing<'_> {
         let mut head = RequestHead::new(host.as_bytes(), method.as_bytes(), path.as_bytes())?;
         let mut title = Vec::with_capacity(32);
         self.each(|name, value| {
+            title.clear();
             title_case(name, &mut title);
             head.push(&title, value)
         })?;
@@ -149,15 +161,17 @@ impl Outgoing<'_> {
     }
 }
 
-/// `content-type` -> `Content-Type`.
-fn title_case(name: &HeaderName, out: &mut Vec<u8>) {
-    out.clear();
+/// Appends `content-type` as `Content-Type`.
+pub(crate) fn title_case(name: &HeaderName, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(name.as_str().as_bytes());
     let mut upper = true;
-    out.extend(name.as_str().bytes().map(|b| {
-        let b = if upper { b.to_ascii_uppercase() } else { b };
-        upper = b == b'-';
-        b
-    }));
+    for b in &mut out[start..] {
+        if upper {
+            b.make_ascii_uppercase();
+        }
+        upper = *b == b'-';
+    }
 }
 
 /// An answer's head, safe to be written to a client.
@@ -185,7 +199,7 @@ pub(crate) fn from_gateway(
 ) -> Result<Incoming, BadReply> {
     let status = StatusCode::from_u16(head.status())
         .map_err(|_| BadReply("The gateway's answer has no valid status."))?;
-    let mut raw = HeaderMap::with_capacity(16);
+    let mut raw = HeaderMap::with_capacity(8);
     for (name, value) in head.fields() {
         let name = HeaderName::from_bytes(name)
             .map_err(|_| BadReply("The gateway's answer has a field with an invalid name."))?;
@@ -214,9 +228,7 @@ pub(crate) fn incoming(
     if status == StatusCode::NO_CONTENT || switched {
         fields.remove(header::CONTENT_LENGTH);
     }
-    if let Ok(via) = HeaderValue::try_from(pseudonym.via(Version::HTTP_11)) {
-        fields.append(header::VIA, via);
-    }
+    fields.append(header::VIA, pseudonym.via(Version::HTTP_11).clone());
     Ok(Incoming { status, fields, length })
 }
 
@@ -261,7 +273,7 @@ mod tests {
 
     fn sent(fields: &[(&str, &str)], upgrade: bool) -> Vec<(String, String)> {
         let fields = map(fields);
-        let pseudonym = Pseudonym("me".into());
+        let pseudonym = Pseudonym::new("me".into());
         let outgoing = Outgoing {
             version: Version::HTTP_11,
             fields: &fields,
@@ -342,7 +354,7 @@ mod tests {
     #[test]
     fn a_direct_request_gets_its_host_and_the_same_fields() {
         let fields = map(&[("host", "wrong"), ("accept", "*/*"), ("upgrade", "websocket")]);
-        let pseudonym = Pseudonym("me".into());
+        let pseudonym = Pseudonym::new("me".into());
         let outgoing = Outgoing {
             version: Version::HTTP_10,
             fields: &fields,
@@ -363,7 +375,7 @@ mod tests {
 
     #[test]
     fn own_via_is_recognised() {
-        let me = Pseudonym("seacat-proxy-0badcafe".into());
+        let me = Pseudonym::new("seacat-proxy-0badcafe".into());
         for (value, expected) in [
             ("1.1 seacat-proxy-0badcafe", true),
             ("1.0 a, 1.1 SEACAT-proxy-0badcafe (comment)", true),
@@ -381,7 +393,7 @@ mod tests {
         for (name, value) in fields {
             head.push(name, value).unwrap();
         }
-        from_gateway(&head, true, &Pseudonym("me".into()))
+        from_gateway(&head, true, &Pseudonym::new("me".into()))
     }
 
     #[test]
@@ -443,6 +455,6 @@ mod tests {
         assert!(!incoming.fields.contains_key(header::CONTENT_LENGTH));
         let mut head = ReplyHead::new(101);
         head.push(b"Upgrade", b"websocket").unwrap();
-        assert!(from_gateway(&head, false, &Pseudonym("me".into())).is_err());
+        assert!(from_gateway(&head, false, &Pseudonym::new("me".into())).is_err());
     }
 }

@@ -1,12 +1,16 @@
 //! An HTTP/1.1 proxy on loopback in front of a SeaCat channel.
 //!
 //! ```text
-//!   client ─► listener ─► gated (gate: strict, head) ─► hyper ─► service ─► forward ─► channel
-//!                                                         ▲        │  target, routes,  └► direct
-//!                                                         └─ body ─┴─ headers, pages, reply
+//!                 ┌─► plain (head, respond) ──────────────┐
+//!   client ─► listener                                      ├─► service ─► forward ─► channel
+//!                 └─► gated (gate: strict, head) ─► hyper ──┘      │  target, routes,  └► direct
+//!                                                     ▲            │  headers, pages, reply
+//!                                                     └─── body ───┘
 //! ```
 //!
-//! * What hyper reads has passed the [`gate`](gate::Gate): it can be understood in one way only.
+//! * A request without a body takes the short way, [`plain`]; hyper does the others.
+//! * What hyper reads has passed the [`gate`](gate::Gate), and what takes the short way the same
+//!   strict reading: it can be understood in one way only.
 //! * An answer's body owns its exchange: a client that goes away resets its stream.
 //! * Errors become HTTP in one place, `reply`, from one table, [`error_table`].
 //! * Fields travel by one table of hop-by-hop rules, `headers`.
@@ -29,7 +33,9 @@ mod head;
 mod headers;
 mod listener;
 mod pages;
+mod plain;
 mod reply;
+mod respond;
 mod routes;
 mod service;
 mod syntax;

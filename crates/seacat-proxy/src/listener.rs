@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -24,6 +25,8 @@ use crate::config::{MappedPort, ProxyConfig};
 use crate::gated::Gated;
 use crate::head::MAX_FIELDS;
 use crate::headers::Pseudonym;
+use crate::plain::{self, Next};
+use crate::respond::Date;
 use crate::service::{Client, Door, Shared};
 use crate::syntax::{HOST, all};
 
@@ -36,6 +39,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What hyper may buffer of one connection in each direction: a whole head, and enough of a body
 /// to keep a fast local client busy.
 const HTTP_BUFFER: usize = 64 * 1024;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a proxy cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +160,7 @@ impl Proxy {
             own: addresses.clone(),
             pseudonym: Pseudonym::random(),
             log: AccessLog::new(),
+            date: Date::default(),
         });
         Ok(Proxy { listeners, addresses, shared, reins: Reins(sender), turns })
     }
@@ -366,6 +372,7 @@ fn client(
         door,
         notes: Arc::default(),
         activity: Arc::default(),
+        leaving: AtomicBool::new(false),
         surplus,
         afterwards: Mutex::default(),
     })
@@ -374,22 +381,7 @@ fn client(
 /// The life of one client connection.
 async fn serve(tcp: TcpStream, client: Arc<Client>, mut draining: watch::Receiver<bool>) {
     let limits = &client.shared.limits;
-    let gated = Gated::new(tcp, client.notes.clone(), limits.head);
-    let service = service_fn(|request| {
-        let passed = client.notes.next();
-        let answer = client.clone().answer(request, passed);
-        async { Ok::<_, Infallible>(answer.await) }
-    });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .title_case_headers(true)
-            .max_headers(usize::from(MAX_FIELDS))
-            .max_buf_size(HTTP_BUFFER)
-            // The gate watches over heads, `idle` below over the rest.
-            .header_read_timeout(None)
-            .serve_connection(TokioIo::new(gated), service)
-            .with_upgrades()
-    );
+    let mut connection = pin!(requests(tcp, &client));
     let mut idle = pin!(sleep(limits.idle));
     let mut idle_since = None;
     let mut drained = false;
@@ -399,12 +391,12 @@ async fn serve(tcp: TcpStream, client: Arc<Client>, mut draining: watch::Receive
             ended = &mut connection => break ended,
             _ = draining.wait_for(|&draining| draining), if !drained => {
                 drained = true;
-                connection.as_mut().graceful_shutdown();
+                client.leave();
             }
             () = &mut idle => {
                 let at_rest = client.activity.at_rest();
                 if at_rest.is_some() && at_rest == idle_since {
-                    connection.as_mut().graceful_shutdown();
+                    client.leave();
                 }
                 idle_since = at_rest;
                 idle.as_mut().reset(Instant::now() + limits.idle);
@@ -416,8 +408,45 @@ async fn serve(tcp: TcpStream, client: Arc<Client>, mut draining: watch::Receive
     }
     let afterwards = client.afterwards.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(afterwards) = afterwards
-        && let Err(error) = afterwards.run().await
+        && let Err(error) = Box::pin(afterwards.run()).await
     {
         tracing::debug!(%error, "a tunnel broke off");
     }
+}
+
+/// Answers requests the short way as long as that will do, and then hyper's.
+async fn requests(mut tcp: TcpStream, client: &Arc<Client>) -> Result<(), BoxError> {
+    match plain::serve(&mut tcp, client).await? {
+        Next::Over => Ok(()),
+        // On the heap: an idle connection is to be small.
+        Next::Hyper(held) => Ok(Box::pin(through_hyper(tcp, held.into(), client)).await?),
+    }
+}
+
+async fn through_hyper(tcp: TcpStream, held: Vec<u8>, client: &Arc<Client>) -> hyper::Result<()> {
+    let gated = Gated::new(tcp, held, client.notes.clone(), client.shared.limits.head);
+    let service = service_fn(|request| {
+        let passed = client.notes.next();
+        let answer = client.clone().answer_hyper(request, passed);
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .title_case_headers(true)
+            .max_headers(usize::from(MAX_FIELDS))
+            .max_buf_size(HTTP_BUFFER)
+            // The gate watches over heads, `serve` over the rest.
+            .header_read_timeout(None)
+            .serve_connection(TokioIo::new(gated), service)
+            .with_upgrades()
+    );
+    let mut told = false;
+    poll_fn(|cx| {
+        if !told && client.is_leaving() {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx)
+    })
+    .await
 }

@@ -1,6 +1,7 @@
 //! One request, from the gate's verdict to the answer.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming as Body;
+use hyper::upgrade::OnUpgrade;
 use seacat_channel::Channel;
 
 use crate::access::{AccessLog, Record, Route};
@@ -22,6 +24,7 @@ use crate::gated::Notes;
 use crate::headers::{Incoming, Outgoing, Pseudonym, X_SC_HOST};
 use crate::pages;
 use crate::reply::{Fault, render};
+use crate::respond::Date;
 use crate::routes::{Action, Routes};
 use crate::syntax::authority;
 use crate::target::{Target, gateway_name, is_loopback, path};
@@ -41,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) own: Vec<SocketAddr>,
     pub(crate) pseudonym: Pseudonym,
     pub(crate) log: AccessLog,
+    pub(crate) date: Date,
 }
 
 impl Shared {
@@ -55,6 +59,7 @@ impl Shared {
             own,
             pseudonym: self.pseudonym.clone(),
             log: self.log.clone(),
+            date: Date::default(),
         }
     }
 }
@@ -78,6 +83,8 @@ pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
     pub(crate) notes: Arc<Notes>,
     pub(crate) activity: Arc<Activity>,
+    /// It takes no further request.
+    pub(crate) leaving: AtomicBool,
     /// One too many: it gets its 503 and is closed.
     pub(crate) surplus: bool,
     /// What follows hyper's last answer on this connection, if anything does.
@@ -102,15 +109,37 @@ pub(crate) enum Answer {
 }
 
 impl Client {
-    /// Answers one request. `passed` is the gate's verdict on it.
-    pub(crate) async fn answer(
+    /// Asks the connection to end as soon as nothing is under way on it.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Answers a request that hyper has read. `passed` is the gate's verdict on it.
+    pub(crate) async fn answer_hyper(
         self: Arc<Self>,
         mut request: Request<Body>,
         passed: Passed,
     ) -> Response<ToClient> {
         let upgrade = (passed == Passed::Tunnel).then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
-        let has_body = !body.is_end_stream();
+        let body = (!body.is_end_stream()).then_some(body);
+        self.answer(parts, body, passed, upgrade).await
+    }
+
+    /// Answers one request. `passed` is the gate's verdict on it, `upgrade` the rest of the
+    /// connection if it wants a tunnel.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        parts: Parts,
+        body: Option<Body>,
+        passed: Passed,
+        upgrade: Option<OnUpgrade>,
+    ) -> Response<ToClient> {
+        let has_body = body.is_some();
         let mut record = self.record(&parts, passed);
         let outcome = self.serve(&parts, body, passed, &mut record).await;
 
@@ -182,7 +211,7 @@ impl Client {
     async fn serve(
         &self,
         parts: &Parts,
-        body: Body,
+        body: Option<Body>,
         passed: Passed,
         record: &mut Record,
     ) -> Result<Answer, Fault> {

@@ -144,6 +144,12 @@ pub(super) enum Action {
         /// For which shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages into a folder (for those who make packages)
+    #[command(hide = true)]
+    Man {
+        /// Which folder; it is there
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ mod diagnose;
 mod env;
 mod gateway;
 mod identity;
+mod man;
 mod run;
 
 use std::ffi::OsString;
@@ -162,6 +163,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<Exit, CliError> {
         Action::SupportBundle { file } => diagnose::support_bundle(&here, &file, out),
         Action::Config { action } => config::config(&here, action, out),
         Action::Completions { shell } => completions(shell, out),
+        Action::Man { folder } => man::man(&folder),
     }
 }
 

@@ -120,3 +120,25 @@ fn a_reader_that_leaves_is_no_error() {
     assert_eq!(main(args, &mut Gone, &mut err), Exit::Ok);
     assert!(err.is_empty());
 }
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(run(&["man", folder.path().to_str().unwrap()]).0, Exit::Ok);
+    let page = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let whole = page("seacat-proxy.1");
+    for word in ["EXIT STATUS", "FILES", "seacat\\-proxy\\-identity(1)", "\\-\\-state\\-dir"] {
+        assert!(whole.contains(word), "{word} is not in {whole}");
+    }
+    assert!(!whole.contains("\\-man(1)"), "for those who make packages alone");
+    let import = page("seacat-proxy-identity-import.1");
+    assert!(import.contains("\\-\\-password\\-file"), "{import}");
+    assert!(!import.contains("\\-\\-state\\-dir"), "described once, in the program's page");
+    let count = count_visible(&Cli::command());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), count);
+}
+
+fn count_visible(command: &clap::Command) -> usize {
+    let visible = command.get_subcommands().filter(|it| !it.is_hide_set());
+    1 + visible.map(count_visible).sum::<usize>()
+}

@@ -40,7 +40,7 @@ use crate::status::StatusView;
 pub use client::{Client, ClientError};
 pub(crate) use identity::today;
 pub use server::{Desk, Running, serve};
-pub use socket::{BindError, Listener};
+pub use socket::{BindError, Listener, Stream, connect};
 
 /// The version of the protocol. A different one is refused by name rather than half understood.
 pub const VERSION: u32 = 1;

@@ -11,7 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::places::{PlaceError, make_private_folder};
 
 /// A connection to or from the other side.
-pub(super) type Stream = UnixStream;
+pub type Stream = UnixStream;
 
 /// The longest path a socket can have on every Unix (`sun_path` is 104 bytes on macOS and 108 on
 /// Linux, with a zero at the end).
@@ -73,7 +73,10 @@ impl Listener {
     }
 
     /// The next client that is us. Others are turned away without a word.
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
+    ///
+    /// # Errors
+    /// When the system cannot accept now, out of file descriptors for example.
+    pub async fn accept(&self) -> io::Result<Stream> {
         loop {
             let (stream, _) = self.inner.accept().await?;
             match is_user(&stream, self.owner) {
@@ -99,7 +102,10 @@ impl Drop for Listener {
 }
 
 /// Connects to the socket at `path`, if we ourselves listen there.
-pub(super) async fn connect(path: &Path) -> io::Result<Stream> {
+///
+/// # Errors
+/// When nobody listens, or somebody else does.
+pub async fn connect(path: &Path) -> io::Result<Stream> {
     let stream = UnixStream::connect(path).await?;
     // Root may look at anybody's proxy: it can do so anyway.
     let me = own_uid()?;

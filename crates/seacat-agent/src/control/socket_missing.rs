@@ -6,7 +6,7 @@ use std::path::Path;
 use thiserror::Error;
 
 /// Never made: there is no socket. It stands for one where the types need it.
-pub(super) type Stream = tokio::io::DuplexStream;
+pub type Stream = tokio::io::DuplexStream;
 
 /// Why there is no control socket.
 #[derive(Debug, Error)]
@@ -28,11 +28,19 @@ impl Listener {
         Err(BindError)
     }
 
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
+    /// Never called: there is none.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn accept(&self) -> io::Result<Stream> {
         match self.0 {}
     }
 }
 
-pub(super) async fn connect(_: &Path) -> io::Result<Stream> {
+/// Fails.
+///
+/// # Errors
+/// Always, on this system.
+pub async fn connect(_: &Path) -> io::Result<Stream> {
     Err(io::Error::new(io::ErrorKind::Unsupported, BindError))
 }

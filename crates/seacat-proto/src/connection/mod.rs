@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::codec::Decoder;
 use crate::error::{ConnectionError, OpenError, StreamClosed};
+use crate::flow::Flow;
 use crate::frame::{
     Control, HeadTooLarge, MAX_PAYLOAD, Ping, Reason, ReplyHead, RequestHead, RstStream,
     SocketsCode, SynReply, SynStream, WindowUpdate, Windows, head,
@@ -18,7 +19,7 @@ use crate::ids::{Priority, StreamId};
 use crate::keepalive::{KeepAlive, KeepAliveConfig, Verdict};
 use crate::outbox::{Outbox, Transmit};
 use crate::sniff::Sniffer;
-use crate::stream::{GROWTH_LIMIT, INITIAL_WINDOW, RecvWindow, State, Stream};
+use crate::stream::{INITIAL_WINDOW, RecvWindow, State, Stream};
 
 /// Which end of the wire we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,8 +133,10 @@ pub struct Connection {
     windows_announced: bool,
     /// What the peer allows on a fresh stream, once both ends have announced windows.
     peer_window: Option<u32>,
-    /// What our windows may still grow, all together.
-    growth: u64,
+    /// What our windows may be, all together.
+    flow: Flow,
+    /// Payload sent so far.
+    sent: u64,
 }
 
 impl Connection {
@@ -159,7 +162,8 @@ impl Connection {
             keeps_windows: config.windows,
             peer_window: None,
             windows_announced: false,
-            growth: GROWTH_LIMIT,
+            flow: Flow::new(),
+            sent: 0,
         }
     }
 
@@ -251,6 +255,9 @@ impl Connection {
     fn enqueue(&mut self, id: StreamId, bytes: Bytes, end: bool) -> Result<(), StreamClosed> {
         let stream = self.streams.get_mut(&id).ok_or(StreamClosed)?;
         stream.state.send_data(end).map_err(|_| StreamClosed)?;
+        if stream.queue.is_empty() {
+            stream.rested(self.sent);
+        }
         stream.queue.push(bytes);
         if end {
             stream.queue.finish();
@@ -265,11 +272,16 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(&id) else {
             return false;
         };
+        stream.unread = stream.unread.saturating_sub(bytes as u64);
         let Some(window) = stream.recv_window.as_mut().filter(|_| !stream.state.is_received())
         else {
             return false;
         };
-        let Some(bytes) = window.take(bytes as u32, &mut self.growth) else {
+        if !window.take(bytes as u32) {
+            return false;
+        }
+        let target = self.flow.used_up(&mut window.round);
+        let Some(bytes) = window.grant(target, &mut self.flow.growth) else {
             return false;
         };
         self.push_frame(&WindowUpdate { id, bytes }.encode());
@@ -379,6 +391,11 @@ impl Connection {
             }
         };
         self.decoder = decoder;
+        if self.flow.wants_probe(now) {
+            let id = self.keepalive.take_id();
+            self.flow.probe(id, now);
+            self.push_frame(&Ping { id }.encode());
+        }
         outcome
     }
 
@@ -412,6 +429,8 @@ impl Connection {
         if let Some(window) = &mut stream.send_window {
             *window -= payload.len() as u32;
         }
+        self.sent += payload.len() as u64;
+        stream.sends(payload.len(), self.sent);
         if !stream.queue.is_empty() {
             self.push_turn(id);
         } else if stream.state.is_closed() {
@@ -446,7 +465,7 @@ impl Connection {
 
     fn remove(&mut self, id: StreamId) -> Option<Stream> {
         let stream = self.streams.remove(&id)?;
-        self.growth += stream.recv_window.as_ref().map_or(0, RecvWindow::grown);
+        self.flow.growth += stream.recv_window.as_ref().map_or(0, RecvWindow::grown);
         Some(stream)
     }
 
@@ -456,14 +475,18 @@ impl Connection {
             return;
         };
         if stream.may_send() && !std::mem::replace(&mut stream.waiting, true) {
-            self.outbox.push_turn(id, stream.priority);
+            self.outbox.push_turn(id, stream.priority, stream.is_fresh());
         }
     }
 
     fn announce_windows(&mut self) {
         if self.keeps_windows && !std::mem::replace(&mut self.windows_announced, true) {
-            self.push_frame(&Windows { initial: INITIAL_WINDOW }.encode());
+            self.push_windows();
         }
+    }
+
+    fn push_windows(&mut self) {
+        self.push_frame(&Windows { initial: INITIAL_WINDOW }.encode());
     }
 
     /// Queues a short frame that is its own fixed part.

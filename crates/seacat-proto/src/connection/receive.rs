@@ -10,7 +10,7 @@ use crate::frame::{
     Frame, Ping, RawFrame, Reason, RstStream, SynReply, SynStream, WindowUpdate, Windows,
 };
 use crate::ids::StreamId;
-use crate::stream::{Refused, State};
+use crate::stream::{Refused, State, Stream};
 
 /// Answers that may wait for a peer that does not read them, beyond two for each stream.
 /// A peer that makes us owe more (PINGs, frames for unknown streams) is flooding us.
@@ -94,6 +94,7 @@ impl Connection {
         };
         let unwanted = stream.unwanted;
         let length = payload.len() as u32;
+        self.flow.receive(payload.len());
         if stream.recv_window.as_mut().is_some_and(|window| !window.receive(length)) {
             return self.fail(id, Reason::FLOW_CONTROL_ERROR);
         }
@@ -101,6 +102,10 @@ impl Connection {
             Ok(()) => {
                 self.forget_if_over(id);
                 if !unwanted && (fin || !payload.is_empty()) {
+                    // It is gone when this was its end.
+                    if let Some(stream) = self.streams.get_mut(&id) {
+                        stream.unread += u64::from(length);
+                    }
                     let bytes = Bytes::copy_from_slice(payload);
                     self.events.push_back(Event::Data { id, bytes, end: fin });
                 }
@@ -121,18 +126,34 @@ impl Connection {
         let ours = (ping.id % 2 == 1) == (self.role == Role::Client);
         if !ours {
             self.push_frame(&ping.encode());
+        } else if self.flow.pong(ping.id, now) {
+            // Measured; the program's own PINGs are its own affair.
         } else if let Some(rtt) = self.keepalive.pong(ping.id, now) {
             self.events.push_back(Event::Pong { rtt });
         }
     }
 
-    /// The peer keeps windows. From the next stream on we do too.
+    /// The peer keeps windows, and so do we from here on: on streams still to come, and on those
+    /// that are open in each direction from the frame on with which the sender says so.
+    ///
+    /// ```text
+    ///   gateway: WINDOWS (I can) ──►
+    ///                            ◄── client: WINDOWS (from here on)
+    ///   gateway: WINDOWS (from here on) ──►
+    /// ```
     fn on_windows(&mut self, Windows { initial }: Windows) {
-        if !self.keeps_windows || self.peer_window.replace(initial).is_some() {
+        if !self.keeps_windows {
             return;
         }
-        if self.role == Role::Client {
-            self.announce_windows();
+        let first = self.peer_window.is_none();
+        if first {
+            self.peer_window = Some(initial);
+            self.windows_announced = true;
+            self.push_windows();
+            self.streams.values_mut().for_each(|stream| stream.count_sent(initial));
+        }
+        if first == (self.role == Role::Gateway) {
+            self.streams.values_mut().for_each(Stream::count_received);
         }
     }
 

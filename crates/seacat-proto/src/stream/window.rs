@@ -2,8 +2,8 @@
 //!
 //! The receiver's memory for a stream is its window: what the peer may still send, plus
 //! what waits for the reader, plus what the reader has taken and the peer has not yet been
-//! told of. It starts small, because most bodies are, and doubles as long as the reader
-//! takes everything that comes: then only the window can be what holds the sender up.
+//! told of. It starts small, because most bodies are, and follows what the connection can use
+//! ([`Flow`](crate::flow::Flow)) as long as the reader takes what comes.
 
 /// A fresh stream's window: SPDY/3's own default, and four full frames.
 pub(crate) const INITIAL_WINDOW: u32 = 64 * 1024;
@@ -11,9 +11,8 @@ pub(crate) const INITIAL_WINDOW: u32 = 64 * 1024;
 /// The largest: 600 Mbit/s over 50 ms.
 const MAX_WINDOW: u32 = 4 * 1024 * 1024;
 
-/// What all windows of a connection may have grown beyond their beginnings, together. With it
-/// a connection holds at most this and [`INITIAL_WINDOW`] for each stream.
-pub(crate) const GROWTH_LIMIT: u64 = 32 * 1024 * 1024;
+/// What must have been taken to be worth a frame, at least: two full frames.
+const LEAST_STEP: u32 = INITIAL_WINDOW / 2;
 
 /// The receiving end's account of one stream.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +24,17 @@ pub(crate) struct RecvWindow {
     unread: u32,
     /// Taken by the reader, and not given back to the peer.
     owed: u32,
+    /// Received before there was a window, and not taken by the reader.
+    uncounted: u64,
+    /// When the connection last counted this stream as busy.
+    pub(crate) round: u32,
 }
 
 impl RecvWindow {
-    pub(crate) fn new() -> Self {
-        Self { size: INITIAL_WINDOW, credit: INITIAL_WINDOW, unread: 0, owed: 0 }
+    /// The window of a stream of which the reader has not taken `uncounted` bytes.
+    pub(crate) fn new(uncounted: u64) -> Self {
+        let size = INITIAL_WINDOW;
+        Self { size, credit: size, unread: 0, owed: 0, uncounted, round: 0 }
     }
 
     /// Bytes came; `false` when the peer was not allowed to send them.
@@ -40,24 +45,36 @@ impl RecvWindow {
         allowed
     }
 
-    /// The reader took bytes. Says how many more the peer may send, once that is worth a
-    /// frame. `growth` is what the connection has left for windows to grow.
-    pub(crate) fn take(&mut self, bytes: u32, growth: &mut u64) -> Option<u32> {
+    /// The reader took bytes. Says whether the peer should hear of it.
+    pub(crate) fn take(&mut self, bytes: u32) -> bool {
+        let uncounted = u64::from(bytes).min(self.uncounted);
+        self.uncounted -= uncounted;
+        let bytes = bytes - uncounted as u32;
         self.unread = self.unread.saturating_sub(bytes);
         self.owed += bytes;
-        if self.owed < self.size / 2 {
-            return None;
-        }
-        let more = u64::from(self.size);
-        let grows = self.unread == 0 && self.size < MAX_WINDOW && more <= *growth;
+        // Often enough that the peer is not held up by what it has not been told.
+        self.owed >= LEAST_STEP.max(self.size / 8)
+    }
+
+    /// How many more bytes the peer may send, if any. The window should have the size `target`;
+    /// `growth` is what the connection has left for windows to grow.
+    pub(crate) fn grant(&mut self, target: u64, growth: &mut u64) -> Option<u32> {
+        let target = target.clamp(INITIAL_WINDOW.into(), MAX_WINDOW.into()) as u32;
         let mut grant = std::mem::take(&mut self.owed);
-        if grows {
-            *growth -= more;
-            grant += self.size;
-            self.size *= 2;
+        if target < self.size {
+            // What was allowed stays allowed; the window shrinks by what is not given back.
+            let less = grant.min(self.size - target);
+            grant -= less;
+            self.size -= less;
+            *growth += u64::from(less);
+        } else if self.unread <= self.size / 4 {
+            let more = u64::from(target - self.size).min(*growth) as u32;
+            grant += more;
+            self.size += more;
+            *growth -= u64::from(more);
         }
         self.credit += grant;
-        Some(grant)
+        (grant > 0).then_some(grant)
     }
 
     /// What the window has grown, to be given back when the stream ends.
@@ -69,44 +86,52 @@ impl RecvWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::GROWTH_LIMIT;
+
+    impl RecvWindow {
+        fn take_and_grant(&mut self, bytes: u32, target: u64, growth: &mut u64) -> Option<u32> {
+            self.take(bytes).then(|| self.grant(target, growth)).flatten()
+        }
+    }
 
     #[test]
-    fn a_reader_that_keeps_up_gets_a_larger_window() {
-        let mut window = RecvWindow::new();
+    fn a_reader_that_keeps_up_gets_the_window_that_the_line_can_use() {
+        let mut window = RecvWindow::new(0);
         let mut growth = GROWTH_LIMIT;
-        let mut sizes = vec![window.size];
-        for _ in 0..4000 {
-            assert!(window.receive(16_376));
-            window.take(16_376, &mut growth);
-            if *sizes.last().unwrap() != window.size {
-                sizes.push(window.size);
+        let mut run = |target: u64| {
+            for _ in 0..4000 {
+                assert!(window.receive(16_376));
+                window.take_and_grant(16_376, target, &mut growth);
             }
-        }
-        assert_eq!(sizes.len(), 7, "{sizes:?}");
-        assert_eq!(*sizes.last().unwrap(), MAX_WINDOW);
-        assert_eq!(GROWTH_LIMIT - growth, window.grown());
+            assert_eq!(GROWTH_LIMIT - growth, window.grown());
+            window.size
+        };
+        assert_eq!(run(0), INITIAL_WINDOW);
+        assert_eq!(run(300_000), 300_000);
+        assert_eq!(run(u64::MAX), MAX_WINDOW);
+        assert_eq!(run(200_000), 200_000, "and it shrinks again");
     }
 
     #[test]
     fn a_reader_that_stalls_holds_no_more_than_its_window() {
-        let mut window = RecvWindow::new();
+        let mut window = RecvWindow::new(0);
         let mut received = 0;
         while window.receive(1000) {
             received += 1000;
         }
         assert!(received <= INITIAL_WINDOW);
         let mut growth = GROWTH_LIMIT;
-        let granted = window.take(received, &mut growth).unwrap();
+        let granted = window.take_and_grant(received, 0, &mut growth).unwrap();
         assert!(granted >= received, "what was taken may come again");
     }
 
     #[test]
     fn a_slow_reader_does_not_grow_its_window() {
-        let mut window = RecvWindow::new();
+        let mut window = RecvWindow::new(0);
         let mut growth = GROWTH_LIMIT;
         assert!(window.receive(INITIAL_WINDOW));
         for _ in 0..100 {
-            let granted = window.take(8192, &mut growth).unwrap_or(0);
+            let granted = window.take_and_grant(8192, u64::MAX, &mut growth).unwrap_or(0);
             assert!(window.receive(granted));
         }
         assert_eq!(window.size, INITIAL_WINDOW);
@@ -115,11 +140,11 @@ mod tests {
     #[test]
     fn windows_together_grow_no_further_than_the_limit() {
         let mut growth = 3 * u64::from(INITIAL_WINDOW);
-        let mut windows = [RecvWindow::new(); 4];
+        let mut windows = [RecvWindow::new(0); 4];
         for _ in 0..100 {
             for window in &mut windows {
                 assert!(window.receive(16_000));
-                window.take(16_000, &mut growth);
+                window.take_and_grant(16_000, u64::MAX, &mut growth);
             }
         }
         let grown: u64 = windows.iter().map(RecvWindow::grown).sum();

@@ -1,0 +1,112 @@
+//! How the cost grows: processor time for each request and memory, with more and more client connections,
+//! and with more and more streams at one time.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::{Meter, Numbers, Run};
+use crate::Outcome;
+use crate::load::{Job, Load, Served, WARM_MS};
+use crate::measures::Metric;
+use crate::peer::{Peer, Road};
+use crate::procfs::Proc;
+
+/// What stunnel does for ten thousand clients, and haproxy with the open files it then allows itself, says
+/// nothing about anybody's growth.
+pub(crate) const WHO: [Peer; 2] = [Peer::Seacat, Peer::Nghttpx];
+
+/// Client connections; requests go round among them, [`AT_ONCE`] at a time.
+pub(crate) const CLIENTS: [(usize, &str); 5] = [
+    (1, "1 client"),
+    (10, "10 clients"),
+    (100, "100 clients"),
+    (1000, "1000 clients"),
+    (10_000, "10000 clients"),
+];
+const AT_ONCE: usize = 16;
+
+/// Streams at one time: as many clients, each with one request under way.
+pub(crate) const STREAMS: [(usize, &str); 6] = [
+    (1, "1 stream"),
+    (4, "4 streams"),
+    (16, "16 streams"),
+    (64, "64 streams"),
+    (256, "256 streams"),
+    (1000, "1000 streams"),
+];
+
+/// Ten thousand clients, and what a process opens besides.
+const FILES: u32 = 16_384;
+
+pub(super) fn run(run: &mut Run<'_>) -> Outcome {
+    crate::raise_file_limit(FILES)?;
+    for round in 0..run.rounds {
+        for (clients, name) in CLIENTS {
+            for peer in run.turn(round) {
+                let measured = with_clients(run, peer, clients);
+                run.keep(round, name, peer, measured);
+            }
+        }
+        for (streams, name) in STREAMS {
+            for peer in run.turn(round) {
+                let measured = with_streams(run, peer, streams);
+                run.keep(round, name, peer, measured);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn with_clients(run: &Run<'_>, peer: Peer, clients: usize) -> Outcome<Numbers> {
+    let (road, near, before) = fresh(run, peer)?;
+    let job = Job::Round { clients, at_once: AT_ONCE, seconds: run.seconds };
+    let mut load = Load::start(&job, road.target())?;
+    load.ready()?;
+    let each = (near.proportional_kib()? - before) / clients as f64;
+    load.go_on()?;
+    load.ready()?;
+    let meter = Meter::start(&road)?;
+    let cpu = for_each_request(&meter, &load.result()?)?;
+    Ok(vec![(Metric::CpuUsPerRequest, cpu), (Metric::KibPerClient, Some(each))])
+}
+
+fn with_streams(run: &Run<'_>, peer: Peer, streams: usize) -> Outcome<Numbers> {
+    let (road, near, before) = fresh(run, peer)?;
+    let (seconds, warm_ms) = (run.seconds, WARM_MS);
+    let job = Job::Small { clients: streams, keep_alive: true, think_ms: 0, warm_ms, seconds };
+    let mut load = Load::start(&job, road.target())?;
+    load.ready()?;
+    let meter = Meter::start(&road)?;
+    // In the middle of it, all streams are under way.
+    sleep(Duration::from_secs_f64(seconds / 2.0));
+    let each = (near.proportional_kib()? - before) / streams as f64;
+    let cpu = for_each_request(&meter, &load.result()?)?;
+    Ok(vec![(Metric::CpuUsPerRequest, cpu), (Metric::KibPerStream, Some(each))])
+}
+
+/// A new pair, and what its near end takes in KiB. New, because a process keeps the memory that more
+/// clients once needed; with one request behind it, because the first makes what there is once: buffers,
+/// tables, connections.
+fn fresh(run: &Run<'_>, peer: Peer) -> Outcome<(Road, Proc, f64)> {
+    let road = Road::start(peer, run.place)?;
+    let near = road.near().ok_or("no process")?;
+    let mut load = Load::start(&Job::Burst { requests: 1, at_once: 1 }, road.target())?;
+    load.ready()?;
+    all_answered(&load.result()?)?;
+    let memory = near.proportional_kib()?;
+    Ok((road, near, memory))
+}
+
+/// The near end's time on a processor for each request, in microseconds.
+fn for_each_request(meter: &Meter, served: &Served) -> Outcome<Option<f64>> {
+    all_answered(served)?;
+    let [near, _] = meter.spent_for(served.requests as f64)?;
+    Ok(near.map(|seconds| seconds * 1e6))
+}
+
+fn all_answered(served: &Served) -> Outcome {
+    match &served.last_error {
+        None => Ok(()),
+        Some(error) => Err(format!("{} requests failed: {error}", served.errors)),
+    }
+}

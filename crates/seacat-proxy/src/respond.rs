@@ -1,0 +1,254 @@
+//! An answer on its way to a client: its head, and its body framed as the head says.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write as _};
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use bytes::{Buf as _, Bytes};
+use http::header::{self, HeaderMap};
+use http::{Method, StatusCode};
+use http_body::Body as _;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+use crate::body::ToClient;
+use crate::headers::title_case;
+
+/// Taken from the body before a write: enough to keep a fast local client busy, and what a fresh
+/// stream may send before it is told to go on.
+const BATCH: usize = 256 * 1024;
+/// Pieces in one write: what frames of a batch make, with chunk lines around each.
+const PIECES: usize = 64;
+
+/// How the client finds the end of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// So many bytes are still to come.
+    Length(u64),
+    Chunked,
+    /// The connection closes.
+    Close,
+}
+
+/// An answer while it is written.
+pub(crate) struct Response {
+    /// Dropped with its last byte.
+    body: Option<ToClient>,
+    framing: Framing,
+    keep: bool,
+    /// Why the body broke off; said when what came before has been written.
+    broken: Option<io::Error>,
+    out: VecDeque<Bytes>,
+    waiting: usize,
+}
+
+impl Response {
+    /// `method` is the request's. `keep`: the client would like to ask again on the same
+    /// connection.
+    pub(crate) fn new(
+        answer: http::Response<ToClient>,
+        method: &Method,
+        http_10: bool,
+        keep: bool,
+        date: &Date,
+    ) -> Self {
+        let (parts, body) = answer.into_parts();
+        // Such an answer has no body, and no fields that frame one but its own (RFC 9110 section
+        // 6.4.1). One of ours to HEAD says how long it would have been.
+        let bodiless = body.is_bodiless()
+            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let known = bodiless || parts.headers.contains_key(header::CONTENT_LENGTH);
+        let framing = match body.left() {
+            _ if bodiless => Framing::Length(0),
+            Some(length) => Framing::Length(length),
+            None if http_10 => Framing::Close,
+            None => Framing::Chunked,
+        };
+        let closes = parts.headers.contains_key(header::CONNECTION);
+        let keep = keep && !closes && framing != Framing::Close;
+        let mut head = Vec::with_capacity(512);
+        status_line(&mut head, http_10, parts.status);
+        fields(&mut head, &parts.headers);
+        if !parts.headers.contains_key(header::DATE) {
+            head.extend_from_slice(b"Date: ");
+            date.append_to(&mut head);
+            head.extend_from_slice(b"\r\n");
+        }
+        match framing {
+            Framing::Length(length) if !known => {
+                // Writing to a Vec does not fail.
+                let _ = write!(head, "Content-Length: {length}\r\n");
+            }
+            Framing::Chunked => head.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            _ => {}
+        }
+        match (keep, http_10) {
+            (true, true) => head.extend_from_slice(b"Connection: keep-alive\r\n"),
+            (false, false) if !closes => head.extend_from_slice(b"Connection: close\r\n"),
+            _ => {}
+        }
+        head.extend_from_slice(b"\r\n");
+        let waiting = head.len();
+        let body = Some(body);
+        let framing = if *method == Method::HEAD { Framing::Length(0) } else { framing };
+        let out = [head.into()].into();
+        let mut response = Response { body, framing, keep, broken: None, out, waiting };
+        response.end_if_complete();
+        response
+    }
+
+    /// All of it has been written.
+    pub(crate) fn is_over(&self) -> bool {
+        self.body.is_none() && self.out.is_empty() && self.broken.is_none()
+    }
+
+    /// Whether another request may follow.
+    pub(crate) fn keeps(&self) -> bool {
+        self.keep
+    }
+
+    pub(crate) fn has_output(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// Takes from the body what there is. Pending: more will come.
+    ///
+    /// # Errors
+    /// The body broke off: what was promised cannot be kept.
+    pub(crate) fn poll_fetch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.out.is_empty()
+            && let Some(error) = self.broken.take()
+        {
+            return Poll::Ready(Err(error));
+        }
+        while self.waiting < BATCH && self.out.len() < PIECES {
+            let Some(body) = &mut self.body else { break };
+            match ready!(Pin::new(body).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    self.push(data);
+                    self.end_if_complete();
+                }
+                Some(Err(error)) => self.break_off(io::Error::other(error)),
+                None => {
+                    self.body = None;
+                    match self.framing {
+                        Framing::Length(0) | Framing::Close => {}
+                        Framing::Chunked => self.put(Bytes::from_static(b"0\r\n\r\n")),
+                        Framing::Length(_) => self.break_off(io::ErrorKind::UnexpectedEof.into()),
+                    }
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn break_off(&mut self, error: io::Error) {
+        self.body = None;
+        self.broken = Some(error);
+    }
+
+    fn push(&mut self, mut data: Bytes) {
+        if data.is_empty() {
+            return;
+        }
+        match &mut self.framing {
+            Framing::Close => self.put(data),
+            Framing::Length(left) => {
+                // More than was promised would be taken for the next answer.
+                data.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= data.len() as u64;
+                self.put(data);
+            }
+            Framing::Chunked => {
+                self.put(format!("{:X}\r\n", data.len()).into());
+                self.put(data);
+                self.put(Bytes::from_static(b"\r\n"));
+            }
+        }
+    }
+
+    /// A body of known length is let go of with its last byte.
+    fn end_if_complete(&mut self) {
+        if self.framing == Framing::Length(0) {
+            self.body = None;
+        }
+    }
+
+    fn put(&mut self, bytes: Bytes) {
+        self.waiting += bytes.len();
+        self.out.push_back(bytes);
+    }
+
+    /// Writes all that waits.
+    pub(crate) fn poll_write(
+        &mut self,
+        tcp: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.out.is_empty() {
+            let mut slices = [IoSlice::new(&[]); PIECES];
+            let mut count = 0;
+            for (slice, bytes) in slices.iter_mut().zip(&self.out) {
+                *slice = IoSlice::new(bytes);
+                count += 1;
+            }
+            match ready!(Pin::new(&mut *tcp).poll_write_vectored(cx, &slices[..count]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.advance(written),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.waiting -= written;
+        while let Some(front) = self.out.front_mut() {
+            if written < front.len() {
+                return front.advance(written);
+            }
+            written -= front.len();
+            self.out.pop_front();
+        }
+    }
+}
+
+fn status_line(head: &mut Vec<u8>, http_10: bool, status: StatusCode) {
+    head.extend_from_slice(if http_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
+    head.extend_from_slice(status.as_str().as_bytes());
+    head.push(b' ');
+    let reason = status.canonical_reason().unwrap_or("<none>");
+    head.extend_from_slice(reason.as_bytes());
+    head.extend_from_slice(b"\r\n");
+}
+
+/// Names are written in Title-Case, which is what old clients compare with.
+fn fields(head: &mut Vec<u8>, fields: &HeaderMap) {
+    for (name, value) in fields {
+        title_case(name, head);
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The date of answers, written once a second.
+#[derive(Debug, Default)]
+pub(crate) struct Date(Mutex<(u64, String)>);
+
+impl Date {
+    fn append_to(&self, head: &mut Vec<u8>) {
+        let now = SystemTime::now();
+        // A clock before 1970 is a clock that was never set.
+        let seconds =
+            now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        let mut date = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if date.0 != seconds || date.1.is_empty() {
+            *date = (seconds, httpdate::fmt_http_date(now));
+        }
+        head.extend_from_slice(date.1.as_bytes());
+    }
+}

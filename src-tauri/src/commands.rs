@@ -1,0 +1,117 @@
+//! What the pages can ask of the shell. Each is allowed by name in `capabilities/window.json`.
+//!
+//! An error is a sentence for a person; the pages show it as it is.
+
+#![allow(clippy::needless_pass_by_value, reason = "Tauri hands over what commands ask for")]
+
+use std::sync::{Mutex, PoisonError};
+
+use seacat_agent::control::{Answer, Request, Secret};
+use tauri::ipc::Channel;
+use tauri::{State, WebviewWindow};
+
+use crate::engine::Engine;
+use crate::files::{self, Saved};
+use crate::stream::Streams;
+
+/// The page that was asked for last, by this start or a later one.
+#[derive(Debug)]
+pub(crate) struct Wanted(pub(crate) Mutex<Option<String>>);
+
+/// The clipboard, connected to when it is used first. Under X11 it is served from this process; when
+/// it is dropped, a clipboard manager takes over.
+#[derive(Default)]
+pub(crate) struct Clipboard(pub(crate) Mutex<Option<arboard::Clipboard>>);
+
+type Said<T> = Result<T, String>;
+
+fn words(error: impl ToString) -> String {
+    error.to_string()
+}
+
+/// One request to the engine.
+#[tauri::command]
+pub(crate) async fn ask(engine: State<'_, Engine>, request: Request) -> Said<Answer> {
+    engine.ask(request).await.map_err(words)
+}
+
+/// A request with a stream of answers; its number.
+#[tauri::command]
+pub(crate) async fn open(
+    engine: State<'_, Engine>,
+    streams: State<'_, Streams>,
+    request: Request,
+    channel: Channel<Vec<Answer>>,
+) -> Said<u32> {
+    let (client, first) = engine.open(request).await.map_err(words)?;
+    Ok(streams.open(client, first, move |answers| channel.send(answers).is_ok()))
+}
+
+/// Ends a stream.
+#[tauri::command]
+pub(crate) fn close(streams: State<'_, Streams>, id: u32) {
+    streams.close(id);
+}
+
+/// Whether an engine runs.
+#[tauri::command]
+pub(crate) async fn engine(engine: State<'_, Engine>) -> Said<bool> {
+    Ok(engine.runs().await)
+}
+
+/// Starts one.
+#[tauri::command]
+pub(crate) async fn start_engine(engine: State<'_, Engine>) -> Said<()> {
+    engine.start().await.map_err(words)
+}
+
+/// Lets a person choose a key file and hands it to the engine; nothing of it comes back here.
+#[tauri::command]
+pub(crate) async fn import_file(
+    window: WebviewWindow,
+    engine: State<'_, Engine>,
+    password: Option<Secret>,
+) -> Said<Option<Answer>> {
+    let Some(file) = files::choose_key(&window).await.map_err(words)? else {
+        return Ok(None);
+    };
+    engine.ask(Request::ImportIdentity { file, password }).await.map(Some).map_err(words)
+}
+
+/// Lets a person choose a certificate; its PEM text.
+#[tauri::command]
+pub(crate) async fn read_ca(window: WebviewWindow) -> Said<Option<String>> {
+    files::choose_certificate(&window).await.map_err(words)
+}
+
+/// To the clipboard. Not on the main thread: a display that hangs shall not freeze the window.
+#[tauri::command(async)]
+pub(crate) fn copy(clipboard: State<'_, Clipboard>, text: String) -> Said<()> {
+    let mut slot = clipboard.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let connected = match slot.take() {
+        Some(connected) => connected,
+        None => arboard::Clipboard::new().map_err(words)?,
+    };
+    slot.insert(connected).set_text(text).map_err(words)
+}
+
+/// Asks the engine for something and writes it where a person says; that place.
+#[tauri::command]
+pub(crate) async fn save(
+    window: WebviewWindow,
+    engine: State<'_, Engine>,
+    kind: Saved,
+) -> Said<Option<String>> {
+    let text = match engine.ask(kind.request()).await.map_err(words)? {
+        Answer::Pem { text } => text,
+        Answer::Error { message } => return Err(message),
+        other => return Err(format!("the engine answered something unexpected: {other:?}")),
+    };
+    files::save(&window, kind, &text).await.map_err(words)
+}
+
+/// The page to begin with.
+#[tauri::command]
+pub(crate) fn page(wanted: State<'_, Wanted>) -> Option<String> {
+    wanted.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}

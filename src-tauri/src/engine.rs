@@ -1,0 +1,104 @@
+//! The engine as the window sees it: a control socket, and a program to start when there is none.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use seacat_agent::control::{Answer, Client, ClientError, Request};
+use seacat_agent::exit::Exit;
+use thiserror::Error;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+/// The engine's program, beside ours or on the path.
+const PROGRAM: &str = "seacat-proxy";
+
+/// How long it may take to listen: it waits for the desktop's key store while it starts.
+const START: Duration = Duration::from_secs(20);
+
+/// How often it is looked for meanwhile.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Why no engine was started.
+#[derive(Debug, Error)]
+pub(crate) enum EngineError {
+    #[error("{} does not start: {source}", path.display())]
+    Start { path: PathBuf, source: std::io::Error },
+    #[error("the proxy ended at once: {0}")]
+    Ended(String),
+    #[error("the proxy was started and does not answer")]
+    Silent,
+}
+
+/// Where the engine is reached, and how one is started.
+#[derive(Debug, Clone)]
+pub(crate) struct Engine {
+    socket: PathBuf,
+    /// `--config` and `--state-dir`, as we were given them.
+    arguments: Vec<OsString>,
+}
+
+impl Engine {
+    pub(crate) fn new(socket: PathBuf, arguments: Vec<OsString>) -> Self {
+        Self { socket, arguments }
+    }
+
+    /// Asks, on a connection of its own: a slow answer holds up no other.
+    ///
+    /// A refusal is an answer; an error means that there is no engine, or that it is not ours.
+    pub(crate) async fn ask(&self, request: Request) -> Result<Answer, ClientError> {
+        refusal(Client::connect(&self.socket).await?.ask(request).await)
+    }
+
+    /// Begins a stream: the conversation and its first answer.
+    pub(crate) async fn open(&self, request: Request) -> Result<(Client, Answer), ClientError> {
+        let mut client = Client::connect(&self.socket).await?;
+        let first = refusal(client.ask(request).await)?;
+        Ok((client, first))
+    }
+
+    /// Whether one runs.
+    pub(crate) async fn runs(&self) -> bool {
+        Client::connect(&self.socket).await.is_ok()
+    }
+
+    /// Starts the proxy with its icon, in a process that outlives ours, and waits until it answers.
+    pub(crate) async fn start(&self) -> Result<(), EngineError> {
+        let beside = std::env::current_exe().map(|ours| ours.with_file_name(PROGRAM));
+        let path = beside.ok().filter(|it| it.is_file()).unwrap_or_else(|| PROGRAM.into());
+        let mut command = Command::new(&path);
+        command.args(&self.arguments).args(["app", "--background"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // A group of its own: what ends us at a terminal does not end it.
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child =
+            command.spawn().map_err(|source| EngineError::Start { path: path.clone(), source })?;
+        let deadline = Instant::now() + START;
+        while !self.runs().await {
+            if let Some(why) = ended(&mut child) {
+                return Err(EngineError::Ended(why));
+            }
+            if Instant::now() > deadline {
+                return Err(EngineError::Silent);
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+}
+
+fn refusal(answer: Result<Answer, ClientError>) -> Result<Answer, ClientError> {
+    match answer {
+        Err(ClientError::Refused(message)) => Ok(Answer::Error { message }),
+        other => other,
+    }
+}
+
+/// How it ended, if it has, in the words of its exit code.
+fn ended(child: &mut Child) -> Option<String> {
+    let status = child.try_wait().ok()??;
+    let known = Exit::ALL.iter().find(|(exit, _)| status.code() == Some(*exit as i32));
+    Some(known.map_or_else(|| status.to_string(), |(_, why)| (*why).to_owned()))
+}

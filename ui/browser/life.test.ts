@@ -1,0 +1,160 @@
+/** What the window tells while the engine lives: numbers, lists, copies, and the engine's end. */
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { CLIENT_NAMES, CLIENTS } from "../src/lib/client_settings.ts";
+import { Engine } from "./engine.ts";
+import { by, Windows } from "./window.ts";
+
+let engine: Engine;
+let windows: Windows;
+
+beforeAll(async () => {
+  engine = await Engine.start("", ["--demo", "--port", "0"]);
+  windows = await Windows.open(engine.socket);
+  await engine.curl("http://hello.seacat/");
+});
+
+afterAll(async () => {
+  await windows?.close();
+  await engine?.stop();
+});
+
+async function open(name: string, look = {}) {
+  const window = await windows.window(name, look);
+  const { page } = window;
+  await by(page, `page-${name}`).or(by(page, "first-later")).first().waitFor();
+  if (await by(page, "first-later").isVisible()) await by(page, "first-later").click();
+  await by(page, `page-${name}`).waitFor();
+  return window;
+}
+
+/** Many requests over a few connections. */
+async function load(count: number) {
+  await engine.curl(`http://hello.seacat/load/[1-${count}]`, "-o", "/dev/null");
+}
+
+test("the address and what is copied are what the command line says", async () => {
+  const { page, context } = await open("overview");
+  const address = await engine.address();
+  await expect.poll(() => by(page, "proxy-address").textContent()).toBe(`http://${address}`);
+  const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
+  await by(page, "copy-address").click();
+  expect(await clipboard()).toBe(`http://${address}`);
+  for (const client of CLIENTS) {
+    await by(page, "copy-settings").click();
+    await by(page, `copy-settings-${client}`).click();
+    await page.getByText(`${CLIENT_NAMES[client]}: copied`).waitFor();
+    const copied = await clipboard();
+    const shell = { shell: "bash", powershell: "powershell" }[client as string];
+    if (shell) {
+      const printed = await engine.cli("env", "--shell", shell);
+      expect(copied).toBe(printed.replace(/^#.*\n/gm, ""));
+    }
+    if (client === "curl") expect(copied).toBe(`curl -x http://${address} `);
+  }
+  await context.close();
+});
+
+test("disconnect and connect tell the truth", async () => {
+  const { page, context, faults } = await open("overview");
+  const state = () => by(page, "state").getAttribute("data-state");
+  await expect.poll(state).toBe("connected");
+  await by(page, "state-action").click();
+  await expect.poll(state).toBe("off");
+  expect(await by(page, "mark").first().getAttribute("data-mark")).toBe("off");
+  await by(page, "state-action").click();
+  await expect.poll(state, { timeout: 5_000 }).toBe("connected");
+  expect(faults).toEqual([]);
+  await context.close();
+});
+
+test("the list follows, stays still while somebody reads, and can be searched", async () => {
+  const { page, context, faults } = await open("requests");
+  const rows = by(page, "request-row");
+  await rows.first().waitFor();
+  await load(40);
+  await expect.poll(() => rows.first().textContent()).toContain("/load/40");
+  // Read further down: nothing moves, and what is new is counted.
+  await by(page, "request-table").evaluate((it) => it.scrollTo({ top: 300 }));
+  await expect.poll(() => by(page, "request-table").evaluate((it) => it.scrollTop)).toBe(300);
+  const seen = await rows.allTextContents();
+  await load(12);
+  await expect.poll(() => by(page, "pill").textContent()).toBe("12 new");
+  expect(await rows.allTextContents()).toEqual(seen);
+  await by(page, "pill").click();
+  await expect.poll(() => rows.first().textContent()).toContain("/load/12");
+  expect(await by(page, "request-table").evaluate((it) => it.scrollTop)).toBe(0);
+
+  await by(page, "search").fill("load/33");
+  await expect.poll(() => rows.count()).toBe(1);
+  await by(page, "search").fill("");
+  await by(page, "pause").click();
+  await load(3);
+  await expect.poll(() => by(page, "pill").textContent()).toBe("3 new");
+  await by(page, "pause").click();
+  await expect.poll(() => by(page, "pill").count()).toBe(0);
+
+  await rows.first().click();
+  await by(page, "request-sheet").waitFor();
+  expect(await by(page, "timeline").locator("li").count()).toBe(3);
+  await by(page, "copy-curl").click();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  expect(copied).toBe(`curl -x http://${await engine.address()} 'http://hello.seacat/load/3'`);
+  await page.keyboard.press("Escape");
+  await expect.poll(() => by(page, "request-sheet").count()).toBe(0);
+
+  await by(page, "clear").click();
+  await by(page, "no-requests").waitFor();
+  expect(faults).toEqual([]);
+  await context.close();
+});
+
+test("ten thousand requests, and a click is handled at once", async () => {
+  const { page, context, faults } = await open("requests");
+  await by(page, "request-row").first().waitFor();
+  const began = Date.now();
+  const done = load(10_000).then(() => Date.now() - began);
+  let ended = false;
+  void done.then(() => (ended = true));
+  const clicks: number[] = [];
+  while (!ended) {
+    // From the click to the frame that shows what it did.
+    clicks.push(
+      await page.evaluate(
+        () =>
+          new Promise<number>((resolve) => {
+            const button = document.querySelector<HTMLElement>("[data-testid=pause]");
+            const start = performance.now();
+            button?.click();
+            requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - start)));
+          }),
+      ),
+    );
+  }
+  if ((await by(page, "pause").getAttribute("aria-pressed")) === "true") await by(page, "pause").click();
+  clicks.sort((a, b) => a - b);
+  const at = (share: number) => clicks[Math.min(clicks.length - 1, Math.floor(clicks.length * share))] ?? Infinity;
+  console.log(
+    `10 000 requests in ${await done} ms; ${clicks.length} clicks, median ${at(0.5).toFixed(0)} ms, 95 % within ${at(0.95).toFixed(0)} ms`,
+  );
+  expect(at(0.95)).toBeLessThan(100);
+  const drawn = await by(page, "request-row").count();
+  expect(drawn).toBeLessThan(60);
+  await expect.poll(() => by(page, "request-row").first().textContent(), { timeout: 10_000 }).toContain("/load/10000");
+  expect(faults).toEqual([]);
+  await context.close();
+});
+
+test("the engine's end is told within three seconds, and its return too", async () => {
+  const { page, context } = await open("overview");
+  const state = () => by(page, "state").getAttribute("data-state");
+  await expect.poll(state).toBe("connected");
+  await engine.kill();
+  await expect.poll(state, { timeout: 3_000 }).toBe("no_engine");
+  await engine.again();
+  await expect.poll(state, { timeout: 5_000 }).toBe("connected");
+  await engine.curl("http://hello.seacat/anew");
+  await expect.poll(() => by(page, "recent").locator("li").allTextContents()).toHaveLength(1);
+  await context.close();
+});

@@ -1,0 +1,127 @@
+/**
+ * All that leaves the pages: requests to the engine, and the few wishes to the desktop that only the
+ * window's shell can grant. Nothing else in ui/ talks to either.
+ *
+ * In the window the shell answers (Tauri's `invoke` and `Channel`), in a browser `dev/bridge.ts` does.
+ */
+
+import { Channel, invoke } from "@tauri-apps/api/core";
+import { listen } from "@tauri-apps/api/event";
+
+import type { Answer, Request } from "./types";
+
+/** What can be written to a file that the person chooses. */
+export type Saved = "request" | "certificate";
+
+export interface Bridge {
+  /** Asks the engine. A refusal comes as the answer `error`; no engine at all throws. */
+  ask(request: Request): Promise<Answer>;
+  /** Asks for a stream of answers. `ended` is called once, unless we close it ourselves. */
+  open(request: Request, got: (answers: Answer[]) => void, ended: () => void): () => void;
+  /** Whether an engine runs. */
+  engine(): Promise<boolean>;
+  /** Starts one. */
+  startEngine(): Promise<void>;
+  /** Lets the person choose a key file and hands it to the engine; null when they chose none. */
+  importFile(password: string | null): Promise<Answer | null>;
+  /** Lets the person choose a certificate and gives its PEM text; null when they chose none. */
+  readCa(): Promise<string | null>;
+  /** To the clipboard. */
+  copy(text: string): Promise<void>;
+  /** Lets the person choose where it goes, and says where it went; null when they chose nothing. */
+  save(kind: Saved): Promise<string | null>;
+  /** The page to begin with, if one was asked for. */
+  page(): Promise<string | null>;
+  /** A second start of the window asks for a page. */
+  onPage(go: (page: string) => void): void;
+}
+
+/** The window's own shell. A stream's end is an empty array of answers. */
+const shell: Bridge = {
+  ask: (request) => invoke("ask", { request }),
+  open(request, got, ended) {
+    let closed = false;
+    const channel = new Channel<Answer[]>((answers) => {
+      if (closed) return;
+      if (answers.length > 0) return got(answers);
+      closed = true;
+      ended();
+    });
+    const id = invoke<number>("open", { request, channel });
+    id.catch(() => {
+      if (!closed) ended();
+      closed = true;
+    });
+    return () => {
+      closed = true;
+      void id.then((id) => invoke("close", { id })).catch(() => {});
+    };
+  },
+  engine: () => invoke("engine"),
+  startEngine: () => invoke("start_engine"),
+  importFile: (password) => invoke("import_file", { password }),
+  readCa: () => invoke("read_ca"),
+  copy: (text) => invoke("copy", { text }),
+  save: (kind) => invoke("save", { kind }),
+  page: () => invoke("page"),
+  onPage: (go) => void listen<string>("page", (event) => go(event.payload)),
+};
+
+async function post(path: string, body: unknown): Promise<Response> {
+  const reply = await fetch(path, { method: "POST", body: JSON.stringify(body) });
+  if (!reply.ok) throw new Error((await reply.json()).message);
+  return reply;
+}
+
+/** Lets the person choose a file, as far as a browser can. */
+function choose(accept: string): Promise<File | null> {
+  return new Promise((resolve) => {
+    const input = Object.assign(document.createElement("input"), { type: "file", accept });
+    input.onchange = () => resolve(input.files?.[0] ?? null);
+    input.oncancel = () => resolve(null);
+    input.click();
+  });
+}
+
+/** A browser in front of `dev/bridge.ts`. */
+const browser: Bridge = {
+  ask: async (request) => (await post("/bridge/ask", request)).json(),
+  open(request, got, ended) {
+    const abort = new AbortController();
+    void (async () => {
+      const body = JSON.stringify(request);
+      const reply = await fetch("/bridge/open", { method: "POST", body, signal: abort.signal });
+      if (!reply.ok || !reply.body) return;
+      const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+      let rest = "";
+      for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        const lines = (rest + part.value).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) got(JSON.parse(line));
+      }
+    })()
+      .catch(() => {})
+      .finally(() => {
+        if (!abort.signal.aborted) ended();
+      });
+    return () => abort.abort();
+  },
+  engine: async () => (await fetch("/bridge/engine")).json(),
+  startEngine: async () => void (await post("/bridge/start", null)),
+  async importFile(password) {
+    const file = await choose(".p12,.pfx,.pem");
+    if (!file) return null;
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const base64 = btoa(String.fromCharCode(...bytes));
+    return browser.ask({ do: "import_identity", file: base64, ...(password === null ? {} : { password }) });
+  },
+  readCa: async () => (await (await choose(".pem,.crt,.cer"))?.text()) ?? null,
+  copy: (text) => navigator.clipboard.writeText(text),
+  save: async (kind) => {
+    throw new Error(`only the window can save the ${kind}`);
+  },
+  page: async () => null,
+  onPage: () => {},
+};
+
+export const bridge: Bridge = "__TAURI_INTERNALS__" in globalThis ? shell : browser;

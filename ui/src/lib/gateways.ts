@@ -1,0 +1,35 @@
+/** A gateway in a form. */
+
+import type { GatewayValue } from "./types";
+
+/** What a form begins with; the engine's own defaults. */
+export function blank(): GatewayValue {
+  return { port: 443, priority: 0, weight: 0, tls: "modern" };
+}
+
+/** Nothing has been typed into it. */
+export function isBlank(gateway: GatewayValue): boolean {
+  return JSON.stringify(gateway) === JSON.stringify(blank());
+}
+
+/** Sets a text that may be missing: an empty one takes the key out. */
+export function set<K extends "name" | "host" | "address" | "ca_file" | "ca_pem">(
+  gateway: GatewayValue,
+  key: K,
+  text: string,
+): void {
+  if (text.trim() === "") delete gateway[key];
+  else gateway[key] = text;
+}
+
+/** Pins, one on each line. */
+export function setPins(gateway: GatewayValue, text: string): void {
+  const pins = text.split(/[\s,]+/).filter((it) => it !== "");
+  if (pins.length === 0) delete gateway.pin;
+  else gateway.pin = pins;
+}
+
+/** What people call it. */
+export function nameOf(gateway: GatewayValue): string | undefined {
+  return gateway.name ?? gateway.host ?? gateway.discover?.app_id;
+}

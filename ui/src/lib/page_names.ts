@@ -1,0 +1,12 @@
+/** The pages, as `--page` names them. */
+export const PAGES = [
+  "overview",
+  "requests",
+  "gateway",
+  "identity",
+  "proxy",
+  "diagnostics",
+  "about",
+] as const;
+
+export type Page = (typeof PAGES)[number];

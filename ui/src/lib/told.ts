@@ -1,0 +1,66 @@
+/** A failure or a finding in the window's language, with the engine's English where there are no words. */
+
+import type { FailureView, FindingView } from "./types";
+import type { Text } from "./words/failures.en";
+import type { Words } from "./words/en";
+
+type Params = { [name: string]: string };
+
+export interface InFull {
+  what: string;
+  means: string;
+  do: string;
+  /** The engine's own sentence, when it says more than the words do. */
+  detail: string | null;
+}
+
+/** The words with their names in, or those without names when one is missing. */
+export function fill(text: Text, params: Params): string {
+  if (typeof text === "string") return text;
+  const [named, bare] = text;
+  const names = [...named.matchAll(/\{(\w+)\}/g)].map((it) => it[1] ?? "");
+  if (!names.every((name) => params[name])) return bare;
+  return named.replace(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "");
+}
+
+function known(code: string, params: Params, t: Words): Omit<InFull, "detail"> | null {
+  if (Object.hasOwn(t.failures, code)) {
+    const told = t.failures[code as keyof typeof t.failures];
+    return { what: fill(told.what, params), means: fill(told.means, params), do: fill(told.do, params) };
+  }
+  if (Object.hasOwn(t.answers, code)) {
+    const [what, todo] = t.answers[code as keyof typeof t.answers];
+    return { what, means: "", do: todo };
+  }
+  return null;
+}
+
+/** What a diagnosis found. In English the engine knows best what happened; what to do in this window, we do. */
+export function toldFinding(finding: FindingView, t: Words, lang: string): InFull {
+  const words = known(finding.code, finding.params, t);
+  if (words && lang !== "en") return { ...words, detail: finding.ok ? null : finding.message };
+  return {
+    what: capital(finding.message, finding.params),
+    means: capital(finding.meaning),
+    do: finding.ok ? "" : (words?.do ?? capital(finding.advice)),
+    detail: null,
+  };
+}
+
+/** Why there is no channel; `advice` is what the engine would do about it. */
+export function toldFailure(failure: FailureView, advice: string | null, t: Words): InFull {
+  const words = known(failure.code, failure.params, t);
+  if (words) return { ...words, detail: failure.message };
+  return { what: capital(failure.message, failure.params), means: "", do: capital(advice ?? ""), detail: null };
+}
+
+/** What to do about a code, if we have words for it. */
+export function todo(code: string | null, t: Words): string | null {
+  return (code && known(code, {}, t)?.do) || null;
+}
+
+/** The engine's sentences begin small, so that they can stand in others; a name stays as it is. */
+function capital(text: string, params: Params = {}): string {
+  if (Object.values(params).some((name) => name !== "" && text.startsWith(name))) return text;
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+
+import { cardFor } from "../src/lib/card";
+import { facts } from "../src/lib/facts";
+import { headline, mark } from "../src/lib/headline";
+import { toldFailure, toldFinding } from "../src/lib/told";
+import type { Word } from "../src/lib/types";
+import { cs } from "../src/lib/words/cs";
+import { en } from "../src/lib/words/en";
+import { identity, status } from "./samples";
+
+const failure = { code: "SC-TIMED-OUT", message: "the TCP connection took longer than 20 s", permanent: false, params: {} };
+
+test("each state has a mark, a title and one action", () => {
+  const all: [Word, string, string, string | null][] = [
+    ["off", "off", "Disconnected", "connect"],
+    ["connecting", "connecting", "Connecting to gw.example.com", "disconnect"],
+    ["connected", "connected", "Connected to gw.example.com", "disconnect"],
+    ["waiting", "waiting", "Not connected", "retry"],
+    ["stopped", "attention", "Not connected", "retry"],
+    ["draining", "connecting", "Finishing what runs", null],
+  ];
+  for (const [state, shape, title, action] of all) {
+    expect(headline(status({ state }), en)).toEqual({ mark: shape, title, action });
+  }
+});
+
+test("no network has words of its own", () => {
+  const lost = { ...failure, code: "SC-UNREACHABLE" };
+  expect(headline(status({ state: "waiting", failure: lost }), en).title).toBe("No network");
+});
+
+test("an identity that needs somebody shows in the mark, as in the panel", () => {
+  const of = (word: string, expiring = false) => mark(status({ identity: identity(word, { expiring }) }));
+  expect(["enrolled", "waiting", "revoked", "rejected", "locked"].map((it) => of(it))).toEqual([
+    "connected",
+    "waiting",
+    "waiting",
+    "attention",
+    "attention",
+  ]);
+  expect(of("enrolled", true)).toBe("attention");
+  expect(mark(status({ state: "off", identity: identity("rejected") }))).toBe("off");
+});
+
+test("facts grow older between two statuses", () => {
+  const at = new Date("2026-11-25T09:13:00").getTime();
+  expect(facts(status(), 2_000, at, en, "en")).toEqual(["12 ms", "answered 6 s ago", "TLS 1.3", "since 09:11"]);
+  const waiting = status({ state: "waiting", next_attempt_ms: 12_000 });
+  expect(facts(waiting, 500, at, en, "en")).toEqual(["next attempt in 12 s"]);
+  expect(facts(waiting, 12_000, at, en, "en")).toEqual(["next attempt now"]);
+});
+
+test("there is a card when a person must act, and only then", () => {
+  expect(cardFor(status(), en, "en")).toBeNull();
+  const stopped = cardFor(status({ state: "stopped", failure }), en, "en");
+  expect(stopped).toMatchObject({ id: "SC-TIMED-OUT", kind: "alarm", to: "diagnostics" });
+  const waiting = cardFor(status({ identity: identity("waiting") }), en, "en");
+  expect(waiting).toMatchObject({ id: "waiting", tag: "[OY4PHTSP5YAU5AUK]", to: "identity" });
+  expect(cardFor(status({ identity: identity("enrolled", { expiring: true }) }), en, "en")?.id).toBe("expiring");
+  expect(cardFor(status({ demo: true }), en, "en")?.id).toBe("demo");
+});
+
+test("a failure without words of ours is told in the engine's", () => {
+  const odd = { code: "SC-NEW", message: "something new", permanent: true, params: {} };
+  const card = cardFor(status({ state: "stopped", failure: odd, advice: "do this" }), en, "en");
+  expect(card).toMatchObject({ title: "Something new", text: "Do this" });
+});
+
+test("a failure names what it knows, and says it without names otherwise", () => {
+  const ca = { code: "SC-CERT-CA", message: "m", permanent: true };
+  const named = toldFailure({ ...ca, params: { issuer: "CN=X" } }, null, cs);
+  expect(named.what).toBe("Certifikát brány vydal „CN=X“, kterému zde nevěříme");
+  expect(toldFailure({ ...ca, params: {} }, null, cs).what).toContain("autorita");
+});
+
+test("a finding is told in the window's language, and in English as the engine says it", () => {
+  const finding = { code: "SC-OFF", ok: false, message: "it is off", meaning: "m", advice: "`seacat-proxy connect`", params: {} };
+  expect(toldFinding(finding, en, "en")).toMatchObject({ what: "It is off", do: "Choose Connect on the page Overview." });
+  expect(toldFinding(finding, cs, "cs")).toMatchObject({ what: "Někdo proxy od brány odpojil", detail: "it is off" });
+  const named = { ...finding, message: "gw is a web server", params: { host: "gw" } };
+  expect(toldFinding(named, en, "en").what).toBe("gw is a web server");
+  const odd = { ...finding, code: "SC-NEW" };
+  expect(toldFinding(odd, cs, "cs")).toMatchObject({ what: "It is off", do: "`seacat-proxy connect`" });
+});

@@ -1,0 +1,80 @@
+import { expect, test } from "vitest";
+
+import lock from "../package-lock.json?raw";
+import { asCurl, CLIENTS, clientSettings } from "../src/lib/client_settings";
+import { blank, isBlank, set, setPins } from "../src/lib/gateways";
+import { optional, port, say } from "../src/lib/notes";
+import { Traffic } from "../src/lib/traffic.svelte";
+import type { NoteCode } from "../src/lib/types";
+import { en } from "../src/lib/words/en";
+import { line, status } from "./samples";
+
+test("every client gets what it can use", () => {
+  expect(CLIENTS.slice(2).map((it) => clientSettings(it, "127.0.0.1:3128"))).toEqual([
+    "curl -x http://127.0.0.1:3128 ",
+    "git config --global http.proxy http://127.0.0.1:3128",
+    "-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=3128",
+    "http://127.0.0.1:3128/proxy.pac",
+  ]);
+  expect(clientSettings("java", "[::1]:3128")).toBe("-Dhttp.proxyHost=::1 -Dhttp.proxyPort=3128");
+});
+
+test("a request can be repeated with curl", () => {
+  const at = "127.0.0.1:3128";
+  expect(asCurl(line({ path: "/it's" }), at)).toBe(`curl -x http://${at} 'http://erp/it'\\''s'`);
+  expect(asCurl(line({ method: "POST" }), at)).toBe(`curl -x http://${at} -X POST 'http://erp/orders'`);
+  expect(asCurl(line({ method: "CONNECT", host: "erp:443" }), at)).toBe(`curl -x http://${at} 'https://erp:443/'`);
+});
+
+test("rates are differences, and a new connection begins at nought", () => {
+  const traffic = new Traffic();
+  traffic.take(status({ bytes_in: 1_000, bytes_out: 10 }), 0);
+  traffic.take(status({ bytes_in: 3_000, bytes_out: 20 }), 2_000);
+  traffic.take(status({ bytes_in: 500, bytes_out: 0 }), 3_000);
+  traffic.take(status({ state: "waiting", bytes_in: 500, bytes_out: 0 }), 4_000);
+  expect(traffic.samples).toEqual([
+    { down: 1_000, up: 5, rtt: 12 },
+    { down: 500, up: 0, rtt: 12 },
+    { down: 0, up: 0, rtt: null },
+  ]);
+});
+
+test("ports stay what was typed until they are numbers", () => {
+  expect([port(" 443 "), port("44x"), port("")]).toEqual([443, "44x", ""]);
+  expect([optional("  "), optional("a")]).toEqual([null, "a"]);
+});
+
+test("a gateway's empty texts are left out", () => {
+  const gateway = blank();
+  set(gateway, "host", "gw");
+  setPins(gateway, "sha256/a\n sha256/b");
+  expect(gateway).toMatchObject({ host: "gw", pin: ["sha256/a", "sha256/b"] });
+  set(gateway, "host", " ");
+  setPins(gateway, "");
+  expect(isBlank(gateway)).toBe(true);
+});
+
+test("every note has words", () => {
+  const codes: NoteCode[] = [
+    "invalid",
+    "required",
+    "unknown",
+    "locked",
+    "conflict",
+    "port_taken",
+    "file",
+    "broken_file",
+    "not_saved",
+    "reachability",
+    "overridden",
+    "restart",
+  ];
+  for (const code of codes) expect(say({ field: "", message: "why", code, params: {} }, en)).not.toBe("");
+  const taken = { field: "proxy.port", message: "", code: "port_taken", params: { owner: "squid (7)", free: "3129" } };
+  expect(say(taken as never, en)).toBe("squid (7) uses this port; 3129 is free");
+});
+
+test("the lock file names no registry", () => {
+  expect(lock.length).toBeGreaterThan(1_000);
+  expect(lock).not.toContain('"resolved"');
+});
