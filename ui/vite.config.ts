@@ -12,6 +12,8 @@ export default defineConfig({
     // The window refuses data: URLs except for pictures, and inlines nothing.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // dist/.vite/license.md: what the libraries in the pages ask for. The package brings it along.
+    license: true,
   },
   server: { host: "127.0.0.1" },
   resolve: process.env["VITEST"] ? { conditions: ["browser"] } : {},

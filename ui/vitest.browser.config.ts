@@ -6,7 +6,8 @@ export default defineConfig({
     include: ["browser/**/*.test.ts"],
     // A browser and an engine each: two processors are not enough for more at a time.
     fileParallelism: false,
-    testTimeout: 60_000,
+    // An enrolment asks every ten seconds, and at most once a minute after a reset.
+    testTimeout: 180_000,
     hookTimeout: 60_000,
   },
 });

@@ -2,11 +2,13 @@
 //!
 //! An error is a sentence for a person; the pages show it as it is.
 
+#![allow(clippy::needless_pass_by_value, reason = "Tauri hands over what commands ask for")]
+
 use std::sync::{Mutex, PoisonError};
 
 use seacat_agent::control::{Answer, Request, Secret};
 use tauri::ipc::Channel;
-use tauri::{AppHandle, State, WebviewWindow};
+use tauri::{State, WebviewWindow};
 
 use crate::engine::Engine;
 use crate::files::{self, Saved};
@@ -110,7 +112,6 @@ pub(crate) async fn save(
 
 /// The page to begin with.
 #[tauri::command]
-pub(crate) fn page(app: AppHandle) -> Option<String> {
-    use tauri::Manager as _;
-    app.state::<Wanted>().0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+pub(crate) fn page(wanted: State<'_, Wanted>) -> Option<String> {
+    wanted.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -77,13 +77,18 @@ impl System {
         succeed(&mut self.user_command(words))
     }
 
-    /// Copies a package into the system and installs it, as a person would. What apt said.
+    /// Copies a package into the system; where it is there.
+    pub fn bring(&self, package: &Path) -> String {
+        let inside = format!("/tmp/{}", package.file_name().unwrap().to_str().unwrap());
+        fs::copy(package, self.root().join(&inside[1..])).unwrap();
+        inside
+    }
+
+    /// Installs a package as an administrator would. What was said about it.
     pub fn install(&self, package: &Path) -> String {
-        let name = package.file_name().unwrap().to_str().unwrap();
-        fs::copy(package, self.root().join("tmp").join(name)).unwrap();
-        let at = format!("/tmp/{name}");
-        let said = self.run(&["apt-get", "-qq", "install", "--no-install-recommends", &at]);
-        fs::remove_file(self.root().join("tmp").join(name)).unwrap();
+        let inside = self.bring(package);
+        let said = self.run(&["apt-get", "-qq", "install", "--no-install-recommends", &inside]);
+        self.run(&["rm", &inside]);
         said
     }
 

@@ -222,22 +222,35 @@ impl Window {
         *ids.iter().find(|id| program_of(**id) == "WebKitWebProcess").expect("a web process")
     }
 
+    /// Drags it to another size, in pixels.
+    pub fn resize(&self, desktop: &Desktop, width: u32, height: u32) {
+        self.tool(desktop, &["windowsize", "--sync", &width.to_string(), &height.to_string()]);
+        let size = json!([width, height]);
+        self.wait_until(&format!("the size {size}"), || {
+            (self.run("return [innerWidth, innerHeight]") == size).then_some(())
+        });
+    }
+
     /// Closes it as a person does, by the window manager's key, and waits until all of its processes are gone.
     pub fn close(self, desktop: &Desktop) {
         let ids = self.processes();
-        let window = self.id().to_string();
-        let tool = |arguments: &[&str]| {
-            let done = desktop.command("xdotool").args(arguments).output().expect("it starts");
-            let said = String::from_utf8_lossy(&done.stderr);
-            assert!(done.status.success(), "xdotool {arguments:?}: {said}");
-        };
-        let named = ["search", "--all", "--onlyvisible", "--pid", &window, "--name", "SeaCat"];
-        tool(&[&named[..], &["windowactivate", "--sync"]].concat());
-        tool(&["key", "alt+F4"]);
+        self.tool(desktop, &["windowactivate", "--sync"]);
+        let done = desktop.command("xdotool").args(["key", "alt+F4"]).status();
+        assert!(done.is_ok_and(|status| status.success()), "xdotool types");
         let gone = |id: &u32| !Path::new(&format!("/proc/{id}")).exists();
         wait_for("the end of the window's processes", PATIENCE, || {
             ids.iter().all(gone).then_some(())
         });
+    }
+
+    /// Does something to the window as X knows it.
+    fn tool(&self, desktop: &Desktop, what: &[&str]) {
+        let window = self.id().to_string();
+        let mut tool = desktop.command("xdotool");
+        tool.args(["search", "--all", "--onlyvisible", "--pid", &window, "--name", "SeaCat"]);
+        let done = tool.args(what).output().expect("xdotool starts");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "xdotool {what:?}: {said}");
     }
 
     /// SIGKILL for one of its processes.

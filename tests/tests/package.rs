@@ -35,6 +35,7 @@ fn rpm(name: &str, version: &str) -> PathBuf {
     packed(&format!("{name}-{version}-1."), ".rpm")
 }
 
+/// The package whose file's name begins and ends so; between them is the processor.
 fn packed(begin: &str, end: &str) -> PathBuf {
     let folder = target_folder().join("package");
     let named = |path: &PathBuf| {
@@ -174,13 +175,16 @@ fn installed_by_rpm_upgraded_and_erased() {
 /// Debian's own examination; what the desktop, man, systemd and three shells think of the files.
 #[test]
 fn files_are_as_their_readers_want_them() {
-    let package = deb("seacat-proxy", VERSION);
-    let said = succeed(Command::new("lintian").args(["--fail-on", "error"]).arg(&package));
+    let (package, window) = (deb("seacat-proxy", VERSION), deb("seacat-proxy-window", VERSION));
+    let mut lintian = Command::new("lintian");
+    let said = succeed(lintian.args(["--fail-on", "error"]).args([&package, &window]));
     println!("lintian: {}", if said.is_empty() { "nothing to say" } else { &said });
 
     let folder = scratch();
     let root = folder.path();
-    succeed(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(root));
+    for package in [&package, &window] {
+        succeed(Command::new("dpkg-deb").arg("--extract").arg(package).arg(root));
+    }
     let run = |program: &str, words: &[&str]| {
         succeed(Command::new(program).args(words).current_dir(root))
     };
@@ -200,6 +204,39 @@ fn files_are_as_their_readers_want_them() {
     let unit = unit.replace("ExecStart=/usr/", &started);
     fs::write(root.join("seacat-proxy.service"), unit).unwrap();
     run("systemd-analyze", &["verify", "--man=no", "./seacat-proxy.service"]);
+}
+
+/// A computer without a screen gets no WebKit, and a window never meets another version's proxy.
+/// What apt would install is seen without installing it.
+#[test]
+fn the_window_is_apart() {
+    let system = System::fresh();
+    let would = |packages: &[&Path]| {
+        let inside: Vec<String> = packages.iter().map(|package| system.bring(package)).collect();
+        let mut words = vec!["apt-get", "install", "--simulate", "--no-install-recommends"];
+        words.extend(inside.iter().map(String::as_str));
+        let done = system.command(&words).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        let packages: Vec<String> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next())
+            .map(str::to_owned)
+            .collect();
+        done.status.success().then_some(packages).ok_or(said)
+    };
+    let (proxy, window) = (deb("seacat-proxy", VERSION), deb("seacat-proxy-window", VERSION));
+    assert_eq!(would(&[&proxy]).unwrap(), ["seacat-proxy"]);
+    let both = would(&[&proxy, &window]).unwrap();
+    println!("with the window {} packages are installed", both.len());
+    assert!(both.contains(&"libwebkit2gtk-4.1-0".to_owned()), "{both:?}");
+    let refused = would(&[&deb("seacat-proxy", OLDER), &window]).expect_err("two versions");
+    assert!(refused.contains(&format!("seacat-proxy (= {VERSION}-1)")), "{refused}");
+
+    let package = rpm("seacat-proxy-window", VERSION);
+    let requires = succeed(Command::new("rpm").args(["-qp", "--requires"]).arg(&package));
+    for library in ["seacat-proxy(", "libwebkit2gtk-4.1.so.0"] {
+        assert!(requires.contains(library), "{library} is not in {requires}");
+    }
 }
 
 /// Nothing of it runs here; a script that does not compile is noticed all the same.

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import { Engine } from "./engine.ts";
+import { Engine, freePort } from "./engine.ts";
 import { by, LANGUAGES, PAGES, PICTURES, THEMES, violations, Windows } from "./window.ts";
 
 /** Sizes that must work: the usual, the least, and the usual at 200 % of text. */
@@ -14,9 +14,9 @@ const SIZES = [
   { name: "200%", width: 460, height: 320 },
 ];
 
-const CONFIG = `
+const CONFIG = (port: number) => `
 [[proxy.map]]
-listen = "127.0.0.1:0"
+listen = "127.0.0.1:${port}"
 host = "erp"
 
 [[route]]
@@ -28,7 +28,7 @@ let engine: Engine;
 let windows: Windows;
 
 beforeAll(async () => {
-  engine = await Engine.start(CONFIG, ["--demo", "--port", "0"]);
+  engine = await Engine.start(CONFIG(await freePort()), ["--demo", "--port", "0"]);
   windows = await Windows.open(engine.socket);
   for (const path of ["", "orders?open=1", "orders/7", "none"]) await engine.curl(`http://hello.seacat/${path}`);
   await engine.curl("http://erp.seacat/orders", "-d", "a=1");

@@ -3,6 +3,7 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -19,6 +20,16 @@ export function program(name: string): string {
   const path = join(PROGRAMS, name);
   if (!existsSync(path)) throw new Error(`${path} is not built: cargo build --workspace --bins`);
   return path;
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
 }
 
 /** Asks again and again until there is an answer. */
@@ -77,10 +88,12 @@ export class Engine {
     let said = "";
     child.stderr?.on("data", (part) => (said += part));
     this.#child = child;
-    await until("the engine", async () => {
-      if (child.exitCode !== null) throw new Error(`the engine ended: ${said}`);
+    const ended = new Promise<never>((_, reject) => child.once("exit", () => reject(new Error(`the engine ended: ${said}`))));
+    ended.catch(() => {});
+    const there = until("the engine", async () => {
       return existsSync(this.socket) && (await this.cli("status", "--json").catch(() => null)) !== null;
     });
+    await Promise.race([there, ended]);
   }
 
   /** What a command of ours prints. Its exit code does not matter: `status` says no with it. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import { Engine } from "./engine.ts";
+import { Engine, freePort } from "./engine.ts";
 import { by, PICTURES, violations, Windows } from "./window.ts";
 
 /** More steps than any page has. */
@@ -108,7 +108,6 @@ test("pages, a port that is typed, checked, saved and reverted", async () => {
 
   await by(page, "proxy-port").focus();
   await page.keyboard.press("ControlOrMeta+A");
-  // A port that was free a moment ago.
   const port = await freePort();
   await page.keyboard.type(String(port));
   await expect.poll(() => by(page, "save").isEnabled()).toBe(true);
@@ -165,13 +164,3 @@ test("a menu opens, moves, copies and closes", async () => {
   await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain("/proxy.pac");
   await context.close();
 });
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import("node:net");
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
-}

@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { bytes, coarse, day, duration, rate } from "../src/lib/format";
 
 test("numbers carry units", () => {
-  expect([0.2, 9.94, 12, 131.4, 999.4].map((ms) => duration(ms, "en"))).toEqual([
+  expect([0.04, 0.2, 9.94, 12, 131.4, 999.4].map((ms) => duration(ms, "en"))).toEqual([
+    "0 ms",
     "0.2 ms",
     "9.9 ms",
     "12 ms",

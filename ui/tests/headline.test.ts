@@ -78,6 +78,8 @@ test("a finding is told in the window's language, and in English as the engine s
   const finding = { code: "SC-OFF", ok: false, message: "it is off", meaning: "m", advice: "`seacat-proxy connect`", params: {} };
   expect(toldFinding(finding, en, "en")).toMatchObject({ what: "It is off", do: "Choose Connect on the page Overview." });
   expect(toldFinding(finding, cs, "cs")).toMatchObject({ what: "Někdo proxy od brány odpojil", detail: "it is off" });
+  const named = { ...finding, message: "gw is a web server", params: { host: "gw" } };
+  expect(toldFinding(named, en, "en").what).toBe("gw is a web server");
   const odd = { ...finding, code: "SC-NEW" };
   expect(toldFinding(odd, cs, "cs")).toMatchObject({ what: "It is off", do: "`seacat-proxy connect`" });
 });

@@ -40,6 +40,13 @@ pub(crate) const fn program(name: &'static str, package: &'static str, why: &'st
 pub(crate) const TO_RUN: &[Need] =
     &[program("cc", "gcc", "ring holds C and assembler"), PKG_CONFIG, OPENSSL];
 
+/// What building the window needs beside Node.js.
+pub(crate) const WEBKIT: Need = Need {
+    probe: Probe::Library("webkit2gtk-4.1"),
+    package: "libwebkit2gtk-4.1-dev",
+    why: "shows the window's pages",
+};
+
 pub(crate) const PKG_CONFIG: Need = program("pkg-config", "pkg-config", "finds OpenSSL");
 pub(crate) const OPENSSL: Need = Need {
     probe: Probe::Library("openssl"),
@@ -53,11 +60,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     PKG_CONFIG,
     OPENSSL,
     program("c++", "g++", "libFuzzer is written in C++"),
-    Need {
-        probe: Probe::Library("webkit2gtk-4.1"),
-        package: "libwebkit2gtk-4.1-dev",
-        why: "shows the window's pages",
-    },
+    WEBKIT,
     program("WebKitWebDriver", "webkit2gtk-driver", "drives the window"),
     program("chromium", "chromium", "shows the window's pages, with axe"),
     program("nginx", "nginx", "the origin behind the gateway"),

@@ -79,11 +79,11 @@ struct Ring {
 
 impl Ring {
     fn pop(&mut self) -> Option<StreamId> {
-        if self.fresh_turns < FRESH_TURNS || self.bulk.is_empty() {
-            if let Some(id) = self.fresh.pop_front() {
-                self.fresh_turns = (self.fresh_turns + 1).min(FRESH_TURNS);
-                return Some(id);
-            }
+        if (self.fresh_turns < FRESH_TURNS || self.bulk.is_empty())
+            && let Some(id) = self.fresh.pop_front()
+        {
+            self.fresh_turns = (self.fresh_turns + 1).min(FRESH_TURNS);
+            return Some(id);
         }
         self.fresh_turns = 0;
         self.bulk.pop_front()

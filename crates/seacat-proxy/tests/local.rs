@@ -227,6 +227,61 @@ async fn the_direct_route_forwards_and_strips() {
     assert_eq!((line.path.as_str(), line.route, line.error), ("/a", Route::Direct, None));
 }
 
+/// Requests without a body, which hyper does not see.
+#[tokio::test]
+async fn answers_to_plain_requests_are_framed_for_their_client() {
+    let proxy = start(direct());
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let sized = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: today\r\n\r\nhello";
+    let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    for (answer, version, connection, has, lacks, end) in [
+        (
+            chunked,
+            "1.1",
+            "close",
+            "Transfer-Encoding: chunked",
+            "Length",
+            "5\r\nhello\r\n0\r\n\r\n",
+        ),
+        (chunked, "1.0", "keep-alive", "HTTP/1.0 200 OK", "Connection", "\r\n\r\nhello"),
+        (sized, "1.1", "close", "Connection: close", "Transfer", "\r\n\r\nhello"),
+        (sized, "1.1", "x, Close", "Date: today", "Date: M", "\r\n\r\nhello"),
+        (sized, "1.0", "x", "HTTP/1.0 200 OK", "Connection", "\r\n\r\nhello"),
+        (empty, "1.1", "close", "Content-Length: 0", "Transfer", "\r\n\r\n"),
+    ] {
+        let (origin, _served) = origin("\r\n\r\n", answer).await;
+        let request = format!(
+            "GET http://{origin}/ HTTP/{version}\r\nHost: a\r\nConnection: {connection}\r\n\r\n"
+        );
+        let answer = proxy.ask(request).await;
+        assert_eq!(status(&answer), 200, "{answer}");
+        assert!(answer.contains(has) && !answer.contains(lacks), "{version} {answer}");
+        assert!(answer.ends_with(end), "{version} {answer}");
+        assert_eq!(answer.matches("\r\nDate: ").count(), 1, "{answer}");
+    }
+}
+
+/// One connection goes from the short way to hyper and is kept by both.
+#[tokio::test]
+async fn plain_requests_and_others_share_a_connection() {
+    let proxy = start(direct());
+    let (origin, served) = origin("abc", "HTTP/1.1 204 No Content\r\n\r\n").await;
+    let mut client = TcpStream::connect(proxy.addresses[0]).await.unwrap();
+    client.write_all(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").await.unwrap();
+    let answer = read_until(&mut client, "</html>\n").await;
+    assert!(answer.contains("\r\nConnection: keep-alive\r\n"), "{answer}");
+    // Cut in the middle of a head, and two requests in one write.
+    client.write_all(b"HEAD /proxy.pac HTTP/1.1\r\nHost: localhost\r\n\r\nPOST ").await.unwrap();
+    let answer = read_until(&mut client, "\r\n\r\n").await;
+    assert!(answer.contains("\r\nContent-Length: ") && !answer.contains("PROXY"), "{answer}");
+    let rest = format!(
+        "http://{origin}/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"
+    );
+    client.write_all(rest.as_bytes()).await.unwrap();
+    assert_eq!(status(&read_all(&mut client).await), 204);
+    assert!(served.await.unwrap().ends_with("abc"));
+}
+
 #[tokio::test]
 async fn a_bad_chunk_is_a_400_and_never_reaches_the_origin() {
     let proxy = start(direct());

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use seacat_tests::{Client, Gateway, Host, Origin, binary, wait_for};
+use serde_json::json;
 
 use crate::session::{ANONYMOUS, PATIENCE, Session, gateway_at};
 
@@ -47,15 +48,47 @@ fn one_window_and_nothing_left_of_it() {
     let with = engine();
     window.wait_for_text("state", |text| text.starts_with("Connected to localhost"));
     session.desktop.picture("window-on-the-desktop");
+    window.resize(&session.desktop, 800, 600);
     window.close(&session.desktop);
     let after = engine();
     println!("engine: {} KiB PSS before the window, {} with it, {} after it", before, with, after);
     assert!(after <= before + AFTER_KIB, "{before} KiB before, {after} KiB after");
 
-    // And again: nothing of the first stands in the way.
+    // And again, as large as it was: nothing of the first stands in the way.
     let window = session.window("overview");
     assert_ne!(window.id(), id);
+    assert_eq!(window.run("return [innerWidth, innerHeight]"), json!([800, 600]));
     window.close(&session.desktop);
+}
+
+/// Whatever a page says: nothing is loaded from elsewhere, and only what is listed can be asked.
+#[test]
+fn the_pages_reach_nothing_but_the_shell() {
+    let (origin, _gateway, session) = world();
+    let window = session.window("overview");
+    let url = format!("http://127.0.0.1:{}/echo", origin.port());
+    let fetched = window.run_async(&format!(
+        "const done = arguments[0]; fetch('{url}').then(() => done('fetched'), () => done('refused'))"
+    ));
+    assert_eq!(fetched, "refused");
+    window.run(&format!(
+        "for (const name of ['img', 'script', 'iframe']) {{ \
+           const element = document.createElement(name); \
+           element.src = '{url}'; \
+           document.body.append(element); \
+         }} \
+         location.href = '{url}';"
+    ));
+    for command in ["plugin:window|close", "plugin:event|emit", "plugin:path|resolve_directory"] {
+        let said = window.run_async(&format!(
+            "const done = arguments[0]; window.__TAURI_INTERNALS__.invoke('{command}', {{}}) \
+               .then(() => done('obeyed'), (why) => done(String(why)))"
+        ));
+        assert!(said.as_str().unwrap().contains("not allowed"), "{command}: {said}");
+    }
+    let place = window.run("return location.href");
+    assert!(place.as_str().unwrap().starts_with("tauri://localhost"), "{place}");
+    assert!(origin.take_seen().is_empty());
 }
 
 #[test]

@@ -7,7 +7,7 @@ export type Column = (typeof COLUMNS)[number];
 export const NUMBERS: readonly Column[] = ["duration", "size"];
 
 /** Widths in rem; the path takes what is left. */
-const WIDTHS: Record<Column, number> = {
+const WIDE: Record<Column, number> = {
   time: 5.2,
   method: 5,
   host: 9,
@@ -16,6 +16,9 @@ const WIDTHS: Record<Column, number> = {
   duration: 5.4,
   size: 5.4,
 };
+
+/** In a narrow window the size goes; a request's own sheet has it. */
+const NARROW: Record<Column, number> = { ...WIDE, method: 4.4, host: 6, path: 4.5, duration: 5, size: 0 };
 const LEAST = 3;
 const MOST = 40;
 
@@ -23,14 +26,22 @@ const MOST = 40;
 const STEP = 1;
 
 export class Columns {
-  widths: Record<Column, number> = $state({ ...WIDTHS });
+  widths: Record<Column, number>;
+  /** Those that are shown. */
+  readonly shown: readonly Column[];
+
+  constructor(narrow: boolean) {
+    this.widths = $state({ ...(narrow ? NARROW : WIDE) });
+    this.shown = COLUMNS.filter((column) => this.widths[column] > 0);
+  }
 
   /** For `grid-template-columns`. */
   get template(): string {
-    return COLUMNS.map((column) => {
+    return this.shown.map((column) => {
       const width = `${this.widths[column]}rem`;
       return column === "path" ? `minmax(${width}, 1fr)` : width;
-    }).join(" ");
+    })
+      .join(" ");
   }
 
   resize(column: Column, rem: number): void {

@@ -27,6 +27,7 @@ function figures(value: number, lang: string): string {
 
 /** "84 ms", "1.2 s", "3 min". */
 export function duration(ms: number, lang: string): string {
+  if (ms < 0.05) return "0 ms";
   if (ms < 999.5) return `${figures(ms, lang)} ms`;
   const seconds = ms / 1000;
   if (seconds < 119.5) return `${figures(seconds, lang)} s`;

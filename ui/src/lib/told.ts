@@ -40,7 +40,7 @@ export function toldFinding(finding: FindingView, t: Words, lang: string): InFul
   const words = known(finding.code, finding.params, t);
   if (words && lang !== "en") return { ...words, detail: finding.ok ? null : finding.message };
   return {
-    what: capital(finding.message),
+    what: capital(finding.message, finding.params),
     means: capital(finding.meaning),
     do: finding.ok ? "" : (words?.do ?? capital(finding.advice)),
     detail: null,
@@ -51,7 +51,7 @@ export function toldFinding(finding: FindingView, t: Words, lang: string): InFul
 export function toldFailure(failure: FailureView, advice: string | null, t: Words): InFull {
   const words = known(failure.code, failure.params, t);
   if (words) return { ...words, detail: failure.message };
-  return { what: capital(failure.message), means: "", do: capital(advice ?? ""), detail: null };
+  return { what: capital(failure.message, failure.params), means: "", do: capital(advice ?? ""), detail: null };
 }
 
 /** What to do about a code, if we have words for it. */
@@ -59,7 +59,8 @@ export function todo(code: string | null, t: Words): string | null {
   return (code && known(code, {}, t)?.do) || null;
 }
 
-/** The engine's sentences begin small, so that they can stand in others. */
-function capital(text: string): string {
+/** The engine's sentences begin small, so that they can stand in others; a name stays as it is. */
+function capital(text: string, params: Params = {}): string {
+  if (Object.values(params).some((name) => name !== "" && text.startsWith(name))) return text;
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -19,9 +19,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Outcome;
 use crate::packages::{self, Need, program};
 use crate::step::{cargo, check, root, shown, target_dir};
+use crate::{Outcome, ui};
 
 use release::Release;
 
@@ -76,6 +76,9 @@ pub(crate) fn package(arguments: &[&str]) -> Outcome {
     let options = Options::parse(arguments)?;
     packages::install(packages::TO_RUN)?;
     packages::install(TO_PACKAGE)?;
+    if options.window {
+        packages::install(&[packages::WEBKIT])?;
+    }
     let release = Release::find(options.version)?;
     let programs = build(options.release, options.window)?;
     let goods = Goods { programs, window: options.window, quick: !options.release };
@@ -100,8 +103,8 @@ struct Goods {
 
 /// What the suite installs: this version, and an older one to upgrade from.
 pub(crate) fn package_for_suite() -> Outcome {
-    package(&["--profile", "dev", "--without-window", "--version", OLDER])?;
-    package(&["--profile", "dev", "--without-window"])
+    package(&["--profile", "dev", "--version", OLDER])?;
+    package(&["--profile", "dev"])
 }
 
 /// As tests/tests/package.rs expects it.
@@ -116,10 +119,12 @@ fn build(release: bool, window: bool) -> Result<PathBuf, String> {
     if release {
         check(&mut cargo("build --release -p seacat-agent -p seacat-gateway --bins"))?;
         if window {
+            ui::build()?;
             check(&mut cargo("build --release -p seacat-window --bins"))?;
         }
         return Ok(target_dir().join("release"));
     }
+    ui::build()?;
     check(&mut cargo(crate::test::BUILD))?;
     Ok(target_dir().join("debug"))
 }

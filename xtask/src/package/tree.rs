@@ -122,7 +122,10 @@ pub(super) fn window(tree: &Tree, goods: &Goods) -> Outcome {
     let page = "usr/share/man/man1/seacat-proxy-window.1";
     tree.take("installers/linux/seacat-proxy-window.1", page)?;
     gzip(&[tree.path(page)])?;
-    tree.gzip("usr/share/doc/seacat-proxy-window/third-party", notices::of(&["seacat-window"])?)
+    let pages = root().join("ui/dist/.vite/license.md");
+    let pages = fs::read_to_string(&pages).map_err(|error| failed(&pages, error))?;
+    let notices = format!("{}\n{}\n{pages}", notices::of(&["seacat-window"])?, "-".repeat(72));
+    tree.gzip("usr/share/doc/seacat-proxy-window/third-party", notices)
 }
 
 /// The application's icon in every size, and as it was drawn.

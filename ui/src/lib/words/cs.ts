@@ -314,7 +314,7 @@ export const cs: Words = {
     resetText:
       "Brána přestane tento počítač znát. Nový klíč bude mít nový Client Tag a správce ho musí znovu schválit.",
     resetConfirm: "Smazat",
-    details: "Certifikát",
+    details: "Klíč a certifikát",
     told: "Co se brána o tomto počítači dozví",
     toldHint: "Zrušte, co říkat nechcete.",
     toldNothing: "v tomto počítači není známo",

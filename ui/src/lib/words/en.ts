@@ -308,7 +308,7 @@ export const en = {
     resetText:
       "The gateway will not know this computer any more. A new key gets a new Client Tag, which the administrator must approve again.",
     resetConfirm: "Delete them",
-    details: "The certificate",
+    details: "Key and certificate",
     told: "What the gateway is told about this computer",
     toldHint: "Untick what you do not want to tell.",
     toldNothing: "not known on this computer",
