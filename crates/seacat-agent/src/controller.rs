@@ -266,6 +266,8 @@ impl Engine {
         let mut status = self.channel.status();
         loop {
             let mut identity = self.channel.identity().as_ref().map(Identity::status);
+            // It counts as changed since the start; what is published below is all there is so far.
+            identity.iter_mut().for_each(watch::Receiver::mark_unchanged);
             self.publish();
             tokio::select! {
                 // An error means that the channel is gone: nothing more to publish, but to obey.
