@@ -48,10 +48,10 @@ type Outcome<T = ()> = Result<T, String>;
 struct Arguments {
     /// What to measure; everything when nothing is named
     scenarios: Vec<Scenario>,
-    /// How often everything is measured (default: 5; startup: 7)
+    /// How often everything is measured (default: 5; startup: 7, idle and growth: 3, stall and wan: 2)
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
-    /// How long one measurement lasts (default: 3; stall: 5, idle: 10)
+    /// How long one measurement lasts (default: 1 to 2; wan: 4, stall: 5, idle: 10)
     #[arg(long, value_name = "S", value_parser = positive)]
     seconds: Option<f64>,
     /// Size of the large bodies, in MiB (default: 1024; stall: 64)

@@ -167,12 +167,16 @@ fn wrap(words: &[impl AsRef<OsStr>; 3], command: &Command) -> Command {
 }
 
 fn run(command: &mut Command) -> Outcome {
-    let done = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    // Without its environment: what went wrong ends up on a page that others read.
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
+    let words = words.join(" ");
+    let done = command.output().map_err(|error| format!("{words}: {error}"))?;
     if done.status.success() {
         return Ok(());
     }
-    let words = String::from_utf8_lossy(&done.stderr).into_owned();
-    Err(format!("{command:?}: {}", words.trim()))
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    Err(format!("{words}: {}", said.trim()))
 }
 
 /// Is the process in another network than we are?

@@ -71,9 +71,9 @@ impl Scenario {
         match self {
             Self::Startup => 7,
             Self::Small | Self::Bulk | Self::Fair => 5,
-            Self::Stall | Self::Idle | Self::Growth => 3,
-            // Three lines, six peers and ten seconds each: three minutes a round.
-            Self::Wan => 2,
+            Self::Idle | Self::Growth => 3,
+            // Nearly two and three minutes a round.
+            Self::Stall | Self::Wan => 2,
         }
     }
 
@@ -81,7 +81,9 @@ impl Scenario {
     fn seconds(self) -> f64 {
         match self {
             Self::Small => 1.2,
-            Self::Fair | Self::Stall => 2.0,
+            Self::Fair => 2.0,
+            // The first second, in which everything on the way to the readers fills up, is in it.
+            Self::Stall => 5.0,
             Self::Growth => 1.0,
             Self::Wan => 4.0,
             // Goals count wake-ups in ten seconds.

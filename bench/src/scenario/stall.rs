@@ -13,7 +13,7 @@ const STALLED: [usize; 3] = [1, 8, 64];
 const OTHERS: usize = 4;
 
 /// The others are measured alone for no longer than this, in seconds, however long the readers stand.
-const BEFORE: f64 = 5.0;
+const BEFORE: f64 = 2.0;
 
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     for round in 0..run.rounds {

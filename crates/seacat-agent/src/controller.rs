@@ -35,7 +35,7 @@ use crate::config::apply::{self, CredentialsError, NetworkError};
 use crate::config::load::load;
 use crate::config::schema::{Channel as ChannelSettings, Config, Log};
 use crate::config::settings::SETTINGS;
-use crate::config::{Loaded, Sources, edit};
+use crate::config::{Loaded, Problems, Sources, edit};
 use crate::control::{Answer, Desk, Listener, Request, Running, serve, today};
 use crate::diagnose::request::OwnRequests;
 use crate::first_run::FirstRun;
@@ -476,11 +476,10 @@ impl Engine {
         }
     }
 
-    fn look_at(&self, change: &SettingsChange) -> Result<Checked, Answer> {
+    fn look_at(&self, change: &SettingsChange) -> Result<Checked, Problems> {
         // A file that is not right can still be repaired: the policy alone says what is locked.
         let policy = Sources { policy_dir: self.sources.policy_dir.clone(), ..Sources::default() };
-        let loaded = load(&self.sources).or_else(|_| load(&policy));
-        let loaded = loaded.map_err(|problems| Answer::Error { message: problems.to_string() })?;
+        let loaded = load(&self.sources).or_else(|_| load(&policy))?;
         let mapped = self.local.mapped.iter().map(|map| map.listen);
         let ours: Vec<SocketAddr> = self.local.proxy.iter().copied().chain(mapped).collect();
         Ok(settings::check(&self.sources.file, &loaded, change, &ours))
@@ -491,7 +490,7 @@ impl Engine {
             Ok(Checked { problems, advice, authorities, .. }) => {
                 Answer::Checked { problems, advice, authorities }
             }
-            Err(answer) => answer,
+            Err(problems) => Answer::Error { message: problems.to_string() },
         }
     }
 
@@ -499,7 +498,7 @@ impl Engine {
     async fn save(&mut self, change: &SettingsChange) -> Answer {
         let checked = match self.look_at(change) {
             Ok(checked) => checked,
-            Err(answer) => return answer,
+            Err(problems) => return Answer::Error { message: problems.to_string() },
         };
         let Checked { mut problems, advice, authorities, steps } = checked;
         if change.autostart.is_some() && self.login.is_none() {

@@ -7,6 +7,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use crate::config::{Loaded, show};
+use crate::identity_view::IdentityView;
 use crate::logging::LOG_FILE;
 use crate::places::Places;
 use crate::status::{self, StatusView};
@@ -47,7 +48,7 @@ fn program() -> String {
 
 fn identity(status: Option<&StatusView>) -> String {
     let identity = status.and_then(|status| status.identity.as_ref());
-    identity.map_or_else(|| "none\n".to_owned(), |identity| identity.text())
+    identity.map_or_else(|| "none\n".to_owned(), IdentityView::text)
 }
 
 /// The last lines, whole ones.

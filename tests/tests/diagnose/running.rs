@@ -34,7 +34,12 @@ fn the_identity() {
     let waiting = here.wait_for_state("waiting", PATIENCE);
     let tag = waiting["client_tag"].as_str().unwrap();
     let said = look(&here);
-    table.row("waiting for approval", "SC-WAITING-FOR-APPROVAL", &[tag, "403"], &said);
+    table.row(
+        "waiting for approval",
+        "SC-WAITING-FOR-APPROVAL",
+        &[tag, "for enrolled computers alone"],
+        &said,
+    );
     gateway.command(&["reject", tag]);
     here.wait_for_state("rejected", PATIENCE);
     table.row("rejected", "SC-REJECTED", &[tag], &look(&here));
@@ -81,7 +86,7 @@ fn hosts_and_wishes() {
     table.row(
         "the gateway has died",
         "SC-TCP-REFUSED",
-        &["SC-NOT-CONNECTED"],
+        &["the proxy is not connected"],
         &ask(&mut command(&[])),
     );
     drop(table);

@@ -77,9 +77,9 @@ fn who_answers() {
     table.row("the wrong CA", "SC-CERT-CA", &["is a SeaCat gateway", "expected"], &said);
     let public = format!("[[gateway]]\nhost = \"localhost\"\nport = {}\n", there.port());
     table.row("no CA is set for a private one", "SC-CERT-CA", &["private CA"], &alone(&public));
-    let named = Gateway::start_named(&["gw.example.com"], &[]);
-    let said = to(named.port(), &named.ca(), "");
-    table.row("a certificate for another name", "SC-CERT-NAME", &["gw.example.com"], &said);
+    let elsewhere = gateway("elsewhere.test", there.port(), &there.ca(), "address = \"127.0.0.1\"");
+    let said = alone(&elsewhere);
+    table.row("a certificate for another name", "SC-CERT-NAME", &["elsewhere.test"], &said);
     let pin = format!("pin = \"sha256/{}=\"\n", "A".repeat(43));
     let said = to(there.port(), &there.ca(), &pin);
     table.row("another key than the pinned one", "SC-CERT-PIN", &["sha256/"], &said);

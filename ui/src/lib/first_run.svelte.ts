@@ -13,6 +13,8 @@ class FirstRun {
   view: FirstRunView | null = $state.raw(null);
   /** Whether it is shown instead of the pages. */
   open = $state(false);
+  /** Whether the engine has said if it is due: before, neither it nor a page is shown. */
+  known = $state(false);
   /** A step that the person went to, other than the engine's. */
   wanted: FirstRunStep | null = $state(null);
 
@@ -25,6 +27,7 @@ class FirstRun {
   async begin(): Promise<void> {
     await this.load();
     if (this.view?.due) this.show();
+    this.known = true;
   }
 
   async load(): Promise<void> {

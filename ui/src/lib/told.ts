@@ -10,7 +10,7 @@ export interface InFull {
   what: string;
   means: string;
   do: string;
-  /** The engine's own sentence, when it says more than the words do. */
+  /** The engine's own sentence, when it says more than our words: they do not name what it is about. */
   detail: string | null;
 }
 
@@ -23,22 +23,24 @@ export function fill(text: Text, params: Params): string {
   return named.replace(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "");
 }
 
-function known(code: string, params: Params, t: Words): Omit<InFull, "detail"> | null {
+function known(code: string, message: string, params: Params, t: Words): InFull | null {
   if (Object.hasOwn(t.failures, code)) {
     const told = t.failures[code as keyof typeof t.failures];
-    return { what: fill(told.what, params), means: fill(told.means, params), do: fill(told.do, params) };
+    const what = fill(told.what, params);
+    const isNamed = typeof told.what !== "string" && what !== told.what[1];
+    return { what, means: fill(told.means, params), do: fill(told.do, params), detail: isNamed ? null : message };
   }
   if (Object.hasOwn(t.answers, code)) {
     const [what, todo] = t.answers[code as keyof typeof t.answers];
-    return { what, means: "", do: todo };
+    return { what, means: "", do: todo, detail: message };
   }
   return null;
 }
 
 /** What a diagnosis found. In English the engine knows best what happened; what to do in this window, we do. */
 export function toldFinding(finding: FindingView, t: Words, lang: string): InFull {
-  const words = known(finding.code, finding.params, t);
-  if (words && lang !== "en") return { ...words, detail: finding.ok ? null : finding.message };
+  const words = known(finding.code, finding.message, finding.params, t);
+  if (words && lang !== "en") return finding.ok ? { ...words, detail: null } : words;
   return {
     what: capital(finding.message, finding.params),
     means: capital(finding.meaning),
@@ -49,14 +51,14 @@ export function toldFinding(finding: FindingView, t: Words, lang: string): InFul
 
 /** Why there is no channel; `advice` is what the engine would do about it. */
 export function toldFailure(failure: FailureView, advice: string | null, t: Words): InFull {
-  const words = known(failure.code, failure.params, t);
-  if (words) return { ...words, detail: failure.message };
+  const words = known(failure.code, failure.message, failure.params, t);
+  if (words) return words;
   return { what: capital(failure.message, failure.params), means: "", do: capital(advice ?? ""), detail: null };
 }
 
 /** What to do about a code, if we have words for it. */
 export function todo(code: string | null, t: Words): string | null {
-  return (code && known(code, {}, t)?.do) || null;
+  return (code && known(code, "", {}, t)?.do) || null;
 }
 
 /** The engine's sentences begin small, so that they can stand in others; a name stays as it is. */

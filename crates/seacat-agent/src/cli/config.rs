@@ -91,7 +91,7 @@ pub(super) fn tell_running(here: &Here, out: &mut dyn Write) -> Result<(), CliEr
         Ok(Answer::Reloaded { restart_for }) => {
             writeln!(out, "saved; restart the proxy for {}", restart_for.join(", "))?;
         }
-        Ok(other) => return Err(CliError::Unexpected(other)),
+        Ok(other) => return Err(CliError::Unexpected(Box::new(other))),
         Err(ClientError::NotRunning) => writeln!(out, "saved")?,
         Err(error) => writeln!(out, "saved, but the running proxy was not told: {error}")?,
     }

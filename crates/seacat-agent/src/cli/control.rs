@@ -61,7 +61,7 @@ pub(super) fn status(
 fn expect_status(answer: Answer) -> Result<StatusView, CliError> {
     match answer {
         Answer::Status { status } => Ok(*status),
-        other => Err(CliError::Unexpected(other)),
+        other => Err(CliError::Unexpected(Box::new(other))),
     }
 }
 
@@ -97,7 +97,7 @@ pub(super) fn requests(here: &Here, json: bool, out: &mut dyn Write) -> Result<E
                 Answer::Access { line } => writeln!(out, "{}", access::text(&line))?,
                 Answer::Missed { .. } if json => line(&next, out)?,
                 Answer::Missed { lines } => writeln!(out, "… {lines} more")?,
-                other => return Err(CliError::Unexpected(other)),
+                other => return Err(CliError::Unexpected(Box::new(other))),
             }
             out.flush()?;
             answer = client.next().await?;
@@ -124,7 +124,7 @@ fn wish(here: &Here, request: Request, said: &str, out: &mut dyn Write) -> Resul
             writeln!(out, "{said}")?;
             Ok(Exit::Ok)
         }
-        other => Err(CliError::Unexpected(other)),
+        other => Err(CliError::Unexpected(Box::new(other))),
     }
 }
 

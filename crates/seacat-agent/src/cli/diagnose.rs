@@ -66,7 +66,7 @@ async fn ask(
         match next {
             Answer::Step { step } => show(&step)?,
             Answer::Finding { finding } => return Ok(finding),
-            other => return Err(CliError::Unexpected(other)),
+            other => return Err(CliError::Unexpected(Box::new(other))),
         }
         answer = client.next().await?;
     }
@@ -101,7 +101,7 @@ pub(super) fn support_bundle(
         let status = match control::client(here).await {
             Ok(mut client) => match client.ask(Request::Status).await? {
                 Answer::Status { status } => Some(*status),
-                other => return Err(CliError::Unexpected(other)),
+                other => return Err(CliError::Unexpected(Box::new(other))),
             },
             Err(ClientError::NotRunning) => None,
             Err(error) => return Err(error.into()),

@@ -28,7 +28,7 @@ fn address(here: &Here) -> Result<SocketAddr, CliError> {
     let running = runtime()?.block_on(async {
         match control::client(here).await?.ask(Request::Status).await? {
             Answer::Status { status } => Ok(status.local.proxy.first().copied()),
-            other => Err(CliError::Unexpected(other)),
+            other => Err(CliError::Unexpected(Box::new(other))),
         }
     });
     if let Ok(Some(address)) = running {

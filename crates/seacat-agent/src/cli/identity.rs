@@ -104,14 +104,14 @@ fn export(here: &Here, request: Request, out: &mut dyn Write) -> Result<Exit, Cl
             write!(out, "{text}")?;
             Ok(Exit::Ok)
         }
-        other => Err(CliError::Unexpected(other)),
+        other => Err(CliError::Unexpected(Box::new(other))),
     }
 }
 
 fn expect_done(answer: Answer) -> Result<(), CliError> {
     match answer {
         Answer::Done => Ok(()),
-        other => Err(CliError::Unexpected(other)),
+        other => Err(CliError::Unexpected(Box::new(other))),
     }
 }
 
@@ -120,7 +120,7 @@ fn expect_identity(answer: Answer) -> Result<IdentityView, CliError> {
         Answer::Status { status } => status
             .identity
             .ok_or_else(|| CliError::Config("this proxy uses no identity".to_owned())),
-        other => Err(CliError::Unexpected(other)),
+        other => Err(CliError::Unexpected(Box::new(other))),
     }
 }
 

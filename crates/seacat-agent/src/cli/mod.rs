@@ -107,7 +107,7 @@ enum CliError {
     #[error("cannot {doing}: {source}")]
     System { doing: &'static str, source: io::Error },
     #[error("the running proxy answered something unexpected: {0:?}")]
-    Unexpected(Answer),
+    Unexpected(Box<Answer>),
 }
 
 impl CliError {

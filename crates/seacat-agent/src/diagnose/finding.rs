@@ -1,6 +1,7 @@
 //! What can be wrong, in words: what happened, what it means, what to do.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use seacat_channel::{Failure, Stage};
 
@@ -27,7 +28,7 @@ impl FindingView {
     }
 
     /// With a value of its texts.
-    pub(super) fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub(super) fn with(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
         self.params.insert(name.to_owned(), value.to_string());
         self
     }
@@ -57,9 +58,9 @@ impl FindingView {
             "The proxy cannot listen where applications look for it, so it cannot start.",
             format!("end that program{other}"),
         );
-        let finding = finding.with("port", port).with("owner", owner);
+        let finding = finding.with("port", &port).with("owner", &owner);
         match free {
-            Some(free) => finding.with("free", free),
+            Some(free) => finding.with("free", &free),
             None => finding,
         }
     }
@@ -73,15 +74,14 @@ impl FindingView {
         )
     }
 
-    pub(super) fn local_silent(address: impl ToString, why: &str) -> Self {
-        let address = address.to_string();
+    pub(super) fn local_silent(address: SocketAddr, why: &str) -> Self {
         Self::new(
             "SC-LOCAL-SILENT",
             format!("the proxy does not answer on {address}: {why}"),
             "Something on this computer, most likely security software, keeps programs from it.",
             "allow connections to this address, then restart the proxy",
         )
-        .with("address", address)
+        .with("address", &address)
     }
 
     pub(super) fn no_network() -> Self {
@@ -110,8 +110,8 @@ impl FindingView {
         let meaning = "A firewall drops the packets instead of answering. Port 443 is open on 95 % of \
                        networks, port 80 on 67 %, others on 86 %.";
         let finding = Self::new("SC-TCP-FILTERED", message, meaning, advice);
-        let finding = finding.with("host", host).with("port", port);
-        open.map_or(finding.clone(), |open| finding.with("open", open))
+        let finding = finding.with("host", host).with("port", &port);
+        open.map_or(finding.clone(), |open| finding.with("open", &open))
     }
 
     pub(super) fn proxy_needed(proxy: &str, variable: &str, wants: Option<&Failure>) -> Self {
@@ -149,6 +149,12 @@ impl FindingView {
     /// A gateway, but one of somebody else's.
     pub(super) fn wrong_ca(host: &str, issuer: &str, ours: Option<&str>) -> Self {
         let (message, advice) = match ours {
+            Some(ours) if ours == issuer => (
+                format!(
+                    "{host} is a SeaCat gateway, and its certificate was issued by another CA of the name \"{issuer}\""
+                ),
+                "ask the gateway's administrator for the present CA certificate, and set it for this gateway",
+            ),
             Some(ours) => (
                 format!(
                     "{host} is a SeaCat gateway, and its certificate was issued by \"{issuer}\" and not by \"{ours}\""

@@ -70,7 +70,7 @@ pub(super) async fn loopback(running: Option<&Local>, report: &Report) -> Option
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("nothing comes within {} s", ANSWER_LIMIT.as_secs()),
     };
-    let finding = FindingView::local_silent(address, &why);
+    let finding = FindingView::local_silent(*address, &why);
     step.fail(finding.message.clone(), &finding).await;
     Some(finding)
 }

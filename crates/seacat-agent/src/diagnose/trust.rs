@@ -72,7 +72,9 @@ pub(super) fn judge(
             Err(_) => FindingView::of(failure).with("host", host),
         };
     }
-    if let (Failure::WrongName { .. }, Err(Failure::HttpsServer)) = (failure, ping) {
+    let is_made_otherwise =
+        matches!(failure, Failure::WrongName { .. } | Failure::BadCertificate(_));
+    if let (true, Err(Failure::HttpsServer)) = (is_made_otherwise, ping) {
         return FindingView::https_server(host, &certificate.issuer);
     }
     FindingView::of(failure).with("host", host)
@@ -146,6 +148,17 @@ mod tests {
             assert_eq!(finding.code, code, "{issuer} {names:?} {ping:?}");
             assert!(finding.message.contains("gw") || finding.message.contains(issuer));
         }
+    }
+
+    #[test]
+    fn a_web_server_is_one_whatever_is_wrong_with_its_certificate() {
+        let certificate = certificate("CN=self", "CN=self", &["www"]);
+        let judged = |failure: &Failure, ping: Result<Duration, Failure>| {
+            judge(&GatewayConfig::new("gw"), failure, &certificate, None, &ping).code
+        };
+        let bad = Failure::BadCertificate("CaUsedAsEndEntity".into());
+        assert_eq!(judged(&bad, Err(Failure::HttpsServer)), "SC-HTTPS-SERVER");
+        assert_eq!(judged(&bad, Ok(Duration::ZERO)), "SC-CERT-BAD");
     }
 
     #[test]

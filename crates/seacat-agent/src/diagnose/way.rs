@@ -86,7 +86,7 @@ async fn find(
             let shown: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
             match (probe.upstream(), probe.asks_resolver()) {
                 (Some(proxy), _) => {
-                    said.push(format!("through the proxy {proxy}: {}", shown.join(", ")))
+                    said.push(format!("through the proxy {proxy}: {}", shown.join(", ")));
                 }
                 (None, true) => said.push(shown.join(", ")),
                 (None, false) if gateway.discover.is_none() => {

@@ -125,9 +125,9 @@ fn taken_ports(config: &Config, ours: &[SocketAddr]) -> Vec<Note> {
         let owner = owner.map_or_else(|| "another program".to_owned(), |it| it.to_string());
         let note =
             Note::new(field, NoteCode::PortTaken, format!("port {port} is taken by {owner}"));
-        let note = note.with("port", port).with("owner", owner);
+        let note = note.with("port", &port).with("owner", &owner);
         match port_owner::free_port(&proxy.listen, port) {
-            Some(free) => note.with("free", free),
+            Some(free) => note.with("free", &free),
             None => note,
         }
     };
@@ -146,11 +146,11 @@ mod tests {
     use crate::config::load::load;
     use serde_json::json;
 
-    fn change(values: Json) -> SettingsChange {
+    fn change(values: &Json) -> SettingsChange {
         serde_json::from_value(json!({ "values": values })).unwrap()
     }
 
-    fn looked_at(file: &str, policy: &str, values: Json) -> (Checked, tempfile::TempDir) {
+    fn looked_at(file: &str, policy: &str, values: &Json) -> (Checked, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         std::fs::write(&path, file).unwrap();
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_problem_has_its_field_and_code() {
-        let said = |file: &str, policy: &str, values| looked_at(file, policy, values).0;
+        let said = |file: &str, policy: &str, values: Json| looked_at(file, policy, &values).0;
         let checked =
             said("", "[proxy]\nport = 4000\n", json!({ "proxy.port": 1, "proxy.prot": 1 }));
         assert_eq!(
@@ -204,7 +204,7 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let values = json!({ "proxy.port": port.to_string() });
-        let (checked, _folder) = looked_at("", "", values);
+        let (checked, _folder) = looked_at("", "", &values);
         assert_eq!(codes(&checked.problems), [("proxy.port", NoteCode::PortTaken)]);
         let note = &checked.problems[0];
         assert!(note.params.contains_key("free") && note.message.contains("process"), "{note:?}");

@@ -34,7 +34,7 @@ impl Note {
     }
 
     /// With a value of its message.
-    pub(super) fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub(super) fn with(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
         self.params.insert(name.to_owned(), value.to_string());
         self
     }
@@ -235,8 +235,8 @@ pub(super) fn reachability_of(gateways: &[Gateway]) -> Vec<Note> {
             _ => warning.to_string(),
         };
         Note::new(&field, NoteCode::Reachability, message)
-            .with("port", gateway.port)
-            .with("reachability", percent)
+            .with("port", &gateway.port)
+            .with("reachability", &percent)
     };
     named.map(note).collect()
 }
@@ -258,7 +258,8 @@ mod tests {
     fn notes_stand_under_their_fields() {
         use NoteCode::{Conflict, Invalid, Required, Unknown};
         let gateway = |it: Json| json!([{ "host": "a" }, it]);
-        let table: Vec<(&str, Json, &[(&str, NoteCode)])> = vec![
+        type Row = (&'static str, Json, &'static [(&'static str, NoteCode)]);
+        let table: Vec<Row> = vec![
             ("proxy.port", json!("3129"), &[]),
             ("proxy.port", json!(3129), &[]),
             ("proxy.port", json!(""), &[("proxy.port", Invalid)]),
