@@ -216,7 +216,7 @@ fn the_window_is_apart() {
         let mut words = vec!["apt-get", "install", "--simulate", "--no-install-recommends"];
         words.extend(inside.iter().map(String::as_str));
         let done = system.command(&words).output().unwrap();
-        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
         let packages: Vec<String> = said
             .lines()
             .filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next())
