@@ -13,7 +13,7 @@ const MAINTAINER: (&str, &str) = ("SeaCat Proxy maintainers", "maintainers@seaca
 pub(super) struct Release {
     /// As in Cargo.toml: 1.2.3
     pub(super) version: String,
-    /// "NAME <ADDRESS>"
+    /// `NAME <ADDRESS>`
     pub(super) maintainer: String,
     /// Seconds since 1970. The same source makes the same packages, so this is not the clock's.
     epoch: String,
