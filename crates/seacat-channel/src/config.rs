@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::discovery::{Discovery, Target};
@@ -252,11 +252,21 @@ impl std::fmt::Debug for Pin {
 pub(crate) fn certificates_in(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        .map_err(|error| ConfigError::Pem(error.to_string()))?;
+        .map_err(|error| ConfigError::Pem(why_unreadable(&error).to_owned()))?;
     if certificates.is_empty() {
         return Err(ConfigError::Pem("no certificate in it".to_owned()));
     }
     Ok(certificates)
+}
+
+/// The library prints the lines it stumbles over as lists of numbers.
+fn why_unreadable(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "its END line is missing",
+        pem::Error::IllegalSectionStart { .. } => "its BEGIN line is not right",
+        pem::Error::Base64Decode(_) => "what stands between BEGIN and END is not base64",
+        _ => "it is not PEM",
+    }
 }
 
 /// A gateway's settings that cannot work.
@@ -374,6 +384,15 @@ mod tests {
         for (gateway, expected) in cases {
             assert_eq!(text(gateway.validate()), text(expected), "{gateway:?}");
         }
+    }
+
+    #[test]
+    fn a_certificate_pasted_by_halves_is_told_in_words() {
+        let cut = b"-----BEGIN CERTIFICATE-----\nMIIB";
+        let not_base64 = b"-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n";
+        let told = |pem: &[u8]| certificates_in(pem).unwrap_err().to_string();
+        assert!(told(cut).ends_with("its END line is missing"), "{}", told(cut));
+        assert!(told(not_base64).ends_with("is not base64"), "{}", told(not_base64));
     }
 
     #[test]
