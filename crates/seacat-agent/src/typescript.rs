@@ -283,7 +283,7 @@ fn the_file_is_current() {
 fn every_setting_has_its_type() {
     let full = r#"
         gateway = [{ name = "n", host = "gw", port = 8443, address = "192.0.2.1", ca_file = "/ca", pin = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" },
-                   { discover = { app_id = "a", platform = "py3", suffix = "s" }, pin = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", tls = "compat" }]
+                   { discover = { app_id = "a", platform = "py3", suffix = "s" }, pin = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", tls = "modern" }]
         route = [{ pattern = "*.a", to = "direct" }]
         reverse = [{ port = 1, target = "h:1" }]
         [proxy]
