@@ -44,7 +44,7 @@ fn pack(
     let version = format!("{}-{REVISION}", release.version);
     let documents = format!("usr/share/doc/{name}");
     tree.write(&format!("{documents}/copyright"), fill("debian/copyright", &[])?, FILE)?;
-    let overrides = fill("debian/lintian-overrides", &[("PACKAGE", name)])?;
+    let overrides = fill("debian/lintian-overrides", &[])?;
     tree.write(&format!("usr/share/lintian/overrides/{name}"), overrides, FILE)?;
     let changes = root().join("CHANGELOG.md");
     let text = fs::read(&changes).map_err(|error| failed(&changes, error))?;
