@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { CLIENT_NAMES, CLIENTS } from "../src/lib/client_settings.ts";
 import { Engine } from "./engine.ts";
-import { by, Windows } from "./window.ts";
+import { by, painted, Windows } from "./window.ts";
 
 let engine: Engine;
 let windows: Windows;
@@ -78,6 +78,7 @@ test("the list follows, stays still while somebody reads, and can be searched", 
   // Read further down: nothing moves, and what is new is counted.
   await by(page, "request-table").evaluate((it) => it.scrollTo({ top: 300 }));
   await expect.poll(() => by(page, "request-table").evaluate((it) => it.scrollTop)).toBe(300);
+  await painted(page);
   const seen = await rows.allTextContents();
   await load(12);
   await expect.poll(() => by(page, "pill").textContent()).toBe("12 new");

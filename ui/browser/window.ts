@@ -107,3 +107,10 @@ export async function violations(page: Page): Promise<string[]> {
 export function by(page: Page, testid: string) {
   return page.locator(`[data-testid="${testid}"]`);
 }
+
+/** Waits until what the page has just been told (a scroll, a size) is on the screen. */
+export function painted(page: Page): Promise<void> {
+  return page.evaluate(
+    () => new Promise<void>((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve()))),
+  );
+}
