@@ -46,6 +46,8 @@ test("an identity that needs somebody shows in the mark, as in the panel", () =>
 test("facts grow older between two statuses", () => {
   const at = new Date("2026-11-25T09:13:00").getTime();
   expect(facts(status(), 2_000, at, en, "en")).toEqual(["12 ms", "answered 6 s ago", "TLS 1.3", "since 09:11"]);
+  const yesterday = status({ connected_ms: 86_400_000 });
+  expect(facts(yesterday, 0, at, en, "en")[3]).toBe("since Nov 24 09:13");
   const waiting = status({ state: "waiting", next_attempt_ms: 12_000 });
   expect(facts(waiting, 500, at, en, "en")).toEqual(["next attempt in 12 s"]);
   expect(facts(waiting, 12_000, at, en, "en")).toEqual(["next attempt now"]);

@@ -12,7 +12,7 @@ export function facts(status: StatusView, age: number, now: number, t: Words, la
     if (status.pong_age_ms !== null) list.push(t.facts.answered(coarse(status.pong_age_ms + age, lang)));
     if (status.tls) list.push(status.tls.version);
     if (status.connected_ms !== null) {
-      list.push(t.facts.since(clock(now - status.connected_ms - age, lang, false)));
+      list.push(t.facts.since(clock(now - status.connected_ms - age, now, lang, false)));
     }
     if (status.through) list.push(t.facts.through(status.through));
     if (status.streams > 0) list.push(t.facts.inFlight(status.streams));

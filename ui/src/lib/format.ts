@@ -59,8 +59,8 @@ export function rate(bytesPerSecond: number, lang: string): string {
   return `${bytes(Math.round(bytesPerSecond), lang)}/s`;
 }
 
-/** "09:12:07", with the day in front when it is not today. */
-export function clock(ms: number, lang: string, seconds = true): string {
+/** "09:12:07", with the day in front when that is not the day of `now`. */
+export function clock(ms: number, now: number, lang: string, seconds = true): string {
   const then = new Date(ms);
   const time = date(seconds ? "seconds" : "minutes", lang, {
     hour: "2-digit",
@@ -68,7 +68,7 @@ export function clock(ms: number, lang: string, seconds = true): string {
     second: seconds ? "2-digit" : undefined,
     hourCycle: "h23",
   }).format(then);
-  const today = then.toDateString() === new Date().toDateString();
+  const today = then.toDateString() === new Date(now).toDateString();
   return today ? time : `${date("short day", lang, { day: "numeric", month: "short" }).format(then)} ${time}`;
 }
 
