@@ -109,7 +109,8 @@ impl AccessLog {
 pub(crate) struct Record {
     line: Option<AccessLine>,
     started: Instant,
-    up: Arc<AtomicU64>,
+    /// Made for a request that has a body.
+    up: Option<Arc<AtomicU64>>,
     log: AccessLog,
     _busy: Busy,
 }
@@ -142,7 +143,7 @@ impl Record {
         Record {
             line: Some(line),
             started: Instant::now(),
-            up: Arc::default(),
+            up: None,
             log: log.clone(),
             _busy: busy,
         }
@@ -197,8 +198,8 @@ impl Record {
     }
 
     /// The counter of body bytes from the client, to be shared with the body.
-    pub(crate) fn up(&self) -> Arc<AtomicU64> {
-        self.up.clone()
+    pub(crate) fn up(&mut self) -> Arc<AtomicU64> {
+        self.up.get_or_insert_default().clone()
     }
 }
 
@@ -206,7 +207,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         if let Some(mut line) = self.line.take() {
             line.total = self.started.elapsed();
-            line.bytes_up = self.up.load(Ordering::Relaxed);
+            line.bytes_up = self.up.as_ref().map_or(0, |up| up.load(Ordering::Relaxed));
             self.log.push(line);
         }
     }

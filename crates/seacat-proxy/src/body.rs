@@ -39,15 +39,20 @@ impl FromClient {
     /// # Errors
     /// The length the client announced is over the limit.
     pub(crate) fn new(
-        incoming: Option<Incoming>,
+        incoming: Incoming,
         passed: Arc<AtomicU64>,
         limit: Option<u64>,
     ) -> Result<Self, BodyTooLarge> {
         let limit = limit.unwrap_or(u64::MAX);
-        if incoming.as_ref().is_some_and(|body| body.size_hint().lower() > limit) {
+        if incoming.size_hint().lower() > limit {
             return Err(BodyTooLarge);
         }
-        Ok(FromClient { incoming, passed, limit })
+        Ok(FromClient { incoming: Some(incoming), passed, limit })
+    }
+
+    /// No body, for hyper's other end.
+    pub(crate) fn nothing() -> Self {
+        FromClient { incoming: None, passed: Arc::default(), limit: 0 }
     }
 }
 

@@ -1,8 +1,7 @@
 //! Sending a request on: through the channel, or straight to the network.
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::HeaderValue;
 use http::{Method, Request, StatusCode};
-use http_body::Body as _;
 use hyper_util::rt::TokioIo;
 use seacat_channel::{Replay, Reply, ReplyHead, Tunnel};
 
@@ -10,6 +9,7 @@ use crate::access::Record;
 use crate::body::{FromClient, Source};
 use crate::direct;
 use crate::errors::Code;
+use crate::fields::Fields;
 use crate::headers::{BadReply, Incoming, Outgoing, from_gateway, incoming};
 use crate::reply::{Fault, add_proxy_status};
 use crate::service::{Answer, Shared};
@@ -29,7 +29,7 @@ impl Errand<'_> {
     /// One exchange, or one tunnel, on the channel.
     pub(crate) async fn through_gateway(
         &self,
-        body: FromClient,
+        body: Option<FromClient>,
         record: &mut Record,
     ) -> Result<Answer, Fault> {
         let host = gateway_name(self.target.host)
@@ -53,7 +53,6 @@ impl Errand<'_> {
         } else {
             let replay =
                 if self.method.is_idempotent() { Replay::Idempotent } else { Replay::Never };
-            let body = (!body.is_end_stream()).then_some(body);
             let reply = channel.exchange(head, body, replay).await?;
             record.waited(reply.timings.waited());
             self.forwarded(reply)
@@ -101,13 +100,13 @@ impl Errand<'_> {
     /// The head that opens a tunnel towards the client: it has no framing, and after an Upgrade
     /// it names the protocol.
     fn tunnel_head(&self, mut head: Incoming) -> Incoming {
-        head.fields.remove(header::CONTENT_LENGTH);
+        head.fields.remove("content-length");
         if head.status == StatusCode::SWITCHING_PROTOCOLS
-            && !head.fields.contains_key(header::UPGRADE)
-            && let Some(asked) = self.outgoing.fields.get(header::UPGRADE)
+            && !head.fields.contains("upgrade")
+            && let Some(asked) = self.outgoing.fields.get("upgrade")
         {
-            head.fields.insert(header::UPGRADE, asked.clone());
-            head.fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            head.fields.set("upgrade", asked);
+            head.fields.set("connection", b"Upgrade");
         }
         head
     }
@@ -115,7 +114,7 @@ impl Errand<'_> {
     /// The same on a connection of its own. `loopback`: this computer may be reached.
     pub(crate) async fn directly(
         &self,
-        body: FromClient,
+        body: Option<FromClient>,
         port: u16,
         loopback: bool,
     ) -> Result<Answer, Fault> {
@@ -129,7 +128,7 @@ impl Errand<'_> {
         })
         .await?;
         if self.method == Method::CONNECT {
-            let head = incoming(StatusCode::OK, HeaderMap::new(), false, self.outgoing.pseudonym)?;
+            let head = incoming(StatusCode::OK, Fields::default(), false, self.outgoing.pseudonym)?;
             return Ok(Answer::Tunnel(head, Box::new(tcp)));
         }
         let mut response = direct::exchange(tcp, self.direct_request(body)?).await?;
@@ -137,7 +136,7 @@ impl Errand<'_> {
         let far = switched.then(|| hyper::upgrade::on(&mut response));
         let (parts, body) = response.into_parts();
         let pseudonym = self.outgoing.pseudonym;
-        let head = incoming(parts.status, parts.headers, switched, pseudonym)?;
+        let head = incoming(parts.status, (&parts.headers).into(), switched, pseudonym)?;
         match far {
             None => Ok(Answer::Forwarded(head, Source::Direct(body))),
             Some(far) => {
@@ -149,7 +148,7 @@ impl Errand<'_> {
         }
     }
 
-    fn direct_request(&self, body: FromClient) -> Result<Request<FromClient>, Fault> {
+    fn direct_request(&self, body: Option<FromClient>) -> Result<Request<FromClient>, Fault> {
         let invalid = |_| Fault::new(Code::BadTarget, "The target is not valid.");
         let host = match self.target.port {
             Some(port) => format!("{}:{port}", self.target.host),
@@ -159,7 +158,7 @@ impl Errand<'_> {
         let mut request = Request::builder()
             .method(self.method)
             .uri(&*self.target.path)
-            .body(body)
+            .body(body.unwrap_or_else(FromClient::nothing))
             .map_err(invalid)?;
         *request.headers_mut() = self.outgoing.http(host);
         Ok(request)

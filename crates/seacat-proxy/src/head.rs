@@ -4,10 +4,6 @@
 //! that decides how the message is framed. It never allocates and never looks back, so a head
 //! gets the same verdict whether it comes in one read or byte by byte.
 
-use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Method, Request, Uri, Version};
 use memchr::memchr;
 
 use crate::errors::Code;
@@ -177,7 +173,7 @@ impl HeadScan {
                 Ok(())
             }
             10 if is("connection") => {
-                self.upgrade_named |= names(value, "upgrade");
+                self.upgrade_named |= names(value, b"upgrade");
                 Ok(())
             }
             14 if is("content-length") => self.length_field(value),
@@ -242,39 +238,6 @@ impl HeadScan {
             }
             (false, _) => Ok(Framing::Length(0)),
         }
-    }
-}
-
-/// A head that [`HeadScan`] has found valid, as a value. The fields' values are slices of it.
-pub(crate) fn request_parts(head: &Bytes) -> Option<Parts> {
-    let slice = |text: &[u8]| head.slice_ref(text);
-    let mut lines = Lines(head);
-    let line = lines.find(|line| !line.is_empty())?;
-    let (method, rest) = line.split_at(memchr(b' ', line)?);
-    let (target, version) = rest[1..].split_at(memchr(b' ', &rest[1..])?);
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.method = Method::from_bytes(method).ok()?;
-    parts.uri = Uri::from_maybe_shared(slice(target)).ok()?;
-    parts.version = if version == b" HTTP/1.0" { Version::HTTP_10 } else { Version::HTTP_11 };
-    for line in lines.take_while(|line| !line.is_empty()) {
-        let (name, value) = line.split_at(memchr(b':', line)?);
-        let name = HeaderName::from_bytes(name).ok()?;
-        let value = HeaderValue::from_maybe_shared(slice(trim(&value[1..]))).ok()?;
-        parts.headers.try_append(name, value).ok()?;
-    }
-    Some(parts)
-}
-
-/// The lines of a head, without their ends.
-struct Lines<'a>(&'a [u8]);
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (line, rest) = self.0.split_at(memchr(b'\n', self.0)?);
-        self.0 = &rest[1..];
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 }
 

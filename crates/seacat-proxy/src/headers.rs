@@ -7,52 +7,46 @@
 //! us). `Via` is added both ways. Content-Length is never taken for hop-by-hop, whatever
 //! Connection says.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::convert::Infallible;
+
+use http::header::{HOST, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 use seacat_proto::{HeadTooLarge, ReplyHead, RequestHead};
 
+use crate::fields::{Fields, is};
 use crate::head::parse_length;
-use crate::syntax::list;
+use crate::syntax::{TOKEN, VALUE, all, list};
 
 /// The field by which a client that can only send origin-form names its host.
-pub(crate) const X_SC_HOST: HeaderName = HeaderName::from_static("x-sc-host");
+pub(crate) const X_SC_HOST: &str = "x-sc-host";
 
 /// Whether the comma-separated `value` has `token` among its members (RFC 9110 section 5.6.1).
-pub(crate) fn names(value: &[u8], token: &str) -> bool {
-    list(value).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
+pub(crate) fn names(value: &[u8], token: &[u8]) -> bool {
+    list(value).any(|member| member.eq_ignore_ascii_case(token))
 }
 
 /// The table: fields for one connection only, whether or not Connection names them.
-fn hop_by_hop(name: &HeaderName) -> bool {
-    match name.as_str() {
-        "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade" => true,
-        "proxy-status" => false,
-        name => name.starts_with("proxy-"),
-    }
+fn hop_by_hop(name: &[u8]) -> bool {
+    const TABLE: [&str; 6] =
+        ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+    let proxy = name.get(..6).is_some_and(|start| is(start, "proxy-"));
+    (proxy && !is(name, "proxy-status")) || TABLE.iter().any(|known| is(name, known))
 }
 
 /// Fields of a request that are used up here.
-fn meant_for_us(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "host" | "expect" | "x-sc-host")
+fn meant_for_us(name: &[u8]) -> bool {
+    ["host", "expect", X_SC_HOST].iter().any(|known| is(name, known))
 }
 
 /// The fields that travel on, in order; `Via` is not added yet.
-fn end_to_end(fields: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    let connection = fields.contains_key(header::CONNECTION);
+fn end_to_end(fields: &Fields) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let connection = fields.contains("connection");
     fields.iter().filter(move |(name, _)| {
         let named = connection
-            && **name != header::CONTENT_LENGTH
-            && fields
-                .get_all(header::CONNECTION)
-                .iter()
-                .any(|value| names(value.as_bytes(), name.as_str()));
+            && !is(name, "content-length")
+            && fields.all("connection").any(|value| names(value, name));
         !named && !hop_by_hop(name)
     })
-}
-
-/// The fields of a request that travel on.
-fn of_request(fields: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    end_to_end(fields).filter(|(name, _)| !meant_for_us(name))
 }
 
 /// This proxy in a `Via` field: one name per process, so that a request that comes round again
@@ -60,8 +54,8 @@ fn of_request(fields: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderV
 #[derive(Debug, Clone)]
 pub(crate) struct Pseudonym {
     name: String,
-    via_10: HeaderValue,
-    via_11: HeaderValue,
+    via_10: String,
+    via_11: String,
 }
 
 impl Pseudonym {
@@ -70,22 +64,19 @@ impl Pseudonym {
     }
 
     fn new(name: String) -> Self {
-        // A name of ours is a valid value.
-        let via = |number| HeaderValue::try_from(format!("{number} {name}"));
-        let [via_10, via_11] = ["1.0", "1.1"]
-            .map(|it| via(it).unwrap_or(HeaderValue::from_static("1.1 seacat-proxy")));
+        let [via_10, via_11] = ["1.0", "1.1"].map(|number| format!("{number} {name}"));
         Pseudonym { name, via_10, via_11 }
     }
 
     /// `1.1 seacat-proxy-…`, the version being the one the message came with.
-    fn via(&self, version: Version) -> &HeaderValue {
-        if version == Version::HTTP_10 { &self.via_10 } else { &self.via_11 }
+    fn via(&self, version: Version) -> &[u8] {
+        if version == Version::HTTP_10 { self.via_10.as_bytes() } else { self.via_11.as_bytes() }
     }
 
     /// Whether a request has already passed through this process.
-    pub(crate) fn is_in(&self, fields: &HeaderMap) -> bool {
-        fields.get_all(header::VIA).iter().any(|value| {
-            list(value.as_bytes()).any(|entry| {
+    pub(crate) fn is_in(&self, fields: &Fields) -> bool {
+        fields.all("via").any(|value| {
+            list(value).any(|entry| {
                 let received_by = entry.split(u8::is_ascii_whitespace).nth(1);
                 received_by.is_some_and(|by| by.eq_ignore_ascii_case(self.name.as_bytes()))
             })
@@ -97,7 +88,7 @@ impl Pseudonym {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) version: Version,
-    pub(crate) fields: &'a HeaderMap,
+    pub(crate) fields: &'a Fields,
     /// Keep `Upgrade`: the answer may be a tunnel.
     pub(crate) upgrade: bool,
     /// `Max-Forwards`, already counted down, in place of the one that came.
@@ -107,21 +98,21 @@ pub(crate) struct Outgoing<'a> {
 
 impl Outgoing<'_> {
     /// Every field as it goes out.
-    fn each<E>(&self, mut put: impl FnMut(&HeaderName, &[u8]) -> Result<(), E>) -> Result<(), E> {
-        for (name, value) in of_request(self.fields) {
-            if self.max_forwards.is_none() || *name != header::MAX_FORWARDS {
-                put(name, value.as_bytes())?;
+    fn each<E>(&self, mut put: impl FnMut(&[u8], &[u8]) -> Result<(), E>) -> Result<(), E> {
+        for (name, value) in end_to_end(self.fields).filter(|(name, _)| !meant_for_us(name)) {
+            if self.max_forwards.is_none() || !is(name, "max-forwards") {
+                put(name, value)?;
             }
         }
         if let Some(count) = self.max_forwards {
-            put(&header::MAX_FORWARDS, count.to_string().as_bytes())?;
+            put(b"max-forwards", count.to_string().as_bytes())?;
         }
         if self.upgrade {
-            for value in self.fields.get_all(header::UPGRADE) {
-                put(&header::UPGRADE, value.as_bytes())?;
+            for value in self.fields.all("upgrade") {
+                put(b"upgrade", value)?;
             }
         }
-        put(&header::VIA, self.pseudonym.via(self.version).as_bytes())
+        put(b"via", self.pseudonym.via(self.version))
     }
 
     /// The head for the channel. Names are written in Title-Case, as the reference peers do.
@@ -146,30 +137,27 @@ impl Outgoing<'_> {
 
     /// The fields for an HTTP server dialled directly, `host` being its Host field.
     pub(crate) fn http(&self, host: HeaderValue) -> HeaderMap {
-        let mut fields = HeaderMap::with_capacity(self.fields.len() + 2);
-        fields.insert(header::HOST, host);
-        let each = self.each(|name, value| {
-            fields.append(name.clone(), HeaderValue::from_bytes(value)?);
-            Ok::<(), header::InvalidHeaderValue>(())
+        let mut fields = Fields::with_capacity(self.fields.len() + 2, 512);
+        let Ok(()) = self.each(|name, value| {
+            fields.push(name, value);
+            Ok::<(), Infallible>(())
         });
-        // The values were fields of a parsed request, or are numbers and names of ours.
-        debug_assert!(each.is_ok());
         if self.upgrade {
-            fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            fields.push(b"connection", b"Upgrade");
         }
-        fields
+        let mut map = fields.to_map();
+        map.insert(HOST, host);
+        map
     }
 }
 
 /// Appends `content-type` as `Content-Type`.
-pub(crate) fn title_case(name: &HeaderName, out: &mut Vec<u8>) {
+pub(crate) fn title_case(name: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
-    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(name);
     let mut upper = true;
     for b in &mut out[start..] {
-        if upper {
-            b.make_ascii_uppercase();
-        }
+        *b = if upper { b.to_ascii_uppercase() } else { b.to_ascii_lowercase() };
         upper = *b == b'-';
     }
 }
@@ -178,7 +166,7 @@ pub(crate) fn title_case(name: &HeaderName, out: &mut Vec<u8>) {
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) status: StatusCode,
-    pub(crate) fields: HeaderMap,
+    pub(crate) fields: Fields,
     /// The `Content-Length`, if it has one.
     pub(crate) length: Option<u64>,
 }
@@ -199,23 +187,25 @@ pub(crate) fn from_gateway(
 ) -> Result<Incoming, BadReply> {
     let status = StatusCode::from_u16(head.status())
         .map_err(|_| BadReply("The gateway's answer has no valid status."))?;
-    let mut raw = HeaderMap::with_capacity(8);
+    let mut fields = Fields::with_capacity(12, 512);
     for (name, value) in head.fields() {
-        let name = HeaderName::from_bytes(name)
-            .map_err(|_| BadReply("The gateway's answer has a field with an invalid name."))?;
-        let value = HeaderValue::from_bytes(value).map_err(|_| {
-            BadReply("The gateway's answer has a field value with a control character.")
-        })?;
-        raw.try_append(name, value)
-            .map_err(|_| BadReply("The gateway's answer has too many fields."))?;
+        if name.is_empty() || !all(TOKEN, name) {
+            return Err(BadReply("The gateway's answer has a field with an invalid name."));
+        }
+        if !all(VALUE, value) {
+            return Err(BadReply(
+                "The gateway's answer has a field value with a control character.",
+            ));
+        }
+        fields.push(name, value);
     }
-    incoming(status, raw, switching, pseudonym)
+    incoming(status, fields, switching, pseudonym)
 }
 
 /// The head of any answer, from a gateway or from a server dialled directly.
 pub(crate) fn incoming(
     status: StatusCode,
-    raw: HeaderMap,
+    raw: Fields,
     switching: bool,
     pseudonym: &Pseudonym,
 ) -> Result<Incoming, BadReply> {
@@ -225,30 +215,35 @@ pub(crate) fn incoming(
     }
     let length = reply_length(&raw)?;
     let mut fields = travelling(raw, switched);
-    if status == StatusCode::NO_CONTENT || switched {
-        fields.remove(header::CONTENT_LENGTH);
+    if let Some(length) = length
+        && fields.all("content-length").count() > 1
+    {
+        fields.set("content-length", length.to_string().as_bytes());
     }
-    fields.append(header::VIA, pseudonym.via(Version::HTTP_11).clone());
+    if status == StatusCode::NO_CONTENT || switched {
+        fields.remove("content-length");
+    }
+    fields.push(b"via", pseudonym.via(Version::HTTP_11));
     Ok(Incoming { status, fields, length })
 }
 
 /// Takes the hop-by-hop fields off an answer; after a switch `Upgrade` stays and Connection
 /// names it.
-fn travelling(mut raw: HeaderMap, switched: bool) -> HeaderMap {
-    let upgrade = raw.get(header::UPGRADE).filter(|_| switched).cloned();
-    if raw.contains_key(header::CONNECTION) || raw.keys().any(hop_by_hop) {
-        raw = end_to_end(&raw).map(|(name, value)| (name.clone(), value.clone())).collect();
+fn travelling(raw: Fields, switched: bool) -> Fields {
+    if !raw.iter().any(|(name, _)| hop_by_hop(name)) {
+        return raw;
     }
-    if let Some(upgrade) = upgrade {
-        raw.insert(header::UPGRADE, upgrade);
-        raw.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    let mut fields: Fields = end_to_end(&raw).collect();
+    if let Some(upgrade) = raw.get("upgrade").filter(|_| switched) {
+        fields.push(b"upgrade", upgrade);
+        fields.push(b"connection", b"Upgrade");
     }
-    raw
+    fields
 }
 
 /// Repeated equal lengths become one; anything unclear is refused (RFC 9112 section 6.3).
-fn reply_length(fields: &HeaderMap) -> Result<Option<u64>, BadReply> {
-    let mut lengths = fields.get_all(header::CONTENT_LENGTH).iter().map(HeaderValue::as_bytes);
+fn reply_length(fields: &Fields) -> Result<Option<u64>, BadReply> {
+    let mut lengths = fields.all("content-length");
     let Some(first) = lengths.next() else {
         return Ok(None);
     };
@@ -262,17 +257,12 @@ fn reply_length(fields: &HeaderMap) -> Result<Option<u64>, BadReply> {
 mod tests {
     use super::*;
 
-    fn map(fields: &[(&str, &str)]) -> HeaderMap {
-        fields
-            .iter()
-            .map(|(name, value)| {
-                (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
-            })
-            .collect()
+    fn list_of(fields: &[(&str, &str)]) -> Fields {
+        fields.iter().copied().collect()
     }
 
     fn sent(fields: &[(&str, &str)], upgrade: bool) -> Vec<(String, String)> {
-        let fields = map(fields);
+        let fields = list_of(fields);
         let pseudonym = Pseudonym::new("me".into());
         let outgoing = Outgoing {
             version: Version::HTTP_11,
@@ -353,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_direct_request_gets_its_host_and_the_same_fields() {
-        let fields = map(&[("host", "wrong"), ("accept", "*/*"), ("upgrade", "websocket")]);
+        let fields = list_of(&[("host", "wrong"), ("accept", "*/*"), ("upgrade", "websocket")]);
         let pseudonym = Pseudonym::new("me".into());
         let outgoing = Outgoing {
             version: Version::HTTP_10,
@@ -362,7 +352,7 @@ mod tests {
             max_forwards: Some(4),
             pseudonym: &pseudonym,
         };
-        let expected = map(&[
+        let expected = list_of(&[
             ("host", "right:81"),
             ("accept", "*/*"),
             ("max-forwards", "4"),
@@ -370,7 +360,7 @@ mod tests {
             ("via", "1.0 me"),
             ("connection", "Upgrade"),
         ]);
-        assert_eq!(outgoing.http(HeaderValue::from_static("right:81")), expected);
+        assert_eq!(outgoing.http(HeaderValue::from_static("right:81")), expected.to_map());
     }
 
     #[test]
@@ -383,9 +373,9 @@ mod tests {
             ("seacat-proxy-0badcafe", false),
             ("1.1 x (seacat-proxy-0badcafe)", false),
         ] {
-            assert_eq!(me.is_in(&map(&[("via", value)])), expected, "{value}");
+            assert_eq!(me.is_in(&list_of(&[("via", value)])), expected, "{value}");
         }
-        assert!(me.is_in(&map(&[("via", "1.1 a"), ("via", "1.1 seacat-proxy-0badcafe")])));
+        assert!(me.is_in(&list_of(&[("via", "1.1 a"), ("Via", "1.1 seacat-proxy-0badcafe")])));
     }
 
     fn reply(status: u16, fields: &[(&[u8], &[u8])]) -> Result<Incoming, BadReply> {
@@ -413,10 +403,14 @@ mod tests {
         )
         .unwrap();
         assert_eq!(incoming.length, Some(5));
-        let cookies: Vec<_> = incoming.fields.get_all(header::SET_COOKIE).iter().collect();
-        assert_eq!(cookies, ["a=1", "b=2"]);
-        let names: Vec<_> = incoming.fields.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, ["set-cookie", "content-length", "via"]);
+        let fields: Vec<_> = incoming.fields.iter().collect();
+        let expected: [(&[u8], &[u8]); 4] = [
+            (b"Set-Cookie", b"a=1"),
+            (b"Set-Cookie", b"b=2"),
+            (b"content-length", b"5"),
+            (b"via", b"1.1 me"),
+        ];
+        assert_eq!(fields, expected);
     }
 
     #[test]
@@ -450,9 +444,9 @@ mod tests {
     fn a_switch_keeps_its_upgrade_field() {
         let incoming =
             reply(101, &[(b"Upgrade", b"websocket"), (b"Content-Length", b"0")]).unwrap();
-        assert_eq!(incoming.fields[header::UPGRADE], "websocket");
-        assert_eq!(incoming.fields[header::CONNECTION], "Upgrade");
-        assert!(!incoming.fields.contains_key(header::CONTENT_LENGTH));
+        assert_eq!(incoming.fields.get("upgrade"), Some(&b"websocket"[..]));
+        assert_eq!(incoming.fields.get("connection"), Some(&b"Upgrade"[..]));
+        assert!(!incoming.fields.contains("content-length"));
         let mut head = ReplyHead::new(101);
         head.push(b"Upgrade", b"websocket").unwrap();
         assert!(from_gateway(&head, false, &Pseudonym::new("me".into())).is_err());

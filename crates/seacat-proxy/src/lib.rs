@@ -24,6 +24,7 @@ mod body;
 mod config;
 mod direct;
 mod errors;
+mod fields;
 mod forward;
 mod gate;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod gated;
 mod head;
 mod headers;
 mod listener;
+mod message;
 mod pages;
 mod plain;
 mod reply;

@@ -5,26 +5,25 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
-use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, StatusCode};
 
 use crate::errors::Code;
-use crate::reply::{Fault, escape, page};
+use crate::fields::{Fields, is};
+use crate::message::{Reply, RequestHead};
+use crate::reply::{Fault, escape, our_fields, page};
 use crate::routes::{Action, Routes};
 use crate::syntax::authority;
-use crate::target::is_loopback;
+use crate::target::{is_loopback, path, without_query};
 
 /// Fields that a TRACE must not show again (RFC 9110 section 9.3.8).
-const PRIVATE: [header::HeaderName; 3] =
-    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+const PRIVATE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// Answers an origin-form request to the proxy port. `here` is the address it came to.
 pub(crate) fn answer(
-    request: &Parts,
+    request: &RequestHead,
     here: SocketAddr,
     routes: &Routes,
-) -> Result<Response<Bytes>, Fault> {
+) -> Result<Reply<Bytes>, Fault> {
     if request.method == Method::OPTIONS {
         return Ok(options());
     }
@@ -32,7 +31,7 @@ pub(crate) fn answer(
         let what = format!("The method was {}.", request.method);
         return Err(Fault::new(Code::PageMethod, what));
     }
-    match request.uri.path() {
+    match without_query(&path(&request.target)) {
         "/" => Ok(ok("text/html; charset=utf-8", start_page(here))),
         "/proxy.pac" => Ok(ok("application/x-ns-proxy-autoconfig", pac(here, routes))),
         _ => Err(Fault::new(Code::NoSuchPage, "The request named no host, only a path.")),
@@ -41,38 +40,33 @@ pub(crate) fn answer(
 
 /// Whether the Host field is a name of this computer, so that no web site is speaking under a
 /// name of its own (DNS rebinding). HTTP/1.0 clients that send none are not browsers.
-pub(crate) fn host_is_ours(fields: &HeaderMap) -> bool {
+pub(crate) fn host_is_ours(fields: &Fields) -> bool {
     fields
-        .get(header::HOST)
-        .is_none_or(|value| authority(value.as_bytes()).is_some_and(|(host, _)| is_loopback(host)))
+        .get("host")
+        .is_none_or(|value| authority(value).is_some_and(|(host, _)| is_loopback(host)))
 }
 
 /// What this proxy answers to OPTIONS about itself.
-pub(crate) fn options() -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
-    response
+pub(crate) fn options() -> Reply<Bytes> {
+    let fields = [("allow", "GET, HEAD, OPTIONS")].into_iter().collect();
+    Reply::new(StatusCode::NO_CONTENT, fields, Bytes::new())
 }
 
 /// The request as it arrived, for a TRACE that ends here (RFC 9110 section 9.3.8), without
 /// what is private.
-pub(crate) fn trace(request: &Parts) -> Response<Bytes> {
-    let mut echo = format!("{} {} {:?}\r\n", request.method, request.uri, request.version);
-    for (name, value) in request.headers.iter().filter(|(name, _)| !PRIVATE.contains(name)) {
+pub(crate) fn trace(request: &RequestHead) -> Reply<Bytes> {
+    let mut echo = format!("{} {} {:?}\r\n", request.method, request.target, request.version);
+    let private = |name| PRIVATE.iter().any(|known| is(name, known));
+    for (name, value) in request.fields.iter().filter(|(name, _)| !private(name)) {
+        let [name, value] = [name, value].map(String::from_utf8_lossy);
         // Writing to a String cannot fail.
-        let _ = write!(echo, "{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes()));
+        let _ = write!(echo, "{name}: {value}\r\n");
     }
     ok("message/http", echo + "\r\n")
 }
 
-fn ok(content_type: &'static str, body: String) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(body));
-    let fields = response.headers_mut();
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+fn ok(content_type: &'static str, body: String) -> Reply<Bytes> {
+    Reply::new(StatusCode::OK, our_fields(content_type), body.into())
 }
 
 fn start_page(here: SocketAddr) -> String {
@@ -116,13 +110,15 @@ fn pac(here: SocketAddr, routes: &Routes) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Request;
+    use http::Version;
 
-    fn parts(method: &str, uri: &str, fields: &[(&str, &str)]) -> Parts {
-        let request = Request::builder().method(method).uri(uri);
-        let request =
-            fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        request.body(()).unwrap().into_parts().0
+    fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> RequestHead {
+        RequestHead {
+            method: method.parse().unwrap(),
+            target: target.to_owned(),
+            version: Version::HTTP_11,
+            fields: fields.iter().copied().collect(),
+        }
     }
 
     fn here() -> SocketAddr {
@@ -132,8 +128,8 @@ mod tests {
     #[test]
     fn pages_are_found_and_only_read() {
         let routes = Routes::default();
-        let status = |method, uri| match answer(&parts(method, uri, &[]), here(), &routes) {
-            Ok(response) => response.status().as_u16(),
+        let status = |method, uri| match answer(&request(method, uri, &[]), here(), &routes) {
+            Ok(reply) => reply.status.as_u16(),
             Err(fault) => fault.status().as_u16(),
         };
         for (method, uri, expected) in [
@@ -171,19 +167,15 @@ mod tests {
             ("127.0.0.1.evil.example", false),
             ("10.0.0.1", false),
         ] {
-            assert_eq!(
-                host_is_ours(&parts("GET", "/", &[("host", host)]).headers),
-                expected,
-                "{host}"
-            );
+            assert_eq!(host_is_ours(&[("Host", host)].into_iter().collect()), expected, "{host}");
         }
-        assert!(host_is_ours(&HeaderMap::new()));
+        assert!(host_is_ours(&Fields::default()));
     }
 
     #[test]
     fn trace_echoes_without_secrets() {
         let fields = [("cookie", "secret"), ("authorization", "secret"), ("x-a", "1")];
-        let body = trace(&parts("TRACE", "http://erp/", &fields)).into_body();
+        let body = trace(&request("TRACE", "http://erp/", &fields)).body;
         assert_eq!(body, "TRACE http://erp/ HTTP/1.1\r\nx-a: 1\r\n\r\n");
     }
 }

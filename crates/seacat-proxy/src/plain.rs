@@ -20,17 +20,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use http::Version;
-use http::header::{self, HeaderMap};
-use http::request::Parts;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::fields::Fields;
 use crate::gate::Passed;
 use crate::gated::Gated;
-use crate::head::{Framing, HeadScan, request_parts};
+use crate::head::{Framing, HeadScan};
 use crate::headers::names;
+use crate::message::RequestHead;
 use crate::respond::Response;
 use crate::service::Client;
 
@@ -62,14 +62,13 @@ pub(crate) async fn serve(tcp: &mut TcpStream, client: &Arc<Client>) -> io::Resu
         let Ok(Some((length, Framing::Length(0)))) = HeadScan::default().scan(&held) else {
             return Ok(Next::Hyper(held));
         };
-        let head = held.split_to(length).freeze();
-        let Some(parts) = request_parts(&head) else {
+        let Some(request) = RequestHead::read(&held[..length]) else {
             // The gate takes nothing that http does not; if it ever did, hyper says what is due.
-            let whole = [&head[..], &held].concat();
-            return Ok(Next::Hyper(whole.as_slice().into()));
+            return Ok(Next::Hyper(held));
         };
+        held.advance(length);
         // On the heap while it lasts: an idle connection is to be small.
-        if !Box::pin(exchange(tcp, client, parts, &mut held)).await? {
+        if !Box::pin(exchange(tcp, client, request, &mut held)).await? {
             return Ok(Next::Over);
         }
     }
@@ -110,13 +109,13 @@ fn poll_read(
 async fn exchange(
     tcp: &mut TcpStream,
     client: &Arc<Client>,
-    parts: Parts,
+    request: RequestHead,
     held: &mut BytesMut,
 ) -> io::Result<bool> {
-    let http_10 = parts.version == Version::HTTP_10;
-    let keep = keeps(&parts.headers, http_10);
-    let method = parts.method.clone();
-    let answer = client.clone().answer(parts, None, Passed::Plain, None);
+    let http_10 = request.version == Version::HTTP_10;
+    let keep = keeps(&request.fields, http_10);
+    let method = request.method.clone();
+    let answer = client.clone().answer(request, None, Passed::Plain, None);
     let Some(answer) = unless_gone(tcp, held, answer).await? else {
         return Ok(false);
     };
@@ -185,10 +184,7 @@ fn is_gone(tcp: &mut TcpStream, held: &mut BytesMut, cx: &mut Context<'_>) -> io
 }
 
 /// Whether the client wants to keep the connection (RFC 9112 section 9.3).
-fn keeps(fields: &HeaderMap, http_10: bool) -> bool {
-    let named = |token| {
-        let mut values = fields.get_all(header::CONNECTION).iter();
-        values.any(|value| names(value.as_bytes(), token))
-    };
-    if http_10 { named("keep-alive") } else { !named("close") }
+fn keeps(fields: &Fields, http_10: bool) -> bool {
+    let named = |token| fields.all("connection").any(|value| names(value, token));
+    if http_10 { named(b"keep-alive") } else { !named(b"close") }
 }

@@ -6,17 +6,17 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::StatusCode;
 use seacat_channel::{ExchangeError, Reason, StreamError};
 
 use crate::body::BodyTooLarge;
 use crate::errors::Code;
+use crate::fields::Fields;
 use crate::head::Reject;
 use crate::headers::BadReply;
+use crate::message::Reply;
 use crate::syntax::{list, trim};
 
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 /// Retry-After of a 503 when nothing better is known.
 const SOON: Duration = Duration::from_secs(5);
 /// Retry-After when a human must act first: asking once a minute does no harm.
@@ -122,10 +122,10 @@ enum Form {
 impl Form {
     /// The first form, by quality and then in the client's order, of those its Accept names;
     /// plain text when it names none (RFC 9110 section 12.5.1).
-    fn wanted(fields: &HeaderMap) -> Form {
+    fn wanted(fields: &Fields) -> Form {
         let mut best = (Form::Plain, 0);
-        for value in fields.get_all(header::ACCEPT) {
-            for range in list(value.as_bytes()) {
+        for value in fields.all("accept") {
+            for range in list(value) {
                 let mut parts = range.split(|&b| b == b';').map(trim);
                 let form = match parts.next().unwrap_or_default().to_ascii_lowercase().as_slice() {
                     b"text/html" | b"application/xhtml+xml" => Form::Html,
@@ -152,45 +152,46 @@ fn quality(parameter: &[u8]) -> Option<u16> {
 }
 
 /// Makes the answer. `request` are the fields of the request, for its Accept.
-pub(crate) fn render(fault: &Fault, request: &HeaderMap) -> Response<Bytes> {
+pub(crate) fn render(fault: &Fault, request: &Fields) -> Reply<Bytes> {
     let status = fault.status();
     let (content_type, body) = match Form::wanted(request) {
         Form::Plain => ("text/plain; charset=utf-8", plain(fault)),
         Form::Html => ("text/html; charset=utf-8", html(fault)),
         Form::Problem => ("application/problem+json", problem(fault, status)),
     };
-    let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() = status;
-    let fields = response.headers_mut();
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    add_proxy_status(fields, fault.code);
+    let mut fields = our_fields(content_type);
+    add_proxy_status(&mut fields, fault.code);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         let seconds = fault.retry_after.unwrap_or(SOON).as_secs_f32().ceil().max(1.0) as u64;
-        fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        fields.push(b"retry-after", seconds.to_string().as_bytes());
     }
     match fault.code {
         Code::AuthRequired => {
-            let challenge = "Basic realm=\"SeaCat Proxy\", charset=\"UTF-8\"";
-            fields.insert(header::PROXY_AUTHENTICATE, HeaderValue::from_static(challenge));
+            let challenge = b"Basic realm=\"SeaCat Proxy\", charset=\"UTF-8\"";
+            fields.push(b"proxy-authenticate", challenge);
         }
-        Code::PageMethod => {
-            fields.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        }
+        Code::PageMethod => fields.push(b"allow", b"GET, HEAD"),
         _ => {}
     }
-    response
+    Reply::new(status, fields, body.into())
+}
+
+/// What every body of our own making has: it is what it says it is, and of this moment.
+pub(crate) fn our_fields(content_type: &str) -> Fields {
+    [
+        ("content-type", content_type),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+    ]
+    .into_iter()
+    .collect()
 }
 
 /// Says in `Proxy-Status` (RFC 9209) which error of ours this answer carries.
-pub(crate) fn add_proxy_status(fields: &mut HeaderMap, code: Code) {
+pub(crate) fn add_proxy_status(fields: &mut Fields, code: Code) {
     let row = code.row();
     let value = format!("seacat-proxy; error={}; details=\"{}\"", row.proxy_error, row.code);
-    // The table holds tokens only.
-    if let Ok(value) = HeaderValue::try_from(value) {
-        fields.append(PROXY_STATUS, value);
-    }
+    fields.push(b"proxy-status", value.as_bytes());
 }
 
 fn plain(fault: &Fault) -> String {
@@ -263,8 +264,12 @@ mod tests {
     use super::*;
     use crate::errors::error_table;
 
-    fn accept(value: &str) -> HeaderMap {
-        HeaderMap::from_iter([(header::ACCEPT, value.parse().unwrap())])
+    fn accept(value: &str) -> Fields {
+        [("Accept", value)].into_iter().collect()
+    }
+
+    fn field<'a>(reply: &'a Reply<Bytes>, name: &str) -> Option<&'a str> {
+        reply.fields.get(name).map(|value| std::str::from_utf8(value).unwrap())
     }
 
     #[test]
@@ -283,22 +288,21 @@ mod tests {
         ] {
             assert_eq!(Form::wanted(&accept(value)), form, "{value:?}");
         }
-        assert_eq!(Form::wanted(&HeaderMap::new()), Form::Plain);
+        assert_eq!(Form::wanted(&Fields::default()), Form::Plain);
     }
 
     #[test]
     fn every_form_says_the_same() {
         let fault = Fault::new(Code::RouteRefused, "The rule <b> & \"c\" refuses it.");
         let text = |value: &str| {
-            let response = render(&fault, &accept(value));
-            assert_eq!(response.status(), 403);
+            let reply = render(&fault, &accept(value));
+            assert_eq!(reply.status, 403);
             assert_eq!(
-                response.headers()["proxy-status"],
-                "seacat-proxy; error=http_request_denied; details=\"SC-REFUSED\""
+                field(&reply, "proxy-status"),
+                Some("seacat-proxy; error=http_request_denied; details=\"SC-REFUSED\"")
             );
-            let content_type =
-                response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
-            (content_type, String::from_utf8(response.into_body().to_vec()).unwrap())
+            let content_type = field(&reply, "content-type").unwrap().to_owned();
+            (content_type, String::from_utf8(reply.body.to_vec()).unwrap())
         };
         let (kind, plain) = text("text/plain");
         assert_eq!(kind, "text/plain; charset=utf-8");
@@ -328,9 +332,9 @@ mod tests {
             (ExchangeError::Body(Box::new(BodyTooLarge)), 413, Code::BodyTooLarge),
         ] {
             let fault = Fault::from(error);
-            let response = render(&fault, &HeaderMap::new());
-            assert_eq!((response.status().as_u16(), fault.code), (status, code));
-            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), status == 503);
+            let reply = render(&fault, &Fields::default());
+            assert_eq!((reply.status.as_u16(), fault.code), (status, code));
+            assert_eq!(reply.fields.contains("retry-after"), status == 503);
         }
     }
 
@@ -338,21 +342,22 @@ mod tests {
     fn retry_after_is_in_whole_seconds_rounded_up() {
         let retry = |retry_after| {
             let fault = Fault::from(ExchangeError::NotConnected { why: None, retry_after });
-            render(&fault, &HeaderMap::new()).headers()[header::RETRY_AFTER].clone()
+            let reply = render(&fault, &Fields::default());
+            field(&reply, "retry-after").map(str::to_owned)
         };
-        assert_eq!(retry(Some(Duration::from_millis(1200))), "2");
-        assert_eq!(retry(Some(Duration::ZERO)), "1");
-        assert_eq!(retry(None), "60");
+        assert_eq!(retry(Some(Duration::from_millis(1200))).as_deref(), Some("2"));
+        assert_eq!(retry(Some(Duration::ZERO)).as_deref(), Some("1"));
+        assert_eq!(retry(None).as_deref(), Some("60"));
     }
 
     #[test]
     fn challenges_and_allowances() {
-        let fields = |code| render(&Fault::new(code, "x"), &HeaderMap::new()).headers().clone();
-        assert!(
-            fields(Code::AuthRequired)[header::PROXY_AUTHENTICATE]
-                == "Basic realm=\"SeaCat Proxy\", charset=\"UTF-8\""
+        let reply = |code| render(&Fault::new(code, "x"), &Fields::default());
+        assert_eq!(
+            field(&reply(Code::AuthRequired), "proxy-authenticate"),
+            Some("Basic realm=\"SeaCat Proxy\", charset=\"UTF-8\"")
         );
-        assert_eq!(fields(Code::PageMethod)[header::ALLOW], "GET, HEAD");
+        assert_eq!(field(&reply(Code::PageMethod), "allow"), Some("GET, HEAD"));
         assert_eq!(Fault::tunnel_refused(StatusCode::NOT_FOUND).status(), 404);
         assert_eq!(error_table()[0].status, 400);
     }

@@ -8,14 +8,15 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Buf as _, Bytes};
-use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 use http_body::Body as _;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 use crate::body::ToClient;
+use crate::fields::Fields;
 use crate::headers::title_case;
+use crate::message::Reply;
 
 /// Taken from the body before a write: enough to keep a fast local client busy, and what a fresh
 /// stream may send before it is told to go on.
@@ -49,30 +50,30 @@ impl Response {
     /// `method` is the request's. `keep`: the client would like to ask again on the same
     /// connection.
     pub(crate) fn new(
-        answer: http::Response<ToClient>,
+        reply: Reply<ToClient>,
         method: &Method,
         http_10: bool,
         keep: bool,
         date: &Date,
     ) -> Self {
-        let (parts, body) = answer.into_parts();
+        let Reply { status, fields, body } = reply;
         // Such an answer has no body, and no fields that frame one but its own (RFC 9110 section
         // 6.4.1). One of ours to HEAD says how long it would have been.
         let bodiless = body.is_bodiless()
-            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let known = bodiless || parts.headers.contains_key(header::CONTENT_LENGTH);
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let known = bodiless || fields.contains("content-length");
         let framing = match body.left() {
             _ if bodiless => Framing::Length(0),
             Some(length) => Framing::Length(length),
             None if http_10 => Framing::Close,
             None => Framing::Chunked,
         };
-        let closes = parts.headers.contains_key(header::CONNECTION);
+        let closes = fields.contains("connection");
         let keep = keep && !closes && framing != Framing::Close;
         let mut head = Vec::with_capacity(512);
-        status_line(&mut head, http_10, parts.status);
-        fields(&mut head, &parts.headers);
-        if !parts.headers.contains_key(header::DATE) {
+        status_line(&mut head, http_10, status);
+        write_fields(&mut head, &fields);
+        if !fields.contains("date") {
             head.extend_from_slice(b"Date: ");
             date.append_to(&mut head);
             head.extend_from_slice(b"\r\n");
@@ -226,11 +227,11 @@ fn status_line(head: &mut Vec<u8>, http_10: bool, status: StatusCode) {
 }
 
 /// Names are written in Title-Case, which is what old clients compare with.
-fn fields(head: &mut Vec<u8>, fields: &HeaderMap) {
-    for (name, value) in fields {
+fn write_fields(head: &mut Vec<u8>, fields: &Fields) {
+    for (name, value) in fields.iter() {
         title_case(name, head);
         head.extend_from_slice(b": ");
-        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(value);
         head.extend_from_slice(b"\r\n");
     }
 }

@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
-use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming as Body;
@@ -18,16 +16,18 @@ use crate::activity::Activity;
 use crate::body::{FromClient, Source, ToClient};
 use crate::config::{Credentials, Limits, ProxyConfig};
 use crate::errors::Code;
+use crate::fields::Fields;
 use crate::forward::Errand;
 use crate::gate::Passed;
 use crate::gated::Notes;
 use crate::headers::{Incoming, Outgoing, Pseudonym, X_SC_HOST};
+use crate::message::{Reply, RequestHead};
 use crate::pages;
 use crate::reply::{Fault, render};
 use crate::respond::Date;
 use crate::routes::{Action, Routes};
 use crate::syntax::authority;
-use crate::target::{Target, gateway_name, is_loopback, path};
+use crate::target::{Target, gateway_name, is_loopback, path, without_query};
 use crate::tunnel::{Afterwards, Wire};
 
 /// The port of `http://` when none is given.
@@ -103,7 +103,7 @@ enum Aim<'a> {
 
 /// The answer to a request, not yet owning its record.
 pub(crate) enum Answer {
-    Own(Response<Bytes>),
+    Own(Reply<Bytes>),
     Forwarded(Incoming, Source),
     Tunnel(Incoming, Box<dyn Wire>),
 }
@@ -127,55 +127,56 @@ impl Client {
         let upgrade = (passed == Passed::Tunnel).then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
         let body = (!body.is_end_stream()).then_some(body);
-        self.answer(parts, body, passed, upgrade).await
+        self.answer(parts.into(), body, passed, upgrade).await.into()
     }
 
     /// Answers one request. `passed` is the gate's verdict on it, `upgrade` the rest of the
     /// connection if it wants a tunnel.
     pub(crate) async fn answer(
         self: Arc<Self>,
-        parts: Parts,
+        request: RequestHead,
         body: Option<Body>,
         passed: Passed,
         upgrade: Option<OnUpgrade>,
-    ) -> Response<ToClient> {
+    ) -> Reply<ToClient> {
         let has_body = body.is_some();
-        let mut record = self.record(&parts, passed);
-        let outcome = self.serve(&parts, body, passed, &mut record).await;
+        let mut record = self.record(&request, passed);
+        let outcome = self.serve(&request, body, passed, &mut record).await;
 
         // After an error nobody reads the rest of a body.
         let unread = has_body && outcome.is_err();
         let rejected = matches!(passed, Passed::Rejected(_));
         let close = rejected || self.surplus || unread || upgrade.is_some();
-        let mut response = match (outcome, upgrade) {
+        let mut reply = match (outcome, upgrade) {
             (Ok(Answer::Tunnel(head, far)), Some(client)) => {
                 record.answered(head.status.as_u16(), None);
                 let record = Box::new(record);
                 self.then(Afterwards::Tunnel { client, far, record });
-                return response(head.status, head.fields, ToClient::nothing());
+                return Reply::new(head.status, head.fields, ToClient::nothing());
             }
             (outcome, upgrade) => {
                 if let Some(client) = upgrade {
                     self.then(Afterwards::Close(client));
                 }
-                self.finish(outcome, &parts, record)
+                self.finish(outcome, &request, record)
             }
         };
         if close {
-            let value = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, value);
+            reply.fields.set("connection", b"close");
         }
-        response
+        reply
     }
 
-    fn record(&self, parts: &Parts, passed: Passed) -> Record {
-        let (host, path) = match passed {
+    fn record(&self, request: &RequestHead, passed: Passed) -> Record {
+        let named = Target::named(&request.target);
+        let (host, path) = match (passed, &named) {
             // What the substitute asks for means nothing.
-            Passed::Rejected(_) => ("", ""),
-            _ => (parts.uri.host().unwrap_or_default(), parts.uri.path()),
+            (Passed::Rejected(_), _) => ("", ""),
+            (_, Some(named)) => (named.host, named.bare_path()),
+            (_, None) => ("", without_query(&request.target)),
         };
         let busy = self.activity.begin();
-        Record::begin(&self.shared.log, busy, self.peer, &parts.method, host, path)
+        Record::begin(&self.shared.log, busy, self.peer, &request.method, host, path)
     }
 
     fn then(&self, afterwards: Afterwards) {
@@ -186,31 +187,33 @@ impl Client {
     fn finish(
         &self,
         outcome: Result<Answer, Fault>,
-        parts: &Parts,
+        request: &RequestHead,
         mut record: Record,
-    ) -> Response<ToClient> {
+    ) -> Reply<ToClient> {
         let (own, error) = match outcome {
             Ok(Answer::Forwarded(head, source)) => {
                 record.answered(head.status.as_u16(), None);
-                return forwarded(&parts.method, head, source, record);
+                return forwarded(&request.method, head, source, record);
             }
             // Only a request that wants a tunnel gets one.
-            Ok(Answer::Tunnel(head, _)) => (response(head.status, head.fields, Bytes::new()), None),
+            Ok(Answer::Tunnel(head, _)) => {
+                (Reply::new(head.status, head.fields, Bytes::new()), None)
+            }
             Ok(Answer::Own(own)) => (own, None),
             Err(fault) => {
                 // Whatever came of it: the request itself was broken.
                 let fault = self.notes.body_fault().map_or(fault, Fault::from);
-                (render(&fault, &parts.headers), Some(fault.code))
+                (render(&fault, &request.fields), Some(fault.code))
             }
         };
-        record.answered(own.status().as_u16(), error);
+        record.answered(own.status.as_u16(), error);
         own.map(|bytes| ToClient::new(Source::Own(bytes), None, record))
     }
 
     /// What becomes of the request.
     async fn serve(
         &self,
-        parts: &Parts,
+        request: &RequestHead,
         body: Option<Body>,
         passed: Passed,
         record: &mut Record,
@@ -222,32 +225,34 @@ impl Client {
             let limit = self.shared.limits.connections;
             return Err(Fault::new(Code::Busy, format!("{limit} connections are open already.")));
         }
-        let (target, routed) = match self.aim(parts)? {
+        let (target, routed) = match self.aim(request)? {
             Aim::Here => {
-                return pages::answer(parts, self.here, &self.shared.routes).map(Answer::Own);
+                return pages::answer(request, self.here, &self.shared.routes).map(Answer::Own);
             }
             Aim::Gateway(target) => (target, false),
             Aim::Routed(target) => (target, true),
         };
         record.host(target.host);
-        if self.shared.pseudonym.is_in(&parts.headers) {
+        if self.shared.pseudonym.is_in(&request.fields) {
             return Err(Fault::new(Code::Loop, "The Via field names this very proxy."));
         }
-        let max_forwards = max_forwards(parts);
+        let max_forwards = max_forwards(request);
         if max_forwards == Some(0) {
-            let trace = parts.method == Method::TRACE;
-            return Ok(Answer::Own(if trace { pages::trace(parts) } else { pages::options() }));
+            let trace = request.method == Method::TRACE;
+            return Ok(Answer::Own(if trace { pages::trace(request) } else { pages::options() }));
         }
-        let body = FromClient::new(body, record.up(), self.shared.limits.body)
+        let body = body
+            .map(|body| FromClient::new(body, record.up(), self.shared.limits.body))
+            .transpose()
             .map_err(|error| Fault::new(Code::BodyTooLarge, format!("{error}.")))?;
         let errand = Errand {
             shared: &self.shared,
-            method: &parts.method,
+            method: &request.method,
             target: &target,
             outgoing: Outgoing {
-                version: parts.version,
-                fields: &parts.headers,
-                upgrade: passed == Passed::Tunnel && parts.method != Method::CONNECT,
+                version: request.version,
+                fields: &request.fields,
+                upgrade: passed == Passed::Tunnel && request.method != Method::CONNECT,
                 max_forwards: max_forwards.map(|count| count - 1),
                 pseudonym: &self.shared.pseudonym,
             },
@@ -267,38 +272,38 @@ impl Client {
     }
 
     /// Where the request wants to go, and whether its sender may ask.
-    fn aim<'a>(&'a self, parts: &'a Parts) -> Result<Aim<'a>, Fault> {
+    fn aim<'a>(&'a self, request: &'a RequestHead) -> Result<Aim<'a>, Fault> {
         let host = match &self.door {
             Door::Mapped(host) => {
-                self.check_mapped(parts, host)?;
+                self.check_mapped(request, host)?;
                 &**host
             }
             Door::Proxy => {
-                let named = Target::named(&parts.uri);
-                let chosen = chosen_host(&parts.headers)?;
+                let named = Target::named(&request.target);
+                let chosen = chosen_host(&request.fields)?;
                 if named.is_some() || chosen.is_some() {
-                    self.check_credentials(&parts.headers)?;
+                    self.check_credentials(&request.fields)?;
                 }
                 if let Some(target) = named {
                     return Ok(Aim::Routed(target));
                 }
-                if !self.shared.allow_remote && !pages::host_is_ours(&parts.headers) {
+                if !self.shared.allow_remote && !pages::host_is_ours(&request.fields) {
                     return Err(foreign_host());
                 }
                 match chosen {
                     None => return Ok(Aim::Here),
                     Some(value) => {
-                        authority(value.as_bytes())
+                        authority(value)
                             .ok_or_else(|| Fault::new(Code::BadHost, "X-SC-HOST is not a host."))?
                             .0
                     }
                 }
             }
         };
-        Ok(Aim::Gateway(Target { host, port: None, path: path(&parts.uri) }))
+        Ok(Aim::Gateway(Target { host, port: None, path: path(&request.target) }))
     }
 
-    fn check_credentials(&self, fields: &HeaderMap) -> Result<(), Fault> {
+    fn check_credentials(&self, fields: &Fields) -> Result<(), Fault> {
         match &self.shared.credentials {
             Some(credentials) if !credentials.are_in(fields) => {
                 Err(Fault::new(Code::AuthRequired, "Proxy-Authorization is missing or wrong."))
@@ -309,14 +314,14 @@ impl Client {
 
     /// A mapped port takes what is meant for its host or for this computer: not the requests of
     /// a web site whose name was made to point here.
-    fn check_mapped(&self, parts: &Parts, host: &str) -> Result<(), Fault> {
-        if parts.method == Method::CONNECT {
+    fn check_mapped(&self, request: &RequestHead, host: &str) -> Result<(), Fault> {
+        if request.method == Method::CONNECT {
             let what = "This port stands for one host and opens no tunnels.";
             return Err(Fault::new(Code::BadTarget, what));
         }
-        let typed = parts.headers.get(header::HOST).and_then(|value| authority(value.as_bytes()));
+        let typed = request.fields.get("host").and_then(authority);
         let by_name = typed.and_then(|(typed, _)| gateway_name(typed)) == Some(host);
-        if by_name || pages::host_is_ours(&parts.headers) { Ok(()) } else { Err(foreign_host()) }
+        if by_name || pages::host_is_ours(&request.fields) { Ok(()) } else { Err(foreign_host()) }
     }
 
     /// What the routes say, once it is clear that the target is not ourselves.
@@ -357,8 +362,8 @@ impl Shared {
 }
 
 /// The one host that X-SC-HOST names, if the field is there.
-fn chosen_host(fields: &HeaderMap) -> Result<Option<&HeaderValue>, Fault> {
-    let mut values = fields.get_all(X_SC_HOST).iter();
+fn chosen_host(fields: &Fields) -> Result<Option<&[u8]>, Fault> {
+    let mut values = fields.all(X_SC_HOST);
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(Fault::new(Code::BadHost, "X-SC-HOST stands there twice.")),
         (one, None) => Ok(one),
@@ -370,20 +375,15 @@ fn foreign_host() -> Fault {
 }
 
 /// Max-Forwards, which counts for TRACE and OPTIONS only (RFC 9110 section 7.6.2).
-fn max_forwards(parts: &Parts) -> Option<u32> {
-    if parts.method != Method::TRACE && parts.method != Method::OPTIONS {
+fn max_forwards(request: &RequestHead) -> Option<u32> {
+    if request.method != Method::TRACE && request.method != Method::OPTIONS {
         return None;
     }
-    parts.headers.get(header::MAX_FORWARDS)?.to_str().ok()?.parse().ok()
+    std::str::from_utf8(request.fields.get("max-forwards")?).ok()?.parse().ok()
 }
 
 /// The response of an answer from elsewhere, framed as its request and status demand.
-fn forwarded(
-    method: &Method,
-    head: Incoming,
-    source: Source,
-    record: Record,
-) -> Response<ToClient> {
+fn forwarded(method: &Method, head: Incoming, source: Source, record: Record) -> Reply<ToClient> {
     let bodiless = method == Method::HEAD
         || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let body = if bodiless {
@@ -391,12 +391,5 @@ fn forwarded(
     } else {
         ToClient::new(source, head.length, record)
     };
-    response(head.status, head.fields, body)
-}
-
-fn response<B>(status: StatusCode, fields: HeaderMap, body: B) -> Response<B> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = fields;
-    response
+    Reply::new(head.status, head.fields, body)
 }
