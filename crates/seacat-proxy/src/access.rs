@@ -83,14 +83,13 @@ impl AccessLog {
         (kept.iter().cloned().collect(), self.0.live.subscribe())
     }
 
-    fn push(&self, line: AccessLine) {
+    fn push(&self, line: Arc<AccessLine>) {
         tracing::debug!(
             method = %line.method, host = line.host, path = line.path, status = line.status,
             total_ms = line.total.as_millis(), up = line.bytes_up, down = line.bytes_down,
             error = line.error.map(|code| code.row().code), route = ?line.route,
             "request"
         );
-        let line = Arc::new(line);
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {
             kept.pop_front();
@@ -107,7 +106,8 @@ impl AccessLog {
 /// A request under way. Dropping it writes its line.
 #[derive(Debug)]
 pub(crate) struct Record {
-    line: Option<AccessLine>,
+    /// Ours alone until it is written.
+    line: Option<Arc<AccessLine>>,
     started: Instant,
     /// Made for a request that has a body.
     up: Option<Arc<AtomicU64>>,
@@ -141,7 +141,7 @@ impl Record {
             client,
         };
         Record {
-            line: Some(line),
+            line: Some(Arc::new(line)),
             started: Instant::now(),
             up: None,
             log: log.clone(),
@@ -150,7 +150,7 @@ impl Record {
     }
 
     fn edit(&mut self, change: impl FnOnce(&mut AccessLine)) {
-        if let Some(line) = &mut self.line {
+        if let Some(line) = self.line.as_mut().and_then(Arc::get_mut) {
             change(line);
         }
     }
@@ -205,9 +205,10 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if let Some(mut line) = self.line.take() {
-            line.total = self.started.elapsed();
-            line.bytes_up = self.up.as_ref().map_or(0, |up| up.load(Ordering::Relaxed));
+        let total = self.started.elapsed();
+        let bytes_up = self.up.as_ref().map_or(0, |up| up.load(Ordering::Relaxed));
+        self.edit(|line| (line.total, line.bytes_up) = (total, bytes_up));
+        if let Some(line) = self.line.take() {
             self.log.push(line);
         }
     }

@@ -419,7 +419,7 @@ async fn requests(mut tcp: TcpStream, client: &Arc<Client>) -> Result<(), BoxErr
     match plain::serve(&mut tcp, client).await? {
         Next::Over => Ok(()),
         // On the heap: an idle connection is to be small.
-        Next::Hyper(held) => Ok(Box::pin(through_hyper(tcp, held.into(), client)).await?),
+        Next::Hyper(held) => Ok(Box::pin(through_hyper(tcp, held, client)).await?),
     }
 }
 

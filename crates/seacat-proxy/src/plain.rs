@@ -16,13 +16,13 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, BytesMut};
 use http::Version;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::fields::Fields;
@@ -42,7 +42,17 @@ pub(crate) enum Next {
     /// Nothing more.
     Over,
     /// hyper goes on with what has been read.
-    Hyper(BytesMut),
+    Hyper(Vec<u8>),
+}
+
+/// How a request begins.
+enum Begun {
+    /// Not at all: there will be none.
+    Over,
+    /// With a whole plain head.
+    Plain(RequestHead),
+    /// With something else.
+    Other,
 }
 
 /// Answers requests until one comes that is not plain, or none may come any more.
@@ -50,59 +60,62 @@ pub(crate) enum Next {
 /// # Errors
 /// The socket's, or an answer's body's: the connection is to be dropped.
 pub(crate) async fn serve(tcp: &mut TcpStream, client: &Arc<Client>) -> io::Result<Next> {
-    let mut held = BytesMut::new();
+    // What was read and belongs to no request yet. No memory while nothing comes.
+    let mut held = Vec::new();
     loop {
-        if held.is_empty() {
-            // No memory while nothing comes.
-            held = BytesMut::new();
-            if !poll_fn(|cx| poll_begin(tcp, client, cx, &mut held)).await? {
-                return Ok(Next::Over);
+        match poll_fn(|cx| poll_begin(tcp, client, cx, &mut held)).await? {
+            Begun::Over => return Ok(Next::Over),
+            Begun::Other => return Ok(Next::Hyper(held)),
+            Begun::Plain(request) => {
+                // On the heap while it lasts: an idle connection is to be small.
+                if !Box::pin(exchange(tcp, client, request, &mut held)).await? {
+                    return Ok(Next::Over);
+                }
             }
-        }
-        let Ok(Some((length, Framing::Length(0)))) = HeadScan::default().scan(&held) else {
-            return Ok(Next::Hyper(held));
-        };
-        let Some(request) = RequestHead::read(&held[..length]) else {
-            // The gate takes nothing that http does not; if it ever did, hyper says what is due.
-            return Ok(Next::Hyper(held));
-        };
-        held.advance(length);
-        // On the heap while it lasts: an idle connection is to be small.
-        if !Box::pin(exchange(tcp, client, request, &mut held)).await? {
-            return Ok(Next::Over);
         }
     }
 }
 
-/// Waits for a request's first bytes. `false`: there will be none.
+/// Waits for a request's beginning.
 fn poll_begin(
     tcp: &mut TcpStream,
     client: &Client,
     cx: &mut Context<'_>,
-    held: &mut BytesMut,
-) -> Poll<io::Result<bool>> {
-    loop {
+    held: &mut Vec<u8>,
+) -> Poll<io::Result<Begun>> {
+    if held.is_empty() {
         if client.is_leaving() {
-            return Poll::Ready(Ok(false));
+            return Poll::Ready(Ok(Begun::Over));
         }
-        ready!(tcp.poll_read_ready(cx))?;
-        // Ready may turn out to be a mistake.
-        if let Poll::Ready(read) = poll_read(tcp, cx, held) {
-            return Poll::Ready(read.map(|count| count > 0));
+        // The usual head lies whole in this buffer and is read out of it. tokio knows that a short
+        // read has emptied the socket, which saves the one that would only say so.
+        let mut buffer = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut buffer);
+        ready!(Pin::new(tcp).poll_read(cx, &mut buffer))?;
+        let bytes = buffer.filled();
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(Begun::Over));
         }
+        if let Some((request, length)) = plain_head(bytes) {
+            held.extend_from_slice(&bytes[length..]);
+            return Poll::Ready(Ok(Begun::Plain(request)));
+        }
+        held.extend_from_slice(bytes);
+    } else if let Some((request, length)) = plain_head(held) {
+        // Memory goes with the last byte.
+        *held = held.split_off(length);
+        return Poll::Ready(Ok(Begun::Plain(request)));
     }
+    Poll::Ready(Ok(Begun::Other))
 }
 
-/// Reads once. tokio knows that a short read has emptied the socket, which saves the one that would
-/// only say so.
-fn poll_read(
-    tcp: &mut TcpStream,
-    cx: &mut Context<'_>,
-    held: &mut BytesMut,
-) -> Poll<io::Result<usize>> {
-    held.reserve(READ);
-    // It keeps nothing between two polls, so a new one each time will do.
-    pin!(tcp.read_buf(held)).poll(cx)
+/// The plain head at the front of `bytes`, if there is one, and its length.
+fn plain_head(bytes: &[u8]) -> Option<(RequestHead, usize)> {
+    let Ok(Some((length, Framing::Length(0)))) = HeadScan::default().scan(bytes) else {
+        return None;
+    };
+    // The gate takes nothing that http does not; if it ever did, hyper says what is due.
+    Some((RequestHead::read(&bytes[..length])?, length))
 }
 
 /// One request and its answer. Says whether another request may follow.
@@ -110,7 +123,7 @@ async fn exchange(
     tcp: &mut TcpStream,
     client: &Arc<Client>,
     request: RequestHead,
-    held: &mut BytesMut,
+    held: &mut Vec<u8>,
 ) -> io::Result<bool> {
     let http_10 = request.version == Version::HTTP_10;
     let keep = keeps(&request.fields, http_10);
@@ -131,7 +144,7 @@ async fn exchange(
     if response.keeps() {
         return Ok(true);
     }
-    let ahead = std::mem::take(held).into();
+    let ahead = std::mem::take(held);
     Gated::new(tcp, ahead, Arc::default(), client.shared.limits.head).shutdown().await?;
     Ok(false)
 }
@@ -140,7 +153,7 @@ async fn exchange(
 /// is gone.
 fn poll_write(
     tcp: &mut TcpStream,
-    held: &mut BytesMut,
+    held: &mut Vec<u8>,
     response: &mut Response,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<bool>> {
@@ -158,7 +171,7 @@ fn poll_write(
 /// Works for the client as long as it is there.
 async fn unless_gone<T>(
     tcp: &mut TcpStream,
-    held: &mut BytesMut,
+    held: &mut Vec<u8>,
     work: impl Future<Output = T>,
 ) -> io::Result<Option<T>> {
     let mut work = pin!(work);
@@ -173,14 +186,18 @@ async fn unless_gone<T>(
 
 /// Whether the client has closed. What it sends ahead is kept, and then no more is read: its next
 /// request shows that it is there.
-fn is_gone(tcp: &mut TcpStream, held: &mut BytesMut, cx: &mut Context<'_>) -> io::Result<bool> {
-    if !held.is_empty() || tcp.poll_read_ready(cx)?.is_pending() {
+fn is_gone(tcp: &mut TcpStream, held: &mut Vec<u8>, cx: &mut Context<'_>) -> io::Result<bool> {
+    if !held.is_empty() {
         return Ok(false);
     }
-    match poll_read(tcp, cx, held) {
-        Poll::Ready(read) => Ok(read? == 0),
-        Poll::Pending => Ok(false),
-    }
+    let mut buffer = [MaybeUninit::uninit(); READ];
+    let mut buffer = ReadBuf::uninit(&mut buffer);
+    let Poll::Ready(read) = Pin::new(tcp).poll_read(cx, &mut buffer) else {
+        return Ok(false);
+    };
+    read?;
+    held.extend_from_slice(buffer.filled());
+    Ok(held.is_empty())
 }
 
 /// Whether the client wants to keep the connection (RFC 9112 section 9.3).

@@ -42,6 +42,9 @@ pub(crate) struct Response {
     keep: bool,
     /// Why the body broke off; said when what came before has been written.
     broken: Option<io::Error>,
+    /// The head, in front of all pieces, and how much of it is written.
+    head: Vec<u8>,
+    head_written: usize,
     out: VecDeque<Bytes>,
     waiting: usize,
 }
@@ -92,18 +95,24 @@ impl Response {
             _ => {}
         }
         head.extend_from_slice(b"\r\n");
-        let waiting = head.len();
-        let body = Some(body);
         let framing = if *method == Method::HEAD { Framing::Length(0) } else { framing };
-        let out = [head.into()].into();
-        let mut response = Response { body, framing, keep, broken: None, out, waiting };
+        let mut response = Response {
+            body: Some(body),
+            framing,
+            keep,
+            broken: None,
+            head,
+            head_written: 0,
+            out: VecDeque::new(),
+            waiting: 0,
+        };
         response.end_if_complete();
         response
     }
 
     /// All of it has been written.
     pub(crate) fn is_over(&self) -> bool {
-        self.body.is_none() && self.out.is_empty() && self.broken.is_none()
+        self.body.is_none() && !self.has_output() && self.broken.is_none()
     }
 
     /// Whether another request may follow.
@@ -112,7 +121,7 @@ impl Response {
     }
 
     pub(crate) fn has_output(&self) -> bool {
-        !self.out.is_empty()
+        !self.head.is_empty() || !self.out.is_empty()
     }
 
     /// Takes from the body what there is. Pending: more will come.
@@ -120,7 +129,7 @@ impl Response {
     /// # Errors
     /// The body broke off: what was promised cannot be kept.
     pub(crate) fn poll_fetch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.out.is_empty()
+        if !self.has_output()
             && let Some(error) = self.broken.take()
         {
             return Poll::Ready(Err(error));
@@ -190,14 +199,14 @@ impl Response {
         tcp: &mut TcpStream,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while !self.out.is_empty() {
-            let mut slices = [IoSlice::new(&[]); PIECES];
-            let mut count = 0;
-            for (slice, bytes) in slices.iter_mut().zip(&self.out) {
+        while self.has_output() {
+            let mut slices = [IoSlice::new(&[]); 1 + PIECES];
+            slices[0] = IoSlice::new(&self.head[self.head_written..]);
+            for (slice, bytes) in slices[1..].iter_mut().zip(&self.out) {
                 *slice = IoSlice::new(bytes);
-                count += 1;
             }
-            match ready!(Pin::new(&mut *tcp).poll_write_vectored(cx, &slices[..count]))? {
+            let slices = &slices[..=self.out.len().min(PIECES)];
+            match ready!(Pin::new(&mut *tcp).poll_write_vectored(cx, slices))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.advance(written),
             }
@@ -206,6 +215,12 @@ impl Response {
     }
 
     fn advance(&mut self, mut written: usize) {
+        let of_head = written.min(self.head.len() - self.head_written);
+        self.head_written += of_head;
+        if self.head_written == self.head.len() {
+            (self.head, self.head_written) = (Vec::new(), 0);
+        }
+        written -= of_head;
         self.waiting -= written;
         while let Some(front) = self.out.front_mut() {
             if written < front.len() {

@@ -140,8 +140,9 @@ impl Client {
         upgrade: Option<OnUpgrade>,
     ) -> Reply<ToClient> {
         let has_body = body.is_some();
-        let mut record = self.record(&request, passed);
-        let outcome = self.serve(&request, body, passed, &mut record).await;
+        let named = Target::named(&request.target);
+        let mut record = self.record(&request, named.as_ref(), passed);
+        let outcome = self.serve(&request, named, body, passed, &mut record).await;
 
         // After an error nobody reads the rest of a body.
         let unread = has_body && outcome.is_err();
@@ -167,9 +168,8 @@ impl Client {
         reply
     }
 
-    fn record(&self, request: &RequestHead, passed: Passed) -> Record {
-        let named = Target::named(&request.target);
-        let (host, path) = match (passed, &named) {
+    fn record(&self, request: &RequestHead, named: Option<&Target<'_>>, passed: Passed) -> Record {
+        let (host, path) = match (passed, named) {
             // What the substitute asks for means nothing.
             (Passed::Rejected(_), _) => ("", ""),
             (_, Some(named)) => (named.host, named.bare_path()),
@@ -214,6 +214,7 @@ impl Client {
     async fn serve(
         &self,
         request: &RequestHead,
+        named: Option<Target<'_>>,
         body: Option<Body>,
         passed: Passed,
         record: &mut Record,
@@ -225,7 +226,7 @@ impl Client {
             let limit = self.shared.limits.connections;
             return Err(Fault::new(Code::Busy, format!("{limit} connections are open already.")));
         }
-        let (target, routed) = match self.aim(request)? {
+        let (target, routed) = match self.aim(request, named)? {
             Aim::Here => {
                 return pages::answer(request, self.here, &self.shared.routes).map(Answer::Own);
             }
@@ -272,14 +273,17 @@ impl Client {
     }
 
     /// Where the request wants to go, and whether its sender may ask.
-    fn aim<'a>(&'a self, request: &'a RequestHead) -> Result<Aim<'a>, Fault> {
+    fn aim<'a>(
+        &'a self,
+        request: &'a RequestHead,
+        named: Option<Target<'a>>,
+    ) -> Result<Aim<'a>, Fault> {
         let host = match &self.door {
             Door::Mapped(host) => {
                 self.check_mapped(request, host)?;
                 &**host
             }
             Door::Proxy => {
-                let named = Target::named(&request.target);
                 let chosen = chosen_host(&request.fields)?;
                 if named.is_some() || chosen.is_some() {
                     self.check_credentials(&request.fields)?;
@@ -354,10 +358,10 @@ enum Way {
 impl Shared {
     /// Whether a host as written, with its port, is where we listen.
     pub(crate) fn is_own(&self, host: &str, port: u16) -> bool {
-        let address = host.trim_matches(['[', ']']).parse().ok();
-        self.own
-            .iter()
-            .any(|own| own.port() == port && (is_loopback(host) || address == Some(own.ip())))
+        let is_here = |own: &SocketAddr| {
+            is_loopback(host) || host.trim_matches(['[', ']']).parse() == Ok(own.ip())
+        };
+        self.own.iter().any(|own| own.port() == port && is_here(own))
     }
 }
 

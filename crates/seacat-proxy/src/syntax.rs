@@ -5,6 +5,8 @@
 
 use std::net::Ipv6Addr;
 
+use memchr::memchr;
+
 /// `tchar`: methods and field names (RFC 9110 section 5.6.2).
 pub(crate) const TOKEN: u8 = 1;
 /// `field-vchar`, space and tab: field values (RFC 9110 section 5.5). No CR, LF, NUL or other
@@ -91,26 +93,27 @@ pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// an IPv4 address or a bracketed IPv6 address, brackets kept; `None` when it is none of these
 /// or the port is not a number up to 65535. An empty port counts as absent.
 pub(crate) fn authority(text: &[u8]) -> Option<(&str, Option<u16>)> {
-    let text = std::str::from_utf8(text).ok()?;
-    let end = match text.strip_prefix('[') {
-        Some(rest) => {
-            let inner = &rest[..rest.find(']')?];
+    let end = match text {
+        [b'[', rest @ ..] => {
+            let inner = std::str::from_utf8(&rest[..memchr(b']', rest)?]).ok()?;
             inner.parse::<Ipv6Addr>().ok()?;
             inner.len() + 2
         }
-        None => {
-            let end = text.find(':').unwrap_or(text.len());
-            if end == 0 || !all(HOST, &text.as_bytes()[..end]) {
+        _ => {
+            let end = memchr(b':', text).unwrap_or(text.len());
+            if end == 0 || !all(HOST, &text[..end]) {
                 return None;
             }
             end
         }
     };
     let (host, port) = text.split_at(end);
-    let port = match port.strip_prefix(':') {
-        None if port.is_empty() => None,
-        Some("") => None,
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok()?),
+    let host = std::str::from_utf8(host).ok()?;
+    let port = match port {
+        [] | b":" => None,
+        [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+            Some(std::str::from_utf8(digits).ok()?.parse().ok()?)
+        }
         _ => return None,
     };
     Some((host, port))

@@ -46,10 +46,12 @@ fn split(target: &str) -> (Option<&str>, Cow<'_, str>) {
     if target.starts_with(['/', '*']) {
         return (None, Cow::Borrowed(target));
     }
-    let Some((_, rest)) = target.split_once("://") else {
+    let after_scheme = target.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
+    let Some(rest) = after_scheme else {
         return (Some(target), Cow::Borrowed(target));
     };
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let end = rest.bytes().position(|b| matches!(b, b'/' | b'?'));
+    let (authority, path) = rest.split_at(end.unwrap_or(rest.len()));
     let path = match path {
         "" => Cow::Borrowed("/"),
         query if query.starts_with('?') => Cow::Owned(format!("/{query}")),
