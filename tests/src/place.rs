@@ -9,16 +9,25 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use sha2::{Digest, Sha256};
 
-/// The path of one of our own programs, built beside the test that asks.
+/// The variable that names a folder with programs built otherwise than the tests: as released.
+pub const PROGRAMS: &str = "SEACAT_PROGRAMS";
+
+/// The path of one of our own programs: in the folder that [`PROGRAMS`] names, or built beside the
+/// test that asks.
 ///
 /// # Panics
 /// When it has not been built: cargo builds programs for `cargo build`, not for the tests of
 /// another package.
 pub fn binary(name: &str) -> PathBuf {
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let named = std::env::var_os(PROGRAMS).map(|folder| Path::new(&folder).join(&file));
+    if let Some(path) = named.filter(|path| path.is_file()) {
+        return path;
+    }
     // target/debug/deps/clients-0123abcd -> target/debug/NAME
     let test = std::env::current_exe().expect("a test knows its own path");
     let profile = test.parent().and_then(Path::parent).expect("tests are built in PROFILE/deps");
-    let path = profile.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    let path = profile.join(file);
     assert!(
         path.is_file(),
         "{} is not built; `cargo build --workspace --bins` builds it (or `cargo xtask test`, \

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::step::{cargo, check, human, shown, timed};
+use crate::step::{cargo, check, human, shown, target_dir, timed};
 use crate::{Outcome, fuzz, guard, icons, package, packages, ui};
 
 /// How long each fuzz target runs here, in seconds. Long enough to replay the corpus many times
@@ -38,6 +38,8 @@ enum How {
     /// The same for one that mostly waits (for the minute between two requests for a certificate,
     /// for an icon to be left alone): neighbours of this kind run together.
     Patient(&'static str, &'static str),
+    /// One test of a suite, its programs built as they are released.
+    Released(&'static str, &'static str),
 }
 
 impl Step {
@@ -147,6 +149,11 @@ const STEPS: &[Step] = &[
     Step::suite("suite-kill", "the gateway killed under load", "kill"),
     Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
     Step::suite("suite-window", "the real window: stories, pictures, memory, load", "window"),
+    Step {
+        name: "suite-costs",
+        what: "tray and engine as released: memory, wake-ups",
+        how: How::Released("tray", "what_it_costs"),
+    },
     Step { name: "package", what: "a .deb and an .rpm, and older ones", how: How::Package },
     Step::patient("suite-package", "installed, upgraded, purged in a clean system", "package"),
     Step::patient("suite-identity", IDENTITY, "identity"),
@@ -275,6 +282,11 @@ fn run(step: &Step) -> Outcome {
             check(&mut cargo(BUILD))?;
             check(&mut suite(test, tls))
         }
+        How::Released(suite, test) => {
+            check(&mut cargo(BUILD))?;
+            check(&mut cargo("build --release -p seacat-agent --bins"))?;
+            check(&mut released(suite, test))
+        }
     }
 }
 
@@ -294,6 +306,12 @@ fn suite(test: &str, tls: &str) -> Command {
     command
 }
 
+fn released(suite: &str, test: &str) -> Command {
+    let mut command = cargo(&format!("test --workspace --test {suite} -- --nocapture {test}"));
+    command.env("SEACAT_PROGRAMS", target_dir().join("release"));
+    command
+}
+
 fn repeat(step: &Step) -> String {
     match step.how {
         How::Packages => "cargo xtask packages".to_owned(),
@@ -305,6 +323,7 @@ fn repeat(step: &Step) -> String {
         How::Guard => "cargo xtask test bench-guard".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),
+        How::Released(suite, test) => shown(&released(suite, test)),
     }
 }
 
