@@ -1,28 +1,58 @@
-//! Whether a client connection is in use, so that an idle one can be closed without a timer per
-//! request.
+//! Whether a client connection is in use, and whether it is to end: what one sweep over all
+//! connections needs to know, in place of a timer for each.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Waker};
 
-/// Counts the requests of one connection.
+/// The use of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     running: AtomicUsize,
     ever: AtomicUsize,
+    /// `ever` when the last sweep found nothing running, and one more; 0: something was.
+    rested: AtomicUsize,
+    leaving: AtomicBool,
+    waiter: Mutex<Option<Waker>>,
 }
 
 impl Activity {
-    /// How many requests there have been, if none is running now.
-    pub(crate) fn at_rest(&self) -> Option<usize> {
-        let ever = self.ever.load(Ordering::Relaxed);
-        (self.running.load(Ordering::Relaxed) == 0).then_some(ever)
-    }
-
     /// A request begins; it ends when the guard is dropped.
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.running.fetch_add(1, Ordering::Relaxed);
         self.ever.fetch_add(1, Ordering::Relaxed);
         Busy(self.clone())
+    }
+
+    /// Asks a connection to end that has been at rest since the last sweep.
+    pub(crate) fn sweep(&self) {
+        let at_rest = self.running.load(Ordering::Relaxed) == 0;
+        let now = if at_rest { self.ever.load(Ordering::Relaxed) + 1 } else { 0 };
+        if self.rested.swap(now, Ordering::Relaxed) == now && at_rest {
+            self.leave();
+        }
+    }
+
+    /// Asks the connection to end as soon as nothing is under way on it.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+        let waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
+        waiter.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
+    }
+
+    /// Whether it is to end; if not yet, `cx` is woken when it is.
+    pub(crate) fn poll_leaving(&self, cx: &Context<'_>) -> bool {
+        let mut waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *waiter {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        // Under the lock: who asks after this look finds the waker.
+        self.is_leaving()
     }
 }
 
@@ -41,13 +71,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn at_rest_only_between_requests() {
+    fn only_a_connection_at_rest_from_sweep_to_sweep_is_asked_to_leave() {
         let activity = Arc::new(Activity::default());
-        assert_eq!(activity.at_rest(), Some(0));
-        let (a, b) = (activity.begin(), activity.begin());
-        drop(a);
-        assert_eq!(activity.at_rest(), None);
-        drop(b);
-        assert_eq!(activity.at_rest(), Some(2));
+        let swept = || {
+            activity.sweep();
+            activity.is_leaving()
+        };
+        assert!(!swept(), "it has just come");
+        let running = activity.begin();
+        assert!(!swept() && !swept(), "a request is under way");
+        drop(running);
+        assert!(!swept(), "at rest for a moment");
+        drop(activity.begin());
+        assert!(!swept(), "there was a request meanwhile");
+        assert!(swept());
+    }
+
+    #[test]
+    fn who_waits_is_woken() {
+        let activity = Arc::new(Activity::default());
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let waker = woken.clone().into();
+        assert!(!activity.poll_leaving(&Context::from_waker(&waker)));
+        activity.leave();
+        assert!(woken.0.load(Ordering::Relaxed));
+        assert!(activity.poll_leaving(&Context::from_waker(&waker)));
+    }
+
+    struct Woken(AtomicBool);
+
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
 }

@@ -5,8 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,11 +15,12 @@ use hyper_util::rt::TokioIo;
 use seacat_channel::Channel;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::access::AccessLog;
+use crate::activity::Activity;
 use crate::config::{MappedPort, ProxyConfig};
 use crate::gated::Gated;
 use crate::head::MAX_FIELDS;
@@ -188,8 +188,9 @@ impl Proxy {
     pub async fn run(self, shutdown: impl Future<Output = ()>, grace: Duration) -> Drained {
         // The reins stay, so that the queue of turns never ends.
         let Proxy { mut listeners, mut shared, mut turns, reins: _reins, .. } = self;
-        let (mut drain, mut draining) = watch::channel(false);
         let mut connections = JoinSet::new();
+        let mut clients = Clients::default();
+        let mut sweep = pin!(sleep(shared.limits.idle));
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
@@ -200,7 +201,8 @@ impl Proxy {
                         let limit = shared.limits.connections;
                         if open < limit + SURPLUS {
                             let client = client(&tcp, peer, &shared, door, open >= limit);
-                            connections.spawn(serve(tcp, client, draining.clone()));
+                            clients.push(&client.activity);
+                            connections.spawn(serve(tcp, client));
                         }
                     }
                     Err(error) => {
@@ -211,17 +213,26 @@ impl Proxy {
                 Some(Turn { mut config, reply }) = turns.recv() => {
                     let outcome = listen(&mut config, &mut listeners).map(|()| {
                         shared = Arc::new(shared.turned(config, addresses(&listeners)));
-                        drain.send_replace(true);
-                        (drain, draining) = watch::channel(false);
+                        clients.each(Activity::leave);
                         shared.own.clone()
                     });
                     let _ = reply.send(outcome);
                 }
-                Some(ended) = connections.join_next() => report(ended),
+                () = &mut sweep, if !connections.is_empty() => {
+                    clients.each(Activity::sweep);
+                    sweep.as_mut().reset(Instant::now() + shared.limits.idle);
+                }
+                Some(ended) = connections.join_next() => {
+                    report(ended);
+                    if connections.is_empty() {
+                        // Nothing wakes us for nobody.
+                        sweep.set(sleep(shared.limits.idle));
+                    }
+                }
             }
         }
         drop(listeners);
-        drain.send_replace(true);
+        clients.each(Activity::leave);
         let until = Instant::now() + grace;
         while let Ok(Some(ended)) = timeout_at(until, connections.join_next()).await {
             report(ended);
@@ -229,6 +240,28 @@ impl Proxy {
         let cut = connections.len();
         connections.shutdown().await;
         Drained { cut }
+    }
+}
+
+/// Everybody who is connected, and some who were.
+#[derive(Default)]
+struct Clients {
+    list: Vec<Weak<Activity>>,
+    /// At this length those who have gone are taken off.
+    full: usize,
+}
+
+impl Clients {
+    fn push(&mut self, client: &Arc<Activity>) {
+        if self.list.len() >= self.full {
+            self.list.retain(|client| client.strong_count() > 0);
+            self.full = 2 * self.list.len() + 64;
+        }
+        self.list.push(Arc::downgrade(client));
+    }
+
+    fn each(&self, tell: impl Fn(&Activity)) {
+        self.list.iter().filter_map(Weak::upgrade).for_each(|client| tell(&client));
     }
 }
 
@@ -370,39 +403,16 @@ fn client(
         peer,
         shared: shared.clone(),
         door,
-        notes: Arc::default(),
+        notes: OnceLock::new(),
         activity: Arc::default(),
-        leaving: AtomicBool::new(false),
         surplus,
         afterwards: Mutex::default(),
     })
 }
 
 /// The life of one client connection.
-async fn serve(tcp: TcpStream, client: Arc<Client>, mut draining: watch::Receiver<bool>) {
-    let limits = &client.shared.limits;
-    let mut connection = pin!(requests(tcp, &client));
-    let mut idle = pin!(sleep(limits.idle));
-    let mut idle_since = None;
-    let mut drained = false;
-    let ended = loop {
-        tokio::select! {
-            biased;
-            ended = &mut connection => break ended,
-            _ = draining.wait_for(|&draining| draining), if !drained => {
-                drained = true;
-                client.leave();
-            }
-            () = &mut idle => {
-                let at_rest = client.activity.at_rest();
-                if at_rest.is_some() && at_rest == idle_since {
-                    client.leave();
-                }
-                idle_since = at_rest;
-                idle.as_mut().reset(Instant::now() + limits.idle);
-            }
-        }
-    };
+async fn serve(tcp: TcpStream, client: Arc<Client>) {
+    let ended = requests(tcp, &client).await;
     if let Err(error) = ended {
         tracing::debug!(%error, "a client connection broke off");
     }
@@ -424,9 +434,10 @@ async fn requests(mut tcp: TcpStream, client: &Arc<Client>) -> Result<(), BoxErr
 }
 
 async fn through_hyper(tcp: TcpStream, held: Vec<u8>, client: &Arc<Client>) -> hyper::Result<()> {
-    let gated = Gated::new(tcp, held, client.notes.clone(), client.shared.limits.head);
+    let notes = client.notes.get_or_init(Arc::default);
+    let gated = Gated::new(tcp, held, notes.clone(), client.shared.limits.head);
     let service = service_fn(|request| {
-        let passed = client.notes.next();
+        let passed = notes.next();
         let answer = client.clone().answer_hyper(request, passed);
         async { Ok::<_, Infallible>(answer.await) }
     });
@@ -442,7 +453,7 @@ async fn through_hyper(tcp: TcpStream, held: Vec<u8>, client: &Arc<Client>) -> h
     );
     let mut told = false;
     poll_fn(|cx| {
-        if !told && client.is_leaving() {
+        if !told && client.activity.poll_leaving(cx) {
             told = true;
             connection.as_mut().graceful_shutdown();
         }

@@ -84,7 +84,7 @@ fn poll_begin(
     held: &mut Vec<u8>,
 ) -> Poll<io::Result<Begun>> {
     if held.is_empty() {
-        if client.is_leaving() {
+        if client.activity.poll_leaving(cx) {
             return Poll::Ready(Ok(Begun::Over));
         }
         // The usual head lies whole in this buffer and is read out of it. tokio knows that a short
@@ -132,7 +132,7 @@ async fn exchange(
     let Some(answer) = unless_gone(tcp, held, answer).await? else {
         return Ok(false);
     };
-    let keep = keep && !client.is_leaving();
+    let keep = keep && !client.activity.is_leaving();
     let mut response = Response::new(answer, &method, http_10, keep, &client.shared.date);
     loop {
         match poll_fn(|cx| poll_write(tcp, held, &mut response, cx)).await? {

@@ -1,8 +1,7 @@
 //! One request, from the gate's verdict to the answer.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -81,10 +80,9 @@ pub(crate) struct Client {
     pub(crate) here: SocketAddr,
     /// Its own end.
     pub(crate) peer: SocketAddr,
-    pub(crate) notes: Arc<Notes>,
+    /// What the gate says, once there is one.
+    pub(crate) notes: OnceLock<Arc<Notes>>,
     pub(crate) activity: Arc<Activity>,
-    /// It takes no further request.
-    pub(crate) leaving: AtomicBool,
     /// One too many: it gets its 503 and is closed.
     pub(crate) surplus: bool,
     /// What follows hyper's last answer on this connection, if anything does.
@@ -109,15 +107,6 @@ pub(crate) enum Answer {
 }
 
 impl Client {
-    /// Asks the connection to end as soon as nothing is under way on it.
-    pub(crate) fn leave(&self) {
-        self.leaving.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Relaxed)
-    }
-
     /// Answers a request that hyper has read. `passed` is the gate's verdict on it.
     pub(crate) async fn answer_hyper(
         self: Arc<Self>,
@@ -202,7 +191,11 @@ impl Client {
             Ok(Answer::Own(own)) => (own, None),
             Err(fault) => {
                 // Whatever came of it: the request itself was broken.
-                let fault = self.notes.body_fault().map_or(fault, Fault::from);
+                let fault = self
+                    .notes
+                    .get()
+                    .and_then(|notes| notes.body_fault())
+                    .map_or(fault, Fault::from);
                 (render(&fault, &request.fields), Some(fault.code))
             }
         };
