@@ -35,6 +35,6 @@ pub use error::{ConnectionError, DecodeError, OpenError, StreamClosed};
 pub use frame::{
     Control, HeadTooLarge, MAX_FRAME, MAX_PAYLOAD, Reason, ReplyHead, RequestHead, SocketsCode,
 };
-pub use ids::{Priority, StreamId};
+pub use ids::{Priority, StreamHash, StreamId, StreamMap};
 pub use keepalive::KeepAliveConfig;
 pub use outbox::Transmit;
