@@ -24,6 +24,7 @@ pub mod frame;
 mod ids;
 mod keepalive;
 mod outbox;
+mod pieces;
 mod sniff;
 mod stream;
 
@@ -38,3 +39,4 @@ pub use frame::{
 pub use ids::{Priority, StreamHash, StreamId, StreamMap};
 pub use keepalive::KeepAliveConfig;
 pub use outbox::Transmit;
+pub use pieces::Pieces;
