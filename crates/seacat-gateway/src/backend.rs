@@ -85,8 +85,9 @@ impl Connection {
         }
     }
 
-    /// A connection for HTTP, within `limit`.
-    pub(crate) async fn open(to: &Endpoint, limit: Duration) -> Result<Self, BackendError> {
+    /// A connection for HTTP, within `limit`. In a box, because it is large and changes hands for
+    /// each request.
+    pub(crate) async fn open(to: &Endpoint, limit: Duration) -> Result<Box<Self>, BackendError> {
         let tcp = Self::tcp(to, limit).await?;
         let (sender, io) = http1::Builder::new()
             .title_case_headers(true) // what old back ends compare names with
@@ -94,15 +95,30 @@ impl Connection {
             .handshake(TokioIo::new(tcp))
             .await
             .map_err(BackendError::Http)?;
-        Ok(Self { sender, io, over: false })
+        Ok(Box::new(Self { sender, io, over: false }))
     }
 
-    /// Runs `work` to its end and keeps the connection moving meanwhile.
+    /// Runs `work` to its end and keeps the connection moving while it is not there yet.
     pub(crate) async fn drive<F: Future>(&mut self, work: F) -> F::Output {
         let mut work = pin!(work);
         poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(done);
+            }
             self.poll(cx);
             work.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Waits until another request can be sent.
+    async fn settle(&mut self) -> hyper::Result<()> {
+        poll_fn(|cx| {
+            if let Poll::Ready(ready) = self.sender.poll_ready(cx) {
+                return Poll::Ready(ready);
+            }
+            self.poll(cx);
+            self.sender.poll_ready(cx)
         })
         .await
     }
@@ -146,7 +162,7 @@ impl Connection {
     }
 
     /// Takes the socket back after a 101, with what was read beyond the head.
-    pub(crate) async fn into_tcp(mut self) -> Result<(TcpStream, Bytes), BackendError> {
+    pub(crate) async fn into_tcp(mut self: Box<Self>) -> Result<(TcpStream, Bytes), BackendError> {
         if !self.over {
             poll_fn(|cx| self.io.poll_without_shutdown(cx)).await.map_err(BackendError::Http)?;
         }
@@ -164,7 +180,7 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct Idle {
     /// Newest last.
-    connections: Vec<(Instant, Connection)>,
+    connections: Vec<(Instant, Box<Connection>)>,
     /// A task looks after them.
     swept: bool,
 }
@@ -181,7 +197,7 @@ impl Pool {
     const SETTLE: Duration = Duration::from_secs(10);
 
     /// The connection used last, if it is still open. Newest first lets the others grow old.
-    pub(crate) fn take(&self) -> Option<Connection> {
+    pub(crate) fn take(&self) -> Option<Box<Connection>> {
         let mut idle = self.lock();
         while let Some((_, mut connection)) = idle.connections.pop() {
             // Has the back end closed it? The socket is asked now; the task that parked it is
@@ -195,20 +211,11 @@ impl Pool {
     }
 
     /// Keeps a connection for the next request once it has finished with this one.
-    pub(crate) async fn park(self: &Arc<Self>, mut connection: Connection) {
-        let mut sender = connection.sender;
-        let ready = timeout(Self::SETTLE, async {
-            poll_fn(|cx| {
-                connection.over =
-                    connection.over || Pin::new(&mut connection.io).poll(cx).is_ready();
-                sender.poll_ready(cx)
-            })
-            .await
-        });
-        if !matches!(ready.await, Ok(Ok(()))) || connection.over {
+    pub(crate) async fn park(self: &Arc<Self>, mut connection: Box<Connection>) {
+        let settled = timeout(Self::SETTLE, connection.settle()).await;
+        if !matches!(settled, Ok(Ok(()))) || connection.over {
             return;
         }
-        connection.sender = sender;
         let mut idle = self.lock();
         if idle.connections.len() >= Self::LARGEST {
             return;

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tracing::{Instrument, debug, error, info, info_span};
+use tracing::{Instrument, Level, Span, debug, enabled, error, info, info_span};
 
 use crate::client_id::ClientId;
 use crate::enroll::{Desk, NotListed, Registrar, Shown};
@@ -91,14 +91,16 @@ async fn established(
         shared: Arc::clone(shared),
     };
     let mut driver = pin!(driver);
+    let mut stopped = pin!(stop.wait_for(|stop| *stop));
     let mut draining = false;
     let closed = loop {
         tokio::select! {
             biased;
-            closed = &mut driver => break closed,
+            // First, so that the driver has its next turn when all that it brought is taken.
             Some(news) = incoming.next() => client.heed(news),
+            closed = &mut driver => break closed,
             // An error means that the gateway itself is gone.
-            _ = stop.wait_for(|stop| *stop), if !draining => {
+            _ = &mut stopped, if !draining => {
                 draining = true;
                 client.link.drain();
             }
@@ -198,7 +200,11 @@ impl Client {
                 let method = request.head.method().escape_ascii();
                 debug!(%id, host = %request.head.host().escape_ascii(), %method, "request");
                 let caller = self.caller.clone();
-                tokio::spawn(exchange::serve(request, host, caller).in_current_span());
+                // All that an exchange has to say is for debugging.
+                let span = if enabled!(Level::DEBUG) { Span::current() } else { Span::none() };
+                // In a box, because a task is copied seven times before it runs.
+                let exchange = Box::pin(exchange::serve(request, host, caller));
+                tokio::spawn(exchange.instrument(span));
             }
             News::Control(control) => self.heed_control(control),
             // Clients do not ask for sockets; dropped, it is refused.

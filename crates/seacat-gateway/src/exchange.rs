@@ -11,8 +11,10 @@
 //! ```
 //!
 //! Each exchange is a task of its own and owns all it uses. When the client resets the stream,
-//! the task ends, and with it the back end's connection.
+//! the task ends, and with it the back end's connection. What a small request does not need is in
+//! a box, so that its task is small.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -107,12 +109,12 @@ impl Exchange<'_> {
             return self.text(StatusCode::FORBIDDEN, text);
         }
         if self.head.method() == b"CONNECT" {
-            return self.connect(host, body).await;
+            return Box::pin(self.connect(host, body)).await;
         }
         match &host.config.backend {
             Some(Backend::Http(upstream)) => self.http(host, upstream, body).await,
             Some(Backend::Builtin(builtin)) => {
-                builtin.answer(self.head, self.caller, self.reply, &mut body).await
+                Box::pin(builtin.answer(self.head, self.caller, self.reply, &mut body)).await
             }
             None => {
                 let text = Text::new(StatusCode::METHOD_NOT_ALLOWED, "this host is for CONNECT");
@@ -172,14 +174,14 @@ impl Exchange<'_> {
             }
         }
         let length = match follows {
-            Follows::Tunnel => return self.upgrade(host, upstream, request, body).await,
+            Follows::Tunnel => return Box::pin(self.upgrade(host, upstream, request, body)).await,
             Follows::Nothing => {
                 let request = request.map(|()| RequestBody::Empty);
                 let again = || {
                     let (request, _) = head::to_backend(head, true, upstream, caller).ok()?;
                     request.method().is_idempotent().then(|| request.map(|()| RequestBody::Empty))
                 };
-                let asking = ask(host, upstream, request, None, again);
+                let asking = pin!(ask(host, upstream, request, None, again));
                 let answered = self.unless_gone(asking).await?;
                 return self.relay(&host.pool, answered, None).await;
             }
@@ -187,14 +189,25 @@ impl Exchange<'_> {
             Follows::Chunks => None,
         };
         let upload = Upload::new(body, first, length);
+        Box::pin(self.upload(host, upstream, request, &upload)).await
+    }
+
+    /// Passes on a request with its body.
+    async fn upload(
+        &mut self,
+        host: &Host,
+        upstream: &Upstream,
+        request: Request<()>,
+        upload: &Upload,
+    ) -> Result<(), Failed> {
         let request = request.map(|()| RequestBody::Upload(upload.clone()));
-        let asking = ask(host, upstream, request, Some(&upload), || None);
+        let asking = pin!(ask(host, upstream, request, Some(upload), || None));
         let answered = self.unless_gone(asking).await?;
         if answered.is_err() && upload.failed() {
             debug!(id = %self.reply.id(), "the request's body is not what its head promised");
             return Err(Failed::Reset(Reason::PROTOCOL_ERROR));
         }
-        self.relay(&host.pool, answered, Some(&upload)).await
+        self.relay(&host.pool, answered, Some(upload)).await
     }
 
     /// Streams the back end's answer to the client, and keeps the connection if it can be used
@@ -202,7 +215,7 @@ impl Exchange<'_> {
     async fn relay(
         &mut self,
         pool: &Arc<Pool>,
-        answered: Result<(Connection, Response<Incoming>), BackendError>,
+        answered: Result<(Box<Connection>, Response<Incoming>), BackendError>,
         upload: Option<&Upload>,
     ) -> Result<(), Failed> {
         let (mut connection, response) = match answered {
@@ -292,7 +305,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Works for the client as long as it wants the result.
+    /// Works for the client as long as it wants the result. Large work comes pinned: what an
+    /// `async fn` is given has two places in its memory.
     async fn unless_gone<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failed> {
         tokio::select! {
             biased;
@@ -330,23 +344,30 @@ async fn ask(
     mut request: Request<RequestBody>,
     upload: Option<&Upload>,
     again: impl Fn() -> Option<Request<RequestBody>>,
-) -> Result<(Connection, Response<Incoming>), BackendError> {
+) -> Result<(Box<Connection>, Response<Incoming>), BackendError> {
     let limit = upstream.response_timeout;
-    while let Some(mut connection) = host.pool.take() {
+    let mut fresh = false;
+    loop {
+        let idle = if fresh { None } else { host.pool.take() };
+        let mut connection = match idle {
+            Some(idle) => idle,
+            None => {
+                fresh = true;
+                let timeout = host.config.connect_timeout;
+                Box::pin(Connection::open(&upstream.endpoint, timeout)).await?
+            }
+        };
         match connection.try_send(request, limit, upload).await {
             Ok(answer) => return Ok((connection, answer)),
+            Err((error, _)) if fresh => return Err(error),
             Err((_, Some(unsent))) => request = unsent,
             Err((error, None)) => match again() {
                 Some(copy) if error.is_loss() => {
                     request = copy;
-                    break; // once, and on a fresh connection
+                    fresh = true; // once, and on a fresh connection
                 }
                 _ => return Err(error),
             },
         }
     }
-    let timeout = host.config.connect_timeout;
-    let mut connection = Connection::open(&upstream.endpoint, timeout).await?;
-    let answer = connection.send(request, limit, upload).await?;
-    Ok((connection, answer))
 }

@@ -4,11 +4,10 @@
 //! without asking (wire spec 4), and the socket must be read on for everybody else: then the
 //! file takes what a slow reader has not taken.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use seacat_proto::Bytes;
+use seacat_proto::{Bytes, Pieces};
 
 /// Bytes of one stream kept in memory: the largest window, so that a stream that has one
 /// stays out of the file.
@@ -36,7 +35,7 @@ pub(crate) struct Held {
 /// The bytes of one stream that wait for its reader, in order: memory before file.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    memory: VecDeque<Bytes>,
+    memory: Pieces,
     memory_bytes: usize,
     spool: Option<Spool>,
 }
@@ -67,7 +66,7 @@ impl Inbox {
         if self.spool.is_none() && fits {
             self.memory_bytes += length;
             held.memory += length;
-            self.memory.push_back(bytes);
+            self.memory.push(bytes);
             return Ok(());
         }
         let spool = match &mut self.spool {
@@ -90,7 +89,7 @@ impl Inbox {
     /// # Errors
     /// The file cannot be read back.
     pub(crate) fn pop(&mut self, held: &mut Held) -> io::Result<Option<Bytes>> {
-        if let Some(bytes) = self.memory.pop_front() {
+        if let Some(bytes) = self.memory.pop() {
             self.memory_bytes -= bytes.len();
             held.memory -= bytes.len();
             return Ok(Some(bytes));

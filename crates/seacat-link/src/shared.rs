@@ -1,7 +1,7 @@
 //! What the driver and the handles of one connection share, under one short lock.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use seacat_proto::{
     Bytes, Connection, ConnectionError, Event, OpenError, Reason, ReplyHead, RequestHead, Role,
-    SocketsCode, StreamId,
+    SocketsCode, StreamId, StreamMap,
 };
 
 use crate::inbox::{Held, Inbox};
@@ -51,7 +51,7 @@ impl Slot {
 /// The shared state.
 pub(crate) struct State {
     pub(crate) connection: Connection,
-    pub(crate) slots: HashMap<StreamId, Slot>,
+    pub(crate) slots: StreamMap<Slot>,
     held: Held,
     pub(crate) news: VecDeque<News>,
     pub(crate) news_reader: Option<Waker>,
@@ -78,7 +78,7 @@ impl Shared {
     pub(crate) fn new(role: Role, connection: Connection) -> Self {
         let state = State {
             connection,
-            slots: HashMap::new(),
+            slots: StreamMap::default(),
             held: Held::default(),
             news: VecDeque::new(),
             news_reader: None,

@@ -1,6 +1,8 @@
 //! Small numbers with a meaning.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroU32;
 
 /// The number of a stream: 31 bits, never 0 (wire spec 4).
@@ -42,6 +44,56 @@ impl fmt::Debug for StreamId {
     }
 }
 
+/// What is kept for each stream.
+pub type StreamMap<T> = HashMap<StreamId, T, StreamHash>;
+
+/// Hashes stream numbers: `a·x + b`, of which the upper half of 64 bits counts, with a random `a`
+/// and `b` for each map (Dietzfelbinger's universal hashing). A few instructions, and two numbers
+/// meet no oftener than by chance, whichever a peer chooses.
+#[derive(Clone, Copy)]
+pub struct StreamHash {
+    factor: u64,
+    sum: u64,
+}
+
+impl Default for StreamHash {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self { factor: random.hash_one(0), sum: random.hash_one(1) }
+    }
+}
+
+impl BuildHasher for StreamHash {
+    type Hasher = StreamHasher;
+
+    fn build_hasher(&self) -> StreamHasher {
+        StreamHasher { keys: *self, hash: 0 }
+    }
+}
+
+/// See [`StreamHash`].
+pub struct StreamHasher {
+    keys: StreamHash,
+    hash: u64,
+}
+
+impl Hasher for StreamHasher {
+    fn write_u32(&mut self, number: u32) {
+        let hash = self.keys.factor.wrapping_mul(number.into()).wrapping_add(self.keys.sum);
+        // A table looks at the lower half first.
+        self.hash = hash.rotate_left(32);
+    }
+
+    /// A stream number is one u32.
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only stream numbers are hashed");
+    }
+
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+}
+
 /// A stream's place in the queue: 0 is served first, 7 last (wire spec 3.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Priority(u8);
@@ -75,5 +127,31 @@ impl Priority {
 
     pub(crate) fn to_wire(self) -> u8 {
         self.0 << 5
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever distance a peer leaves between its numbers, and at both ends of the hash.
+    #[test]
+    fn stream_numbers_meet_no_oftener_than_by_chance() {
+        const MAPS: u32 = 500;
+        const NUMBERS: u32 = 64;
+        for distance in [2, 1 << 7, 1 << 16, 1 << 24] {
+            let mut meetings = 0;
+            for _ in 0..MAPS {
+                let map = StreamHash::default();
+                let ids = (0..NUMBERS).filter_map(|n| StreamId::new(1 + n * distance));
+                let places: Vec<u64> = ids.map(|id| map.hash_one(id) % 128).collect();
+                let pairs = places.iter().enumerate().map(|(at, place)| {
+                    places[at + 1..].iter().filter(|&other| other == place).count()
+                });
+                meetings += pairs.sum::<usize>();
+            }
+            let chance = (MAPS * NUMBERS * (NUMBERS - 1) / 2 / 128) as usize;
+            assert!(meetings < 2 * chance, "{distance}: {meetings} for {chance}");
+        }
     }
 }

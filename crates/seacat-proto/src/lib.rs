@@ -24,6 +24,7 @@ pub mod frame;
 mod ids;
 mod keepalive;
 mod outbox;
+mod pieces;
 mod sniff;
 mod stream;
 
@@ -35,6 +36,7 @@ pub use error::{ConnectionError, DecodeError, OpenError, StreamClosed};
 pub use frame::{
     Control, HeadTooLarge, MAX_FRAME, MAX_PAYLOAD, Reason, ReplyHead, RequestHead, SocketsCode,
 };
-pub use ids::{Priority, StreamId};
+pub use ids::{Priority, StreamHash, StreamId, StreamMap};
 pub use keepalive::KeepAliveConfig;
 pub use outbox::Transmit;
+pub use pieces::Pieces;

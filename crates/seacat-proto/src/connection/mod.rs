@@ -3,7 +3,7 @@
 mod receive;
 mod sockets;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use crate::frame::{
     Control, HeadTooLarge, MAX_PAYLOAD, Ping, Reason, ReplyHead, RequestHead, RstStream,
     SocketsCode, SynReply, SynStream, WindowUpdate, Windows, head,
 };
-use crate::ids::{Priority, StreamId};
+use crate::ids::{Priority, StreamId, StreamMap};
 use crate::keepalive::{KeepAlive, KeepAliveConfig, Verdict};
 use crate::outbox::{Outbox, Transmit};
 use crate::sniff::Sniffer;
@@ -119,7 +119,7 @@ pub struct Connection {
     max_streams: usize,
     sniffer: Sniffer,
     decoder: Decoder,
-    streams: HashMap<StreamId, Stream>,
+    streams: StreamMap<Stream>,
     outbox: Outbox,
     keepalive: KeepAlive,
     events: VecDeque<Event>,
@@ -152,7 +152,7 @@ impl Connection {
             max_streams: config.max_streams,
             sniffer: Sniffer::default(),
             decoder: Decoder::default(),
-            streams: HashMap::new(),
+            streams: StreamMap::default(),
             outbox: Outbox::default(),
             keepalive: KeepAlive::new(config.keepalive, first_ping, now),
             events: VecDeque::new(),

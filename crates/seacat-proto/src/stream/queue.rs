@@ -1,13 +1,13 @@
 //! What one stream has to send: chunks of its body, cut into frames at write time.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
+
+use crate::Pieces;
 
 /// The body of one stream on its way out.
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue {
-    chunks: VecDeque<Bytes>,
+    chunks: Pieces,
     bytes: usize,
     /// The end has been asked for and not been sent.
     fin: bool,
@@ -17,7 +17,7 @@ impl SendQueue {
     pub(crate) fn push(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.bytes += bytes.len();
-            self.chunks.push_back(bytes);
+            self.chunks.push(bytes);
         }
     }
 
@@ -41,9 +41,9 @@ impl SendQueue {
         if self.is_empty() {
             return None;
         }
-        let payload = match self.chunks.front_mut() {
+        let payload = match self.chunks.first_mut() {
             Some(front) if front.len() > limit => front.split_to(limit),
-            _ => self.chunks.pop_front().unwrap_or_default(),
+            _ => self.chunks.pop().unwrap_or_default(),
         };
         self.bytes -= payload.len();
         let end = self.fin && self.chunks.is_empty();
