@@ -17,14 +17,15 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use seacat_link::{RecvHalf, StreamError};
+use seacat_proto::MAX_PAYLOAD;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::config::Endpoint;
 
-/// Read at a time from a back end that has much to say: some frames' worth. hyper starts with
-/// 8 KiB and grows to this while reads fill it.
-const READ_BUFFER: usize = 128 * 1024;
+/// Read at a time from a back end that has much to say: whole frames, so that none of them is a rest.
+/// hyper starts with 8 KiB and grows to this while reads fill it.
+const READ_BUFFER: usize = 8 * MAX_PAYLOAD;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use seacat_channel::Channel;
+use seacat_proto::MAX_PAYLOAD;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -37,8 +38,8 @@ const SURPLUS: usize = 64;
 /// After a failed accept (no file descriptors left), wait for something to be closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What hyper may buffer of one connection in each direction: a whole head, and enough of a body
-/// to keep a fast local client busy.
-const HTTP_BUFFER: usize = 64 * 1024;
+/// to keep a fast local client busy, in whole frames.
+const HTTP_BUFFER: usize = 4 * MAX_PAYLOAD;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

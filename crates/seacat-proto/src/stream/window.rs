@@ -5,6 +5,8 @@
 //! told of. It starts small, because most bodies are, and follows what the connection can use
 //! ([`Flow`](crate::flow::Flow)) as long as the reader takes what comes.
 
+use crate::frame::MAX_PAYLOAD;
+
 /// A fresh stream's window: SPDY/3's own default, and four full frames.
 pub(crate) const INITIAL_WINDOW: u32 = 64 * 1024;
 
@@ -12,7 +14,7 @@ pub(crate) const INITIAL_WINDOW: u32 = 64 * 1024;
 const MAX_WINDOW: u32 = 4 * 1024 * 1024;
 
 /// What must have been taken to be worth a frame, at least: two full frames.
-const LEAST_STEP: u32 = INITIAL_WINDOW / 2;
+const LEAST_STEP: u32 = 2 * MAX_PAYLOAD as u32;
 
 /// The receiving end's account of one stream.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,9 @@ pub(crate) struct RecvWindow {
     credit: u32,
     /// Received, and not taken by the reader.
     unread: u32,
+    /// The least that this was behind the reader since the last grant. A grant often falls in
+    /// the middle of a burst, and what is unread at that moment says nothing about the reader.
+    least_unread: u32,
     /// Taken by the reader, and not given back to the peer.
     owed: u32,
     /// Received before there was a window, and not taken by the reader.
@@ -34,7 +39,7 @@ impl RecvWindow {
     /// The window of a stream of which the reader has not taken `uncounted` bytes.
     pub(crate) fn new(uncounted: u64) -> Self {
         let size = INITIAL_WINDOW;
-        Self { size, credit: size, unread: 0, owed: 0, uncounted, round: 0 }
+        Self { size, credit: size, unread: 0, least_unread: u32::MAX, owed: 0, uncounted, round: 0 }
     }
 
     /// Bytes came; `false` when the peer was not allowed to send them.
@@ -51,6 +56,7 @@ impl RecvWindow {
         self.uncounted -= uncounted;
         let bytes = bytes - uncounted as u32;
         self.unread = self.unread.saturating_sub(bytes);
+        self.least_unread = self.least_unread.min(self.unread);
         self.owed += bytes;
         // Often enough that the peer is not held up by what it has not been told.
         self.owed >= LEAST_STEP.max(self.size / 8)
@@ -67,12 +73,13 @@ impl RecvWindow {
             grant -= less;
             self.size -= less;
             *growth += u64::from(less);
-        } else if self.unread <= self.size / 4 {
+        } else if self.least_unread <= self.size / 4 {
             let more = u64::from(target - self.size).min(*growth) as u32;
             grant += more;
             self.size += more;
             *growth -= u64::from(more);
         }
+        self.least_unread = u32::MAX;
         self.credit += grant;
         (grant > 0).then_some(grant)
     }
@@ -110,6 +117,22 @@ mod tests {
         assert_eq!(run(300_000), 300_000);
         assert_eq!(run(u64::MAX), MAX_WINDOW);
         assert_eq!(run(200_000), 200_000, "and it shrinks again");
+    }
+
+    /// Two bursts of half a window are under way, and each grant falls behind the first piece of
+    /// one.
+    #[test]
+    fn bursts_do_not_hold_the_window_down() {
+        let mut window = RecvWindow::new(0);
+        let mut growth = GROWTH_LIMIT;
+        assert!(window.receive(16_408));
+        window.take_and_grant(16_408, 300_000, &mut growth);
+        for _ in 0..10 {
+            assert!(window.receive(32_784));
+            window.take_and_grant(16_376, 300_000, &mut growth);
+            window.take_and_grant(16_408, 300_000, &mut growth);
+        }
+        assert_eq!(window.size, 300_000);
     }
 
     #[test]
