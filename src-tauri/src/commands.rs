@@ -4,6 +4,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "Tauri hands over what commands ask for")]
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use seacat_agent::control::{Answer, Request, Secret};
@@ -95,19 +96,30 @@ pub(crate) fn copy(clipboard: State<'_, Clipboard>, text: String) -> Said<()> {
     slot.insert(connected).set_text(text).map_err(words)
 }
 
-/// Asks the engine for something and writes it where a person says; that place.
+/// Writes something where a person says; that place.
 #[tauri::command]
 pub(crate) async fn save(
     window: WebviewWindow,
     engine: State<'_, Engine>,
     kind: Saved,
 ) -> Said<Option<String>> {
-    let text = match engine.ask(kind.request()).await.map_err(words)? {
+    let Some(place) = files::choose_place(&window, kind).await else { return Ok(None) };
+    match kind {
+        Saved::Request => export(&engine, Request::ExportRequest, &place).await?,
+        Saved::Certificate => export(&engine, Request::ExportCertificate, &place).await?,
+        Saved::SupportBundle => engine.support_bundle(&place).await.map_err(words)?,
+    }
+    Ok(Some(place.display().to_string()))
+}
+
+/// What the engine answers to `request`, into a file.
+async fn export(engine: &Engine, request: Request, place: &Path) -> Said<()> {
+    let text = match engine.ask(request).await.map_err(words)? {
         Answer::Pem { text } => text,
         Answer::Error { message } => return Err(message),
         other => return Err(format!("the engine answered something unexpected: {other:?}")),
     };
-    files::save(&window, kind, &text).await.map_err(words)
+    std::fs::write(place, text).map_err(|error| format!("the file cannot be written: {error}"))
 }
 
 /// The page to begin with.

@@ -1,7 +1,7 @@
 //! The engine as the window sees it: a control socket, and a program to start when there is none.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const START: Duration = Duration::from_secs(20);
 /// How often it is looked for meanwhile.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Why no engine was started.
+/// Why its program did not do what it was started for.
 #[derive(Debug, Error)]
 pub(crate) enum EngineError {
     #[error("{} does not start: {source}", path.display())]
@@ -29,6 +29,8 @@ pub(crate) enum EngineError {
     Ended(String),
     #[error("the proxy was started and does not answer")]
     Silent,
+    #[error("{0}")]
+    Bundle(String),
 }
 
 /// Where the engine is reached, and how one is started.
@@ -65,11 +67,9 @@ impl Engine {
 
     /// Starts the proxy with its icon, in a process that outlives ours, and waits until it answers.
     pub(crate) async fn start(&self) -> Result<(), EngineError> {
-        let beside = std::env::current_exe().map(|ours| ours.with_file_name(PROGRAM));
-        let path = beside.ok().filter(|it| it.is_file()).unwrap_or_else(|| PROGRAM.into());
-        let mut command = Command::new(&path);
-        command.args(&self.arguments).args(["app", "--background"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let (path, mut command) = self.command();
+        command.args(["app", "--background"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         // A group of its own: what ends us at a terminal does not end it.
         #[cfg(unix)]
         command.process_group(0);
@@ -86,6 +86,27 @@ impl Engine {
             sleep(LOOK).await;
         }
         Ok(())
+    }
+
+    /// Lets its program write all that helps support to `place`. It does so without an engine, too,
+    /// and that is when it is needed most.
+    pub(crate) async fn support_bundle(&self, place: &Path) -> Result<(), EngineError> {
+        let (path, mut command) = self.command();
+        let ended = command.arg("support-bundle").arg(place).output().await;
+        let output = ended.map_err(|source| EngineError::Start { path, source })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(EngineError::Bundle(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    }
+
+    /// Its program, beside ours or on the path, with our arguments.
+    fn command(&self) -> (PathBuf, Command) {
+        let beside = std::env::current_exe().map(|ours| ours.with_file_name(PROGRAM));
+        let path = beside.ok().filter(|it| it.is_file()).unwrap_or_else(|| PROGRAM.into());
+        let mut command = Command::new(&path);
+        command.args(&self.arguments).stdin(Stdio::null());
+        (path, command)
     }
 }
 

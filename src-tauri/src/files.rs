@@ -2,12 +2,12 @@
 //! from here, nor the bytes of a key.
 
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rfd::{AsyncFileDialog, FileHandle};
-use seacat_agent::control::{Request, Secret};
+use seacat_agent::control::Secret;
 use serde::Deserialize;
 use tauri::WebviewWindow;
 use thiserror::Error;
@@ -22,8 +22,6 @@ const MAX_FILE: u64 = 64 * 1024;
 pub(crate) enum FileError {
     #[error("the file cannot be read: {0}")]
     Read(io::Error),
-    #[error("the file cannot be written: {0}")]
-    Write(io::Error),
     #[error("the file has more than {} KiB: it is not what was asked for", MAX_FILE / 1024)]
     TooLong,
     #[error("there is no certificate in this file: it begins with -----BEGIN CERTIFICATE-----")]
@@ -36,21 +34,15 @@ pub(crate) enum FileError {
 pub(crate) enum Saved {
     Request,
     Certificate,
+    SupportBundle,
 }
 
 impl Saved {
-    /// What the engine is asked.
-    pub(crate) fn request(self) -> Request {
-        match self {
-            Saved::Request => Request::ExportRequest,
-            Saved::Certificate => Request::ExportCertificate,
-        }
-    }
-
     fn file_name(self) -> &'static str {
         match self {
             Saved::Request => "seacat-request.pem",
             Saved::Certificate => "seacat-certificate.pem",
+            Saved::SupportBundle => "seacat-support.txt",
         }
     }
 }
@@ -72,16 +64,10 @@ pub(crate) async fn choose_certificate(
     certificates(&String::from_utf8_lossy(&bytes)).map(Some).ok_or(FileError::NoCertificate)
 }
 
-/// Writes `text` where the person says; that place.
-pub(crate) async fn save(
-    window: &WebviewWindow,
-    kind: Saved,
-    text: &str,
-) -> Result<Option<String>, FileError> {
+/// Where the person wants it; `None` when they chose no place.
+pub(crate) async fn choose_place(window: &WebviewWindow, kind: Saved) -> Option<PathBuf> {
     let dialog = dialog(window).set_file_name(kind.file_name());
-    let Some(chosen) = dialog.save_file().await else { return Ok(None) };
-    std::fs::write(chosen.path(), text).map_err(FileError::Write)?;
-    Ok(Some(chosen.path().display().to_string()))
+    dialog.save_file().await.map(Into::into)
 }
 
 fn dialog(window: &WebviewWindow) -> AsyncFileDialog {

@@ -131,6 +131,27 @@ impl Desktop {
         assert!(copying.wait().expect("xclip ends").success());
     }
 
+    /// Types `text` and Enter into the dialog that is called `title`, once it is there.
+    pub fn type_into(&self, title: &str, text: &str) {
+        let mut search = self.command("xdotool");
+        search.args([
+            "search",
+            "--sync",
+            "--onlyvisible",
+            "--name",
+            title,
+            "windowactivate",
+            "--sync",
+        ]);
+        program_output(&mut search).expect("the dialog opens");
+        // A dialog begins with its own text selected.
+        let mut keys = self.command("xdotool");
+        keys.args(["key", "ctrl+a", "type", "--delay", "20", text]);
+        program_output(&mut keys).expect("xdotool types");
+        let mut enter = self.command("xdotool");
+        program_output(enter.args(["key", "Return"])).expect("xdotool types");
+    }
+
     /// Keeps a picture of the whole screen among the artefacts of the run, once the panel has painted
     /// an icon.
     pub fn picture(&self, name: &str) -> PathBuf {

@@ -147,6 +147,9 @@ test("a gateway that is gone is told within three seconds, in Czech too", async 
   await by(page, "card-action").click();
   await by(page, "finding").waitFor();
   expect(await by(page, "finding").getAttribute("data-code")).toBe("SC-TCP-REFUSED");
+  // What the steps have seen is told in the window's language, too.
+  expect(await by(page, "step-tcp").textContent()).toContain("odmítá spojení");
+  expect(await by(page, "step-identity").textContent()).not.toMatch(/enrol|approval|gateway/);
   expect(await violations(page)).toEqual([]);
   await page.screenshot({ path: join(PICTURES, "diagnostics-refused-cs-dark-920.png") });
   await context.close();

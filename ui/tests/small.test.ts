@@ -4,8 +4,9 @@ import lock from "../package-lock.json?raw";
 import { asCurl, CLIENTS, clientSettings } from "../src/lib/client_settings";
 import { blank, isBlank, set, setPins } from "../src/lib/gateways";
 import { optional, port, say } from "../src/lib/notes";
-import { Traffic } from "../src/lib/traffic.svelte";
-import type { NoteCode } from "../src/lib/types";
+import { firstRun } from "../src/lib/first_run.svelte";
+import { minute, SECONDS, Traffic } from "../src/lib/traffic.svelte";
+import type { FirstRunStep, NoteCode } from "../src/lib/types";
 import { en } from "../src/lib/words/en";
 import { line, status } from "./samples";
 
@@ -37,6 +38,36 @@ test("rates are differences, and a new connection begins at nought", () => {
     { down: 500, up: 0, rtt: 12 },
     { down: 0, up: 0, rtt: null },
   ]);
+});
+
+test("the picture is of the last minute, and one value alone is drawn", () => {
+  const traffic = new Traffic();
+  for (const at of [0, 1_000, 2_000]) traffic.take(status(), at);
+  expect(traffic.samples.length).toBe(2);
+  // The window was hidden meanwhile.
+  traffic.take(status({ bytes_in: 1_000_000 }), 600_000);
+  expect(traffic.samples).toEqual([]);
+  traffic.take(status({ bytes_in: 1_000_500 }), 601_000);
+  expect(traffic.samples).toEqual([{ down: 500, up: 0, rtt: 12 }]);
+
+  const drawn = (line: (number | null)[]) => minute(line).filter((it) => it !== null);
+  expect(minute([]).length).toBe(SECONDS);
+  expect([drawn([]), drawn([7]), drawn([7, 8]), drawn([0, null, 5, null])]).toEqual([[], [7, 7], [7, 7, 8], [0, 0, 5, 5]]);
+  expect(minute([...Array(70).keys()])).toEqual([...Array(70).keys()].slice(-SECONDS));
+});
+
+test("the first run shows one step, and the same in its line of steps", () => {
+  const shown = (step: FirstRunStep, wanted: FirstRunStep | null) => {
+    firstRun.view = { due: true, step, later: false, builtin: false, locked: false, address: null, request_seen: false };
+    firstRun.wanted = wanted;
+    return firstRun.step;
+  };
+  expect(shown("approval", null)).toBe("approval");
+  expect(shown("approval", "identity")).toBe("approval");
+  expect(shown("identity", "approval")).toBe("identity");
+  expect(shown("approval", "gateway")).toBe("gateway");
+  expect(shown("identity", "address")).toBe("address");
+  expect(shown("address", "identity")).toBe("identity");
 });
 
 test("ports stay what was typed until they are numbers", () => {

@@ -31,6 +31,7 @@ const SHARED = [
   /^identity\.texts\.(opening|installing|resetting)$/,
   /^failures\.SC-OK\.do$/,
   /^gateway\.fingerprint$/,
+  /^evidence\.addresses$/,
 ];
 
 const english = leaves(en);

@@ -1,5 +1,6 @@
 //! What the shell promises: one window, gone when closed, and no harm to the engine by its death.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,9 @@ use crate::session::{ANONYMOUS, PATIENCE, Session, gateway_at};
 
 /// How much more the engine may cost after a window than before it.
 const AFTER_KIB: u64 = 1024;
+
+/// What GTK calls the dialog.
+const DIALOG: &str = "Save File";
 
 /// How soon the window and the tray say that the gateway is gone, or back.
 const TRUTH: Duration = Duration::from_secs(3);
@@ -59,6 +63,25 @@ fn one_window_and_nothing_left_of_it() {
     assert_ne!(window.id(), id);
     assert_eq!(window.run("return [innerWidth, innerHeight]"), json!([800, 600]));
     window.close(&session.desktop);
+}
+
+/// The text for support is written where a person says, by the engine's program: with a proxy that runs
+/// and without one. The pages are told the place and nothing else.
+#[test]
+fn the_file_for_support_goes_where_a_person_says() {
+    let (_origin, _gateway, mut session) = world();
+    let window = session.window("diagnostics");
+    for (name, found) in [("first.txt", "SC-OK"), ("second.txt", "SC-NOT-RUNNING")] {
+        let place = session.desktop.home().join(name);
+        window.click("save-bundle");
+        session.desktop.type_into(DIALOG, place.to_str().unwrap());
+        window.wait_for_text("bundle-said", |text| text.ends_with(place.to_str().unwrap()));
+        let text = fs::read_to_string(&place).unwrap();
+        assert!(text.contains("=== settings") && text.contains(found), "{text}");
+        let page = window.run("return document.body.textContent");
+        assert!(!page.as_str().unwrap().contains("==="), "{page}");
+        session.app.kill();
+    }
 }
 
 /// Whatever a page says: nothing is loaded from elsewhere, and only what is listed can be asked.

@@ -11,7 +11,7 @@ import { listen } from "@tauri-apps/api/event";
 import type { Answer, Request } from "./types";
 
 /** What can be written to a file that the person chooses. */
-export type Saved = "request" | "certificate";
+export type Saved = "request" | "certificate" | "support_bundle";
 
 export interface Bridge {
   /** Asks the engine. A refusal comes as the answer `error`; no engine at all throws. */

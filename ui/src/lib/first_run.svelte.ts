@@ -20,7 +20,10 @@ class FirstRun {
 
   /** The step that is shown. */
   get step(): FirstRunStep {
-    return this.wanted ?? this.view?.step ?? "gateway";
+    const real = this.view?.step ?? "gateway";
+    // Both show where the identity stands, and only one of them is true of it.
+    const aboutIdentity = [real, this.wanted].every((it) => it === "identity" || it === "approval");
+    return aboutIdentity ? real : (this.wanted ?? real);
   }
 
   /** Asks the engine; the first run is shown when it is due. */

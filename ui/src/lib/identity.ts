@@ -11,7 +11,7 @@ function isState(word: string, t: Words): word is State {
 }
 
 /** The state in a sentence; the engine's own where we have no words. */
-export function identityTitle(identity: IdentityView, t: Words, lang: string): string {
+export function identityTitle(identity: Pick<IdentityView, "state" | "sentence" | "valid_until">, t: Words, lang: string): string {
   if (!isState(identity.state, t)) return identity.sentence;
   const words = t.identity.states[identity.state];
   const until = identity.valid_until ? day(identity.valid_until, lang) : t.unknown;

@@ -1,6 +1,8 @@
 /** A failure or a finding in the window's language, with the engine's English where there are no words. */
 
-import type { FailureView, FindingView } from "./types";
+import { day } from "./format";
+import { identityTitle } from "./identity";
+import type { Fact, FailureView, FindingView, StepView } from "./types";
 import type { Text } from "./words/failures.en";
 import type { Words } from "./words/en";
 
@@ -20,7 +22,11 @@ export function fill(text: Text, params: Params): string {
   const [named, bare] = text;
   const names = [...named.matchAll(/\{(\w+)\}/g)].map((it) => it[1] ?? "");
   if (!names.every((name) => params[name])) return bare;
-  return named.replace(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "");
+  return put(named, params);
+}
+
+function put(text: string, params: Params): string {
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "");
 }
 
 function known(code: string, message: string, params: Params, t: Words): InFull | null {
@@ -54,6 +60,26 @@ export function toldFailure(failure: FailureView, advice: string | null, t: Word
   const words = known(failure.code, failure.message, failure.params, t);
   if (words) return words;
   return { what: capital(failure.message, failure.params), means: "", do: capital(advice ?? ""), detail: null };
+}
+
+/** What a step has seen, a line for each fact; the engine's English when one has no words here. */
+export function toldEvidence(step: StepView, t: Words, lang: string): string {
+  const lines = step.facts.map((fact) => toldFact(fact, t, lang));
+  return lines.length > 0 && lines.every((it) => it !== null) ? lines.join("\n") : step.evidence;
+}
+
+/** Values of facts that are days. */
+const DAYS = ["until", "date"];
+
+function toldFact(fact: Fact, t: Words, lang: string): string | null {
+  if (fact.is === "identity") return capital(identityTitle(fact, t, lang));
+  if (fact.is === "wrong") {
+    const words = lang.startsWith("en") ? null : known(fact.code, fact.message, fact.params, t);
+    return words?.what ?? capital(fact.message, fact.params);
+  }
+  if (!Object.hasOwn(t.evidence, fact.is)) return null;
+  const values = Object.entries(fact).map(([name, value]) => [name, DAYS.includes(name) ? day(`${value}`, lang) : `${value}`]);
+  return put(t.evidence[fact.is], Object.fromEntries(values));
 }
 
 /** What to do about a code, if we have words for it. */

@@ -12,6 +12,15 @@ export interface Sample {
 /** Samples kept: the last minute. */
 export const SECONDS = 60;
 
+/** Where nobody looked for longer than this, the picture begins anew. */
+const GAP_MS = 5_000;
+
+/** A line for the whole minute. A value stands for the second before it, so that one alone is a line, too. */
+export function minute(line: (number | null)[]): (number | null)[] {
+  const all = [...Array<null>(SECONDS).fill(null), ...line].slice(-SECONDS);
+  return all.map((it, n) => it ?? all[n + 1] ?? null);
+}
+
 export class Traffic {
   samples: Sample[] = $state.raw([]);
 
@@ -22,6 +31,10 @@ export class Traffic {
     const last = this.#last;
     this.#last = { in: status.bytes_in, out: status.bytes_out, at };
     if (!last || at <= last.at) return;
+    if (at - last.at > GAP_MS) {
+      this.samples = [];
+      return;
+    }
     const seconds = (at - last.at) / 1000;
     // The counters begin anew with every connection.
     const anew = status.bytes_in < last.in || status.bytes_out < last.out;

@@ -205,6 +205,11 @@ export type DiscoverValue = { app_id: string, platform: string, suffix?: string,
 export type EnrollValue = "auto" | "manual" | "off";
 
 /**
+ * One line of a step's evidence.
+ */
+export type Fact = { "is": "listens", pid: number, addresses: string, } | { "is": "nobody_listens", port: number, } | { "is": "any_port" } | { "is": "no_proxy" } | { "is": "answers", address: string, } | { "is": "built_in" } | { "is": "announced", host: string, port: number, priority: number, weight: number, } | { "is": "addresses", addresses: string, } | { "is": "not_looked_up", addresses: string, } | { "is": "looked_up_proxy", proxy: string, addresses: string, } | { "is": "accepts", address: string, } | { "is": "gateway_answers", address: string, } | { "is": "silent", address: string, } | { "is": "refused", address: string, } | { "is": "unreachable", address: string, } | { "is": "named", proxy: string, variable: string, } | { "is": "lets_through", proxy: string, target: string, } | { "is": "secured", host: string, port: number, address: string, version: string, suite: string, } | { "is": "issued", issuer: string, until: string, } | { "is": "ping_answered" } | { "is": "today", date: string, } | { "is": "no_identity" } | { "is": "not_known" } | { "is": "identity", state: string, sentence: string, valid_until: string | null, } | { "is": "not_sent" } | { "is": "no_host" } | { "is": "asked", host: string, } | { "is": "answered", host: string, status: number, bytes: number, } | { "is": "wrong", code: string, message: string, params: { [key: string]: string }, };
+
+/**
  * Something that went wrong.
  */
 export type FailureView = { 
@@ -720,9 +725,13 @@ state: StepState,
  */
 ms: number | null, 
 /**
- * What was seen.
+ * What was seen, a line for each fact.
  */
 evidence: string, 
+/**
+ * The same fact by fact, to be told in another language.
+ */
+facts: Array<Fact>, 
 /**
  * What a person can do, when something is wrong.
  */

@@ -1,5 +1,6 @@
 //! Whether the identity is in the way.
 
+use super::evidence::Fact;
 use super::report::Report;
 use super::view::{FindingView, StepId};
 use crate::identity_view::IdentityView;
@@ -12,18 +13,19 @@ pub(super) async fn look(
 ) -> Option<FindingView> {
     let Some(identity) = identity else {
         let why = match running {
-            true => "this proxy uses no identity",
-            false => "only a running proxy knows",
+            true => Fact::NoIdentity,
+            false => Fact::NotKnown,
         };
         report.skip(StepId::Identity, why).await;
         return None;
     };
     let step = report.begin(StepId::Identity).await;
     let finding = finding(identity);
+    let said = [Fact::from(identity)];
     match &finding {
-        None => step.ok(&identity.sentence).await,
-        Some(finding) if is_final(&identity.state) => step.fail(&identity.sentence, finding).await,
-        Some(finding) => step.warn(&identity.sentence, finding).await,
+        None => step.ok(said).await,
+        Some(finding) if is_final(&identity.state) => step.fail(said, finding).await,
+        Some(finding) => step.warn(said, finding).await,
     }
     finding
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::evidence::Fact;
 use super::report::Report;
 use super::request;
 use super::view::{FindingView, StepId};
@@ -24,8 +25,7 @@ pub(super) async fn port(
     let step = report.begin(StepId::Port).await;
     if let Some(local) = running {
         let addresses: Vec<String> = local.proxy.iter().map(SocketAddr::to_string).collect();
-        let said = format!("{} listens on {}", process(local.pid), addresses.join(" and "));
-        step.ok(said).await;
+        step.ok([Fact::Listens { pid: local.pid, addresses: addresses.join(", ") }]).await;
         return None;
     }
     let (port, listen) = (config.proxy.port, &config.proxy.listen);
@@ -33,20 +33,16 @@ pub(super) async fn port(
         let owner = port_owner::find(port);
         let free = port_owner::free_port(listen, port);
         let finding = FindingView::port_taken(port, owner.as_ref(), free);
-        step.fail(finding.message.clone(), &finding).await;
+        step.fail([(&finding).into()], &finding).await;
         return Some(finding);
     }
     let finding = FindingView::not_running();
     let said = match port {
-        0 => "any free one will do".to_owned(),
-        port => format!("nobody listens on port {port}"),
+        0 => Fact::AnyPort,
+        port => Fact::NobodyListens { port },
     };
-    step.warn(format!("{said}: {}", finding.message), &finding).await;
+    step.warn([said, (&finding).into()], &finding).await;
     Some(finding)
-}
-
-fn process(pid: u32) -> String {
-    format!("this program (process {pid})")
 }
 
 fn is_taken(ip: IpAddr, port: u16) -> bool {
@@ -57,13 +53,13 @@ fn is_taken(ip: IpAddr, port: u16) -> bool {
 /// Whether the proxy answers there.
 pub(super) async fn loopback(running: Option<&Local>, report: &Report) -> Option<FindingView> {
     let Some(address) = running.and_then(|local| local.proxy.first()) else {
-        report.skip(StepId::Loopback, "no proxy is running").await;
+        report.skip(StepId::Loopback, Fact::NoProxy).await;
         return None;
     };
     let step = report.begin(StepId::Loopback).await;
     let why = match timeout(ANSWER_LIMIT, request::page(*address)).await {
         Ok(Ok(200)) => {
-            step.ok(format!("{address} answers")).await;
+            step.ok([Fact::Answers { address: *address }]).await;
             return None;
         }
         Ok(Ok(status)) => format!("its page is answered {status}"),
@@ -71,6 +67,6 @@ pub(super) async fn loopback(running: Option<&Local>, report: &Report) -> Option
         Err(_) => format!("nothing comes within {} s", ANSWER_LIMIT.as_secs()),
     };
     let finding = FindingView::local_silent(*address, &why);
-    step.fail(finding.message.clone(), &finding).await;
+    step.fail([(&finding).into()], &finding).await;
     Some(finding)
 }

@@ -9,6 +9,7 @@
 //! The steps are the same with a running proxy, which is asked over the control socket, and without
 //! one. `gateway test` and the window's test of a gateway that is not saved yet take those of `way`.
 
+mod evidence;
 mod finding;
 mod identity;
 mod local;
@@ -20,6 +21,7 @@ pub mod way;
 
 use seacat_channel::{GatewayConfig, NetworkConfig};
 
+pub use evidence::Fact;
 pub use report::Report;
 pub use view::{FindingView, StepId, StepState, StepView};
 
@@ -62,7 +64,7 @@ pub async fn diagnose(scene: &Scene, report: &Report) -> FindingView {
     let request = match status {
         // It would wait for the channel, and tell nothing new.
         Some(status) if gateway.is_err() && status.state != Word::Connected => {
-            report.skip(StepId::Request, "not sent: the proxy is not connected").await;
+            report.skip(StepId::Request, Fact::NotSent).await;
             None
         }
         _ => request_step(scene, report).await,
@@ -107,7 +109,7 @@ enum Here {
 /// The first gateway that can be reached counts; when none can, the most preferred one's trouble.
 async fn gateways(scene: &Scene, report: &Report) -> Result<(), FindingView> {
     if scene.gateways.is_empty() && scene.status.is_none() {
-        report.skip(StepId::Dns, "no gateway is configured, so the proxy brings its own").await;
+        report.skip(StepId::Dns, Fact::BuiltIn).await;
         return Ok(());
     }
     let in_use = scene.status.as_ref().and_then(|status| status.gateway.as_ref());
@@ -134,28 +136,30 @@ fn not_connected(status: Option<&StatusView>) -> Option<FindingView> {
 /// A request to the first host that we know of; `None` when we know of none.
 async fn request_step(scene: &Scene, report: &Report) -> Option<Result<(), FindingView>> {
     let Some(way) = &scene.way else {
-        report.skip(StepId::Request, "no proxy is running").await;
+        report.skip(StepId::Request, Fact::NoProxy).await;
         return None;
     };
     let Some(host) = scene.hosts.first() else {
-        report.skip(StepId::Request, "no host behind the gateway is known yet").await;
+        report.skip(StepId::Request, Fact::NoHost).await;
         return None;
     };
     let step = report.begin(StepId::Request).await;
     match request::send(way, host).await {
         Ok(tested) => match trouble(&tested) {
             None => {
-                step.ok(format!("{host} answered {}, {} B", tested.status, tested.bytes)).await;
+                let Tested { host, status, bytes, .. } = tested;
+                step.ok([Fact::Answered { host, status, bytes }]).await;
                 Some(Ok(()))
             }
             Some(finding) => {
-                step.fail(format!("{host}: {}", finding.message), &finding).await;
+                let asked = Fact::Asked { host: host.clone() };
+                step.fail([asked, (&finding).into()], &finding).await;
                 Some(Err(finding))
             }
         },
         Err(error) => {
             let finding = FindingView::local_silent(way.proxy, &error.to_string());
-            step.fail(finding.message.clone(), &finding).await;
+            step.fail([(&finding).into()], &finding).await;
             Some(Err(finding))
         }
     }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::evidence::Fact;
 use super::view::{FindingView, StepId, StepState, StepView};
 
 /// Where steps go. Whoever watches may have left; the steps are taken all the same.
@@ -34,9 +35,9 @@ impl Report {
     }
 
     /// A step is left out.
-    pub(super) async fn skip(&self, id: StepId, why: &str) {
+    pub(super) async fn skip(&self, id: StepId, why: Fact) {
         let step = StepView::new(id, StepState::Skipped);
-        self.tell(StepView { evidence: why.to_owned(), ..step }).await;
+        self.tell(StepView { evidence: why.to_string(), facts: vec![why], ..step }).await;
     }
 }
 
@@ -56,25 +57,26 @@ impl Begun<'_> {
     }
 
     /// All is well.
-    pub(super) async fn ok(self, evidence: impl Into<String>) {
-        self.end(StepState::Ok, evidence.into(), None).await;
+    pub(super) async fn ok(self, facts: impl Into<Vec<Fact>>) {
+        self.end(StepState::Ok, facts.into(), None).await;
     }
 
     /// It works, and yet.
-    pub(super) async fn warn(self, evidence: impl Into<String>, finding: &FindingView) {
-        self.end(StepState::Warning, evidence.into(), Some(finding)).await;
+    pub(super) async fn warn(self, facts: impl Into<Vec<Fact>>, finding: &FindingView) {
+        self.end(StepState::Warning, facts.into(), Some(finding)).await;
     }
 
     /// It does not work.
-    pub(super) async fn fail(self, evidence: impl Into<String>, finding: &FindingView) {
-        self.end(StepState::Failed, evidence.into(), Some(finding)).await;
+    pub(super) async fn fail(self, facts: impl Into<Vec<Fact>>, finding: &FindingView) {
+        self.end(StepState::Failed, facts.into(), Some(finding)).await;
     }
 
-    async fn end(self, state: StepState, evidence: String, finding: Option<&FindingView>) {
+    async fn end(self, state: StepState, facts: Vec<Fact>, finding: Option<&FindingView>) {
         let ms = Some(self.ms.unwrap_or_else(|| millis(self.since.elapsed())));
         let advice = finding.map(|it| it.advice.clone()).filter(|advice| !advice.is_empty());
         let code = finding.map(|it| it.code.clone());
-        self.report.tell(StepView { id: self.id, state, ms, evidence, advice, code }).await;
+        let (id, evidence) = (self.id, Fact::text(&facts));
+        self.report.tell(StepView { id, state, ms, evidence, facts, advice, code }).await;
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::Fact;
+
 /// A step, when it begins and when it is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -14,8 +16,11 @@ pub struct StepView {
     pub state: StepState,
     /// How long it took, in milliseconds; null while it runs, or when there was nothing to wait for.
     pub ms: Option<f64>,
-    /// What was seen.
+    /// What was seen, a line for each fact.
     pub evidence: String,
+    /// The same fact by fact, to be told in another language.
+    #[serde(default)]
+    pub facts: Vec<Fact>,
     /// What a person can do, when something is wrong.
     pub advice: Option<String>,
     /// The stable code of what is wrong, `SC-…`.
@@ -92,7 +97,8 @@ pub struct FindingView {
 impl StepView {
     /// A step without evidence yet.
     pub(super) fn new(id: StepId, state: StepState) -> Self {
-        Self { id, state, ms: None, evidence: String::new(), advice: None, code: None }
+        let (evidence, facts) = (String::new(), Vec::new());
+        Self { id, state, ms: None, evidence, facts, advice: None, code: None }
     }
 }
 

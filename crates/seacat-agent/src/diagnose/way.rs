@@ -10,6 +10,7 @@ use seacat_channel::probe::{CertificateSeen, Probe, REACH_LIMIT, Seen, look_at_r
 use seacat_channel::{Failure, GatewayConfig, NetworkConfig, Tls, Upstream, discover};
 use tokio::task::JoinSet;
 
+use super::evidence::Fact;
 use super::report::Report;
 use super::trust::{judge, judge_clock};
 use super::view::{FindingView, StepId};
@@ -72,29 +73,31 @@ async fn find(
             None => vec![Probe::new(gateway.clone(), network)],
             Some(discovery) => {
                 let targets = discover(discovery, &network.dns_servers).await?;
-                said.extend(targets.iter().map(|it| {
-                    let (host, port, priority, weight) =
-                        (&it.host, it.port, it.priority, it.weight);
-                    format!("{host} port {port}, priority {priority}, weight {weight}")
+                said.extend(targets.iter().map(|it| Fact::Announced {
+                    host: it.host.clone(),
+                    port: it.port,
+                    priority: it.priority,
+                    weight: it.weight,
                 }));
                 targets.iter().map(|it| Probe::to_target(gateway, it, network)).collect()
             }
         };
         let mut places: Vec<Place> = Vec::new();
         for probe in probes {
-            let addresses = probe.addresses().await?;
-            let shown: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
+            let found = probe.addresses().await?;
+            let shown: Vec<String> = found.iter().map(|it| it.ip().to_string()).collect();
+            let addresses = shown.join(", ");
             match (probe.upstream(), probe.asks_resolver()) {
                 (Some(proxy), _) => {
-                    said.push(format!("through the proxy {proxy}: {}", shown.join(", ")));
+                    said.push(Fact::LookedUpProxy { proxy: proxy.to_string(), addresses });
                 }
-                (None, true) => said.push(shown.join(", ")),
+                (None, true) => said.push(Fact::Addresses { addresses }),
                 (None, false) if gateway.discover.is_none() => {
-                    said.push(format!("not looked up: {} is configured", shown.join(", ")));
+                    said.push(Fact::NotLookedUp { addresses });
                 }
                 (None, false) => {}
             }
-            places.extend(addresses.into_iter().map(|address| (probe.clone(), address)));
+            places.extend(found.into_iter().map(|address| (probe.clone(), address)));
         }
         places.truncate(ADDRESSES);
         Ok(places)
@@ -103,9 +106,9 @@ async fn find(
     match &found {
         Ok(_) => {
             said.dedup();
-            step.ok(said.join("\n")).await;
+            step.ok(said).await;
         }
-        Err(failure) => step.fail(failure.to_string(), &FindingView::of(failure)).await,
+        Err(failure) => step.fail([failure.into()], &FindingView::of(failure)).await,
     }
     found
 }
@@ -119,21 +122,14 @@ async fn connect(
     let step = report.begin(StepId::Tcp).await;
     let addresses: Vec<SocketAddr> = places.iter().map(|(_, address)| *address).collect();
     let outcomes = reach_all(&addresses, REACH_LIMIT).await;
-    let said: Vec<String> = addresses
-        .iter()
-        .zip(&outcomes)
-        .map(|(address, outcome)| match outcome {
-            Ok(()) => format!("{address} accepts"),
-            Err(Failure::TimedOut { .. }) => format!("{address} does not answer"),
-            Err(failure) => failure.to_string(),
-        })
-        .collect();
+    let tried = addresses.iter().zip(&outcomes);
+    let said: Vec<Fact> = tried.map(|(address, it)| Fact::reached(*address, it)).collect();
     let is_there = |nth: usize| outcomes[nth].is_ok();
     let upstream = places.first().and_then(|(probe, _)| probe.upstream()).map(Upstream::to_string);
     let open: Vec<Place> =
         places.into_iter().enumerate().filter(|(nth, _)| is_there(*nth)).map(|it| it.1).collect();
     if !open.is_empty() {
-        step.ok(said.join("\n")).await;
+        step.ok(said).await;
         return Ok(open);
     }
     let nobody = || Failure::NoSuchHost { host: gateway.host.clone() };
@@ -142,14 +138,14 @@ async fn connect(
     if let Some(proxy) = upstream {
         let failure = Failure::ProxyUnreachable { proxy, why: failure.to_string() };
         let finding = FindingView::of(&failure);
-        step.fail(said.join("\n"), &finding).await;
+        step.fail(said, &finding).await;
         return Err((failure, finding));
     }
     let finding = match failure {
         Failure::Unreachable { .. } if !has_route() => FindingView::no_network(),
         _ => FindingView::of(&failure),
     };
-    step.fail(said.join("\n"), &finding).await;
+    step.fail(said, &finding).await;
     if matches!(failure, Failure::Unreachable { .. }) {
         return Err((failure, finding));
     }
@@ -214,22 +210,17 @@ async fn other_ports(
     let outcomes = reach_all(&others, OTHER_LIMIT).await;
     let (mut said, mut open, mut answers) = (Vec::new(), None, None);
     for (address, outcome) in others.iter().zip(outcomes) {
-        said.push(match outcome {
-            Ok(()) => {
-                open.get_or_insert(address.port());
-                match is_gateway(gateway, *address).await {
-                    true => {
-                        answers.get_or_insert(address.port());
-                        format!("{address} accepts, and a SeaCat gateway answers there")
-                    }
-                    false => format!("{address} accepts"),
-                }
+        if outcome.is_ok() {
+            open.get_or_insert(address.port());
+            if is_gateway(gateway, *address).await {
+                answers.get_or_insert(address.port());
+                said.push(Fact::GatewayAnswers { address: *address });
+                continue;
             }
-            Err(Failure::TimedOut { .. }) => format!("{address} does not answer"),
-            Err(failure) => failure.to_string(),
-        });
+        }
+        said.push(Fact::reached(*address, &outcome));
     }
-    step.ok(said.join("\n")).await;
+    step.ok(said).await;
     answers.or(open)
 }
 
@@ -278,21 +269,26 @@ async fn needed_proxy(
         let mut tcp = reach(address.ok_or_else(nobody)?, REACH_LIMIT).await?;
         probe.pass_upstream(&mut tcp).await
     };
+    let named = Fact::Named { proxy: proxy.clone(), variable: variable.to_owned() };
     let (wants, said) = match asked.await {
-        Ok(_) => (None, format!("{proxy}, which {variable} names, lets us through")),
+        Ok(target) => (None, lets_through(&proxy, target)),
         Err(failure @ Failure::ProxyAuth { .. }) => {
-            let said = format!("{failure}; {variable} names it");
+            let said = Fact::from(&failure);
             (Some(failure), said)
         }
         Err(failure) => {
-            step.fail(format!("{variable} names {proxy}: {failure}"), &FindingView::of(&failure))
-                .await;
+            step.fail([named, (&failure).into()], &FindingView::of(&failure)).await;
             return None;
         }
     };
     let finding = FindingView::proxy_needed(&proxy, variable, wants.as_ref());
-    step.warn(said, &finding).await;
+    step.warn([named, said], &finding).await;
     Some(finding)
+}
+
+/// `target` is what the proxy was asked for.
+fn lets_through(proxy: &impl ToString, target: Option<String>) -> Fact {
+    Fact::LetsThrough { proxy: proxy.to_string(), target: target.unwrap_or_default() }
 }
 
 /// From a connection to an answered PING.
@@ -301,13 +297,10 @@ async fn secure(probe: &Probe, address: SocketAddr, report: &Report) -> Result<(
     if let Some(proxy) = probe.upstream() {
         let step = report.begin(StepId::Upstream).await;
         match probe.pass_upstream(&mut tcp).await {
-            Ok(asked) => {
-                let asked = asked.unwrap_or_default();
-                step.ok(format!("{proxy} lets us through to {asked}")).await;
-            }
+            Ok(target) => step.ok([lets_through(proxy, target)]).await,
             Err(failure) => {
                 let finding = FindingView::of(&failure);
-                step.fail(failure.to_string(), &finding).await;
+                step.fail([(&finding).into()], &finding).await;
                 return Err(finding);
             }
         }
@@ -323,13 +316,19 @@ async fn secure(probe: &Probe, address: SocketAddr, report: &Report) -> Result<(
             {
                 finding.advice = format!("set tls = \"compat\" for this gateway: with it, {works}");
             }
-            step.fail(failure.to_string(), &finding).await;
+            step.fail([(&finding).into()], &finding).await;
             return Err(finding);
         }
     };
     let tls = seen.tls();
-    let place = format!("{}:{} at {address}", gateway.host, gateway.port);
-    step.ok(format!("{place} with {}, {}", tls.version, tls.suite)).await;
+    step.ok([Fact::Secured {
+        host: gateway.host.clone(),
+        port: gateway.port,
+        address,
+        version: tls.version.to_owned(),
+        suite: tls.suite.to_owned(),
+    }])
+    .await;
     believe(gateway, seen, report).await
 }
 
@@ -350,16 +349,16 @@ async fn believe(gateway: &GatewayConfig, seen: Seen, report: &Report) -> Result
     let certificate = seen.certificate.clone();
     let (verdict, until) = (seen.verdict.clone(), day(certificate.not_after));
     let step = report.begin(StepId::Issuer).await;
-    let said = format!("the certificate was issued by {}, valid until {until}", certificate.issuer);
+    let said = Fact::Issued { issuer: certificate.issuer.clone(), until };
     let answered = match &verdict {
         Ok(()) => {
-            step.ok(said).await;
+            step.ok([said]).await;
             let step = report.begin(StepId::Seacat).await;
             match seen.ping().await {
-                Ok(rtt) => step.took(rtt).ok("PING answered").await,
+                Ok(rtt) => step.took(rtt).ok([Fact::PingAnswered]).await,
                 Err(failure) => {
                     let finding = FindingView::of(&failure).with("host", &gateway.host);
-                    step.fail(failure.to_string(), &finding).await;
+                    step.fail([(&finding).into()], &finding).await;
                     return Err(finding);
                 }
             }
@@ -370,7 +369,7 @@ async fn believe(gateway: &GatewayConfig, seen: Seen, report: &Report) -> Result
             let answer = seen.ping().await;
             let ours = look_at_roots(&gateway.trust.roots).ok().flatten().map(|it| it.0);
             let finding = judge(gateway, failure, &certificate, ours.as_ref(), &answer);
-            step.fail(format!("{said}: {failure}"), &finding).await;
+            step.fail([said, failure.into()], &finding).await;
             Err(finding)
         }
     };
@@ -388,11 +387,11 @@ async fn clock(
     let ours = look_at_roots(&gateway.trust.roots).ok().flatten().map(|it| it.0);
     match judge_clock(certificate, ours.as_ref(), now) {
         Some(finding) => {
-            step.fail(finding.message.clone(), &finding).await;
+            step.fail([(&finding).into()], &finding).await;
             Err(finding)
         }
         None => {
-            step.ok(format!("today is {}, as far as this computer knows", day(now))).await;
+            step.ok([Fact::Today { date: day(now) }]).await;
             verdict
         }
     }

@@ -2,6 +2,7 @@
 
 import { answers } from "./answers.cs";
 import type { Words } from "./en";
+import { evidence } from "./evidence.cs";
 import { failures } from "./failures.cs";
 
 const cislo = (n: number) => n.toLocaleString("cs");
@@ -79,6 +80,8 @@ export const cs: Words = {
     up: (rate) => `${rate} nahoru`,
     roundTrip: (ms) => `odezva ${ms}`,
     noRoundTrip: "odezva zatím nezměřena",
+    trafficWill: "Dolů a nahoru, vteřinu po vteřině",
+    roundTripWill: "Odezva, vteřinu po vteřině",
     trafficPicture: (down, up, peak) =>
       `Přenos za posledních 60 sekund: nyní ${down} dolů a ${up} nahoru, nejvíce ${peak}`,
     roundTripPicture: (now) => `Odezva za posledních 60 sekund: nyní ${now}`,
@@ -386,7 +389,12 @@ export const cs: Words = {
     steps: "Kroky",
     ended: "Skončilo to dřív, než se něco zjistilo.",
     support: "Pro podporu",
-    bundleHint: "Tento příkaz zapíše nastavení, stav, diagnostiku a záznam do jednoho textového souboru, bez tajemství.",
+    bundleHint:
+      "Nastavení, stav, čerstvá diagnostika a konec záznamu v jednom textovém souboru, bez klíčů a hesel. Než ho pošlete, přečtěte si ho.",
+    bundleSave: "Uložit soubor pro podporu…",
+    bundleWriting: "Zjišťuji a zapisuji…",
+    bundleSaved: (place) => `Zapsáno do ${place}`,
+    bundleCommand: "Kde se okno neotevře, zapíše totéž tento příkaz:",
     copyReport: "Kopírovat zprávu",
   },
   about: {
@@ -438,6 +446,7 @@ export const cs: Words = {
     doneTextPlain: "První požadavek prošel.",
     finish: "Zobrazit přehled",
   },
+  evidence,
   failures,
   answers,
 };

@@ -1,6 +1,7 @@
 /** What the window says, in English. The other languages have the type of this. */
 
 import { answers } from "./answers.en";
+import { evidence, type FactCode } from "./evidence.en";
 import { failures, type FailureCode, type Told } from "./failures.en";
 
 const many = (n: number, one: string, more: string) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
@@ -74,6 +75,8 @@ export const en = {
     up: (rate: string) => `${rate} up`,
     roundTrip: (ms: string) => `${ms} round trip`,
     noRoundTrip: "no round trip measured",
+    trafficWill: "Down and up, second by second",
+    roundTripWill: "Round trip, second by second",
     trafficPicture: (down: string, up: string, peak: string) =>
       `Throughput over the last 60 seconds: ${down} down and ${up} up now, ${peak} at most`,
     roundTripPicture: (now: string) => `Round trip over the last 60 seconds: ${now} now`,
@@ -380,7 +383,12 @@ export const en = {
     steps: "Steps",
     ended: "It ended before it came to a finding.",
     support: "For support",
-    bundleHint: "This command writes settings, status, diagnosis and log into one text file, without secrets.",
+    bundleHint:
+      "Settings, status, a fresh diagnosis and the end of the log in one text file, without keys and passwords. Read it before you send it.",
+    bundleSave: "Save the file for support…",
+    bundleWriting: "Looking and writing…",
+    bundleSaved: (place: string) => `Written to ${place}`,
+    bundleCommand: "Where no window opens, this command writes the same:",
     copyReport: "Copy the report",
   },
   about: {
@@ -432,6 +440,7 @@ export const en = {
     doneTextPlain: "The first request went through.",
     finish: "Show the overview",
   },
+  evidence: evidence as Record<FactCode, string>,
   failures: failures as Record<FailureCode, Told>,
   answers,
 };
