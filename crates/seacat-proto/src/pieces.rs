@@ -33,6 +33,17 @@ impl Pieces {
         self.first.as_mut()
     }
 
+    /// All pieces, the first one first.
+    pub fn iter(&self) -> impl Iterator<Item = &Bytes> {
+        self.first.iter().chain(&self.others)
+    }
+
+    /// How many pieces wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -57,5 +68,8 @@ mod tests {
         }
         assert_eq!(out.concat(), [0, 1, 2, 3, 4, 5, 6]);
         assert!(pieces.is_empty() && pieces.first_mut().is_none());
+        (0..3).for_each(|number| pieces.push(Bytes::from(vec![number])));
+        let all: Vec<u8> = pieces.iter().map(|piece| piece[0]).collect();
+        assert_eq!((all, pieces.len()), (vec![0, 1, 2], 3));
     }
 }

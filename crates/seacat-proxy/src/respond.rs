@@ -1,6 +1,5 @@
 //! An answer on its way to a client: its head, and its body framed as the head says.
 
-use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Buf as _, Bytes};
 use http::{Method, StatusCode};
 use http_body::Body as _;
+use seacat_proto::Pieces;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
@@ -45,7 +45,7 @@ pub(crate) struct Response {
     /// The head, in front of all pieces, and how much of it is written.
     head: Vec<u8>,
     head_written: usize,
-    out: VecDeque<Bytes>,
+    out: Pieces,
     waiting: usize,
 }
 
@@ -103,7 +103,7 @@ impl Response {
             broken: None,
             head,
             head_written: 0,
-            out: VecDeque::new(),
+            out: Pieces::default(),
             waiting: 0,
         };
         response.end_if_complete();
@@ -190,7 +190,7 @@ impl Response {
 
     fn put(&mut self, bytes: Bytes) {
         self.waiting += bytes.len();
-        self.out.push_back(bytes);
+        self.out.push(bytes);
     }
 
     /// Writes all that waits.
@@ -202,7 +202,7 @@ impl Response {
         while self.has_output() {
             let mut slices = [IoSlice::new(&[]); 1 + PIECES];
             slices[0] = IoSlice::new(&self.head[self.head_written..]);
-            for (slice, bytes) in slices[1..].iter_mut().zip(&self.out) {
+            for (slice, bytes) in slices[1..].iter_mut().zip(self.out.iter()) {
                 *slice = IoSlice::new(bytes);
             }
             let slices = &slices[..=self.out.len().min(PIECES)];
@@ -222,12 +222,12 @@ impl Response {
         }
         written -= of_head;
         self.waiting -= written;
-        while let Some(front) = self.out.front_mut() {
+        while let Some(front) = self.out.first_mut() {
             if written < front.len() {
                 return front.advance(written);
             }
             written -= front.len();
-            self.out.pop_front();
+            self.out.pop();
         }
     }
 }
