@@ -529,10 +529,10 @@ where
 async fn an_https_server_is_recognised() {
     let ca = Ca::new("our CA");
     let server = tls_server(ca.server(), |mut tcp, session| async move {
-        let mut session = match session {
-            seacat_link::Session::Rustls(session) => session,
-            #[cfg(feature = "compat")]
-            seacat_link::Session::OpenSsl(_) => unreachable!("the server is rustls"),
+        // Whether there is another kind is for the features of all crates together to say.
+        #[allow(irrefutable_let_patterns)]
+        let seacat_link::Session::Rustls(mut session) = session else {
+            unreachable!("the server is rustls");
         };
         // What a web server says when it has been told something that is not HTTP.
         let page = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
