@@ -51,7 +51,7 @@ pub use nginx::{HELLO, Nginx};
 pub use origin::{Origin, Seen};
 pub use pki::{Day, write_pki};
 pub use place::{
-    binary, clean_command, free_port, program_file, program_output, scratch, sha256_of,
+    PROGRAMS, binary, clean_command, free_port, program_file, program_output, scratch, sha256_of,
     sha256_of_file, target_folder, user_command,
 };
 pub use process::{Process, wait_for};
