@@ -13,7 +13,8 @@
 //!   strict reading: it can be understood in one way only.
 //! * An answer's body owns its exchange: a client that goes away resets its stream.
 //! * Errors become HTTP in one place, `reply`, from one table, [`error_table`].
-//! * Fields travel by one table of hop-by-hop rules, `headers`.
+//! * Both ways hand the service the same values, `message`; hyper's maps end at `service`'s border.
+//! * Fields are a flat list, `fields`, and travel by one table of hop-by-hop rules, `headers`.
 //!
 //! Client trailers are dropped: the wire has no place for them.
 
