@@ -223,8 +223,7 @@ fn alone(step: &Step) -> Done {
 fn together(steps: &[&Step]) -> Vec<Done> {
     let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
     println!("\n=== side by side: {}", names.join(", "));
-    let built = ui::build().and_then(|()| check(&mut cargo(BUILD)));
-    if let Err(why) = built {
+    if let Err(why) = build() {
         return steps.iter().map(|_| (Err(why.clone()), Duration::ZERO)).collect();
     }
     let next = AtomicUsize::new(0);
@@ -270,24 +269,28 @@ fn run(step: &Step) -> Outcome {
         How::Npm(scripts) => {
             ui::install()?;
             if scripts == UI_BROWSER {
-                ui::build()?;
-                check(&mut cargo(BUILD))?;
+                build()?;
             }
             scripts.iter().try_for_each(|script| check(ui::npm().args(["run", script])))
         }
         How::Package => package::package_for_suite(),
         How::Guard => guard::check_counts(),
         How::Suite(test, tls) | How::Patient(test, tls) => {
-            ui::build()?;
-            check(&mut cargo(BUILD))?;
+            build()?;
             check(&mut suite(test, tls))
         }
         How::Released(suite, test) => {
-            check(&mut cargo(BUILD))?;
+            build()?;
             check(&mut cargo("build --release -p seacat-agent --bins"))?;
             check(&mut released(suite, test))
         }
     }
+}
+
+/// Everything that a suite starts: the window's program holds its pages.
+fn build() -> Outcome {
+    ui::build()?;
+    check(&mut cargo(BUILD))
 }
 
 fn command(arguments: &str, variable: Option<(&str, &str)>) -> Command {
