@@ -102,26 +102,25 @@ impl Connection {
     /// Runs `work` to its end and keeps the connection moving while it is not there yet.
     pub(crate) async fn drive<F: Future>(&mut self, work: F) -> F::Output {
         let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(done);
-            }
-            self.poll(cx);
-            work.as_mut().poll(cx)
-        })
-        .await
+        poll_fn(|cx| self.poll_for(cx, |_, cx| work.as_mut().poll(cx))).await
     }
 
     /// Waits until another request can be sent.
     async fn settle(&mut self) -> hyper::Result<()> {
-        poll_fn(|cx| {
-            if let Poll::Ready(ready) = self.sender.poll_ready(cx) {
-                return Poll::Ready(ready);
-            }
-            self.poll(cx);
-            self.sender.poll_ready(cx)
-        })
-        .await
+        poll_fn(|cx| self.poll_for(cx, |it, cx| it.sender.poll_ready(cx))).await
+    }
+
+    /// Polls for what is wanted, and moves the connection only if that is not there yet.
+    fn poll_for<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut wanted: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        if let Poll::Ready(there) = wanted(self, cx) {
+            return Poll::Ready(there);
+        }
+        self.poll(cx);
+        wanted(self, cx)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) {

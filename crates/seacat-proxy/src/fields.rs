@@ -47,11 +47,7 @@ impl Fields {
 
     /// All fields in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.list.iter().map(|place| (self.at(place.name), self.at(place.value)))
-    }
-
-    fn at(&self, (start, end): (u32, u32)) -> &[u8] {
-        &self.text[start as usize..end as usize]
+        self.list.iter().map(|place| (at(&self.text, place.name), at(&self.text, place.value)))
     }
 
     /// The values of all fields of this name.
@@ -70,8 +66,7 @@ impl Fields {
 
     /// Takes all fields of this name off.
     pub(crate) fn remove(&mut self, name: &str) {
-        let text = &self.text;
-        self.list.retain(|place| !is(&text[place.name.0 as usize..place.name.1 as usize], name));
+        self.list.retain(|place| !is(at(&self.text, place.name), name));
     }
 
     /// One field of this name, in place of all others.
@@ -93,6 +88,10 @@ impl Fields {
         }
         map
     }
+}
+
+fn at(text: &[u8], (start, end): (u32, u32)) -> &[u8] {
+    &text[start as usize..end as usize]
 }
 
 /// Whether a field's name is this one.

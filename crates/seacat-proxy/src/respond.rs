@@ -1,6 +1,6 @@
 //! An answer on its way to a client: its head, and its body framed as the head says.
 
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, Cursor, IoSlice, Write as _};
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -42,9 +42,8 @@ pub(crate) struct Response {
     keep: bool,
     /// Why the body broke off; said when what came before has been written.
     broken: Option<io::Error>,
-    /// The head, in front of all pieces, and how much of it is written.
-    head: Vec<u8>,
-    head_written: usize,
+    /// What is left of the head, in front of all pieces.
+    head: Cursor<Vec<u8>>,
     out: Pieces,
     waiting: usize,
 }
@@ -101,8 +100,7 @@ impl Response {
             framing,
             keep,
             broken: None,
-            head,
-            head_written: 0,
+            head: Cursor::new(head),
             out: Pieces::default(),
             waiting: 0,
         };
@@ -121,7 +119,7 @@ impl Response {
     }
 
     pub(crate) fn has_output(&self) -> bool {
-        !self.head.is_empty() || !self.out.is_empty()
+        self.head.has_remaining() || !self.out.is_empty()
     }
 
     /// Takes from the body what there is. Pending: more will come.
@@ -201,7 +199,7 @@ impl Response {
     ) -> Poll<io::Result<()>> {
         while self.has_output() {
             let mut slices = [IoSlice::new(&[]); 1 + PIECES];
-            slices[0] = IoSlice::new(&self.head[self.head_written..]);
+            slices[0] = IoSlice::new(self.head.chunk());
             for (slice, bytes) in slices[1..].iter_mut().zip(self.out.iter()) {
                 *slice = IoSlice::new(bytes);
             }
@@ -215,11 +213,8 @@ impl Response {
     }
 
     fn advance(&mut self, mut written: usize) {
-        let of_head = written.min(self.head.len() - self.head_written);
-        self.head_written += of_head;
-        if self.head_written == self.head.len() {
-            (self.head, self.head_written) = (Vec::new(), 0);
-        }
+        let of_head = written.min(self.head.remaining());
+        self.head.advance(of_head);
         written -= of_head;
         self.waiting -= written;
         while let Some(front) = self.out.first_mut() {
