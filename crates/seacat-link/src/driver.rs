@@ -1,17 +1,16 @@
 //! The one task that touches the socket.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use seacat_proto::ConnectionError;
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep_until, timeout};
 
+use crate::Closed;
 use crate::records::{Received, Records};
 use crate::shared::Shared;
-use crate::{Closed, Session};
 
 /// Plaintext taken in one turn before the streams' tasks get theirs. On a single-threaded
 /// runtime they could not empty their inboxes otherwise.
@@ -28,18 +27,8 @@ pub struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(
-        shared: Shared,
-        tcp: TcpStream,
-        session: Session,
-        http_answer: &'static [u8],
-    ) -> Self {
-        let pump = Pump {
-            _end: End(shared.clone()),
-            shared,
-            records: Records::new(tcp, session),
-            timer: None,
-        };
+    pub(crate) fn new(shared: Shared, http_answer: &'static [u8]) -> Self {
+        let pump = Pump { _end: End(shared.clone()), shared, timer: None };
         Self { inner: Box::pin(pump.run(http_answer)) }
     }
 }
@@ -52,47 +41,60 @@ impl Future for Driver {
     }
 }
 
-/// Tells every stream when the driver ends, even by being dropped.
+/// Closes the socket and tells every stream when the driver ends, even by being dropped.
 struct End(Shared);
 
 impl Drop for End {
     fn drop(&mut self) {
+        drop(self.0.lock().records.take());
         self.0.close(Closed::Local);
     }
 }
 
 struct Pump {
     shared: Shared,
-    records: Records,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
     _end: End,
 }
 
 impl Pump {
     async fn run(mut self, http_answer: &'static [u8]) -> Closed {
-        let closed = std::future::poll_fn(|cx| self.poll_closed(cx)).await;
+        let (mut records, closed) = poll_fn(|cx| self.poll_closed(cx)).await;
         self.shared.close(closed.clone());
-        self.say_goodbye(&closed, http_answer).await;
+        say_goodbye(&mut records, &closed, http_answer).await;
         closed
     }
 
     /// One turn: take what came, let time pass, write what is due.
-    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
-        self.shared.lock().register_driver(cx);
-        let outcome =
-            self.receive(cx).and_then(|()| self.pass_time(cx)).and_then(|()| self.transmit(cx));
-        self.count();
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<(Box<Records>, Closed)> {
+        let mut state = self.shared.lock();
+        state.register_driver(cx);
+        let Some(mut records) = state.records.take() else {
+            // It is kept out for the goodbye alone, and that is the last.
+            return Poll::Pending;
+        };
+        drop(state);
+        let outcome = self
+            .receive(&mut records, cx)
+            .and_then(|()| self.pass_time(cx))
+            .and_then(|()| self.transmit(&mut records, cx));
+        let mut state = self.shared.lock();
+        (state.bytes_in, state.bytes_out) = (records.bytes_in, records.bytes_out);
+        let drained = state.connection.is_drained() && records.is_idle();
         match outcome {
-            Err(closed) => Poll::Ready(closed),
-            Ok(()) if self.is_done() => Poll::Ready(Closed::Local),
-            Ok(()) => Poll::Pending,
+            Err(closed) => Poll::Ready((records, closed)),
+            Ok(()) if state.closing || drained => Poll::Ready((records, Closed::Local)),
+            Ok(()) => {
+                state.records = Some(records);
+                Poll::Pending
+            }
         }
     }
 
-    fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+    fn receive(&self, records: &mut Records, cx: &mut Context<'_>) -> Result<(), Closed> {
         let mut taken = 0;
         while taken < RECEIVE_BUDGET {
-            match self.records.poll_receive(cx) {
+            match records.poll_receive(cx) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(closed)) => return Err(closed),
                 Poll::Ready(Ok(Received::End { clean: true })) => return Err(Closed::Peer),
@@ -100,10 +102,9 @@ impl Pump {
                 Poll::Ready(Ok(Received::Some)) => {}
             }
             let now = Instant::now();
-            let shared = &self.shared;
-            self.records.with_plaintext(|bytes| {
+            records.with_plaintext(|bytes| {
                 taken += bytes.len();
-                shared.handle_input(bytes, now)
+                self.shared.handle_input(bytes, now)
             })?;
         }
         cx.waker().wake_by_ref();
@@ -131,64 +132,35 @@ impl Pump {
         }
     }
 
-    fn transmit(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+    fn transmit(&self, records: &mut Records, cx: &mut Context<'_>) -> Result<(), Closed> {
         loop {
-            let more = self.fill()?;
-            match self.records.poll_flush(cx) {
+            let more = self.shared.lock().fill(records)?;
+            match records.poll_flush(cx) {
                 Poll::Ready(Ok(())) if more => {}
                 Poll::Ready(outcome) => return Ok(outcome?),
                 Poll::Pending => return Ok(()),
             }
         }
     }
+}
 
-    /// Seals frames while there is room, and tells the streams that theirs has gone.
-    /// Says whether there may be more.
-    fn fill(&mut self) -> Result<bool, Closed> {
-        let mut state = self.shared.lock();
-        let state = &mut *state;
-        while self.records.has_room() {
-            let Some(frame) = state.connection.poll_transmit() else {
-                return Ok(false);
-            };
-            self.records.seal(frame.parts())?;
-            let Some(slot) = frame.stream.and_then(|id| state.slots.get_mut(&id)) else {
-                continue;
-            };
-            slot.started = true;
-            slot.writer.take().into_iter().for_each(Waker::wake);
+/// Ends TLS and TCP in order, as far as the peer lets us.
+async fn say_goodbye(records: &mut Records, closed: &Closed, http_answer: &'static [u8]) {
+    let stranger = matches!(closed, Closed::Protocol(ConnectionError::HttpClient));
+    if stranger && records.seal([http_answer, b""]).is_err() {
+        return;
+    }
+    match closed {
+        Closed::Truncated | Closed::Io(_) | Closed::Protocol(ConnectionError::Dead) => return,
+        // After a TLS error the session has queued the alert that belongs to it.
+        Closed::Tls(_) => {}
+        _ => records.close_notify(),
+    }
+    let goodbye = async {
+        if poll_fn(|cx| records.poll_flush(cx)).await.is_ok() {
+            records.linger().await;
         }
-        Ok(true)
-    }
-
-    fn is_done(&self) -> bool {
-        let state = self.shared.lock();
-        state.closing || (state.connection.is_drained() && self.records.is_idle())
-    }
-
-    fn count(&self) {
-        let mut state = self.shared.lock();
-        (state.bytes_in, state.bytes_out) = (self.records.bytes_in, self.records.bytes_out);
-    }
-
-    /// Ends TLS and TCP in order, as far as the peer lets us.
-    async fn say_goodbye(&mut self, closed: &Closed, http_answer: &'static [u8]) {
-        let stranger = matches!(closed, Closed::Protocol(ConnectionError::HttpClient));
-        if stranger && self.records.seal([http_answer, b""]).is_err() {
-            return;
-        }
-        match closed {
-            Closed::Truncated | Closed::Io(_) | Closed::Protocol(ConnectionError::Dead) => return,
-            // After a TLS error the session has queued the alert that belongs to it.
-            Closed::Tls(_) => {}
-            _ => self.records.close_notify(),
-        }
-        let goodbye = async {
-            if std::future::poll_fn(|cx| self.records.poll_flush(cx)).await.is_ok() {
-                self.records.linger().await;
-            }
-        };
-        // Too late is as good as done.
-        let _ = timeout(GOODBYE, goodbye).await;
-    }
+    };
+    // Too late is as good as done.
+    let _ = timeout(GOODBYE, goodbye).await;
 }

@@ -42,6 +42,9 @@ impl SendHalf {
     pub fn reply(&mut self, head: ReplyHead, end: bool) -> Result<(), StreamError> {
         self.wish(|connection, id| connection.reply(id, head, end))?;
         self.finished = end;
+        if end {
+            self.shared.lock().write_early();
+        }
         Ok(())
     }
 
@@ -105,6 +108,7 @@ impl SendHalf {
     pub fn finish(&mut self) -> Result<(), StreamError> {
         self.wish(Connection::finish)?;
         self.finished = true;
+        self.shared.lock().write_early();
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use seacat_proto::{Config, Connection, Control, HeadTooLarge, RequestHead, Role};
 use tokio::net::TcpStream;
 
+use crate::records::Records;
 use crate::shared::{Shared, register};
 use crate::{Closed, Driver, RecvHalf, SendHalf, Session, SocketRequest, StreamError};
 
@@ -96,8 +97,9 @@ impl Link {
         config: &LinkConfig,
     ) -> (Self, Incoming, Driver) {
         let connection = Connection::new(config.role, &config.proto, Instant::now());
-        let shared = Shared::new(config.role, connection);
-        let driver = Driver::new(shared.clone(), tcp, session.into(), config.http_answer);
+        let records = Records::new(tcp, session.into());
+        let shared = Shared::new(config.role, connection, records);
+        let driver = Driver::new(shared.clone(), config.http_answer);
         (Self { shared: shared.clone() }, Incoming { shared }, driver)
     }
 

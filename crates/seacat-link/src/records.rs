@@ -36,6 +36,8 @@ pub(crate) struct Records {
     goodbye: bool,
     /// Plaintext sealed since the socket last took everything.
     sealed: usize,
+    /// Why the last write that nobody waited for went wrong.
+    failed: Option<io::Error>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
 }
@@ -62,6 +64,7 @@ impl Records {
             fresh: true,
             goodbye: false,
             sealed: 0,
+            failed: None,
             bytes_in: 0,
             bytes_out: 0,
         }
@@ -121,17 +124,29 @@ impl Records {
 
     /// Writes what is sealed. Pending when the socket is full; then it wakes `cx`.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.session.wants_write() {
-            match self.session.write_to(&self.tcp) {
-                Ok(count) => self.bytes_out += count as u64,
+        loop {
+            let written = self.failed.take().map_or_else(|| self.write(), Err);
+            match written {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.tcp.poll_write_ready(cx))?;
                 }
-                Err(error) => return Poll::Ready(Err(error)),
+                written => return Poll::Ready(written),
             }
         }
+    }
+
+    /// Writes what the socket takes now, once `sealed` went well. What did not is for the next
+    /// [`Records::poll_flush`].
+    pub(crate) fn flush_now(&mut self, sealed: io::Result<()>) {
+        self.failed = sealed.and_then(|()| self.write()).err();
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            self.bytes_out += self.session.write_to(&self.tcp)? as u64;
+        }
         self.sealed = 0;
-        Poll::Ready(Ok(()))
+        Ok(())
     }
 
     /// Queues our goodbye behind what is sealed.

@@ -13,10 +13,16 @@ use seacat_proto::{
 };
 
 use crate::inbox::{Held, Inbox};
+use crate::records::Records;
 use crate::{Closed, News, RecvHalf, Request, SendHalf, SocketRequest, StreamError};
 
 /// Control frames that may wait for the program to take them.
 const NEWS_LIMIT: usize = 256;
+
+/// Heads that may wait for the driver. On one thread its turn comes when all that was ready has been
+/// served, so requests would travel in one bunch, and each end would stand still while the other
+/// works on it: a third fewer of them a second (docs/performance.md).
+const BUNCH: usize = 8;
 
 /// The program's view of one stream.
 #[derive(Default)]
@@ -51,6 +57,8 @@ impl Slot {
 /// The shared state.
 pub(crate) struct State {
     pub(crate) connection: Connection,
+    /// The socket, here between two turns of the driver.
+    pub(crate) records: Option<Box<Records>>,
     pub(crate) slots: StreamMap<Slot>,
     held: Held,
     pub(crate) news: VecDeque<News>,
@@ -75,9 +83,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(role: Role, connection: Connection) -> Self {
+    pub(crate) fn new(role: Role, connection: Connection, records: Records) -> Self {
         let state = State {
             connection,
+            records: Some(Box::new(records)),
             slots: StreamMap::default(),
             held: Held::default(),
             news: VecDeque::new(),
@@ -140,6 +149,7 @@ impl Shared {
         };
         state.slots.insert(id, Slot::new());
         state.wake_driver();
+        state.write_early();
         drop(state);
         Ok((SendHalf::new(self.clone(), id, end), RecvHalf::new(self.clone(), id)))
     }
@@ -247,6 +257,36 @@ impl State {
 
     pub(crate) fn register_driver(&mut self, cx: &Context<'_>) {
         register(&mut self.driver, cx);
+    }
+
+    /// Seals frames while there is room, and tells the streams that theirs has gone.
+    /// Says whether there may be more.
+    pub(crate) fn fill(&mut self, records: &mut Records) -> io::Result<bool> {
+        while records.has_room() {
+            let Some(frame) = self.connection.poll_transmit() else {
+                return Ok(false);
+            };
+            records.seal(frame.parts())?;
+            let Some(slot) = frame.stream.and_then(|id| self.slots.get_mut(&id)) else {
+                continue;
+            };
+            slot.started = true;
+            slot.writer.take().into_iter().for_each(Waker::wake);
+        }
+        Ok(true)
+    }
+
+    /// Writes without the driver if so many heads wait that the peer had better begin with them.
+    /// The driver has been woken: it goes on where this stops.
+    pub(crate) fn write_early(&mut self) {
+        if self.connection.heads_waiting() < BUNCH {
+            return;
+        }
+        if let Some(mut records) = self.records.take() {
+            let filled = self.fill(&mut records).map(drop);
+            records.flush_now(filled);
+            self.records = Some(records);
+        }
     }
 
     fn push_news(&mut self, news: News) {

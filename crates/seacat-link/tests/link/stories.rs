@@ -33,6 +33,15 @@ async fn pair() -> Pair {
 
 /// `windows`: whether both ends keep them.
 async fn pair_with(windows: bool) -> Pair {
+    let [(client, client_news, client_driver), (gateway, requests, gateway_driver)] =
+        ends(windows).await;
+    let gateway_driver = tokio::spawn(gateway_driver);
+    let client_driver = tokio::spawn(client_driver);
+    Pair { client, client_driver, gateway, requests, gateway_driver, client_news }
+}
+
+/// The client's end and the gateway's, which nobody drives yet.
+async fn ends(windows: bool) -> [(Link, Incoming, Driver); 2] {
     let (client_tls, server_tls) = tls();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -48,11 +57,8 @@ async fn pair_with(windows: bool) -> Pair {
     let ((stcp, ssession), (ctcp, csession)) = tokio::join!(server, client);
     let mut gateway_config = LinkConfig::gateway(HTTP_ANSWER);
     gateway_config.proto.windows = windows;
-    let (gateway, requests, driver) = Link::start(stcp, ssession, &gateway_config);
-    let gateway_driver = tokio::spawn(driver);
-    let (client, news, driver): (_, _, Driver) = Link::start(ctcp, csession, &LinkConfig::client());
-    let client_driver = tokio::spawn(driver);
-    Pair { client, client_driver, gateway, requests, gateway_driver, client_news: news }
+    let gateway = Link::start(stcp, ssession, &gateway_config);
+    [Link::start(ctcp, csession, &LinkConfig::client()), gateway]
 }
 
 fn get(path: &str) -> RequestHead {
@@ -65,6 +71,20 @@ async fn next_request(requests: &mut Incoming) -> Request {
             News::Request(request) => return request,
             News::Socket(_) | News::Control(_) | News::Pong { .. } => {}
         }
+    }
+}
+
+#[tokio::test]
+async fn a_bunch_of_requests_does_not_wait_for_its_driver() {
+    const BUNCH: usize = 8;
+    let [(client, _news, _undriven), (_gateway, mut requests, driver)] = ends(true).await;
+    tokio::spawn(driver);
+    let mut open: Vec<_> = (1..BUNCH).map(|_| client.open(get("/"), true).unwrap()).collect();
+    let early = timeout(Duration::from_millis(100), next_request(&mut requests)).await;
+    assert!(early.is_err(), "less than a bunch is the driver's");
+    open.push(client.open(get("/"), true).unwrap());
+    for _ in 0..BUNCH {
+        next_request(&mut requests).await;
     }
 }
 

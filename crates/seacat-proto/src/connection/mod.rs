@@ -353,6 +353,12 @@ impl Connection {
         self.peer_window.is_some()
     }
 
+    /// Frames that steer and have not been taken yet.
+    #[must_use]
+    pub fn heads_waiting(&self) -> usize {
+        self.outbox.control_len()
+    }
+
     /// Streams that may be open at once.
     #[must_use]
     pub fn max_streams(&self) -> usize {
