@@ -76,8 +76,6 @@ pub struct Timings {
     pub arrived: Instant,
     /// There was a connection for it (the last one, if it was sent twice).
     pub sent: Instant,
-    /// The reply's head was there.
-    pub first_byte: Instant,
     /// It was sent twice.
     pub resent: bool,
 }
@@ -198,7 +196,11 @@ impl Channel {
         let mut after = 0;
         let mut resent = false;
         loop {
-            let (send, recv, generation) = self.open(&head, bare, &mut after).await?;
+            let (send, recv, generation) = match self.open_now(&head, bare, after) {
+                Some(opened) => opened,
+                // Boxed: what waits for a reply is to be small, there may be thousands.
+                None => Box::pin(self.open(&head, bare, &mut after)).await?,
+            };
             let sent = now();
             let (send, recv, outcome) = attempt(send, recv, upload).await;
             let error = match outcome {
@@ -206,7 +208,7 @@ impl Channel {
                     return Err(ExchangeError::BadReply(head.status()));
                 }
                 Ok(head) => {
-                    let timings = Timings { arrived, sent, first_byte: now(), resent };
+                    let timings = Timings { arrived, sent, resent };
                     return Ok(Answered { head, send, recv, timings });
                 }
                 Err(AttemptError::Body(error)) => return Err(ExchangeError::Body(error)),
@@ -224,6 +226,22 @@ impl Channel {
             if matches!(error, StreamError::Lost(_)) {
                 after = generation;
             }
+        }
+    }
+
+    /// A stream on the connection that is there: what nearly all requests get.
+    fn open_now(
+        &self,
+        head: &RequestHead,
+        bare: bool,
+        after: u64,
+    ) -> Option<(SendHalf, RecvHalf, u64)> {
+        match &*self.door().borrow() {
+            Door::Open { link, generation } if *generation > after => {
+                let (send, recv) = link.open(head.clone(), bare).ok()?;
+                Some((send, recv, *generation))
+            }
+            _ => None,
         }
     }
 
@@ -252,12 +270,8 @@ impl Channel {
         }
     }
 
-    /// Waits for a connection newer than `after`. With a live connection this is one look behind
-    /// a read lock.
+    /// Waits for a connection newer than `after`.
     async fn enter(&self, after: u64, deadline: Instant) -> Result<(Link, u64), ExchangeError> {
-        if let Some(seen) = self.door().borrow().look(after, deadline) {
-            return seen;
-        }
         let mut door = self.door().clone();
         loop {
             {

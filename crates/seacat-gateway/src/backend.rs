@@ -186,10 +186,10 @@ struct Idle {
 }
 
 impl Pool {
-    /// Back ends have limits too (nginx serves 768 connections as Debian sets it up). With fewer than
-    /// there are requests at one time, most of them would pay for a connection of their own: 256
-    /// clients cost twice the processor time a request with 64 here.
-    const LARGEST: usize = 256;
+    /// With fewer than there are requests at one time, most of them would pay for a connection of their
+    /// own: a thousand clients cost twice the processor time a request with 256 here. Back ends have
+    /// limits too, but as many connections as this were in use a moment ago.
+    const LARGEST: usize = 1024;
     /// Below the 60 s and more that most servers keep an idle connection.
     const IDLE: Duration = Duration::from_secs(30);
     /// How long a back end may take to finish with an answered request. Beyond it something is

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -19,10 +20,11 @@ use crate::{Closed, News, RecvHalf, Request, SendHalf, SocketRequest, StreamErro
 /// Control frames that may wait for the program to take them.
 const NEWS_LIMIT: usize = 256;
 
-/// Heads that may wait for the driver. On one thread its turn comes when all that was ready has been
-/// served, so requests would travel in one bunch, and each end would stand still while the other
-/// works on it: a third fewer of them a second (docs/performance.md).
-const BUNCH: usize = 8;
+/// When heads wait no longer for the driver: when they are a quarter of the open streams, at least and
+/// at most so many. On one thread the driver's turn comes when all that was ready has been served, so
+/// requests would travel in one bunch, and each end would stand still while the other works on it
+/// (docs/performance.md).
+const BUNCH: RangeInclusive<usize> = 4..=8;
 
 /// The program's view of one stream.
 #[derive(Default)]
@@ -279,7 +281,8 @@ impl State {
     /// Writes without the driver if so many heads wait that the peer had better begin with them.
     /// The driver has been woken: it goes on where this stops.
     pub(crate) fn write_early(&mut self) {
-        if self.connection.heads_waiting() < BUNCH {
+        let bunch = (self.connection.stream_count() / 4).clamp(*BUNCH.start(), *BUNCH.end());
+        if self.connection.heads_waiting() < bunch {
             return;
         }
         if let Some(mut records) = self.records.take() {

@@ -40,7 +40,7 @@ impl Errand<'_> {
             })?;
         let channel = &self.shared.channel;
         if self.tunnel {
-            match channel.tunnel(head, self.opens()).await? {
+            match Box::pin(channel.tunnel(head, self.opens())).await? {
                 Tunnel::Open(head, far, timings) => {
                     record.waited(timings.waited());
                     Ok(Answer::Tunnel(self.tunnel_head(self.read(&head)?), Box::new(far)))

@@ -127,13 +127,12 @@ async fn exchange(
 ) -> io::Result<bool> {
     let http_10 = request.version == Version::HTTP_10;
     let keep = keeps(&request.fields, http_10);
-    let method = request.method.clone();
-    let answer = client.clone().answer(request, None, Passed::Plain, None);
+    let answer = pin!(client.answer(&request, None, Passed::Plain, None));
     let Some(answer) = unless_gone(tcp, held, answer).await? else {
         return Ok(false);
     };
     let keep = keep && !client.activity.is_leaving();
-    let mut response = Response::new(answer, &method, http_10, keep, &client.shared.date);
+    let mut response = Response::new(answer, &request.method, http_10, keep, &client.shared.date);
     loop {
         match poll_fn(|cx| poll_write(tcp, held, &mut response, cx)).await? {
             true if response.is_over() => break,
@@ -172,9 +171,8 @@ fn poll_write(
 async fn unless_gone<T>(
     tcp: &mut TcpStream,
     held: &mut Vec<u8>,
-    work: impl Future<Output = T>,
+    mut work: Pin<&mut impl Future<Output = T>>,
 ) -> io::Result<Option<T>> {
-    let mut work = pin!(work);
     poll_fn(|cx| {
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(Some(done)));

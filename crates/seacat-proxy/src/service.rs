@@ -116,22 +116,22 @@ impl Client {
         let upgrade = (passed == Passed::Tunnel).then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
         let body = (!body.is_end_stream()).then_some(body);
-        self.answer(parts.into(), body, passed, upgrade).await.into()
+        self.answer(&parts.into(), body, passed, upgrade).await.into()
     }
 
     /// Answers one request. `passed` is the gate's verdict on it, `upgrade` the rest of the
     /// connection if it wants a tunnel.
     pub(crate) async fn answer(
-        self: Arc<Self>,
-        request: RequestHead,
+        &self,
+        request: &RequestHead,
         body: Option<Body>,
         passed: Passed,
         upgrade: Option<OnUpgrade>,
     ) -> Reply<ToClient> {
         let has_body = body.is_some();
         let named = Target::named(&request.target);
-        let mut record = self.record(&request, named.as_ref(), passed);
-        let outcome = self.serve(&request, named, body, passed, &mut record).await;
+        let mut record = self.record(request, named.as_ref(), passed);
+        let outcome = self.serve(request, named, body, passed, &mut record).await;
 
         // After an error nobody reads the rest of a body.
         let unread = has_body && outcome.is_err();
@@ -148,7 +148,7 @@ impl Client {
                 if let Some(client) = upgrade {
                     self.then(Afterwards::Close(client));
                 }
-                self.finish(outcome, &request, record)
+                self.finish(outcome, request, record)
             }
         };
         if close {
@@ -260,7 +260,8 @@ impl Client {
             Way::Direct { loopback } => {
                 record.route(Route::Direct);
                 let port = target.port.unwrap_or(HTTP_PORT);
-                errand.directly(body, port, loopback).await
+                // Boxed, as all that is seldom: what has to be moved for each request is small.
+                Box::pin(errand.directly(body, port, loopback)).await
             }
         }
     }

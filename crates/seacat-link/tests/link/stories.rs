@@ -76,7 +76,7 @@ async fn next_request(requests: &mut Incoming) -> Request {
 
 #[tokio::test]
 async fn a_bunch_of_requests_does_not_wait_for_its_driver() {
-    const BUNCH: usize = 8;
+    const BUNCH: usize = 4;
     let [(client, _news, _undriven), (_gateway, mut requests, driver)] = ends(true).await;
     tokio::spawn(driver);
     let mut open: Vec<_> = (1..BUNCH).map(|_| client.open(get("/"), true).unwrap()).collect();
