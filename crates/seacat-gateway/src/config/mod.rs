@@ -1,0 +1,235 @@
+//! The gateway's configuration: what the file may say, turned into values that cannot be wrong.
+//!
+//! The file is TOML. Unknown keys are refused, and every error names the file, the line and what
+//! to do about it. Paths in it are relative to the file itself.
+
+mod file;
+mod target;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HeaderValue;
+use seacat_link::ServerTls;
+
+use crate::builtin::Builtin;
+use crate::client_id::ClientName;
+use crate::enroll::{ClientCa, Policy, Revoked};
+use crate::identity::IdentityFields;
+use file::File;
+use target::Origin;
+
+/// Everything a gateway needs to run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where clients connect. Port 0 takes a free one, see [`crate::Gateway::local_addr`].
+    pub listen: SocketAddr,
+    /// The certificate, its key and what is asked of clients.
+    pub tls: ServerTls,
+    /// Where clients have their identities from.
+    pub identities: Identities,
+    /// How back ends hear of a client's identity.
+    pub identity_fields: IdentityFields,
+    /// The hosts a client may name. Names are compared without regard to ASCII case.
+    pub hosts: BTreeMap<String, Host>,
+    /// Ports of this machine that lead to ports of clients.
+    pub reverse: BTreeMap<String, Reverse>,
+    /// The bounds.
+    pub limits: Limits,
+    /// Worker threads of the binary's runtime.
+    pub threads: usize,
+}
+
+/// Where clients have their identities from.
+#[derive(Debug, Clone)]
+pub enum Identities {
+    /// Nowhere: all are anonymous, whatever they show.
+    None,
+    /// From `client_ca`, which the TLS settings hold them to.
+    ClientCa,
+    /// From this gateway.
+    Enroll(Enroll),
+}
+
+/// `[enroll]`: what an enrolling gateway needs.
+#[derive(Debug, Clone)]
+pub struct Enroll {
+    /// The rules.
+    pub policy: Policy,
+    /// Where clients are kept.
+    pub state: StateAt,
+    /// Who signs their certificates.
+    pub ca: Arc<ClientCa>,
+    /// What the TLS settings refuse.
+    pub revoked: Revoked,
+}
+
+/// Where clients are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateAt {
+    /// In a folder, which is made if it is not there.
+    Folder(PathBuf),
+    /// In memory, until the gateway ends.
+    Memory,
+}
+
+/// One `[host.NAME]`: what stands behind a name.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Who answers ordinary requests; `None` when the host is for CONNECT alone.
+    pub backend: Option<Backend>,
+    /// Where CONNECT leads, `host:port`; `None` refuses it. The target is fixed here, so that a
+    /// client cannot choose where in our network it arrives.
+    pub connect: Option<Endpoint>,
+    /// How long a back end may take to accept a TCP connection.
+    pub connect_timeout: Duration,
+    /// Is it for clients with an identity alone? Others are answered 403.
+    pub identity: bool,
+}
+
+/// Who answers the requests for a host.
+#[derive(Debug, Clone)]
+pub enum Backend {
+    /// An HTTP/1.1 server.
+    Http(Upstream),
+    /// A page of the gateway itself.
+    Builtin(Builtin),
+}
+
+/// An HTTP/1.1 back end.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// The `Host` it is asked for.
+    pub host_header: HeaderValue,
+    /// How long it may leave us waiting for the head of its answer. A client that is still
+    /// sending its request does not use up this time.
+    pub response_timeout: Duration,
+    /// May a client upgrade a request (WebSocket)?
+    pub upgrade: bool,
+    /// Tell the back end the client's address in `X-Forwarded-For`.
+    pub x_forwarded_for: bool,
+    /// Tell the back end the host the client named in `X-Forwarded-Host`.
+    pub x_forwarded_host: bool,
+}
+
+/// One `[reverse.NAME]`: a port of this machine that leads to a port of a client.
+#[derive(Debug, Clone)]
+pub struct Reverse {
+    /// Where visitors connect.
+    pub listen: SocketAddr,
+    /// The client they reach, as soon as it has connected and shown who it is.
+    pub client: ClientName,
+    /// The number by which the client knows what they reach.
+    pub port: u16,
+}
+
+/// A `host:port` to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or an IP address, without brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+/// The bounds of a gateway, each with its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Client connections at one time. A connection costs a socket and some tens of KiB; one
+    /// more than this is closed at once, which tells its client to back off.
+    pub connections: usize,
+    /// Streams at one time in one connection. Each may hold 64 KiB of reply for a client that
+    /// reads slowly, so this bounds a connection's memory; one more is refused (RST 3).
+    pub streams: usize,
+    /// TCP accepted to TLS established. Holds off clients that connect and say nothing.
+    pub handshake_timeout: Duration,
+    /// How long streams in flight may take to end once the gateway was told to stop.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            streams: 1024,
+            handshake_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Host {
+    /// A back end takes its SYN on the first try or within the first two retries (1 s + 2 s).
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// A host with this back end and the defaults.
+    pub fn new(backend: Backend) -> Self {
+        Self {
+            backend: Some(backend),
+            connect: None,
+            connect_timeout: Self::CONNECT_TIMEOUT,
+            identity: false,
+        }
+    }
+}
+
+impl Upstream {
+    /// What HTTP servers and proxies commonly allow.
+    pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// A back end at `http://host:port` with the defaults.
+    ///
+    /// # Errors
+    /// Says what is wrong with `uri`.
+    pub fn new(uri: &str) -> Result<Self, String> {
+        let origin = Origin::from_str(uri)?;
+        Ok(Self {
+            endpoint: origin.endpoint,
+            host_header: origin.host_header,
+            response_timeout: Self::RESPONSE_TIMEOUT,
+            upgrade: false,
+            x_forwarded_for: false,
+            x_forwarded_host: false,
+        })
+    }
+}
+
+/// What is wrong with a configuration file, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{}: {what}", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
+pub struct ConfigError {
+    /// The configuration file.
+    pub path: PathBuf,
+    /// The line at fault, from 1, when there is one.
+    pub line: Option<usize>,
+    /// What is wrong and what to do about it.
+    pub what: String,
+}
+
+impl Config {
+    /// Reads a configuration file and the certificates it names.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with any of them.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let error = |line, what: String| ConfigError { path: path.to_owned(), line, what };
+        let text = std::fs::read_to_string(path).map_err(|io| {
+            error(None, format!("{io}; `seacat-gateway init DIR` makes a configuration"))
+        })?;
+        let line = |at: usize| Some(1 + text[..at.min(text.len())].matches('\n').count());
+        let file: File = toml::from_str(&text).map_err(|toml| {
+            error(toml.span().and_then(|span| line(span.start)), toml.message().to_owned())
+        })?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        file.resolve(base).map_err(|wrong| error(line(wrong.at), wrong.what))
+    }
+}
