@@ -7,9 +7,9 @@
 //!
 //! ```text
 //!   PING ─────────► PONG         round trip, and what came since the PONG before: the rate
-//!   windows = rate × gain × shortest round trip + slack
+//!   windows = rate × gain × (shortest round trip − 0.5 ms) + slack
 //!   gain:  2 while nothing queues (round trip ≈ shortest), else 5/4
-//!   slack: what the line carries in 10 ms, 512 KiB at most
+//!   slack: what the line carries in 10 ms, 256 KiB at most
 //! ```
 //!
 //! A PING travels like a small request: in front of all bodies, and behind whatever queue there
@@ -23,9 +23,11 @@ use std::time::{Duration, Instant};
 const SLACK: Duration = Duration::from_millis(10);
 
 /// And the bytes it may be: on one machine 10 ms are far too long a queue.
-const SLACK_BYTES: f64 = 512.0 * 1024.0;
+const SLACK_BYTES: f64 = 256.0 * 1024.0;
 
-/// A round trip may be so much longer than the shortest and still mean that nothing queues.
+/// A round trip may be so much longer than the shortest and still mean that nothing queues. So much
+/// of the shortest is no line either, but programs that wait for their turn: to keep bytes under way
+/// for it makes the others wait longer.
 const JITTER: Duration = Duration::from_micros(500);
 
 /// From one PONG to the next PING: 200 frames of 18 bytes a second at most.
@@ -147,7 +149,8 @@ impl Flow {
 
         let rate = self.rates.iter().copied().fold(0.0, f64::max);
         let queues = rtt > shortest + shortest / 10 + JITTER;
-        let time = if queues { shortest + shortest / 4 } else { 2 * shortest };
+        let line = shortest.saturating_sub(JITTER);
+        let time = if queues { line + line / 4 } else { 2 * line };
         let slack = (rate * SLACK.as_secs_f64()).min(SLACK_BYTES);
         self.target = (rate * time.as_secs_f64() + slack) as u64;
         true
