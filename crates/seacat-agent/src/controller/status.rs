@@ -1,0 +1,83 @@
+//! What the engine tells about itself: to whoever watches, and to those who look into it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use seacat_channel::identity::Identity;
+use seacat_channel::{Channel, NetworkConfig};
+use seacat_gateway::Demo;
+
+use super::Engine;
+use super::start::gateways;
+use crate::config::schema::Config;
+use crate::config::{Sources, apply};
+use crate::control::{Running, today};
+use crate::identity_view::IdentityView;
+use crate::reference;
+use crate::status::{Local, MappedView, StatusView, view};
+
+impl Engine {
+    pub(super) fn view(&self) -> StatusView {
+        let status = self.channel.status();
+        let status = status.borrow();
+        let mut view = view(&status, self.channel.health(), &self.local, Instant::now());
+        let identity = self.channel.identity().as_ref().map(Identity::status);
+        view.identity = identity.map(|status| IdentityView::new(&status.borrow(), today()));
+        view.reverse = self.channel.reverse().into_iter().map(Into::into).collect();
+        view.reference = reference::letters(&view);
+        view
+    }
+
+    pub(super) fn publish(&self) {
+        self.views.send_replace(Arc::new(self.view()));
+    }
+
+    pub(super) fn publish_running(&self) {
+        let (config, channel, demo) = (&self.config, &self.channel, self.demo.as_ref());
+        let now = running(config, channel, demo, &self.state_dir, &self.sources);
+        self.running.send_replace(Arc::new(now));
+    }
+}
+
+/// What is told to those who look into it.
+pub(super) fn running(
+    config: &Config,
+    channel: &Channel,
+    demo: Option<&Demo>,
+    state_dir: &Path,
+    sources: &Sources,
+) -> Running {
+    let network = match demo {
+        Some(_) => NetworkConfig::default(),
+        // The channel has it, so it can be had; without the credentials a probe says what is wrong.
+        None => apply::network(config, state_dir, &sources.environment).unwrap_or_default(),
+    };
+    Running {
+        config: config.clone(),
+        gateways: gateways(config, demo),
+        network,
+        environment: sources.environment.clone(),
+        identity: channel.identity(),
+    }
+}
+
+/// The ports, as they came to be.
+pub(super) fn local(addresses: &[SocketAddr], config: &Config) -> Local {
+    let mapped = config.proxy.map.iter();
+    Local {
+        proxy: addresses.iter().copied().filter(|it| !is_mapped(it, config)).collect(),
+        mapped: mapped.map(|it| MappedView { listen: it.listen, host: it.host.clone() }).collect(),
+        ..Local::default()
+    }
+}
+
+/// What people call the configured gateways.
+pub(super) fn names(config: &Config) -> Vec<String> {
+    config.gateways.iter().map(|gateway| apply::gateway(gateway).name).collect()
+}
+
+pub(super) fn is_mapped(address: &SocketAddr, config: &Config) -> bool {
+    config.proxy.map.iter().any(|map| map.listen == *address)
+}
