@@ -9,7 +9,7 @@
 //!   PING ─────────► PONG         round trip, and what came since the PONG before: the rate
 //!   windows = rate × gain × (shortest round trip − 0.5 ms) + slack
 //!   gain:  2 while nothing queues (round trip ≈ shortest), else 5/4
-//!   slack: what the line carries in 10 ms, 256 KiB at most
+//!   slack: what the line carries in 10 ms, 352 KiB at most
 //! ```
 //!
 //! A PING travels like a small request: in front of all bodies, and behind whatever queue there
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 const SLACK: Duration = Duration::from_millis(10);
 
 /// And the bytes it may be: on one machine 10 ms are far too long a queue.
-const SLACK_BYTES: f64 = 256.0 * 1024.0;
+const SLACK_BYTES: f64 = 352.0 * 1024.0;
 
 /// A round trip may be so much longer than the shortest and still mean that nothing queues. So much
 /// of the shortest is no line either, but programs that wait for their turn: to keep bytes under way
