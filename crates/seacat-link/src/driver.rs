@@ -70,7 +70,7 @@ impl Pump {
         let mut state = self.shared.lock();
         state.register_driver(cx);
         let Some(mut records) = state.records.take() else {
-            // It is kept out for the goodbye alone, and that is the last.
+            // Never: it stays out for the goodbye alone, and then this is not called any more.
             return Poll::Pending;
         };
         drop(state);

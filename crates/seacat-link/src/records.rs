@@ -135,10 +135,11 @@ impl Records {
         }
     }
 
-    /// Writes what the socket takes now, once `sealed` went well. What did not is for the next
-    /// [`Records::poll_flush`].
+    /// Writes what the socket takes now, if `sealed` and all before went well. What did not is for
+    /// the next [`Records::poll_flush`].
     pub(crate) fn flush_now(&mut self, sealed: io::Result<()>) {
-        self.failed = sealed.and_then(|()| self.write()).err();
+        let failed = sealed.err().or(self.failed.take());
+        self.failed = failed.or_else(|| self.write().err());
     }
 
     fn write(&mut self) -> io::Result<()> {
