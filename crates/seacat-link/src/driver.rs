@@ -1,4 +1,4 @@
-//! The one task that touches the socket.
+//! The task that reads the socket, and writes what nobody wrote before its turn.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;

@@ -23,7 +23,8 @@ const NEWS_LIMIT: usize = 256;
 /// When heads wait no longer for the driver: when they are a quarter of the open streams, at least and
 /// at most so many. On one thread the driver's turn comes when all that was ready has been served, so
 /// requests would travel in one bunch, and each end would stand still while the other works on it
-/// (docs/performance.md).
+/// (docs/performance.md). On a long line it is the line that takes the time, and one packet more may
+/// cost a round trip.
 const BUNCH: RangeInclusive<usize> = 4..=8;
 
 /// The program's view of one stream.
@@ -282,7 +283,7 @@ impl State {
     /// The driver has been woken: it goes on where this stops.
     pub(crate) fn write_early(&mut self) {
         let bunch = (self.connection.stream_count() / 4).clamp(*BUNCH.start(), *BUNCH.end());
-        if self.connection.heads_waiting() < bunch {
+        if self.connection.heads_waiting() < bunch || !self.connection.is_near() {
             return;
         }
         if let Some(mut records) = self.records.take() {

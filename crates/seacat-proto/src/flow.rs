@@ -130,11 +130,9 @@ impl Flow {
         }
     }
 
-    /// Takes the PONG to our PING; others are not for us.
-    pub(crate) fn pong(&mut self, id: u32, now: Instant) -> bool {
-        let Some(probe) = self.probe.take_if(|probe| probe.id == id) else {
-            return false;
-        };
+    /// Takes the PONG to our PING and gives the round trip; others are not for us.
+    pub(crate) fn pong(&mut self, id: u32, now: Instant) -> Option<Duration> {
+        let probe = self.probe.take_if(|probe| probe.id == id)?;
         let rtt = now.saturating_duration_since(probe.sent);
         let shortest = self.shortest.map_or(rtt, |shortest| shortest.min(rtt));
         self.shortest = Some(shortest);
@@ -153,7 +151,7 @@ impl Flow {
         let time = if queues { line + line / 4 } else { 2 * line };
         let slack = (rate * SLACK.as_secs_f64()).min(SLACK_BYTES);
         self.target = (rate * time.as_secs_f64() + slack) as u64;
-        true
+        Some(rtt)
     }
 }
 
@@ -178,7 +176,7 @@ mod tests {
             flow.probe(id, now);
             flow.receive((rate * rtt.as_secs_f64()).min(under_way) as usize);
             now += rtt;
-            assert!(flow.pong(id, now));
+            assert!(flow.pong(id, now).is_some());
             used = (under_way / rtt.as_secs_f64()) / rate;
         }
         let under_way = window * f64::from(streams);
@@ -214,7 +212,7 @@ mod tests {
             let rtt = Duration::from_micros(if id == 10 { 60 } else { 3000 });
             flow.receive(window as usize * 8 / 3);
             now += rtt;
-            assert!(flow.pong(id, now));
+            assert!(flow.pong(id, now).is_some());
         }
         assert!(window > SLACK_BYTES as u64 / 2, "{window}");
     }
@@ -226,12 +224,12 @@ mod tests {
         flow.used_up(&mut 0);
         assert!(flow.wants_probe(start));
         flow.probe(1, start);
-        assert!(!flow.pong(3, start), "not ours");
-        assert!(flow.pong(1, start + Duration::from_millis(1)));
+        assert!(flow.pong(3, start).is_none(), "not ours");
+        assert!(flow.pong(1, start + Duration::from_millis(1)).is_some());
         let later = start + 2 * REST;
         flow.used_up(&mut 0);
         flow.probe(3, later);
-        assert!(flow.pong(3, later + Duration::from_millis(80)));
+        assert!(flow.pong(3, later + Duration::from_millis(80)).is_some());
         assert_eq!(flow.shortest, Some(Duration::from_millis(80)));
     }
 }

@@ -77,8 +77,13 @@ async fn next_request(requests: &mut Incoming) -> Request {
 #[tokio::test]
 async fn a_bunch_of_requests_does_not_wait_for_its_driver() {
     const BUNCH: usize = 4;
-    let [(client, _news, _undriven), (_gateway, mut requests, driver)] = ends(true).await;
+    let [(client, _news, mut undriven), (_gateway, mut requests, driver)] = ends(true).await;
     tokio::spawn(driver);
+    client.ping();
+    while client.health().rtt.is_none() {
+        let driven = timeout(Duration::from_millis(10), &mut undriven).await;
+        assert!(driven.is_err(), "{driven:?}");
+    }
     let mut open: Vec<_> = (1..BUNCH).map(|_| client.open(get("/"), true).unwrap()).collect();
     let early = timeout(Duration::from_millis(100), next_request(&mut requests)).await;
     assert!(early.is_err(), "less than a bunch is the driver's");

@@ -30,6 +30,9 @@ pub enum Role {
     Gateway,
 }
 
+/// A peer is near when a round trip takes no longer: this machine or its network.
+const NEAR: Duration = Duration::from_millis(5);
+
 /// Limits and rhythms of a connection.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -130,7 +133,9 @@ pub struct Connection {
     draining: bool,
     /// Whether we keep windows with a peer that does.
     keeps_windows: bool,
-    windows_announced: bool,
+    windows_announced: Option<Instant>,
+    /// A round trip was once shorter than [`NEAR`].
+    near: bool,
     /// What the peer allows on a fresh stream, once both ends have announced windows.
     peer_window: Option<u32>,
     /// What our windows may be, all together.
@@ -161,7 +166,8 @@ impl Connection {
             draining: false,
             keeps_windows: config.windows,
             peer_window: None,
-            windows_announced: false,
+            windows_announced: None,
+            near: false,
             flow: Flow::new(),
             sent: 0,
         }
@@ -359,6 +365,12 @@ impl Connection {
         self.outbox.control_len()
     }
 
+    /// Whether the peer was ever seen to answer within 5 ms.
+    #[must_use]
+    pub fn is_near(&self) -> bool {
+        self.near
+    }
+
     /// Streams that may be open at once.
     #[must_use]
     pub fn max_streams(&self) -> usize {
@@ -485,10 +497,15 @@ impl Connection {
         }
     }
 
-    fn announce_windows(&mut self) {
-        if self.keeps_windows && !std::mem::replace(&mut self.windows_announced, true) {
+    fn announce_windows(&mut self, now: Instant) {
+        if self.keeps_windows && self.windows_announced.is_none() {
+            self.windows_announced = Some(now);
             self.push_windows();
         }
+    }
+
+    fn measured(&mut self, rtt: Duration) {
+        self.near |= rtt < NEAR;
     }
 
     fn push_windows(&mut self) {

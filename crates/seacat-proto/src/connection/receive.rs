@@ -24,7 +24,7 @@ impl Connection {
     ) -> Result<(), ConnectionError> {
         if self.role == Role::Gateway {
             // Not earlier: an HTTPS client would find it in front of its answer.
-            self.announce_windows();
+            self.announce_windows(now);
         }
         match Frame::decode(raw) {
             Ok(Frame::Data { id, fin, payload }) => self.on_data(id, fin, payload),
@@ -32,7 +32,7 @@ impl Connection {
             Ok(Frame::SynReply(frame)) => self.on_syn_reply(frame),
             Ok(Frame::RstStream(frame)) => self.on_rst_stream(frame),
             Ok(Frame::Ping(ping)) => self.on_ping(ping, now),
-            Ok(Frame::Windows(frame)) => self.on_windows(frame),
+            Ok(Frame::Windows(frame)) => self.on_windows(frame, now),
             Ok(Frame::WindowUpdate(frame)) => self.on_window_update(frame),
             Ok(Frame::SocketsRequest(frame)) => self.on_sockets_request(frame),
             Ok(Frame::SocketsReply(frame)) => self.on_sockets_reply(frame),
@@ -126,9 +126,11 @@ impl Connection {
         let ours = (ping.id % 2 == 1) == (self.role == Role::Client);
         if !ours {
             self.push_frame(&ping.encode());
-        } else if self.flow.pong(ping.id, now) {
-            // Measured; the program's own PINGs are its own affair.
+        } else if let Some(rtt) = self.flow.pong(ping.id, now) {
+            // The program's own PINGs are its own affair.
+            self.measured(rtt);
         } else if let Some(rtt) = self.keepalive.pong(ping.id, now) {
+            self.measured(rtt);
             self.events.push_back(Event::Pong { rtt });
         }
     }
@@ -141,14 +143,16 @@ impl Connection {
     ///                            ◄── client: WINDOWS (from here on)
     ///   gateway: WINDOWS (from here on) ──►
     /// ```
-    fn on_windows(&mut self, Windows { initial }: Windows) {
+    fn on_windows(&mut self, Windows { initial }: Windows, now: Instant) {
         if !self.keeps_windows {
             return;
         }
         let first = self.peer_window.is_none();
         if first {
             self.peer_window = Some(initial);
-            self.windows_announced = true;
+            if let Some(asked) = self.windows_announced.replace(now) {
+                self.measured(now.saturating_duration_since(asked));
+            }
             self.push_windows();
             self.streams.values_mut().for_each(|stream| stream.count_sent(initial));
         }
