@@ -196,11 +196,7 @@ impl Channel {
         let mut after = 0;
         let mut resent = false;
         loop {
-            let (send, recv, generation) = match self.open_now(&head, bare, after) {
-                Some(opened) => opened,
-                // Boxed: what waits for a reply is to be small, there may be thousands.
-                None => Box::pin(self.open(&head, bare, &mut after)).await?,
-            };
+            let (send, recv, generation) = self.open(&head, bare, &mut after).await?;
             let sent = now();
             let (send, recv, outcome) = attempt(send, recv, upload).await;
             let error = match outcome {
@@ -229,22 +225,6 @@ impl Channel {
         }
     }
 
-    /// A stream on the connection that is there: what nearly all requests get.
-    fn open_now(
-        &self,
-        head: &RequestHead,
-        bare: bool,
-        after: u64,
-    ) -> Option<(SendHalf, RecvHalf, u64)> {
-        match &*self.door().borrow() {
-            Door::Open { link, generation } if *generation > after => {
-                let (send, recv) = link.open(head.clone(), bare).ok()?;
-                Some((send, recv, *generation))
-            }
-            _ => None,
-        }
-    }
-
     /// A stream on a connection newer than `after`. A connection that turns out to be of no use
     /// any more is skipped: nothing has been sent on it.
     async fn open(
@@ -255,7 +235,12 @@ impl Channel {
     ) -> Result<(SendHalf, RecvHalf, u64), ExchangeError> {
         let deadline = now() + self.wait();
         loop {
-            let (link, generation) = self.enter(*after, deadline).await?;
+            let seen = self.door().borrow().look(*after, deadline);
+            let (link, generation) = match seen {
+                Some(seen) => seen?,
+                // Boxed: what waits for a reply is to be small, there may be thousands.
+                None => Box::pin(self.enter(*after, deadline)).await?,
+            };
             match link.open(head.clone(), bare) {
                 Ok((send, recv)) => return Ok((send, recv, generation)),
                 Err(StreamError::TooManyStreams) => return Err(ExchangeError::Busy),

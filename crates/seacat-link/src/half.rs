@@ -40,11 +40,8 @@ impl SendHalf {
     /// # Errors
     /// [`StreamError`] when the stream is over or already answered.
     pub fn reply(&mut self, head: ReplyHead, end: bool) -> Result<(), StreamError> {
-        self.wish(|connection, id| connection.reply(id, head, end))?;
+        self.wish(end, |connection, id| connection.reply(id, head, end))?;
         self.finished = end;
-        if end {
-            self.shared.lock().write_early();
-        }
         Ok(())
     }
 
@@ -98,7 +95,7 @@ impl SendHalf {
     /// # Errors
     /// [`StreamError`] when the stream is over.
     pub fn send(&mut self, bytes: Bytes) -> Result<(), StreamError> {
-        self.wish(|connection, id| connection.send(id, bytes))
+        self.wish(false, |connection, id| connection.send(id, bytes))
     }
 
     /// Ends the body. The end rides on the last piece when that is still queued.
@@ -106,15 +103,14 @@ impl SendHalf {
     /// # Errors
     /// [`StreamError`] when the stream is over.
     pub fn finish(&mut self) -> Result<(), StreamError> {
-        self.wish(Connection::finish)?;
+        self.wish(true, Connection::finish)?;
         self.finished = true;
-        self.shared.lock().write_early();
         Ok(())
     }
 
     /// Grants a reverse socket.
     pub(crate) fn accept(&self) -> Result<(), StreamError> {
-        self.wish(Connection::accept)
+        self.wish(false, Connection::accept)
     }
 
     /// Declines a reverse socket.
@@ -135,14 +131,19 @@ impl SendHalf {
         state.wake_driver();
     }
 
+    /// `last`: nothing more is to be sent on the stream, so it need not wait for the driver.
     fn wish(
         &self,
+        last: bool,
         wish: impl FnOnce(&mut Connection, StreamId) -> Result<(), StreamClosed>,
     ) -> Result<(), StreamError> {
         let mut state = self.shared.lock();
         state.check(self.id)?;
         wish(&mut state.connection, self.id)?;
         state.wake_driver();
+        if last {
+            state.write_early();
+        }
         Ok(())
     }
 }

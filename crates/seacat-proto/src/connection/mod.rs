@@ -133,6 +133,7 @@ pub struct Connection {
     draining: bool,
     /// Whether we keep windows with a peer that does.
     keeps_windows: bool,
+    /// When we told the peer so.
     windows_announced: Option<Instant>,
     /// A round trip was once shorter than [`NEAR`].
     near: bool,

@@ -127,7 +127,7 @@ impl Connection {
         if !ours {
             self.push_frame(&ping.encode());
         } else if let Some(rtt) = self.flow.pong(ping.id, now) {
-            // The program's own PINGs are its own affair.
+            // No news for the program, which has PINGs of its own.
             self.measured(rtt);
         } else if let Some(rtt) = self.keepalive.pong(ping.id, now) {
             self.measured(rtt);
