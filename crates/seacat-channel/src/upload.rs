@@ -18,6 +18,12 @@ pub trait RequestBody: Send + 'static {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BodyError>>>;
+
+    /// Whether nothing more is certain to come. The end of a body that knows it travels with its last
+    /// piece, and not behind it.
+    fn is_ended(&self) -> bool {
+        false
+    }
 }
 
 /// For requests without a body.
@@ -60,14 +66,15 @@ impl<B: RequestBody> Upload<B> {
             }
             let chunk = ready!(self.body.as_mut().poll_chunk(cx));
             self.taken = true;
-            let sent = match chunk {
+            let ended = chunk.is_none() || self.body.is_ended();
+            let mut sent = match chunk {
                 Some(chunk) => send.send(chunk?),
-                None => {
-                    self.over = true;
-                    send.finish()
-                }
+                None => Ok(()),
             };
-            self.over |= sent.is_err();
+            if ended {
+                sent = sent.and_then(|()| send.finish());
+            }
+            self.over = ended || sent.is_err();
         }
         Poll::Ready(Ok(()))
     }

@@ -286,6 +286,9 @@ pub(crate) enum UploadError {
 }
 
 impl Upload {
+    /// After the last byte, how long the end may take before the stream is reset all the same.
+    const LATE_END: Duration = Duration::from_secs(10);
+
     pub(crate) fn new(body: RecvHalf, first: Option<Bytes>, length: Option<u64>) -> Self {
         let (left, pieces, waits, failed) = (length, 0, false, false);
         Self(Arc::new(Mutex::new(Uploading { body, first, left, pieces, waits, failed })))
@@ -307,6 +310,16 @@ impl Upload {
     /// Did the body break its promise, or its stream?
     pub(crate) fn failed(&self) -> bool {
         self.lock().failed
+    }
+
+    /// Waits for the end of a body that is as long as it promised: it may come in a frame of its own.
+    /// To let go before would reset a stream on which the client has done all it had to.
+    pub(crate) async fn end(&self) {
+        if self.is_over() {
+            let end = poll_fn(|cx| self.lock().body.poll_data(cx));
+            // However it ends, or does not: there is nothing more to be done for this client.
+            let _ = timeout(Self::LATE_END, end).await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Uploading> {

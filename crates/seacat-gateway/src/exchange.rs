@@ -241,6 +241,9 @@ impl Exchange<'_> {
         if upload.is_none_or(Upload::is_over) {
             pool.park(connection).await;
         }
+        if let Some(upload) = upload {
+            upload.end().await;
+        }
         Ok(())
     }
 

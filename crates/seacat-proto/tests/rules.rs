@@ -71,6 +71,29 @@ fn a_request_with_a_body_and_its_answer() {
     assert_eq!((pair.client.stream_count(), pair.gateway.stream_count()), (0, 0));
 }
 
+/// Whether it lets go before or after the answer, which ends on its head.
+#[test]
+fn to_be_told_to_stop_costs_no_answer() {
+    for before in [true, false] {
+        let mut pair = Pair::new(true);
+        pair.client.ping(pair.now);
+        pair.settle();
+        let stream = pair.client.open(head("/"), false).unwrap();
+        pair.settle();
+        if before {
+            pair.gateway.stop_receiving(stream);
+        }
+        pair.gateway.reply(stream, ReplyHead::new(413), true).unwrap();
+        if !before {
+            pair.gateway.stop_receiving(stream);
+        }
+        let answer = SynReply { id: stream, fin: true, head: ReplyHead::new(413) }.encode();
+        let stop = rst(stream.get(), Reason::CANCEL);
+        assert_eq!(written(&mut pair.gateway), [answer, stop]);
+        assert_eq!(pair.gateway.stream_count(), 0);
+    }
+}
+
 #[test]
 fn one_frame_a_turn_and_control_first() {
     let mut client = Connection::new(Role::Client, &Config::default(), Instant::now());

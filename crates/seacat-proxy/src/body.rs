@@ -79,6 +79,10 @@ impl RequestBody for FromClient {
             return Poll::Ready(Some(Ok(data)));
         }
     }
+
+    fn is_ended(&self) -> bool {
+        self.is_end_stream()
+    }
 }
 
 /// For the direct route, where hyper is the other end too.

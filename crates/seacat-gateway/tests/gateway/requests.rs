@@ -181,6 +181,37 @@ fn bodies_stream_both_ways_at_once() {
 }
 
 #[test]
+fn an_answer_that_overtakes_the_requests_end_arrives() {
+    // back end's answer, promised length, sent first -> whether the rest is still welcome
+    let cases = [
+        ("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", "5", "", true),
+        ("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", "10", "67890", false),
+    ];
+    story(async move {
+        for (answer, length, rest, welcome) in cases {
+            let addr = origin(move |mut socket| async move {
+                socket.read_until("\r\n\r\n12345").await.unwrap();
+                socket.write(answer).await;
+                socket.gone().await;
+            });
+            let demo = gateway(addr.await);
+            let client = Client::connect(&demo).await;
+            // With windows the answer ends on its head.
+            client.ask(request("GET", "nobody", "/", &[])).await.unwrap();
+            let fields = [("Content-Length", length)];
+            let (mut ask, mut back) = client.open(request("POST", "app", "/", &fields));
+            send(&mut ask, "12345").await.unwrap();
+            let got = Answer::read(&mut back).await.unwrap();
+            assert_eq!(format!("HTTP/1.1 {}", got.status), answer[..12]);
+            // What the gateway has to say about the stream, it says before this.
+            client.ask(request("GET", "nobody", "/", &[])).await.unwrap();
+            let sent = send(&mut ask, rest).await.and_then(|()| ask.finish());
+            assert_eq!(sent.is_ok(), welcome, "{sent:?}");
+        }
+    });
+}
+
+#[test]
 fn large_bodies_arrive_whole() {
     const SIZE: usize = 8 << 20;
     fn pattern() -> Vec<u8> {

@@ -323,7 +323,9 @@ impl Connection {
         };
         stream.unwanted = true;
         if stream.state.is_sent() && stream.queue.is_empty() {
-            self.reset(id, Reason::CANCEL);
+            // Not `reset`: the answer's head may still wait, and goes first.
+            self.remove(id);
+            self.push_rst(id, Reason::CANCEL);
         }
     }
 
