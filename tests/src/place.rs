@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
@@ -104,26 +104,53 @@ fn private_dir(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
-/// A port that is free on both loopback addresses.
+/// A port that is free on both loopback addresses, and stays this process's own until it ends: a server
+/// that is killed finds its port again.
 ///
-/// Taken from below the range the system hands out for outgoing connections, starting at a place
-/// of this process's own, so that neither a client's socket nor another test takes it before its
-/// server does.
+/// Taken from below the range the system hands out for outgoing connections, out of a block that
+/// other tests leave alone.
 pub fn free_port() -> u16 {
-    const FIRST: u16 = 16_000;
-    const COUNT: u16 = 16_000;
-    /// A prime: processes with neighbouring ids start far apart.
-    const STRIDE: u32 = 4_099;
-    static TAKEN: AtomicU16 = AtomicU16::new(0);
-    let start = (std::process::id().wrapping_mul(STRIDE) % u32::from(COUNT)) as u16;
+    /// The block that ports are taken from, and how many have been.
+    static BLOCK: Mutex<Option<(PortBlock, u16)>> = Mutex::new(None);
+    let mut block = BLOCK.lock().unwrap();
     loop {
-        let nth = TAKEN.fetch_add(1, Ordering::Relaxed);
-        assert!(nth < COUNT, "no port is free");
-        let port = FIRST + (start + nth) % COUNT;
+        let (own, taken) = block.get_or_insert_with(|| (PortBlock::reserve(), 0));
+        if *taken == PortBlock::SIZE {
+            *block = None;
+            continue;
+        }
+        let port = own.first + *taken;
+        *taken += 1;
         let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
         if four.is_ok() && TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_ok() {
             return port;
         }
+    }
+}
+
+/// Ports that are one process's own.
+struct PortBlock {
+    first: u16,
+}
+
+impl PortBlock {
+    const FIRST: u16 = 16_000;
+    const SIZE: u16 = 100;
+    const COUNT: u16 = 160;
+
+    /// Takes a block that no other process has: its file is locked for as long as this one runs.
+    fn reserve() -> Self {
+        let user = std::env::var("USER").unwrap_or_default();
+        let folder = std::env::temp_dir().join(format!("seacat-test-ports-{user}"));
+        fs::create_dir_all(&folder).unwrap();
+        for number in 0..Self::COUNT {
+            let lock = File::create(folder.join(number.to_string())).unwrap();
+            if lock.try_lock().is_ok() {
+                std::mem::forget(lock);
+                return Self { first: Self::FIRST + number * Self::SIZE };
+            }
+        }
+        panic!("no port is free: {} is full", folder.display());
     }
 }
 
