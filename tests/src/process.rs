@@ -145,11 +145,20 @@ impl Process {
 
     /// The most memory it has had resident so far, in KiB (VmHWM).
     pub fn peak_memory_kib(&self) -> u64 {
+        self.status_kib("VmHWM:")
+    }
+
+    /// What it has resident now, in KiB (VmRSS): shared libraries whole.
+    pub fn resident_kib(&self) -> u64 {
+        self.status_kib("VmRSS:")
+    }
+
+    fn status_kib(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.id());
         let status = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let digits = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-        digits.and_then(|d| d.trim().parse().ok()).expect("VmHWM is a number of kB")
+        digits.and_then(|d| d.trim().parse().ok()).expect("a number of kB")
     }
 }
 

@@ -11,6 +11,7 @@ mod deny;
 mod fuzz;
 mod guard;
 mod icons;
+mod layout;
 mod package;
 mod packages;
 mod run;
@@ -36,6 +37,8 @@ cargo xtask bench [WHAT]... [OPTIONS]  our proxy beside its peers; WHAT is small
                                        rest
 cargo xtask guard renew                count the instructions of the protocol's operations anew, and
                                        keep them as what `cargo xtask test bench-guard` allows
+cargo xtask layout                     look which functions the engine runs, and have the linker put
+                                       them side by side
 cargo xtask deny                       licences, sources and bans of everything we link
 cargo xtask icons                      render icons/*.svg in every size
 cargo xtask ui                         build the window's pages (Node.js), if they have changed
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         },
         ["bench", arguments @ ..] => bench::bench(arguments),
         ["guard", "renew"] => guard::renew(),
+        ["layout"] => layout::renew(),
         ["deny"] => deny::deny(),
         ["icons"] => icons::render(),
         ["ui"] => ui::build(),
