@@ -148,19 +148,22 @@ impl Channel {
     ///
     /// # Errors
     /// [`ExchangeError`].
-    pub async fn exchange<B: RequestBody>(
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    pub fn exchange<B: RequestBody>(
         &self,
         head: RequestHead,
         body: Option<B>,
         replay: Replay,
-    ) -> Result<Reply, ExchangeError> {
-        let mut upload = body.map(Upload::new);
-        let bare = upload.is_none();
-        let answered = self.attempt_twice(head, bare, &mut upload, replay).await?;
-        let Answered { head, send, recv, timings } = answered;
-        let rest = upload.filter(|upload| !upload.over);
-        let upload = rest.map(|rest| Task::spawn(rest.finish(send)));
-        Ok(Reply { head, body: ReplyBody { recv, _upload: upload }, timings })
+    ) -> impl Future<Output = Result<Reply, ExchangeError>> {
+        async move {
+            let mut upload = body.map(Upload::new);
+            let bare = upload.is_none();
+            let answered = self.attempt_twice(head, bare, &mut upload, replay).await?;
+            let Answered { head, send, recv, timings } = answered;
+            let rest = upload.filter(|upload| !upload.over);
+            let upload = rest.map(|rest| Task::spawn(rest.finish(send)));
+            Ok(Reply { head, body: ReplyBody { recv, _upload: upload }, timings })
+        }
     }
 
     /// Sends a request whose stream becomes a tunnel if `ok` accepts the status of the reply
@@ -185,70 +188,76 @@ impl Channel {
     }
 
     /// The retry rule.
-    async fn attempt_twice<B: RequestBody>(
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    fn attempt_twice<B: RequestBody>(
         &self,
         head: RequestHead,
         bare: bool,
         upload: &mut Option<Upload<B>>,
         replay: Replay,
-    ) -> Result<Answered, ExchangeError> {
-        let arrived = now();
-        let mut after = 0;
-        let mut resent = false;
-        loop {
-            let (send, recv, generation) = self.open(&head, bare, &mut after).await?;
-            let sent = now();
-            let (send, recv, outcome) = attempt(send, recv, upload).await;
-            let error = match outcome {
-                Ok(head) if !(100..=999).contains(&head.status()) => {
-                    return Err(ExchangeError::BadReply(head.status()));
+    ) -> impl Future<Output = Result<Answered, ExchangeError>> {
+        async move {
+            let arrived = now();
+            let mut after = 0;
+            let mut resent = false;
+            loop {
+                let (send, recv, generation) = self.open(&head, bare, &mut after).await?;
+                let sent = now();
+                let (send, recv, outcome) = attempt(send, recv, upload).await;
+                let error = match outcome {
+                    Ok(head) if !(100..=999).contains(&head.status()) => {
+                        return Err(ExchangeError::BadReply(head.status()));
+                    }
+                    Ok(head) => {
+                        let timings = Timings { arrived, sent, resent };
+                        return Ok(Answered { head, send, recv, timings });
+                    }
+                    Err(AttemptError::Body(error)) => return Err(ExchangeError::Body(error)),
+                    Err(AttemptError::Stream(error)) => error,
+                };
+                let body_taken = upload.as_ref().is_some_and(|upload| upload.taken);
+                if resent || !may_repeat(&error, recv.started(), body_taken, replay) {
+                    return Err(verdict(error, body_taken));
                 }
-                Ok(head) => {
-                    let timings = Timings { arrived, sent, resent };
-                    return Ok(Answered { head, send, recv, timings });
+                tracing::debug!(%error, "sending a request again");
+                resent = true;
+                if let Some(upload) = upload {
+                    upload.restart();
                 }
-                Err(AttemptError::Body(error)) => return Err(ExchangeError::Body(error)),
-                Err(AttemptError::Stream(error)) => error,
-            };
-            let body_taken = upload.as_ref().is_some_and(|upload| upload.taken);
-            if resent || !may_repeat(&error, recv.started(), body_taken, replay) {
-                return Err(verdict(error, body_taken));
-            }
-            tracing::debug!(%error, "sending a request again");
-            resent = true;
-            if let Some(upload) = upload {
-                upload.restart();
-            }
-            if matches!(error, StreamError::Lost(_)) {
-                after = generation;
+                if matches!(error, StreamError::Lost(_)) {
+                    after = generation;
+                }
             }
         }
     }
 
     /// A stream on a connection newer than `after`. A connection that turns out to be of no use
     /// any more is skipped: nothing has been sent on it.
-    async fn open(
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    fn open(
         &self,
         head: &RequestHead,
         bare: bool,
         after: &mut u64,
-    ) -> Result<(SendHalf, RecvHalf, u64), ExchangeError> {
-        let deadline = now() + self.wait();
-        loop {
-            let seen = self.door().borrow().look(*after, deadline);
-            let (link, generation) = match seen {
-                Some(seen) => seen?,
-                // Boxed: what waits for a reply is to be small, there may be thousands.
-                None => Box::pin(self.enter(*after, deadline)).await?,
-            };
-            match link.open(head.clone(), bare) {
-                Ok((send, recv)) => return Ok((send, recv, generation)),
-                Err(StreamError::TooManyStreams) => return Err(ExchangeError::Busy),
-                Err(error) => {
-                    tracing::debug!(%error, generation, "a connection takes nothing new");
-                    *after = generation;
-                    if matches!(error, StreamError::Draining) {
-                        self.spent(generation);
+    ) -> impl Future<Output = Result<(SendHalf, RecvHalf, u64), ExchangeError>> {
+        async move {
+            let deadline = now() + self.wait();
+            loop {
+                let seen = self.door().borrow().look(*after, deadline);
+                let (link, generation) = match seen {
+                    Some(seen) => seen?,
+                    // Boxed: what waits for a reply is to be small, there may be thousands.
+                    None => Box::pin(self.enter(*after, deadline)).await?,
+                };
+                match link.open(head.clone(), bare) {
+                    Ok((send, recv)) => return Ok((send, recv, generation)),
+                    Err(StreamError::TooManyStreams) => return Err(ExchangeError::Busy),
+                    Err(error) => {
+                        tracing::debug!(%error, generation, "a connection takes nothing new");
+                        *after = generation;
+                        if matches!(error, StreamError::Draining) {
+                            self.spent(generation);
+                        }
                     }
                 }
             }
@@ -311,19 +320,22 @@ enum AttemptError {
 }
 
 /// Sends what there is of a body until the reply's head is there.
-async fn attempt<B: RequestBody>(
+#[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+fn attempt<B: RequestBody>(
     mut send: SendHalf,
     mut recv: RecvHalf,
     upload: &mut Option<Upload<B>>,
-) -> (SendHalf, RecvHalf, Result<ReplyHead, AttemptError>) {
-    let outcome = poll_fn(|cx| {
-        if let Some(upload) = upload
-            && let Poll::Ready(Err(error)) = upload.poll(cx, &mut send)
-        {
-            return Poll::Ready(Err(AttemptError::Body(error)));
-        }
-        recv.poll_reply(cx).map_err(AttemptError::Stream)
-    })
-    .await;
-    (send, recv, outcome)
+) -> impl Future<Output = (SendHalf, RecvHalf, Result<ReplyHead, AttemptError>)> {
+    async move {
+        let outcome = poll_fn(|cx| {
+            if let Some(upload) = upload
+                && let Poll::Ready(Err(error)) = upload.poll(cx, &mut send)
+            {
+                return Poll::Ready(Err(AttemptError::Body(error)));
+            }
+            recv.poll_reply(cx).map_err(AttemptError::Stream)
+        })
+        .await;
+        (send, recv, outcome)
+    }
 }

@@ -27,35 +27,40 @@ pub(crate) struct Errand<'a> {
 
 impl Errand<'_> {
     /// One exchange, or one tunnel, on the channel.
-    pub(crate) async fn through_gateway(
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    pub(crate) fn through_gateway(
         &self,
         body: Option<FromClient>,
         record: &mut Record,
-    ) -> Result<Answer, Fault> {
-        let host = gateway_name(self.target.host)
-            .ok_or_else(|| Fault::new(Code::BadTarget, "The target names no host."))?;
-        let head =
-            self.outgoing.seacat(host, self.method.as_str(), &self.target.path).map_err(|_| {
-                Fault::new(Code::HeadTooLarge, "The head does not fit in one frame of 16 KiB.")
-            })?;
-        let channel = &self.shared.channel;
-        if self.tunnel {
-            match Box::pin(channel.tunnel(head, self.opens())).await? {
-                Tunnel::Open(head, far, timings) => {
-                    record.waited(timings.waited());
-                    Ok(Answer::Tunnel(self.tunnel_head(self.read(&head)?), Box::new(far)))
+    ) -> impl Future<Output = Result<Answer, Fault>> {
+        async move {
+            let host = gateway_name(self.target.host)
+                .ok_or_else(|| Fault::new(Code::BadTarget, "The target names no host."))?;
+            let head = self
+                .outgoing
+                .seacat(host, self.method.as_str(), &self.target.path)
+                .map_err(|_| {
+                    Fault::new(Code::HeadTooLarge, "The head does not fit in one frame of 16 KiB.")
+                })?;
+            let channel = &self.shared.channel;
+            if self.tunnel {
+                match Box::pin(channel.tunnel(head, self.opens())).await? {
+                    Tunnel::Open(head, far, timings) => {
+                        record.waited(timings.waited());
+                        Ok(Answer::Tunnel(self.tunnel_head(self.read(&head)?), Box::new(far)))
+                    }
+                    Tunnel::Refused(reply) => {
+                        record.waited(reply.timings.waited());
+                        self.refused(reply)
+                    }
                 }
-                Tunnel::Refused(reply) => {
-                    record.waited(reply.timings.waited());
-                    self.refused(reply)
-                }
+            } else {
+                let replay =
+                    if self.method.is_idempotent() { Replay::Idempotent } else { Replay::Never };
+                let reply = channel.exchange(head, body, replay).await?;
+                record.waited(reply.timings.waited());
+                self.forwarded(reply)
             }
-        } else {
-            let replay =
-                if self.method.is_idempotent() { Replay::Idempotent } else { Replay::Never };
-            let reply = channel.exchange(head, body, replay).await?;
-            record.waited(reply.timings.waited());
-            self.forwarded(reply)
         }
     }
 

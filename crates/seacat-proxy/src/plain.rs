@@ -6,7 +6,7 @@
 //! valid) is hyper's for the rest of the connection, with all bytes that have not been answered.
 //!
 //! ```text
-//!   ┌─► idle ──bytes──► head ──plain──► answer() ─► head and body out ──┐
+//!   ┌─► idle ──bytes──► head ──plain──► ask() ──► head and body out ────┐
 //!   │     │               └──anything else──► hyper                     │
 //!   │     └──closed, or the proxy ends──► over ◄──not to be kept────────┤
 //!   └────────────────────────────────────────────────keep-alive─────────┘
@@ -63,15 +63,17 @@ pub(crate) async fn serve(tcp: &mut TcpStream, client: &Arc<Client>) -> io::Resu
     // What was read and belongs to no request yet. No memory while nothing comes.
     let mut held = Vec::new();
     loop {
-        match poll_fn(|cx| poll_begin(tcp, client, cx, &mut held)).await? {
+        let asking = match poll_fn(|cx| poll_begin(tcp, client, cx, &mut held)).await? {
             Begun::Over => return Ok(Next::Over),
             Begun::Other => return Ok(Next::Hyper(held)),
-            Begun::Plain(request) => {
-                // On the heap while it lasts: an idle connection is to be small.
-                if !Box::pin(exchange(tcp, client, request, &mut held)).await? {
-                    return Ok(Next::Over);
-                }
-            }
+            // On the heap while it lasts: an idle connection is to be small.
+            Begun::Plain(request) => Box::pin(ask(tcp, client, request, &mut held)),
+        };
+        let Some(response) = asking.await? else {
+            return Ok(Next::Over);
+        };
+        if !write(tcp, client, response, &mut held).await? {
+            return Ok(Next::Over);
         }
     }
 }
@@ -118,21 +120,36 @@ fn plain_head(bytes: &[u8]) -> Option<(RequestHead, usize)> {
     Some((RequestHead::read(&bytes[..length])?, length))
 }
 
-/// One request and its answer. Says whether another request may follow.
-async fn exchange(
+/// Asks for the client. `None`: it is gone.
+///
+/// Thousands of these may wait at one time, and each is fetched from memory when its answer comes. So it is small:
+/// it and what it calls are blocks, which have their arguments once.
+#[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+fn ask(
     tcp: &mut TcpStream,
     client: &Arc<Client>,
     request: RequestHead,
     held: &mut Vec<u8>,
+) -> impl Future<Output = io::Result<Option<Box<Response>>>> {
+    async move {
+        let answer = pin!(client.answer(&request, None, Passed::Plain, None));
+        let Some(answer) = unless_gone(tcp, held, answer).await? else {
+            return Ok(None);
+        };
+        let http_10 = request.version == Version::HTTP_10;
+        let keep = keeps(&request.fields, http_10) && !client.activity.is_leaving();
+        let date = &client.shared.date;
+        Ok(Some(Box::new(Response::new(answer, &request.method, http_10, keep, date))))
+    }
+}
+
+/// Writes an answer. Says whether another request may follow.
+async fn write(
+    tcp: &mut TcpStream,
+    client: &Client,
+    mut response: Box<Response>,
+    held: &mut Vec<u8>,
 ) -> io::Result<bool> {
-    let http_10 = request.version == Version::HTTP_10;
-    let keep = keeps(&request.fields, http_10);
-    let answer = pin!(client.answer(&request, None, Passed::Plain, None));
-    let Some(answer) = unless_gone(tcp, held, answer).await? else {
-        return Ok(false);
-    };
-    let keep = keep && !client.activity.is_leaving();
-    let mut response = Response::new(answer, &request.method, http_10, keep, &client.shared.date);
     loop {
         match poll_fn(|cx| poll_write(tcp, held, &mut response, cx)).await? {
             true if response.is_over() => break,
@@ -144,7 +161,8 @@ async fn exchange(
         return Ok(true);
     }
     let ahead = std::mem::take(held);
-    Gated::new(tcp, ahead, Arc::default(), client.shared.limits.head).shutdown().await?;
+    let mut gated = Box::new(Gated::new(tcp, ahead, Arc::default(), client.shared.limits.head));
+    gated.shutdown().await?;
     Ok(false)
 }
 
@@ -168,18 +186,17 @@ fn poll_write(
 }
 
 /// Works for the client as long as it is there.
-async fn unless_gone<T>(
+fn unless_gone<T>(
     tcp: &mut TcpStream,
     held: &mut Vec<u8>,
     mut work: Pin<&mut impl Future<Output = T>>,
-) -> io::Result<Option<T>> {
-    poll_fn(|cx| {
+) -> impl Future<Output = io::Result<Option<T>>> {
+    poll_fn(move |cx| {
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(Some(done)));
         }
         if is_gone(tcp, held, cx)? { Poll::Ready(Ok(None)) } else { Poll::Pending }
     })
-    .await
 }
 
 /// Whether the client has closed. What it sends ahead is kept, and then no more is read: its next

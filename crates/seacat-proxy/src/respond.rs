@@ -1,6 +1,7 @@
 //! An answer on its way to a client: its head, and its body framed as the head says.
 
 use std::io::{self, Cursor, IoSlice, Write as _};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -10,7 +11,7 @@ use bytes::{Buf as _, Bytes};
 use http::{Method, StatusCode};
 use http_body::Body as _;
 use seacat_proto::Pieces;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::body::ToClient;
@@ -24,8 +25,8 @@ const BATCH: usize = 256 * 1024;
 /// Pieces in one write: what frames of a batch make, with chunk lines around each.
 const PIECES: usize = 64;
 
-/// A head and what it finds of the body are written from one buffer up to this length: copying so much is
-/// cheaper than the system's way of collecting it.
+/// Up to this length all that waits is put together and sent, which is cheaper than the system's way of
+/// collecting it from several places.
 const TOGETHER: usize = 4096;
 
 /// How the client finds the end of the body.
@@ -46,7 +47,7 @@ pub(crate) struct Response {
     keep: bool,
     /// Why the body broke off; said when what came before has been written.
     broken: Option<io::Error>,
-    /// What is left of the head, and of the first small pieces, in front of all others.
+    /// What is left of the head, in front of all pieces.
     head: Cursor<Vec<u8>>,
     out: Pieces,
     waiting: usize,
@@ -76,8 +77,7 @@ impl Response {
         };
         let closes = fields.contains("connection");
         let keep = keep && !closes && framing != Framing::Close;
-        let small = body.left().filter(|&left| left < TOGETHER as u64).unwrap_or(0);
-        let mut head = Vec::with_capacity(512 + small as usize);
+        let mut head = Vec::with_capacity(512);
         status_line(&mut head, http_10, status);
         write_fields(&mut head, &fields);
         if !fields.contains("date") {
@@ -192,10 +192,6 @@ impl Response {
     }
 
     fn put(&mut self, bytes: Bytes) {
-        let first = self.out.is_empty() && self.head.position() == 0;
-        if first && self.head.get_ref().len() + bytes.len() <= TOGETHER {
-            return self.head.get_mut().extend_from_slice(&bytes);
-        }
         self.waiting += bytes.len();
         self.out.push(bytes);
     }
@@ -220,11 +216,16 @@ impl Response {
         tcp: Pin<&mut TcpStream>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if self.out.is_empty() {
-            return tcp.poll_write(cx, self.head.chunk());
+        let head = self.head.chunk();
+        if head.len() + self.waiting <= TOGETHER {
+            let mut buffer = [MaybeUninit::uninit(); TOGETHER];
+            let mut buffer = ReadBuf::uninit(&mut buffer);
+            buffer.put_slice(head);
+            self.out.iter().for_each(|bytes| buffer.put_slice(bytes));
+            return tcp.poll_write(cx, buffer.filled());
         }
         let mut slices = [IoSlice::new(&[]); 1 + PIECES];
-        slices[0] = IoSlice::new(self.head.chunk());
+        slices[0] = IoSlice::new(head);
         for (slice, bytes) in slices[1..].iter_mut().zip(self.out.iter()) {
             *slice = IoSlice::new(bytes);
         }

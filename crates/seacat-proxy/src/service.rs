@@ -121,40 +121,43 @@ impl Client {
 
     /// Answers one request. `passed` is the gate's verdict on it, `upgrade` the rest of the
     /// connection if it wants a tunnel.
-    pub(crate) async fn answer(
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    pub(crate) fn answer(
         &self,
         request: &RequestHead,
         body: Option<Body>,
         passed: Passed,
         upgrade: Option<OnUpgrade>,
-    ) -> Reply<ToClient> {
-        let has_body = body.is_some();
-        let named = Target::named(&request.target);
-        let mut record = self.record(request, named.as_ref(), passed);
-        let outcome = self.serve(request, named, body, passed, &mut record).await;
+    ) -> impl Future<Output = Reply<ToClient>> {
+        async move {
+            let has_body = body.is_some();
+            let named = Target::named(&request.target);
+            let mut record = self.record(request, named.as_ref(), passed);
+            let outcome = self.serve(request, named, body, passed, &mut record).await;
 
-        // After an error nobody reads the rest of a body.
-        let unread = has_body && outcome.is_err();
-        let rejected = matches!(passed, Passed::Rejected(_));
-        let close = rejected || self.surplus || unread || upgrade.is_some();
-        let mut reply = match (outcome, upgrade) {
-            (Ok(Answer::Tunnel(head, far)), Some(client)) => {
-                record.answered(head.status.as_u16(), None);
-                let record = Box::new(record);
-                self.then(Afterwards::Tunnel { client, far, record });
-                return Reply::new(head.status, head.fields, ToClient::nothing());
-            }
-            (outcome, upgrade) => {
-                if let Some(client) = upgrade {
-                    self.then(Afterwards::Close(client));
+            // After an error nobody reads the rest of a body.
+            let unread = has_body && outcome.is_err();
+            let rejected = matches!(passed, Passed::Rejected(_));
+            let close = rejected || self.surplus || unread || upgrade.is_some();
+            let mut reply = match (outcome, upgrade) {
+                (Ok(Answer::Tunnel(head, far)), Some(client)) => {
+                    record.answered(head.status.as_u16(), None);
+                    let record = Box::new(record);
+                    self.then(Afterwards::Tunnel { client, far, record });
+                    return Reply::new(head.status, head.fields, ToClient::nothing());
                 }
-                self.finish(outcome, request, record)
+                (outcome, upgrade) => {
+                    if let Some(client) = upgrade {
+                        self.then(Afterwards::Close(client));
+                    }
+                    self.finish(outcome, request, record)
+                }
+            };
+            if close {
+                reply.fields.set("connection", b"close");
             }
-        };
-        if close {
-            reply.fields.set("connection", b"close");
+            reply
         }
-        reply
     }
 
     fn record(&self, request: &RequestHead, named: Option<&Target<'_>>, passed: Passed) -> Record {
@@ -204,64 +207,74 @@ impl Client {
     }
 
     /// What becomes of the request.
-    async fn serve(
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    fn serve(
         &self,
         request: &RequestHead,
         named: Option<Target<'_>>,
         body: Option<Body>,
         passed: Passed,
         record: &mut Record,
-    ) -> Result<Answer, Fault> {
-        if let Passed::Rejected(reject) = passed {
-            return Err(reject.into());
-        }
-        if self.surplus {
-            let limit = self.shared.limits.connections;
-            return Err(Fault::new(Code::Busy, format!("{limit} connections are open already.")));
-        }
-        let (target, routed) = match self.aim(request, named)? {
-            Aim::Here => {
-                return pages::answer(request, self.here, &self.shared.routes).map(Answer::Own);
+    ) -> impl Future<Output = Result<Answer, Fault>> {
+        async move {
+            if let Passed::Rejected(reject) = passed {
+                return Err(reject.into());
             }
-            Aim::Gateway(target) => (target, false),
-            Aim::Routed(target) => (target, true),
-        };
-        record.host(target.host);
-        if self.shared.pseudonym.is_in(&request.fields) {
-            return Err(Fault::new(Code::Loop, "The Via field names this very proxy."));
-        }
-        let max_forwards = max_forwards(request);
-        if max_forwards == Some(0) {
-            let trace = request.method == Method::TRACE;
-            return Ok(Answer::Own(if trace { pages::trace(request) } else { pages::options() }));
-        }
-        let body = body
-            .map(|body| FromClient::new(body, record.up(), self.shared.limits.body))
-            .transpose()
-            .map_err(|error| Fault::new(Code::BodyTooLarge, format!("{error}.")))?;
-        let errand = Errand {
-            shared: &self.shared,
-            method: &request.method,
-            target: &target,
-            outgoing: Outgoing {
-                version: request.version,
-                fields: &request.fields,
-                upgrade: passed == Passed::Tunnel && request.method != Method::CONNECT,
-                max_forwards: max_forwards.map(|count| count - 1),
-                pseudonym: &self.shared.pseudonym,
-            },
-            tunnel: passed == Passed::Tunnel,
-        };
-        match if routed { self.route(&target)? } else { Way::Gateway } {
-            Way::Gateway => {
-                record.route(Route::Gateway);
-                errand.through_gateway(body, record).await
+            if self.surplus {
+                let limit = self.shared.limits.connections;
+                return Err(Fault::new(
+                    Code::Busy,
+                    format!("{limit} connections are open already."),
+                ));
             }
-            Way::Direct { loopback } => {
-                record.route(Route::Direct);
-                let port = target.port.unwrap_or(HTTP_PORT);
-                // Boxed, as all that is seldom: what has to be moved for each request is small.
-                Box::pin(errand.directly(body, port, loopback)).await
+            let (target, routed) = match self.aim(request, named)? {
+                Aim::Here => {
+                    return pages::answer(request, self.here, &self.shared.routes).map(Answer::Own);
+                }
+                Aim::Gateway(target) => (target, false),
+                Aim::Routed(target) => (target, true),
+            };
+            record.host(target.host);
+            if self.shared.pseudonym.is_in(&request.fields) {
+                return Err(Fault::new(Code::Loop, "The Via field names this very proxy."));
+            }
+            let max_forwards = max_forwards(request);
+            if max_forwards == Some(0) {
+                let trace = request.method == Method::TRACE;
+                return Ok(Answer::Own(if trace {
+                    pages::trace(request)
+                } else {
+                    pages::options()
+                }));
+            }
+            let body = body
+                .map(|body| FromClient::new(body, record.up(), self.shared.limits.body))
+                .transpose()
+                .map_err(|error| Fault::new(Code::BodyTooLarge, format!("{error}.")))?;
+            let errand = Errand {
+                shared: &self.shared,
+                method: &request.method,
+                target: &target,
+                outgoing: Outgoing {
+                    version: request.version,
+                    fields: &request.fields,
+                    upgrade: passed == Passed::Tunnel && request.method != Method::CONNECT,
+                    max_forwards: max_forwards.map(|count| count - 1),
+                    pseudonym: &self.shared.pseudonym,
+                },
+                tunnel: passed == Passed::Tunnel,
+            };
+            match if routed { self.route(&target)? } else { Way::Gateway } {
+                Way::Gateway => {
+                    record.route(Route::Gateway);
+                    errand.through_gateway(body, record).await
+                }
+                Way::Direct { loopback } => {
+                    record.route(Route::Direct);
+                    let port = target.port.unwrap_or(HTTP_PORT);
+                    // Boxed, as all that is seldom: what has to be moved for each request is small.
+                    Box::pin(errand.directly(body, port, loopback)).await
+                }
             }
         }
     }
