@@ -22,7 +22,7 @@ pub(crate) struct Place {
     programs: PathBuf,
     /// The two there are when a line lies between the ends; otherwise all is on loopback.
     networks: Option<Networks>,
-    _origin: Process,
+    origin_process: Process,
 }
 
 impl Place {
@@ -34,6 +34,11 @@ impl Place {
     /// The near ends here, the far ends and the origin at the other end of a line.
     pub(crate) fn across(line: &Line) -> Outcome<Self> {
         Self::prepare(Some(line))
+    }
+
+    /// The origin: what a server costs that only answers.
+    pub(crate) fn origin_process(&self) -> Proc {
+        Proc(self.origin_process.id())
     }
 
     /// Makes a CA and a certificate for `localhost`, and starts the origin.
@@ -56,7 +61,7 @@ impl Place {
         command.args(["origin", &origin.to_string()]);
         let far = networks.as_ref().map(Networks::far);
         let process = start("origin", dir.path(), &command, far, origin.port());
-        let place = Self { origin, dir, programs, networks, _origin: process };
+        let place = Self { origin, dir, programs, networks, origin_process: process };
         let both = ["server.pem", "server.key"].map(|file| read(&place.keys().join(file)));
         let [certificate, key] = both;
         write(&place.certificate_and_key(), &(certificate? + &key?))?;

@@ -4,16 +4,17 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Meter, Numbers, Run};
+use super::{Numbers, Run};
 use crate::Outcome;
 use crate::load::{Job, Load, Served, WARM_MS};
 use crate::measures::Metric;
 use crate::peer::{Peer, Road};
+use crate::place::Place;
 use crate::procfs::Proc;
 
 /// What stunnel does for ten thousand clients, and haproxy with the open files it then allows itself, says
-/// nothing about anybody's growth.
-pub(crate) const WHO: [Peer; 2] = [Peer::Seacat, Peer::Nghttpx];
+/// nothing about anybody's growth. Direct is the origin: what a server's cost grows by that only answers.
+pub(crate) const WHO: [Peer; 3] = [Peer::Direct, Peer::Seacat, Peer::Nghttpx];
 
 /// Client connections; requests go round among them, [`AT_ONCE`] at a time.
 pub(crate) const CLIENTS: [(usize, &str); 5] = [
@@ -40,16 +41,18 @@ const FILES: u32 = 16_384;
 
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     crate::raise_file_limit(FILES)?;
+    // With an origin that may open as many.
+    let place = &Place::new()?;
     for round in 0..run.rounds {
         for (clients, name) in CLIENTS {
             for peer in run.turn(round) {
-                let measured = with_clients(run, peer, clients);
+                let measured = with_clients(run, place, peer, clients);
                 run.keep(round, name, peer, measured);
             }
         }
         for (streams, name) in STREAMS {
             for peer in run.turn(round) {
-                let measured = with_streams(run, peer, streams);
+                let measured = with_streams(run, place, peer, streams);
                 run.keep(round, name, peer, measured);
             }
         }
@@ -57,39 +60,44 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-fn with_clients(run: &Run<'_>, peer: Peer, clients: usize) -> Outcome<Numbers> {
-    let (road, near, before) = fresh(run, peer)?;
+fn with_clients(run: &Run<'_>, place: &Place, peer: Peer, clients: usize) -> Outcome<Numbers> {
+    let (road, near, before) = fresh(place, peer)?;
     let job = Job::Round { clients, at_once: AT_ONCE, seconds: run.seconds };
     let mut load = Load::start(&job, road.target())?;
     load.ready()?;
     let each = (near.proportional_kib()? - before) / clients as f64;
     load.go_on()?;
     load.ready()?;
-    let meter = Meter::start(&road)?;
-    let cpu = for_each_request(&meter, &load.result()?)?;
-    Ok(vec![(Metric::CpuUsPerRequest, cpu), (Metric::KibPerClient, Some(each))])
+    let spent = near.cpu(peer.clock())?;
+    let cpu = for_each_request(near, peer, spent, &load.result()?)?;
+    Ok(numbers(peer, cpu, Metric::KibPerClient, each))
 }
 
-fn with_streams(run: &Run<'_>, peer: Peer, streams: usize) -> Outcome<Numbers> {
-    let (road, near, before) = fresh(run, peer)?;
+fn with_streams(run: &Run<'_>, place: &Place, peer: Peer, streams: usize) -> Outcome<Numbers> {
+    let (road, near, before) = fresh(place, peer)?;
     let (seconds, warm_ms) = (run.seconds, WARM_MS);
     let job = Job::Small { clients: streams, keep_alive: true, think_ms: 0, warm_ms, seconds };
     let mut load = Load::start(&job, road.target())?;
     load.ready()?;
-    let meter = Meter::start(&road)?;
+    let spent = near.cpu(peer.clock())?;
     // In the middle of it, all streams are under way.
     sleep(Duration::from_secs_f64(seconds / 2.0));
     let each = (near.proportional_kib()? - before) / streams as f64;
-    let cpu = for_each_request(&meter, &load.result()?)?;
-    Ok(vec![(Metric::CpuUsPerRequest, cpu), (Metric::KibPerStream, Some(each))])
+    let cpu = for_each_request(near, peer, spent, &load.result()?)?;
+    Ok(numbers(peer, cpu, Metric::KibPerStream, each))
+}
+
+/// The origin is the same process all the time: its memory says nothing.
+fn numbers(peer: Peer, cpu: Option<f64>, metric: Metric, kib: f64) -> Numbers {
+    vec![(Metric::CpuUsPerRequest, cpu), (metric, Some(kib).filter(|_| peer != Peer::Direct))]
 }
 
 /// A new pair, and what its near end takes in KiB. New, because a process keeps the memory that more
 /// clients once needed; with one request behind it, because the first makes what there is once: buffers,
 /// tables, connections.
-fn fresh(run: &Run<'_>, peer: Peer) -> Outcome<(Road, Proc, f64)> {
-    let road = Road::start(peer, run.place)?;
-    let near = road.near().ok_or("no process")?;
+fn fresh(place: &Place, peer: Peer) -> Outcome<(Road, Proc, f64)> {
+    let road = Road::start(peer, place)?;
+    let near = road.near().unwrap_or_else(|| place.origin_process());
     let mut load = Load::start(&Job::Burst { requests: 1, at_once: 1 }, road.target())?;
     load.ready()?;
     all_answered(&load.result()?)?;
@@ -97,11 +105,16 @@ fn fresh(run: &Run<'_>, peer: Peer) -> Outcome<(Road, Proc, f64)> {
     Ok((road, near, memory))
 }
 
-/// The near end's time on a processor for each request, in microseconds.
-fn for_each_request(meter: &Meter, served: &Served) -> Outcome<Option<f64>> {
+/// The near end's time on a processor for each request since it had `spent` so much, in microseconds.
+fn for_each_request(
+    near: Proc,
+    peer: Peer,
+    spent: Duration,
+    served: &Served,
+) -> Outcome<Option<f64>> {
     all_answered(served)?;
-    let [near, _] = meter.spent_for(served.requests as f64)?;
-    Ok(near.map(|seconds| seconds * 1e6))
+    let seconds = near.cpu(peer.clock())?.saturating_sub(spent).as_secs_f64();
+    Ok(Some(seconds * 1e6 / served.requests as f64).filter(|each| each.is_finite()))
 }
 
 fn all_answered(served: &Served) -> Outcome {
