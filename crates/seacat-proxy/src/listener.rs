@@ -411,26 +411,28 @@ fn client(
     })
 }
 
-/// The life of one client connection.
-async fn serve(tcp: TcpStream, client: Arc<Client>) {
-    let ended = requests(tcp, &client).await;
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a client connection broke off");
-    }
-    let afterwards = client.afterwards.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(afterwards) = afterwards
-        && let Err(error) = Box::pin(afterwards.run()).await
-    {
-        tracing::debug!(%error, "a tunnel broke off");
-    }
-}
-
-/// Answers requests the short way as long as that will do, and then hyper's.
-async fn requests(mut tcp: TcpStream, client: &Arc<Client>) -> Result<(), BoxError> {
-    match plain::serve(&mut tcp, client).await? {
-        Next::Over => Ok(()),
-        // On the heap: an idle connection is to be small.
-        Next::Hyper(held) => Ok(Box::pin(through_hyper(tcp, held, client)).await?),
+/// The life of one client connection: answers requests the short way as long as that will do, and then
+/// hyper's. A block, which has its arguments once: there may be ten thousand.
+#[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+fn serve(mut tcp: TcpStream, client: Arc<Client>) -> impl Future<Output = ()> {
+    async move {
+        let ended: Result<(), BoxError> = match plain::serve(&mut tcp, &client).await {
+            Ok(Next::Over) => Ok(()),
+            // On the heap: an idle connection is to be small.
+            Ok(Next::Hyper(held)) => {
+                Box::pin(through_hyper(tcp, held, &client)).await.map_err(Into::into)
+            }
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a client connection broke off");
+        }
+        let afterwards = client.afterwards.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(afterwards) = afterwards
+            && let Err(error) = Box::pin(afterwards.run()).await
+        {
+            tracing::debug!(%error, "a tunnel broke off");
+        }
     }
 }
 

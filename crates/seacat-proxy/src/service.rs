@@ -72,19 +72,21 @@ pub(crate) enum Door {
     Mapped(Arc<str>),
 }
 
-/// One client connection.
+/// One client connection. In this order: what each request looks at, then the rest. Of ten thousand each is
+/// fetched from memory for its request.
+#[repr(C)]
 pub(crate) struct Client {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) activity: Arc<Activity>,
     pub(crate) door: Door,
-    /// Our end of it.
-    pub(crate) here: SocketAddr,
     /// Its own end.
     pub(crate) peer: SocketAddr,
-    /// What the gate says, once there is one.
-    pub(crate) notes: OnceLock<Arc<Notes>>,
-    pub(crate) activity: Arc<Activity>,
     /// One too many: it gets its 503 and is closed.
     pub(crate) surplus: bool,
+    /// Our end of it.
+    pub(crate) here: SocketAddr,
+    /// What the gate says, once there is one.
+    pub(crate) notes: OnceLock<Arc<Notes>>,
     /// What follows hyper's last answer on this connection, if anything does.
     pub(crate) afterwards: Mutex<Option<Afterwards>>,
 }
