@@ -18,8 +18,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
 use crate::step::{cargo, check, root, shown, target_dir};
+use crate::{Outcome, packages};
 
 /// The script, for crates/seacat-agent/build.rs.
 const SCRIPT: &str = "crates/seacat-agent/layout.ld";
@@ -32,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Watches the engine, and writes the script.
 pub(crate) fn renew() -> Outcome {
+    packages::install(packages::TO_TEST)?;
     let path = root().join(SCRIPT);
     let failed = |error: io::Error| format!("{}: {error}", path.display());
     let before = fs::read(&path).map_err(failed)?;
