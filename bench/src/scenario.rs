@@ -250,12 +250,15 @@ struct Meter {
 
 impl Meter {
     fn start(road: &Road) -> Outcome<Self> {
-        let clock = road.peer.clock();
+        Self::of(road.peer.clock(), road.near(), road.far())
+    }
+
+    fn of(clock: Clock, near: Option<Proc>, far: Option<Proc>) -> Outcome<Self> {
         let now = |process: Option<Proc>| {
             let counted = process.map(|p| p.cpu(clock).map(|cpu| (p, cpu)));
             counted.transpose()
         };
-        Ok(Self { clock, near: now(road.near())?, far: now(road.far())? })
+        Ok(Self { clock, near: now(near)?, far: now(far)? })
     }
 
     /// Seconds spent for each of `work`; none where there is no proxy, or where nothing was done.

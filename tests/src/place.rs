@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -110,17 +111,14 @@ fn private_dir(path: &Path) {
 /// Taken from below the range the system hands out for outgoing connections, out of a block that
 /// other tests leave alone.
 pub fn free_port() -> u16 {
-    /// The block that ports are taken from, and how many have been.
-    static BLOCK: Mutex<Option<(PortBlock, u16)>> = Mutex::new(None);
-    let mut block = BLOCK.lock().unwrap();
+    /// What is left of this process's block.
+    static PORTS: Mutex<Range<u16>> = Mutex::new(0..0);
+    let mut ports = PORTS.lock().unwrap();
     loop {
-        let (own, taken) = block.get_or_insert_with(|| (PortBlock::reserve(), 0));
-        if *taken == PortBlock::SIZE {
-            *block = None;
+        let Some(port) = ports.next() else {
+            *ports = reserve_ports();
             continue;
-        }
-        let port = own.first + *taken;
-        *taken += 1;
+        };
         let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
         if four.is_ok() && TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_ok() {
             return port;
@@ -128,30 +126,23 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// Ports that are one process's own.
-struct PortBlock {
-    first: u16,
-}
-
-impl PortBlock {
+/// A block that no other process has: its file is locked for as long as this one runs.
+fn reserve_ports() -> Range<u16> {
     const FIRST: u16 = 16_000;
     const SIZE: u16 = 100;
-    const COUNT: u16 = 160;
-
-    /// Takes a block that no other process has: its file is locked for as long as this one runs.
-    fn reserve() -> Self {
-        let user = std::env::var("USER").unwrap_or_default();
-        let folder = std::env::temp_dir().join(format!("seacat-test-ports-{user}"));
-        fs::create_dir_all(&folder).unwrap();
-        for number in 0..Self::COUNT {
-            let lock = File::create(folder.join(number.to_string())).unwrap();
-            if lock.try_lock().is_ok() {
-                std::mem::forget(lock);
-                return Self { first: Self::FIRST + number * Self::SIZE };
-            }
+    const BLOCKS: u16 = 160;
+    let user = std::env::var("USER").unwrap_or_default();
+    let folder = std::env::temp_dir().join(format!("seacat-test-ports-{user}"));
+    fs::create_dir_all(&folder).unwrap();
+    for block in 0..BLOCKS {
+        let lock = File::create(folder.join(block.to_string())).unwrap();
+        if lock.try_lock().is_ok() {
+            std::mem::forget(lock);
+            let first = FIRST + block * SIZE;
+            return first..first + SIZE;
         }
-        panic!("no port is free: {} is full", folder.display());
     }
+    panic!("no port is free: {} is full", folder.display());
 }
 
 /// Lower-case hexadecimal digits.

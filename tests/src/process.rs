@@ -124,11 +124,7 @@ impl Process {
 
     /// The memory it costs now, in KiB: its own, and its share of what it shares (PSS).
     pub fn memory_kib(&self) -> u64 {
-        let path = format!("/proc/{}/smaps_rollup", self.id());
-        let rollup = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-        let digits = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-        digits.and_then(|d| d.trim().parse().ok()).expect("Pss is a number of kB")
+        self.kib("smaps_rollup", "Pss:")
     }
 
     /// How often any of its threads was given the processor so far.
@@ -145,20 +141,23 @@ impl Process {
 
     /// The most memory it has had resident so far, in KiB (VmHWM).
     pub fn peak_memory_kib(&self) -> u64 {
-        self.status_kib("VmHWM:")
+        self.kib("status", "VmHWM:")
     }
 
     /// What it has resident now, in KiB (VmRSS): shared libraries whole.
     pub fn resident_kib(&self) -> u64 {
-        self.status_kib("VmRSS:")
+        self.kib("status", "VmRSS:")
     }
 
-    fn status_kib(&self, field: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.id());
-        let status = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-        let line = status.lines().find_map(|line| line.strip_prefix(field));
+    /// A number of kB in one of the process's files.
+    fn kib(&self, file: &str, field: &str) -> u64 {
+        let path = format!("/proc/{}/{file}", self.id());
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let line = text.lines().find_map(|line| line.strip_prefix(field));
         let digits = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-        digits.and_then(|d| d.trim().parse().ok()).expect("a number of kB")
+        digits
+            .and_then(|d| d.trim().parse().ok())
+            .unwrap_or_else(|| panic!("{path}: no {field} in kB"))
     }
 }
 

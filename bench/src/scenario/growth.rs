@@ -4,7 +4,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Numbers, Run};
+use super::{Meter, Numbers, Run};
 use crate::Outcome;
 use crate::load::{Job, Load, Served, WARM_MS};
 use crate::measures::Metric;
@@ -68,8 +68,8 @@ fn with_clients(run: &Run<'_>, place: &Place, peer: Peer, clients: usize) -> Out
     let each = (near.proportional_kib()? - before) / clients as f64;
     load.go_on()?;
     load.ready()?;
-    let spent = near.cpu(peer.clock())?;
-    let cpu = for_each_request(near, peer, spent, &load.result()?)?;
+    let meter = Meter::of(peer.clock(), Some(near), None)?;
+    let cpu = for_each_request(&meter, &load.result()?)?;
     Ok(numbers(peer, cpu, Metric::KibPerClient, each))
 }
 
@@ -79,11 +79,11 @@ fn with_streams(run: &Run<'_>, place: &Place, peer: Peer, streams: usize) -> Out
     let job = Job::Small { clients: streams, keep_alive: true, think_ms: 0, warm_ms, seconds };
     let mut load = Load::start(&job, road.target())?;
     load.ready()?;
-    let spent = near.cpu(peer.clock())?;
+    let meter = Meter::of(peer.clock(), Some(near), None)?;
     // In the middle of it, all streams are under way.
     sleep(Duration::from_secs_f64(seconds / 2.0));
     let each = (near.proportional_kib()? - before) / streams as f64;
-    let cpu = for_each_request(near, peer, spent, &load.result()?)?;
+    let cpu = for_each_request(&meter, &load.result()?)?;
     Ok(numbers(peer, cpu, Metric::KibPerStream, each))
 }
 
@@ -105,16 +105,11 @@ fn fresh(place: &Place, peer: Peer) -> Outcome<(Road, Proc, f64)> {
     Ok((road, near, memory))
 }
 
-/// The near end's time on a processor for each request since it had `spent` so much, in microseconds.
-fn for_each_request(
-    near: Proc,
-    peer: Peer,
-    spent: Duration,
-    served: &Served,
-) -> Outcome<Option<f64>> {
+/// The near end's time on a processor for each request, in microseconds.
+fn for_each_request(meter: &Meter, served: &Served) -> Outcome<Option<f64>> {
     all_answered(served)?;
-    let seconds = near.cpu(peer.clock())?.saturating_sub(spent).as_secs_f64();
-    Ok(Some(seconds * 1e6 / served.requests as f64).filter(|each| each.is_finite()))
+    let [near, _] = meter.spent_for(served.requests as f64)?;
+    Ok(near.map(|seconds| seconds * 1e6))
 }
 
 fn all_answered(served: &Served) -> Outcome {

@@ -315,11 +315,9 @@ impl Upload {
     /// Waits for the end of a body that is as long as it promised: it may come in a frame of its own.
     /// To let go before would reset a stream on which the client has done all it had to.
     pub(crate) async fn end(&self) {
-        if self.is_over() {
-            let end = poll_fn(|cx| self.lock().body.poll_data(cx));
-            // However it ends, or does not: there is nothing more to be done for this client.
-            let _ = timeout(Self::LATE_END, end).await;
-        }
+        let end = poll_fn(|cx| self.lock().body.poll_data(cx));
+        // However it ends, or does not: there is nothing more to be done for this client.
+        let _ = timeout(Self::LATE_END, end).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Uploading> {

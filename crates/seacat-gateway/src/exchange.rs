@@ -240,9 +240,9 @@ impl Exchange<'_> {
         // connection: letting go of both tells the client to stop.
         if upload.is_none_or(Upload::is_over) {
             pool.park(connection).await;
-        }
-        if let Some(upload) = upload {
-            upload.end().await;
+            if let Some(upload) = upload {
+                upload.end().await;
+            }
         }
         Ok(())
     }
