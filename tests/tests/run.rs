@@ -7,6 +7,8 @@
 )]
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use seacat_tests::{Client, Process, Proxy, World, clean_command, free_port, request, scratch};
@@ -55,6 +57,21 @@ fn one_command_and_the_line_it_prints() {
     assert!(Client::connect(port).is_err(), "nobody listens any more");
     let left: Vec<_> = fs::read_dir(home.path().join("runtime")).unwrap().flatten().collect();
     println!("left behind in the runtime folder: {left:?}");
+}
+
+#[test]
+fn whoever_waits_for_the_port_can_give_a_command() {
+    for round in 1..=10 {
+        let (home, port) = (scratch(), free_port());
+        let mut proxy = demo(home.path(), port);
+        // Without a pause, unlike everybody else here: between port and socket was a millisecond.
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            assert!(proxy.ended().is_none(), "{}", proxy.log());
+        }
+        let socket = home.path().join("runtime/seacat-proxy/control.sock");
+        let connected = UnixStream::connect(&socket);
+        assert!(connected.is_ok(), "round {round}: {}: {connected:?}", socket.display());
+    }
 }
 
 #[test]

@@ -43,7 +43,8 @@ pub(super) fn serve(
     let end = runtime()?.block_on(async {
         let signals = Signals::listen()
             .map_err(|source| CliError::System { doing: "take signals", source })?;
-        let engine = Engine::start(setup).await?;
+        // Before the proxy's port: whoever waits for that may give a command next. It waits in the
+        // socket's queue until the engine runs.
         let control = match Listener::bind(&here.places.control_socket()) {
             Ok(listener) => Some(listener),
             // The proxy itself does its work without.
@@ -52,6 +53,7 @@ pub(super) fn serve(
                 None
             }
         };
+        let engine = Engine::start(setup).await?;
         announce(engine.local(), out)?;
         begin(&engine);
         Ok::<_, CliError>(engine.run(control, signals).await)
