@@ -396,10 +396,10 @@ fn client(
     shared: &Arc<Shared>,
     door: Door,
     surplus: bool,
-) -> Arc<Client> {
+) -> Client {
     // Only a delay is lost if this cannot be set.
     let _ = tcp.set_nodelay(true);
-    Arc::new(Client {
+    Client {
         here: tcp.local_addr().unwrap_or_else(|_| shared.own[0]),
         peer,
         shared: shared.clone(),
@@ -408,13 +408,13 @@ fn client(
         activity: Arc::default(),
         surplus,
         afterwards: Mutex::default(),
-    })
+    }
 }
 
 /// The life of one client connection: answers requests the short way as long as that will do, and then
 /// hyper's. A block, which has its arguments once: there may be ten thousand.
 #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
-fn serve(mut tcp: TcpStream, client: Arc<Client>) -> impl Future<Output = ()> {
+fn serve(mut tcp: TcpStream, client: Client) -> impl Future<Output = ()> {
     async move {
         let ended: Result<(), BoxError> = match plain::serve(&mut tcp, &client).await {
             Ok(Next::Over) => Ok(()),
@@ -436,12 +436,12 @@ fn serve(mut tcp: TcpStream, client: Arc<Client>) -> impl Future<Output = ()> {
     }
 }
 
-async fn through_hyper(tcp: TcpStream, held: Vec<u8>, client: &Arc<Client>) -> hyper::Result<()> {
+async fn through_hyper(tcp: TcpStream, held: Vec<u8>, client: &Client) -> hyper::Result<()> {
     let notes = client.notes.get_or_init(Arc::default);
     let gated = Gated::new(tcp, held, notes.clone(), client.shared.limits.head);
     let service = service_fn(|request| {
         let passed = notes.next();
-        let answer = client.clone().answer_hyper(request, passed);
+        let answer = client.answer_hyper(request, passed);
         async { Ok::<_, Infallible>(answer.await) }
     });
     let mut connection = pin!(

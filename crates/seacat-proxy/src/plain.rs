@@ -59,21 +59,27 @@ enum Begun {
 ///
 /// # Errors
 /// The socket's, or an answer's body's: the connection is to be dropped.
-pub(crate) async fn serve(tcp: &mut TcpStream, client: &Arc<Client>) -> io::Result<Next> {
-    // What was read and belongs to no request yet. No memory while nothing comes.
-    let mut held = Vec::new();
-    loop {
-        let asking = match poll_fn(|cx| poll_begin(tcp, client, cx, &mut held)).await? {
-            Begun::Over => return Ok(Next::Over),
-            Begun::Other => return Ok(Next::Hyper(held)),
-            // On the heap while it lasts: an idle connection is to be small.
-            Begun::Plain(request) => Box::pin(ask(tcp, client, request, &mut held)),
-        };
-        let Some(response) = asking.await? else {
-            return Ok(Next::Over);
-        };
-        if !write(tcp, client, response, &mut held).await? {
-            return Ok(Next::Over);
+#[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+pub(crate) fn serve(
+    tcp: &mut TcpStream,
+    client: &Client,
+) -> impl Future<Output = io::Result<Next>> {
+    async move {
+        // What was read and belongs to no request yet. No memory while nothing comes.
+        let mut held = Vec::new();
+        loop {
+            let asking = match poll_fn(|cx| poll_begin(tcp, client, cx, &mut held)).await? {
+                Begun::Over => return Ok(Next::Over),
+                Begun::Other => return Ok(Next::Hyper(held)),
+                // On the heap while it lasts: an idle connection is to be small.
+                Begun::Plain(request) => Box::pin(ask(tcp, client, request, &mut held)),
+            };
+            let Some(response) = asking.await? else {
+                return Ok(Next::Over);
+            };
+            if !write(tcp, client, response, &mut held).await? {
+                return Ok(Next::Over);
+            }
         }
     }
 }
@@ -127,7 +133,7 @@ fn plain_head(bytes: &[u8]) -> Option<(RequestHead, usize)> {
 #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
 fn ask(
     tcp: &mut TcpStream,
-    client: &Arc<Client>,
+    client: &Client,
     request: RequestHead,
     held: &mut Vec<u8>,
 ) -> impl Future<Output = io::Result<Option<Box<Response>>>> {
@@ -144,26 +150,29 @@ fn ask(
 }
 
 /// Writes an answer. Says whether another request may follow.
-async fn write(
+#[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+fn write(
     tcp: &mut TcpStream,
     client: &Client,
     mut response: Box<Response>,
     held: &mut Vec<u8>,
-) -> io::Result<bool> {
-    loop {
-        match poll_fn(|cx| poll_write(tcp, held, &mut response, cx)).await? {
-            true if response.is_over() => break,
-            true => {}
-            false => return Ok(false),
+) -> impl Future<Output = io::Result<bool>> {
+    async move {
+        loop {
+            match poll_fn(|cx| poll_write(tcp, held, &mut response, cx)).await? {
+                true if response.is_over() => break,
+                true => {}
+                false => return Ok(false),
+            }
         }
+        if response.keeps() {
+            return Ok(true);
+        }
+        let ahead = std::mem::take(held);
+        let mut gated = Box::new(Gated::new(tcp, ahead, Arc::default(), client.shared.limits.head));
+        gated.shutdown().await?;
+        Ok(false)
     }
-    if response.keeps() {
-        return Ok(true);
-    }
-    let ahead = std::mem::take(held);
-    let mut gated = Box::new(Gated::new(tcp, ahead, Arc::default(), client.shared.limits.head));
-    gated.shutdown().await?;
-    Ok(false)
 }
 
 /// Fetches and writes as much of the answer as there is and the socket takes. `false`: the client

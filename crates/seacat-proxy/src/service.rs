@@ -111,7 +111,7 @@ pub(crate) enum Answer {
 impl Client {
     /// Answers a request that hyper has read. `passed` is the gate's verdict on it.
     pub(crate) async fn answer_hyper(
-        self: Arc<Self>,
+        &self,
         mut request: Request<Body>,
         passed: Passed,
     ) -> Response<ToClient> {
