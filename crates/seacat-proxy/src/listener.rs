@@ -1,12 +1,10 @@
-//! The listening ports and the life of a client connection.
+//! The proxy from its start to its end, and the life of a client connection.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -14,25 +12,22 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use seacat_channel::Channel;
 use seacat_proto::MAX_PAYLOAD;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::access::AccessLog;
 use crate::activity::Activity;
-use crate::config::{MappedPort, ProxyConfig};
+use crate::config::ProxyConfig;
 use crate::gated::Gated;
 use crate::head::MAX_FIELDS;
 use crate::headers::Pseudonym;
 use crate::plain::{self, Next};
+use crate::ports::{BindError, Listening, accept, addresses, listen};
 use crate::respond::Date;
 use crate::service::{Client, Door, Shared};
-use crate::syntax::{HOST, all};
 
-/// Connections the system queues for us: a burst of applications starting together.
-const BACKLOG: i32 = 1024;
 /// Surplus connections that get an answer at once; beyond them they are just closed.
 const SURPLUS: usize = 64;
 /// After a failed accept (no file descriptors left), wait for something to be closed.
@@ -43,52 +38,6 @@ const HTTP_BUFFER: usize = 4 * MAX_PAYLOAD;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a proxy cannot listen.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// Another program has the port.
-    #[error("{address} is in use")]
-    InUse {
-        /// The address asked for.
-        address: SocketAddr,
-    },
-    /// An address that others can reach, without the operator's word for it.
-    #[error("{address} is not a loopback address and allow_remote is not set")]
-    Remote {
-        /// The address asked for.
-        address: SocketAddr,
-    },
-    /// `allow_remote` without `credentials`.
-    #[error("allow_remote needs proxy credentials")]
-    NoCredentials,
-    /// Mapped ports cannot ask for credentials, so they never leave loopback.
-    #[error("the mapped port {address} is not on a loopback address")]
-    MappedRemote {
-        /// The address asked for.
-        address: SocketAddr,
-    },
-    /// A mapped port for something that is not a host.
-    #[error("`{host}` is not a host name")]
-    MappedHost {
-        /// The host asked for.
-        host: String,
-    },
-    /// No address to listen on is left.
-    #[error("there is no address to listen on")]
-    Nothing,
-    /// The proxy takes nothing new, a change neither.
-    #[error("the proxy is stopping")]
-    Stopping,
-    /// The system refuses.
-    #[error("cannot listen on {address}")]
-    Io {
-        /// The address asked for.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-}
-
 /// A proxy whose ports are bound and which serves once it is [run](Proxy::run).
 pub struct Proxy {
     listeners: Vec<Listening>,
@@ -96,14 +45,6 @@ pub struct Proxy {
     shared: Arc<Shared>,
     reins: Reins,
     turns: mpsc::Receiver<Turn>,
-}
-
-/// A bound port.
-struct Listening {
-    /// The address that was asked for, whose port may be 0.
-    asked: SocketAddr,
-    tcp: TcpListener,
-    door: Door,
 }
 
 /// How a proxy ended.
@@ -266,128 +207,11 @@ impl Clients {
     }
 }
 
-/// Binds what `config` wants and `there` has not, then lets go of what is not wanted. On an error
-/// `there` is as it was.
-fn listen(config: &mut ProxyConfig, there: &mut Vec<Listening>) -> Result<(), BindError> {
-    if config.allow_remote && config.credentials.is_none() {
-        return Err(BindError::NoCredentials);
-    }
-    let mut wanted = Vec::new();
-    let mut bound = Vec::new();
-    for listener in config.inherited.drain(..) {
-        let asked = local_address(&listener)?;
-        check_local(asked, config.allow_remote)?;
-        bound.push(Listening { asked, tcp: adopt(listener, asked)?, door: Door::Proxy });
-    }
-    for &address in &config.listen {
-        check_local(address, config.allow_remote)?;
-        wanted.push((address, Door::Proxy));
-    }
-    for MappedPort { listen, host } in config.mapped.drain(..) {
-        if !listen.ip().is_loopback() {
-            return Err(BindError::MappedRemote { address: listen });
-        }
-        if host.is_empty() || !all(HOST, host.as_bytes()) {
-            return Err(BindError::MappedHost { host });
-        }
-        wanted.push((listen, Door::Mapped(host.into())));
-    }
-    let mut stay = Vec::new();
-    for (asked, door) in wanted {
-        let free = |nth: &usize| !stay.iter().any(|(it, _)| it == nth);
-        match (0..there.len()).filter(free).find(|&nth| there[nth].asked == asked) {
-            Some(nth) => stay.push((nth, door)),
-            None => bound.extend(bind(asked)?.map(|tcp| Listening { asked, tcp, door })),
-        }
-    }
-    if bound.is_empty() && stay.is_empty() {
-        return Err(BindError::Nothing);
-    }
-    let mut old: Vec<Option<Listening>> = there.drain(..).map(Some).collect();
-    let kept = stay
-        .into_iter()
-        .filter_map(|(nth, door)| old[nth].take().map(|listening| Listening { door, ..listening }));
-    there.extend(kept);
-    there.extend(bound);
-    // Mapped ports last, as people are told.
-    there.sort_by_key(|listening| matches!(listening.door, Door::Mapped(_)));
-    Ok(())
-}
-
-fn addresses(listeners: &[Listening]) -> Vec<SocketAddr> {
-    listeners.iter().filter_map(|listening| listening.tcp.local_addr().ok()).collect()
-}
-
 /// A panic is a bug of ours, but costs one connection only.
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a client connection ended in a panic");
     }
-}
-
-fn check_local(address: SocketAddr, allow_remote: bool) -> Result<(), BindError> {
-    if allow_remote || address.ip().is_loopback() {
-        Ok(())
-    } else {
-        Err(BindError::Remote { address })
-    }
-}
-
-/// `None`: IPv6 is switched off on this system.
-fn bind(address: SocketAddr) -> Result<Option<TcpListener>, BindError> {
-    let no_ipv6 = |error: &io::Error| {
-        tracing::warn!(%address, %error, "no IPv6 here, not listening on it");
-        Ok(None)
-    };
-    let failed = |source| BindError::Io { address, source };
-    let socket = match Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
-    {
-        Err(error) if address.is_ipv6() => return no_ipv6(&error),
-        socket => socket.map_err(failed)?,
-    };
-    if address.is_ipv6() {
-        // Each address has its own socket; an IPv6 one does not take IPv4 ports.
-        socket.set_only_v6(true).map_err(failed)?;
-    }
-    // On Windows this would mean sharing the port with others.
-    #[cfg(unix)]
-    socket.set_reuse_address(true).map_err(failed)?;
-    match socket.bind(&address.into()).and_then(|()| socket.listen(BACKLOG)) {
-        Ok(()) => adopt(socket.into(), address).map(Some),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(BindError::InUse { address }),
-        Err(error) if address.is_ipv6() && error.kind() == io::ErrorKind::AddrNotAvailable => {
-            no_ipv6(&error)
-        }
-        Err(error) => Err(failed(error)),
-    }
-}
-
-fn adopt(listener: StdListener, address: SocketAddr) -> Result<TcpListener, BindError> {
-    listener
-        .set_nonblocking(true)
-        .and_then(|()| TcpListener::from_std(listener))
-        .map_err(|source| BindError::Io { address, source })
-}
-
-fn local_address(listener: &StdListener) -> Result<SocketAddr, BindError> {
-    listener.local_addr().map_err(|source| BindError::Io {
-        // Not known: that is what failed.
-        address: (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
-        source,
-    })
-}
-
-/// The next connection on any of the listeners.
-async fn accept(listeners: &[Listening]) -> (io::Result<(TcpStream, SocketAddr)>, Door) {
-    poll_fn(|cx| {
-        for Listening { tcp, door, .. } in listeners {
-            if let Poll::Ready(accepted) = tcp.poll_accept(cx) {
-                return Poll::Ready((accepted, door.clone()));
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 fn client(

@@ -1,0 +1,190 @@
+//! The ports we listen on: bound, kept while they are wanted, let go.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::task::Poll;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::config::{MappedPort, ProxyConfig};
+use crate::service::Door;
+use crate::syntax::{HOST, all};
+
+/// Connections the system queues for us: a burst of applications starting together.
+const BACKLOG: i32 = 1024;
+
+/// Why a proxy cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another program has the port.
+    #[error("{address} is in use")]
+    InUse {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// An address that others can reach, without the operator's word for it.
+    #[error("{address} is not a loopback address and allow_remote is not set")]
+    Remote {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// `allow_remote` without `credentials`.
+    #[error("allow_remote needs proxy credentials")]
+    NoCredentials,
+    /// Mapped ports cannot ask for credentials, so they never leave loopback.
+    #[error("the mapped port {address} is not on a loopback address")]
+    MappedRemote {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// A mapped port for something that is not a host.
+    #[error("`{host}` is not a host name")]
+    MappedHost {
+        /// The host asked for.
+        host: String,
+    },
+    /// No address to listen on is left.
+    #[error("there is no address to listen on")]
+    Nothing,
+    /// The proxy takes nothing new, a change neither.
+    #[error("the proxy is stopping")]
+    Stopping,
+    /// The system refuses.
+    #[error("cannot listen on {address}")]
+    Io {
+        /// The address asked for.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A bound port.
+pub(crate) struct Listening {
+    /// The address that was asked for, whose port may be 0.
+    asked: SocketAddr,
+    tcp: TcpListener,
+    door: Door,
+}
+
+/// Binds what `config` wants and `there` has not, then lets go of what is not wanted. On an error
+/// `there` is as it was.
+pub(crate) fn listen(
+    config: &mut ProxyConfig,
+    there: &mut Vec<Listening>,
+) -> Result<(), BindError> {
+    if config.allow_remote && config.credentials.is_none() {
+        return Err(BindError::NoCredentials);
+    }
+    let mut wanted = Vec::new();
+    let mut bound = Vec::new();
+    for listener in config.inherited.drain(..) {
+        let asked = local_address(&listener)?;
+        check_local(asked, config.allow_remote)?;
+        bound.push(Listening { asked, tcp: adopt(listener, asked)?, door: Door::Proxy });
+    }
+    for &address in &config.listen {
+        check_local(address, config.allow_remote)?;
+        wanted.push((address, Door::Proxy));
+    }
+    for MappedPort { listen, host } in config.mapped.drain(..) {
+        if !listen.ip().is_loopback() {
+            return Err(BindError::MappedRemote { address: listen });
+        }
+        if host.is_empty() || !all(HOST, host.as_bytes()) {
+            return Err(BindError::MappedHost { host });
+        }
+        wanted.push((listen, Door::Mapped(host.into())));
+    }
+    let mut stay = Vec::new();
+    for (asked, door) in wanted {
+        let free = |nth: &usize| !stay.iter().any(|(it, _)| it == nth);
+        match (0..there.len()).filter(free).find(|&nth| there[nth].asked == asked) {
+            Some(nth) => stay.push((nth, door)),
+            None => bound.extend(bind(asked)?.map(|tcp| Listening { asked, tcp, door })),
+        }
+    }
+    if bound.is_empty() && stay.is_empty() {
+        return Err(BindError::Nothing);
+    }
+    let mut old: Vec<Option<Listening>> = there.drain(..).map(Some).collect();
+    let kept = stay
+        .into_iter()
+        .filter_map(|(nth, door)| old[nth].take().map(|listening| Listening { door, ..listening }));
+    there.extend(kept);
+    there.extend(bound);
+    // Mapped ports last, as people are told.
+    there.sort_by_key(|listening| matches!(listening.door, Door::Mapped(_)));
+    Ok(())
+}
+
+pub(crate) fn addresses(listeners: &[Listening]) -> Vec<SocketAddr> {
+    listeners.iter().filter_map(|listening| listening.tcp.local_addr().ok()).collect()
+}
+
+fn check_local(address: SocketAddr, allow_remote: bool) -> Result<(), BindError> {
+    if allow_remote || address.ip().is_loopback() {
+        Ok(())
+    } else {
+        Err(BindError::Remote { address })
+    }
+}
+
+/// `None`: IPv6 is switched off on this system.
+fn bind(address: SocketAddr) -> Result<Option<TcpListener>, BindError> {
+    let no_ipv6 = |error: &io::Error| {
+        tracing::warn!(%address, %error, "no IPv6 here, not listening on it");
+        Ok(None)
+    };
+    let failed = |source| BindError::Io { address, source };
+    let socket = match Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
+    {
+        Err(error) if address.is_ipv6() => return no_ipv6(&error),
+        socket => socket.map_err(failed)?,
+    };
+    if address.is_ipv6() {
+        // Each address has its own socket; an IPv6 one does not take IPv4 ports.
+        socket.set_only_v6(true).map_err(failed)?;
+    }
+    // On Windows this would mean sharing the port with others.
+    #[cfg(unix)]
+    socket.set_reuse_address(true).map_err(failed)?;
+    match socket.bind(&address.into()).and_then(|()| socket.listen(BACKLOG)) {
+        Ok(()) => adopt(socket.into(), address).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(BindError::InUse { address }),
+        Err(error) if address.is_ipv6() && error.kind() == io::ErrorKind::AddrNotAvailable => {
+            no_ipv6(&error)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn adopt(listener: StdListener, address: SocketAddr) -> Result<TcpListener, BindError> {
+    listener
+        .set_nonblocking(true)
+        .and_then(|()| TcpListener::from_std(listener))
+        .map_err(|source| BindError::Io { address, source })
+}
+
+fn local_address(listener: &StdListener) -> Result<SocketAddr, BindError> {
+    listener.local_addr().map_err(|source| BindError::Io {
+        // Not known: that is what failed.
+        address: (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        source,
+    })
+}
+
+/// The next connection on any of the listeners.
+pub(crate) async fn accept(listeners: &[Listening]) -> (io::Result<(TcpStream, SocketAddr)>, Door) {
+    poll_fn(|cx| {
+        for Listening { tcp, door, .. } in listeners {
+            if let Poll::Ready(accepted) = tcp.poll_accept(cx) {
+                return Poll::Ready((accepted, door.clone()));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
