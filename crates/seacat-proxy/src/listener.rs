@@ -24,9 +24,9 @@ use crate::gated::Gated;
 use crate::head::MAX_FIELDS;
 use crate::headers::Pseudonym;
 use crate::plain::{self, Next};
-use crate::ports::{BindError, Listening, accept, addresses, listen};
+use crate::ports::{Accepted, BindError, Listening, accept, addresses, listen};
 use crate::respond::Date;
-use crate::service::{Client, Door, Shared};
+use crate::service::{Client, Shared};
 
 /// Surplus connections that get an answer at once; beyond them they are just closed.
 const SURPLUS: usize = 64;
@@ -137,12 +137,21 @@ impl Proxy {
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
-                (accepted, door) = accept(&listeners) => match accepted {
-                    Ok((tcp, peer)) => {
+                accepted = accept(&listeners) => match accepted {
+                    Ok(Accepted { tcp, peer, here, door }) => {
                         let open = connections.len();
                         let limit = shared.limits.connections;
                         if open < limit + SURPLUS {
-                            let client = client(&tcp, peer, &shared, door, open >= limit);
+                            let client = Client {
+                                shared: shared.clone(),
+                                activity: Arc::default(),
+                                door,
+                                peer,
+                                surplus: open >= limit,
+                                here,
+                                notes: OnceLock::new(),
+                                afterwards: Mutex::default(),
+                            };
                             clients.push(&client.activity);
                             connections.spawn(serve(tcp, client));
                         }
@@ -211,27 +220,6 @@ impl Clients {
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a client connection ended in a panic");
-    }
-}
-
-fn client(
-    tcp: &TcpStream,
-    peer: SocketAddr,
-    shared: &Arc<Shared>,
-    door: Door,
-    surplus: bool,
-) -> Client {
-    // Only a delay is lost if this cannot be set.
-    let _ = tcp.set_nodelay(true);
-    Client {
-        here: tcp.local_addr().unwrap_or_else(|_| shared.own[0]),
-        peer,
-        shared: shared.clone(),
-        door,
-        notes: OnceLock::new(),
-        activity: Arc::default(),
-        surplus,
-        afterwards: Mutex::default(),
     }
 }
 

@@ -169,6 +169,10 @@ fn write(
             return Ok(true);
         }
         let ahead = std::mem::take(held);
+        if ahead.is_empty() {
+            // Dropped, the socket is closed.
+            return Ok(false);
+        }
         let mut gated = Box::new(Gated::new(tcp, ahead, Arc::default(), client.shared.limits.head));
         gated.shutdown().await?;
         Ok(false)

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::task::Poll;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{MappedPort, ProxyConfig};
@@ -65,8 +65,19 @@ pub enum BindError {
 pub(crate) struct Listening {
     /// The address that was asked for, whose port may be 0.
     asked: SocketAddr,
+    /// The address it is.
+    own: SocketAddr,
     tcp: TcpListener,
     door: Door,
+}
+
+/// A new connection.
+pub(crate) struct Accepted {
+    pub(crate) tcp: TcpStream,
+    pub(crate) peer: SocketAddr,
+    /// Our end of it.
+    pub(crate) here: SocketAddr,
+    pub(crate) door: Door,
 }
 
 /// Binds what `config` wants and `there` has not, then lets go of what is not wanted. On an error
@@ -83,7 +94,7 @@ pub(crate) fn listen(
     for listener in config.inherited.drain(..) {
         let asked = local_address(&listener)?;
         check_local(asked, config.allow_remote)?;
-        bound.push(Listening { asked, tcp: adopt(listener, asked)?, door: Door::Proxy });
+        bound.push(adopt(listener, asked, Door::Proxy)?);
     }
     for &address in &config.listen {
         check_local(address, config.allow_remote)?;
@@ -103,7 +114,7 @@ pub(crate) fn listen(
         let free = |nth: &usize| !stay.iter().any(|(it, _)| it == nth);
         match (0..there.len()).filter(free).find(|&nth| there[nth].asked == asked) {
             Some(nth) => stay.push((nth, door)),
-            None => bound.extend(bind(asked)?.map(|tcp| Listening { asked, tcp, door })),
+            None => bound.extend(bind(asked, door)?),
         }
     }
     if bound.is_empty() && stay.is_empty() {
@@ -121,7 +132,7 @@ pub(crate) fn listen(
 }
 
 pub(crate) fn addresses(listeners: &[Listening]) -> Vec<SocketAddr> {
-    listeners.iter().filter_map(|listening| listening.tcp.local_addr().ok()).collect()
+    listeners.iter().map(|listening| listening.own).collect()
 }
 
 fn check_local(address: SocketAddr, allow_remote: bool) -> Result<(), BindError> {
@@ -133,7 +144,7 @@ fn check_local(address: SocketAddr, allow_remote: bool) -> Result<(), BindError>
 }
 
 /// `None`: IPv6 is switched off on this system.
-fn bind(address: SocketAddr) -> Result<Option<TcpListener>, BindError> {
+fn bind(address: SocketAddr, door: Door) -> Result<Option<Listening>, BindError> {
     let no_ipv6 = |error: &io::Error| {
         tracing::warn!(%address, %error, "no IPv6 here, not listening on it");
         Ok(None)
@@ -152,7 +163,7 @@ fn bind(address: SocketAddr) -> Result<Option<TcpListener>, BindError> {
     #[cfg(unix)]
     socket.set_reuse_address(true).map_err(failed)?;
     match socket.bind(&address.into()).and_then(|()| socket.listen(BACKLOG)) {
-        Ok(()) => adopt(socket.into(), address).map(Some),
+        Ok(()) => adopt(socket.into(), address, door).map(Some),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(BindError::InUse { address }),
         Err(error) if address.is_ipv6() && error.kind() == io::ErrorKind::AddrNotAvailable => {
             no_ipv6(&error)
@@ -161,11 +172,24 @@ fn bind(address: SocketAddr) -> Result<Option<TcpListener>, BindError> {
     }
 }
 
-fn adopt(listener: StdListener, address: SocketAddr) -> Result<TcpListener, BindError> {
-    listener
-        .set_nonblocking(true)
-        .and_then(|()| TcpListener::from_std(listener))
-        .map_err(|source| BindError::Io { address, source })
+fn adopt(listener: StdListener, asked: SocketAddr, door: Door) -> Result<Listening, BindError> {
+    let adopt = || {
+        listener.set_nonblocking(true)?;
+        if INHERITED {
+            without_delay(&SockRef::from(&listener));
+        }
+        let own = listener.local_addr()?;
+        Ok(Listening { asked, own, tcp: TcpListener::from_std(listener)?, door })
+    };
+    adopt().map_err(|source| BindError::Io { address: asked, source })
+}
+
+/// Whether connections have the options of the port they come to: a system call less for each.
+const INHERITED: bool = cfg!(target_os = "linux");
+
+/// Sends small pieces at once. Only a delay is lost if this cannot be set.
+fn without_delay(socket: &SockRef<'_>) {
+    let _ = socket.set_tcp_nodelay(true);
 }
 
 fn local_address(listener: &StdListener) -> Result<SocketAddr, BindError> {
@@ -177,14 +201,40 @@ fn local_address(listener: &StdListener) -> Result<SocketAddr, BindError> {
 }
 
 /// The next connection on any of the listeners.
-pub(crate) async fn accept(listeners: &[Listening]) -> (io::Result<(TcpStream, SocketAddr)>, Door) {
-    poll_fn(|cx| {
-        for Listening { tcp, door, .. } in listeners {
-            if let Poll::Ready(accepted) = tcp.poll_accept(cx) {
-                return Poll::Ready((accepted, door.clone()));
+pub(crate) async fn accept(listeners: &[Listening]) -> io::Result<Accepted> {
+    let next = poll_fn(|cx| {
+        for listening in listeners {
+            if let Poll::Ready(accepted) = listening.tcp.poll_accept(cx) {
+                return Poll::Ready(accepted.map(|accepted| (accepted, listening)));
             }
         }
         Poll::Pending
-    })
-    .await
+    });
+    let ((tcp, peer), Listening { own, door, .. }) = next.await?;
+    if !INHERITED {
+        without_delay(&SockRef::from(&tcp));
+    }
+    // The system is asked only where the port is open on all our addresses.
+    let here = if own.ip().is_unspecified() { tcp.local_addr()? } else { *own };
+    Ok(Accepted { tcp, peer, here, door: door.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_sends_at_once_and_knows_its_own_end() {
+        for asked in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let asked = asked.parse().unwrap();
+            let listener = StdListener::bind(asked).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let listening = adopt(listener, asked, Door::Proxy).unwrap();
+            let client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let accepted = accept(&[listening]).await.unwrap();
+            assert!(accepted.tcp.nodelay().unwrap());
+            assert_eq!(accepted.here, client.peer_addr().unwrap());
+            assert_eq!(accepted.peer, client.local_addr().unwrap());
+        }
+    }
 }
