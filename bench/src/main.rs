@@ -48,7 +48,7 @@ type Outcome<T = ()> = Result<T, String>;
 struct Arguments {
     /// What to measure; everything when nothing is named
     scenarios: Vec<Scenario>,
-    /// How often everything is measured (default: 5; startup: 7, idle and growth: 3, stall and wan: 2)
+    /// How often everything is measured (default: 5; startup: 7, idle: 3, stall and wan: 2)
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
     /// How long one measurement lasts (default: 1 to 2; wan: 4, stall: 5, idle: 10)

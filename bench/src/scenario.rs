@@ -65,13 +65,13 @@ impl Scenario {
         }
     }
 
-    /// How often everything is measured, if nothing else is wished: so that all of it takes less than
+    /// How often everything is measured, if nothing else is wished: so that all of it takes some
     /// twenty minutes. Starting is quick and scatters most.
     pub(crate) fn rounds(self) -> usize {
         match self {
             Self::Startup => 7,
-            Self::Small | Self::Bulk | Self::Fair => 5,
-            Self::Idle | Self::Growth => 3,
+            Self::Small | Self::Bulk | Self::Fair | Self::Growth => 5,
+            Self::Idle => 3,
             // Nearly two and three minutes a round.
             Self::Stall | Self::Wan => 2,
         }

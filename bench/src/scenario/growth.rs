@@ -44,14 +44,14 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     // With an origin that may open as many.
     let place = &Place::new()?;
     for round in 0..run.rounds {
-        for (clients, name) in CLIENTS {
-            for peer in run.turn(round) {
+        // One peer's numbers one after the other: they are compared with each other, and what else the
+        // machine does changes within a minute.
+        for peer in run.turn(round) {
+            for (clients, name) in CLIENTS {
                 let measured = with_clients(run, place, peer, clients);
                 run.keep(round, name, peer, measured);
             }
-        }
-        for (streams, name) in STREAMS {
-            for peer in run.turn(round) {
+            for (streams, name) in STREAMS {
                 let measured = with_streams(run, place, peer, streams);
                 run.keep(round, name, peer, measured);
             }
