@@ -4,8 +4,6 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use rfd::{AsyncFileDialog, FileHandle};
 use seacat_agent::control::Secret;
 use serde::Deserialize;
@@ -51,7 +49,7 @@ impl Saved {
 pub(crate) async fn choose_key(window: &WebviewWindow) -> Result<Option<Secret>, FileError> {
     let dialog = dialog(window).add_filter("PKCS#12, PEM", &["p12", "pfx", "pem"]);
     let Some(chosen) = dialog.pick_file().await else { return Ok(None) };
-    read(&chosen).map(|bytes| Some(Secret(BASE64.encode(&*bytes))))
+    read(&chosen).map(|bytes| Some(Secret::new(bytes)))
 }
 
 /// The certificates in a file, without whatever else is in it.

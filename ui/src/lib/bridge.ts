@@ -59,13 +59,20 @@ const shell: Bridge = {
   },
   engine: () => invoke("engine"),
   startEngine: () => invoke("start_engine"),
-  importFile: (password) => invoke("import_file", { password }),
+  importFile: (password) => invoke("import_file", { password: password === null ? null : base64(utf8.encode(password)) }),
   readCa: () => invoke("read_ca"),
   copy: (text) => invoke("copy", { text }),
   save: (kind) => invoke("save", { kind }),
   page: () => invoke("page"),
   onPage: (go) => void listen<string>("page", (event) => go(event.payload)),
 };
+
+const utf8 = new TextEncoder();
+
+/** As secrets travel. */
+function base64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}
 
 async function post(path: string, body: unknown): Promise<Response> {
   const reply = await fetch(path, { method: "POST", body: JSON.stringify(body) });
@@ -112,8 +119,8 @@ const browser: Bridge = {
     const file = await choose(".p12,.pfx,.pem");
     if (!file) return null;
     const bytes = new Uint8Array(await file.arrayBuffer());
-    const base64 = btoa(String.fromCharCode(...bytes));
-    return browser.ask({ do: "import_identity", file: base64, ...(password === null ? {} : { password }) });
+    const secret = password === null ? {} : { password: base64(utf8.encode(password)) };
+    return browser.ask({ do: "import_identity", file: base64(bytes), ...secret });
   },
   readCa: async () => (await (await choose(".pem,.crt,.cer"))?.text()) ?? null,
   copy: (text) => navigator.clipboard.writeText(text),

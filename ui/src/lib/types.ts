@@ -466,7 +466,7 @@ export type Request = { "do": "status" } | { "do": "watch" } | { "do": "access" 
  */
 common_name?: string, } | { "do": "renew" } | { "do": "reset_identity" } | { "do": "import_identity", 
 /**
- * The file, PKCS#12 or PEM, in base64.
+ * The file, PKCS#12 or PEM.
  */
 file: Secret, 
 /**
@@ -537,7 +537,8 @@ export type RouteValue = { pattern: string, to: RouteTo, };
 export type RouteView = "local" | "gateway" | "direct";
 
 /**
- * Something that is said on the socket and nowhere else. It is wiped when this is dropped.
+ * A file with a key, or a password; wiped when it is dropped. In JSON it is base64: a string with
+ * nothing to escape, of which the reader makes no copy of its own.
  */
 export type Secret = string;
 

@@ -4,9 +4,6 @@ use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
 use seacat_channel::identity::{ImportError, Imported};
 use zeroize::Zeroizing;
 
@@ -66,10 +63,9 @@ pub(super) fn identity(
             wish(here, Request::ResetIdentity, "key and certificate are deleted", out)
         }
         IdentityAction::Import { file, password_file } => {
-            let bytes = read_small(&file)?;
-            let password = password_for(&bytes, password_file.as_deref())?;
-            let request =
-                Request::ImportIdentity { file: Secret(BASE64.encode(bytes.as_slice())), password };
+            let file = read_small(&file)?;
+            let password = password_for(file.bytes(), password_file.as_deref())?;
+            let request = Request::ImportIdentity { file, password };
             wish(here, request, "key and certificate are imported", out)
         }
         IdentityAction::ExportCsr => export(here, Request::ExportRequest, out),
@@ -139,7 +135,7 @@ fn is_sure() -> Result<bool, CliError> {
     Ok(line.trim() == "yes")
 }
 
-fn read_small(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
+fn read_small(path: &Path) -> Result<Secret, CliError> {
     let failed = |source| CliError::System { doing: "read the file", source };
     let length = fs::metadata(path).map_err(failed)?.len();
     if length > LARGEST {
@@ -148,7 +144,7 @@ fn read_small(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
             path.display()
         )));
     }
-    fs::read(path).map(Zeroizing::new).map_err(failed)
+    fs::read(path).map(Secret::new).map_err(failed)
 }
 
 /// The password of a file that needs one: from another file, or from a person.
@@ -167,7 +163,7 @@ fn password_for(file: &[u8], from: Option<&Path>) -> Result<Option<Secret>, CliE
     }
     let typed = rpassword::prompt_password("Password of the file: ");
     let password = typed.map_err(|source| CliError::System { doing: "ask for it", source })?;
-    Ok(Some(Secret(password)))
+    Ok(Some(Secret::new(password.into_bytes())))
 }
 
 /// The first line of a file, or of standard input.
@@ -177,7 +173,7 @@ fn read_password(path: &Path) -> Result<Secret, CliError> {
         io::stdin().lock().read_line(&mut line)?;
         line
     } else {
-        String::from_utf8_lossy(&read_small(path)?).into_owned()
+        String::from_utf8_lossy(read_small(path)?.bytes()).into_owned()
     });
-    Ok(Secret(text.lines().next().unwrap_or_default().to_owned()))
+    Ok(Secret::new(text.lines().next().unwrap_or_default().as_bytes().to_vec()))
 }

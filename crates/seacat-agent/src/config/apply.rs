@@ -11,6 +11,7 @@ use seacat_channel::{
 };
 use seacat_proxy::{Credentials, Limits, MappedPort, ProxyConfig};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use super::schema::{Config, Enroll, Gateway, KeyStore, UpstreamProxy};
 
@@ -224,7 +225,7 @@ pub(crate) fn read_credentials(path: &Path) -> Result<Credentials, CredentialsEr
             return Err(CredentialsError::Open { path: path.to_owned(), mode });
         }
     }
-    let text = fs::read_to_string(path).map_err(failed)?;
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
     let mut lines = text.lines();
     match (lines.next().and_then(|line| line.split_once(':')), lines.next()) {
         (Some((user, password)), None) if !user.is_empty() && !password.is_empty() => {

@@ -3,10 +3,9 @@
 use std::io;
 use std::path::Path;
 
+use super::lines::Lines;
+use super::{Answer, Request, socket};
 use thiserror::Error;
-use tokio::io::BufReader;
-
-use super::{Answer, Request, line, socket};
 
 /// Why the running proxy cannot be asked.
 #[derive(Debug, Error)]
@@ -28,7 +27,7 @@ pub enum ClientError {
 /// A conversation with the running proxy.
 #[derive(Debug)]
 pub struct Client {
-    stream: BufReader<socket::Stream>,
+    lines: Lines<socket::Stream>,
 }
 
 impl Client {
@@ -43,7 +42,7 @@ impl Client {
             io::ErrorKind::PermissionDenied => ClientError::Denied(error),
             _ => ClientError::Io(error),
         })?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self { lines: Lines::new(stream) })
     }
 
     /// Asks, and waits for the (first) answer.
@@ -51,7 +50,7 @@ impl Client {
     /// # Errors
     /// When the proxy says no, or is gone.
     pub async fn ask(&mut self, request: Request) -> Result<Answer, ClientError> {
-        line::write(&mut self.stream, &request).await?;
+        self.lines.write(&request).await?;
         let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "it ended without an answer");
         self.next().await?.ok_or_else(|| gone().into())
     }
@@ -61,7 +60,7 @@ impl Client {
     /// # Errors
     /// When the conversation breaks.
     pub async fn next(&mut self) -> Result<Option<Answer>, ClientError> {
-        match line::read(&mut self.stream).await? {
+        match self.lines.read().await? {
             Some(Answer::Error { message }) => Err(ClientError::Refused(message)),
             answer => Ok(answer),
         }

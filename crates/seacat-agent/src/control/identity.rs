@@ -5,7 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use seacat_channel::identity::{Identity, IdentityError, ImportError, Imported};
-use zeroize::Zeroizing;
 
 use super::{Answer, Request, Secret};
 
@@ -41,8 +40,9 @@ pub(super) async fn answer(identity: Option<&Identity>, request: &Request) -> Op
 }
 
 fn read(file: &Secret, password: Option<&Secret>) -> Result<Imported, ImportError> {
-    let bytes = Zeroizing::new(BASE64.decode(&file.0).map_err(|_| ImportError::Unreadable)?);
-    Imported::read(&bytes, password.map(|it| it.0.as_str()), today())
+    let password = password.map(|it| str::from_utf8(it.bytes())).transpose();
+    let password = password.map_err(|_| ImportError::WrongPassword)?;
+    Imported::read(file.bytes(), password, today())
 }
 
 /// Now, in seconds since 1970.
@@ -103,10 +103,10 @@ mod tests {
     #[test]
     fn a_secret_shows_nothing() {
         let request = Request::ImportIdentity {
-            file: Secret("a2V5".into()),
-            password: Some(Secret("hunter2".into())),
+            file: Secret::new(b"the key".to_vec()),
+            password: Some(Secret::new(b"hunter2".to_vec())),
         };
         let shown = format!("{request:?}");
-        assert!(!shown.contains("a2V5") && !shown.contains("hunter2"), "{shown}");
+        assert!(!shown.contains("the key") && !shown.contains("hunter2"), "{shown}");
     }
 }

@@ -19,8 +19,9 @@
 
 mod client;
 mod identity;
-mod line;
+mod lines;
 mod look;
+mod secret;
 mod server;
 #[cfg(unix)]
 mod socket;
@@ -28,17 +29,16 @@ mod socket;
 #[path = "socket_missing.rs"]
 mod socket;
 
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroize as _;
-
 use crate::access::AccessView;
 use crate::diagnose::{FindingView, StepView};
 use crate::first_run::FirstRunView;
 use crate::settings::{AuthorityView, Note, SettingsChange, SettingsView};
 use crate::status::StatusView;
+use serde::{Deserialize, Serialize};
 
 pub use client::{Client, ClientError};
 pub(crate) use identity::today;
+pub use secret::Secret;
 pub use server::{Desk, Running, serve};
 pub use socket::{BindError, Listener, Stream, connect};
 
@@ -76,7 +76,7 @@ pub enum Request {
     ResetIdentity,
     /// Take over a key and its certificate.
     ImportIdentity {
-        /// The file, PKCS#12 or PEM, in base64.
+        /// The file, PKCS#12 or PEM.
         file: Secret,
         /// Its password.
         #[cfg_attr(test, ts(optional))]
@@ -127,23 +127,6 @@ pub enum Request {
         /// Which of them.
         on: bool,
     },
-}
-
-/// Something that is said on the socket and nowhere else. It is wiped when this is dropped.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Secret(pub String);
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
-    }
 }
 
 /// What is answered.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use seacat_channel::identity::Identity;
 use seacat_channel::{GatewayConfig, NetworkConfig};
 use seacat_proxy::{AccessLine, AccessLog};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::{Answer, Listener, Request, identity, line, look};
+use super::lines::Lines;
+use super::{Answer, Listener, Request, identity, look};
 use crate::config::schema::Config;
 use crate::controller::Command;
 use crate::diagnose::Report;
@@ -87,29 +88,29 @@ pub(super) async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     mut desk: Desk,
 ) -> io::Result<()> {
-    let mut stream = BufReader::new(stream);
+    let mut lines = Lines::new(stream);
     loop {
-        let request = match line::read(&mut stream).await {
+        let request = match lines.read().await {
             Ok(Some(request)) => request,
             Ok(None) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 // After a line that is not understood the next cannot be trusted either.
-                return answer(&mut stream, &Answer::Error { message: error.to_string() }).await;
+                return answer(&mut lines, &Answer::Error { message: error.to_string() }).await;
             }
             Err(error) => return Err(error),
         };
         match request {
-            Request::Watch => return watch(&mut stream, desk.status).await,
-            Request::Access => return access(&mut stream, &desk.access).await,
+            Request::Watch => return watch(&mut lines, desk.status).await,
+            Request::Access => return access(&mut lines, &desk.access).await,
             Request::Diagnose { host } => {
-                steps(&mut stream, |report| look::diagnose(&mut desk, host, report)).await?;
+                steps(&mut lines, |report| look::diagnose(&mut desk, host, report)).await?;
             }
             Request::TestGateway { gateway } => {
-                steps(&mut stream, |report| look::test_gateway(&desk, gateway, report)).await?;
+                steps(&mut lines, |report| look::test_gateway(&desk, gateway, report)).await?;
             }
             Request::TestRequest { host } => {
                 let reply = look::test_request(&mut desk, host).await;
-                answer(&mut stream, &reply).await?;
+                answer(&mut lines, &reply).await?;
             }
             request => {
                 let identity = desk.running.borrow().identity.clone();
@@ -117,7 +118,7 @@ pub(super) async fn converse(
                     Some(reply) => reply,
                     None => desk.ask(request).await,
                 };
-                answer(&mut stream, &reply).await?;
+                answer(&mut lines, &reply).await?;
             }
         }
     }
@@ -137,13 +138,16 @@ impl Desk {
     }
 }
 
-async fn answer(stream: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {
-    timeout(WRITE_LIMIT, line::write(stream, answer)).await?
+async fn answer(
+    lines: &mut Lines<impl AsyncRead + AsyncWrite + Unpin>,
+    answer: &Answer,
+) -> io::Result<()> {
+    timeout(WRITE_LIMIT, lines.write(answer)).await?
 }
 
 /// The steps of something that takes a while, and its end. It is given up when the client leaves.
 async fn steps<F: Future<Output = Answer>>(
-    stream: &mut (impl AsyncBufRead + AsyncWrite + Unpin),
+    lines: &mut Lines<impl AsyncRead + AsyncWrite + Unpin>,
     work: impl FnOnce(Report) -> F,
 ) -> io::Result<()> {
     let (report, mut steps) = Report::channel();
@@ -153,60 +157,52 @@ async fn steps<F: Future<Output = Answer>>(
             biased;
             Some(step) = steps.recv() => step,
             end = &mut work => break end,
-            gone = left(stream) => {
+            gone = lines.left() => {
                 return gone.and(Err(io::ErrorKind::ConnectionAborted.into()));
             }
         };
-        answer(stream, &Answer::Step { step }).await?;
+        answer(lines, &Answer::Step { step }).await?;
     };
     while let Ok(step) = steps.try_recv() {
-        answer(stream, &Answer::Step { step }).await?;
+        answer(lines, &Answer::Step { step }).await?;
     }
-    answer(stream, &end).await
+    answer(lines, &end).await
 }
 
 /// The status now and after every change, until the client leaves or the proxy ends.
 async fn watch(
-    stream: &mut (impl AsyncBufRead + AsyncWrite + Unpin),
+    lines: &mut Lines<impl AsyncRead + AsyncWrite + Unpin>,
     mut status: watch::Receiver<Arc<StatusView>>,
 ) -> io::Result<()> {
     loop {
         let now = Answer::Status { status: Box::new(status.borrow_and_update().as_ref().clone()) };
-        answer(stream, &now).await?;
+        answer(lines, &now).await?;
         tokio::select! {
             changed = status.changed() => if changed.is_err() { return Ok(()) },
-            gone = left(stream) => return gone,
+            gone = lines.left() => return gone,
         }
     }
 }
 
 /// The latest requests and a line for every one to come, until the client leaves or the proxy ends.
 async fn access(
-    stream: &mut (impl AsyncBufRead + AsyncWrite + Unpin),
+    lines: &mut Lines<impl AsyncRead + AsyncWrite + Unpin>,
     log: &AccessLog,
 ) -> io::Result<()> {
     let line = |line: &AccessLine| Answer::Access { line: Box::new(line.into()) };
-    let (latest, mut lines) = log.follow();
+    let (latest, mut requests) = log.follow();
     for past in latest {
-        answer(stream, &line(&past)).await?;
+        answer(lines, &line(&past)).await?;
     }
     loop {
         let next = tokio::select! {
-            next = lines.recv() => match next {
+            next = requests.recv() => match next {
                 Ok(next) => line(&next),
                 Err(RecvError::Lagged(lines)) => Answer::Missed { lines },
                 Err(RecvError::Closed) => return Ok(()),
             },
-            gone = left(stream) => return gone,
+            gone = lines.left() => return gone,
         };
-        answer(stream, &next).await?;
-    }
-}
-
-/// Resolves when the client has closed its end; whatever it says meanwhile is an error.
-async fn left(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<()> {
-    match stream.fill_buf().await?.len() {
-        0 => Ok(()),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a watching client only listens")),
+        answer(lines, &next).await?;
     }
 }

@@ -165,21 +165,53 @@ async fn a_watcher_sees_every_change_until_the_proxy_ends() {
 /// Lines that are not requests: each gets an explanation, and the conversation ends.
 #[tokio::test]
 async fn rubbish_is_answered_and_ends_the_conversation() {
-    let long = format!("{{\"v\":1,\"do\":\"{}\"}}\n", "x".repeat(line::MAX_LINE as usize));
+    let long = format!("{{\"v\":1,\"do\":\"{}\"}}\n", "x".repeat(lines::MAX_LINE));
     for (line, message) in [
         ("{\"v\":2,\"do\":\"status\"}\n", "speaks version 2"),
         ("{\"v\":1,\"do\":\"explode\"}\n", "unknown variant"),
         ("{\"do\":\"status\"}\n", "missing field `v`"),
         ("GET / HTTP/1.1\n", "expected value"),
         (&long, "too long"),
+        ("{\"v\":1,\"do\":\"sta", "cut off"),
     ] {
         let (mut client, server) = tokio::io::duplex(1 << 20);
         let office = office();
         let server = tokio::spawn(converse(server, office.desk));
         client.write_all(line.as_bytes()).await.unwrap();
+        client.shutdown().await.unwrap();
         let mut said = String::new();
         client.read_to_string(&mut said).await.unwrap();
         assert!(said.contains("\"is\":\"error\"") && said.contains(message), "{said}");
+        server.await.unwrap().unwrap();
+    }
+}
+
+/// In whatever pieces lines arrive, each is answered; a long one as well.
+#[tokio::test]
+async fn lines_come_in_pieces_and_together() {
+    let file = Secret::new(vec![b'k'; 64 * 1024]);
+    let import = Request::ImportIdentity { file, password: Some(Secret::new(b"p".to_vec())) };
+    let import = serde_json::to_string(&Envelope { v: VERSION, body: import }).unwrap();
+    let said = format!("{{\"v\":1,\"do\":\"connect\"}}\n{import}\n{{\"v\":1,\"do\":\"stop\"}}\n");
+    for piece in [1000, said.len()] {
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let mut office = office();
+        let server = tokio::spawn(converse(server, office.desk));
+        for piece in said.as_bytes().chunks(piece) {
+            client.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        client.shutdown().await.unwrap();
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).await.unwrap();
+        let kinds: Vec<&str> = answers.lines().map(|line| &line[..18]).collect();
+        // No identity here, hence the error.
+        assert_eq!(
+            kinds,
+            [r#"{"v":1,"is":"done""#, r#"{"v":1,"is":"error"#, r#"{"v":1,"is":"done""#]
+        );
+        assert_eq!(office.wishes.recv().await, Some(Request::Connect));
+        assert_eq!(office.wishes.recv().await, Some(Request::Stop));
         server.await.unwrap().unwrap();
     }
 }
