@@ -1,4 +1,4 @@
-//! Which functions of the engine lie side by side.
+//! Which functions of the program lie side by side.
 //!
 //! Of the program's eight MiB an ordinary life runs a sixth, a few functions here and a few there.
 //! Linux maps sixteen pages around each that is touched, so nearly all of the program counts as memory
@@ -25,6 +25,12 @@ use crate::{Outcome, packages};
 const SCRIPT: &str = "crates/seacat-agent/layout.ld";
 const BUILD: &str = "build --release -p seacat-agent -p seacat-gateway --bins";
 const PROGRAM: &str = "seacat-proxy";
+/// Connecting, waiting, connected, settings copied, disconnected, connected again, and the end.
+const TRAY: &str =
+    "test --workspace --test tray -- --exact connecting_waiting_connected_off_and_quit";
+/// Files of ring's that hold functions in one section: what TLS runs.
+const ASSEMBLED: [&str; 5] =
+    ["aes*-x86_64", "ghash-x86_64", "p256-x86_64", "sha256-x86_64", "x86_64-mont"];
 /// Requests of each kind. So many that what runs for each stands before what runs once.
 const REQUESTS: usize = 100;
 /// valgrind makes everything fifty times as slow.
@@ -37,32 +43,54 @@ pub(crate) fn renew() -> Outcome {
     let failed = |error: io::Error| format!("{}: {error}", path.display());
     let before = fs::read(&path).map_err(failed)?;
     // valgrind knows no names but those in .text itself, so the program is built without the script.
-    fs::write(&path, script(HashMap::new())).map_err(failed)?;
+    fs::write(&path, script([])).map_err(failed)?;
     let (script, outcome) = match watched() {
-        Ok(ran) => (script(ran).into_bytes(), Ok(())),
+        Ok(lives) => (script(lives).into_bytes(), Ok(())),
         Err(why) => (before, Err(why)),
     };
     fs::write(&path, script).map_err(failed)?;
     outcome
 }
 
-/// The functions that ran, with their instructions.
-fn watched() -> Result<HashMap<String, u64>, String> {
+/// The functions that ran, with their instructions: in the engine, and in the engine with a tray.
+fn watched() -> Result<[HashMap<String, u64>; 2], String> {
     check(&mut cargo(BUILD))?;
     let dir = target_dir().join("layout");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    let mut ran = HashMap::new();
-    for counted in watch(&dir)? {
-        count(&counted, &mut ran);
+    let mut lives = [HashMap::new(), HashMap::new()];
+    for counted in engine(&dir)? {
+        count(&counted, &mut lives[0]);
     }
-    println!("{} functions run", ran.len());
-    if ran.len() < 500 { Err(format!("is {PROGRAM} stripped?")) } else { Ok(ran) }
+    count(&tray(&dir)?, &mut lives[1]);
+    let [engine, tray] = lives.each_ref().map(HashMap::len);
+    println!("{engine} functions run in the engine, {tray} with a tray");
+    if engine < 500 { Err(format!("is {PROGRAM} stripped?")) } else { Ok(lives) }
+}
+
+/// A life with a panel under callgrind, and what that has written: a test's, whose program is a script.
+fn tray(dir: &Path) -> Result<String, String> {
+    let failed = |error: io::Error| format!("{}: {error}", dir.display());
+    let [near, far] =
+        [PROGRAM, "seacat-gateway"].map(|name| target_dir().join("release").join(name));
+    let counted = dir.join("tray");
+    let script = format!(
+        "#!/bin/sh\nexec valgrind -q --tool=callgrind --demangle=no --callgrind-out-file='{}' '{}' \"$@\"\n",
+        counted.display(),
+        near.display()
+    );
+    let programs = dir.join("programs");
+    fs::create_dir(&programs).map_err(failed)?;
+    fs::write(programs.join(PROGRAM), script).map_err(failed)?;
+    check(Command::new("chmod").arg("755").arg(programs.join(PROGRAM)))?;
+    check(Command::new("ln").arg("-s").args([&far, &programs]))?;
+    check(cargo(TRAY).env("SEACAT_PROGRAMS", programs))?;
+    fs::read_to_string(counted).map_err(failed)
 }
 
 /// Two lives of the engine under callgrind, and what that has written: in the first it makes its key
 /// and enrols, in the second it finds all that.
-fn watch(dir: &Path) -> Result<[String; 2], String> {
+fn engine(dir: &Path) -> Result<[String; 2], String> {
     let program = |name: &str| target_dir().join("release").join(name);
     let gateway = |arguments: &[&str]| {
         let mut command = Command::new(program("seacat-gateway"));
@@ -183,16 +211,24 @@ fn count(counted: &str, ran: &mut HashMap<String, u64>) {
     }
 }
 
-/// The script: a section for what runs, in front of all else; what ran most instructions comes first.
-fn script(ran: HashMap<String, u64>) -> String {
-    let mut functions: Vec<(String, u64)> = ran.into_iter().collect();
-    functions.sort_by(|(a, most), (b, more)| (more, a).cmp(&(most, b)));
+/// The script: a section for what runs, in front of all else; what ran most instructions in a life comes
+/// first, and behind it what only the next life runs.
+fn script(lives: impl IntoIterator<Item = HashMap<String, u64>>) -> String {
+    let functions = lives.into_iter().flat_map(|ran| {
+        let mut functions: Vec<(String, u64)> = ran.into_iter().collect();
+        functions.sort_by(|(a, most), (b, more)| (more, a).cmp(&(most, b)));
+        functions
+    });
     let mut known = HashSet::new();
     let mut text =
         "/* What an ordinary life of the engine runs, side by side (xtask/src/layout.rs).\n   \
          `cargo xtask layout` writes it anew. */\nSECTIONS {\n  .text.run : {\n"
             .to_owned();
-    for pattern in functions.iter().map(|(name, _)| pattern(name)) {
+    for file in ASSEMBLED {
+        text += &format!("    *{file}*(.text)\n");
+    }
+    text += "    *(.text.startup*)\n";
+    for pattern in functions.map(|(name, _)| pattern(&name)) {
         if known.insert(pattern.clone()) {
             text += &format!("    *({pattern})\n");
         }
@@ -201,7 +237,8 @@ fn script(ran: HashMap<String, u64>) -> String {
 }
 
 /// A section for the linker to look for: a function of that name with any hash, `17h0123456789abcdefE` at
-/// the end or `Cs0aB1_` in front of a crate. Those that the compiler takes for seldom run are in
+/// the end or `Cs0aB1_` in front of a crate, and with any number, `.1234` at the end of one that several
+/// parts of the program have each for itself. Those that the compiler takes for seldom run are in
 /// `.text.unlikely.NAME`.
 fn pattern(name: &str) -> String {
     // `'2` is callgrind's: called by itself.
@@ -211,7 +248,7 @@ fn pattern(name: &str) -> String {
         _ => String::new(),
     };
     if pattern.is_empty() {
-        let mut crates = name.split("Cs");
+        let mut crates = name.split('.').next().unwrap_or(name).split("Cs");
         pattern.extend(crates.next());
         for rest in crates {
             match rest.split_once('_') {
@@ -225,6 +262,9 @@ fn pattern(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "_.*".contains(c) { c } else { '?' };
     let mangled = ["_ZN", "_R"].iter().any(|start| name.starts_with(start));
     let prefix = if mangled { ".text.*" } else { ".text." };
+    if mangled && !pattern.ends_with('*') {
+        pattern.push('*');
+    }
     prefix.chars().chain(pattern.chars().map(plain)).collect()
 }
 
@@ -284,8 +324,9 @@ mod tests {
                 "*_ZN4core6FnOnce28_?u7b??u7b?vtable.shim?u7d??u7d?17h*",
             ),
             ("_ZN3log5write17h0123456789abcdefE.2284", "*_ZN3log5write17h*"),
-            ("_RNvXs8_NtCsgEmfK2I1SDS_4core3netNtB7_3fmt", "*_RNvXs8_NtCs*_4core3netNtB7_3fmt"),
-            ("_RNvNtNtCsjrHSEGnQ3l9_3std3sys6rename'2", "*_RNvNtNtCs*_3std3sys6rename"),
+            ("_RNvXs8_NtCsgEmfK2I1SDS_4core3netNtB7_3fmt", "*_RNvXs8_NtCs*_4core3netNtB7_3fmt*"),
+            ("_RNvNtCslNYArtu3iFV_5alloc5boxed3new.1993", "*_RNvNtCs*_5alloc5boxed3new*"),
+            ("_RNvNtNtCsjrHSEGnQ3l9_3std3sys6rename'2", "*_RNvNtNtCs*_3std3sys6rename*"),
             ("main", "main"),
         ];
         for (name, expected) in cases {
@@ -296,8 +337,10 @@ mod tests {
     #[test]
     fn what_ran_most_comes_first_and_once() {
         let ran = [("c", 1), ("f17h0123456789abcdefE", 5), ("f17h4567456789abcdefE", 7), ("b", 1)];
-        let script = script(ran.map(|(name, count)| (name.to_owned(), count)).into());
-        let rows = "    *(.text.f17h*)\n    *(.text.b)\n    *(.text.c)\n  }\n";
+        let ran = ran.map(|(name, count)| (name.to_owned(), count));
+        let later = [("b", 9), ("a", 8)].map(|(name, count)| (name.to_owned(), count));
+        let script = script([ran.into(), later.into()]);
+        let rows = "    *(.text.f17h*)\n    *(.text.b)\n    *(.text.c)\n    *(.text.a)\n  }\n";
         assert!(script.contains(rows), "{script}");
     }
 }
