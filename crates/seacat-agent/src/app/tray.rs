@@ -105,8 +105,12 @@ impl ksni::Tray for Painter {
         self.icons.clone()
     }
 
+    /// Only while it is shown: on its way to the bus each byte of it takes sixty.
     fn attention_icon_pixmap(&self) -> Vec<Icon> {
-        self.icons.clone()
+        match self.status() {
+            Status::NeedsAttention => self.icons.clone(),
+            _ => Vec::new(),
+        }
     }
 
     fn tool_tip(&self) -> ToolTip {
