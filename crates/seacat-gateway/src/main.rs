@@ -13,6 +13,12 @@ use seacat_gateway::{ClientName, Config, Gateway, pki};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+/// Half of what a request fetches from memory beside ten thousand clients was glibc's bookkeeping
+/// (docs/performance.md, "Growth").
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A small SeaCat gateway: clients reach HTTP back ends through one TLS connection each.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
