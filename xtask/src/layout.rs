@@ -10,10 +10,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ use crate::{Outcome, packages};
 const SCRIPT: &str = "crates/seacat-agent/layout.ld";
 const BUILD: &str = "build --release -p seacat-agent -p seacat-gateway --bins";
 const PROGRAM: &str = "seacat-proxy";
+const GATEWAY: &str = "seacat-gateway";
+const CALLGRIND: [&str; 3] = ["-q", "--tool=callgrind", "--demangle=no"];
 /// Connecting, waiting, connected, settings copied, disconnected, connected again, and the end.
 const TRAY: &str =
     "test --workspace --test tray -- --exact connecting_waiting_connected_off_and_quit";
@@ -71,19 +74,18 @@ fn watched() -> Result<[HashMap<String, u64>; 2], String> {
 /// A life with a panel under callgrind, and what that has written: a test's, whose program is a script.
 fn tray(dir: &Path) -> Result<String, String> {
     let failed = |error: io::Error| format!("{}: {error}", dir.display());
-    let [near, far] =
-        [PROGRAM, "seacat-gateway"].map(|name| target_dir().join("release").join(name));
     let counted = dir.join("tray");
     let script = format!(
-        "#!/bin/sh\nexec valgrind -q --tool=callgrind --demangle=no --callgrind-out-file='{}' '{}' \"$@\"\n",
+        "#!/bin/sh\nexec valgrind {} --callgrind-out-file='{}' '{}' \"$@\"\n",
+        CALLGRIND.join(" "),
         counted.display(),
-        near.display()
+        released(PROGRAM).display()
     );
     let programs = dir.join("programs");
     fs::create_dir(&programs).map_err(failed)?;
     fs::write(programs.join(PROGRAM), script).map_err(failed)?;
-    check(Command::new("chmod").arg("755").arg(programs.join(PROGRAM)))?;
-    check(Command::new("ln").arg("-s").args([&far, &programs]))?;
+    fs::set_permissions(programs.join(PROGRAM), Permissions::from_mode(0o755)).map_err(failed)?;
+    symlink(released(GATEWAY), programs.join(GATEWAY)).map_err(failed)?;
     check(cargo(TRAY).env("SEACAT_PROGRAMS", programs))?;
     fs::read_to_string(counted).map_err(failed)
 }
@@ -91,9 +93,8 @@ fn tray(dir: &Path) -> Result<String, String> {
 /// Two lives of the engine under callgrind, and what that has written: in the first it makes its key
 /// and enrols, in the second it finds all that.
 fn engine(dir: &Path) -> Result<[String; 2], String> {
-    let program = |name: &str| target_dir().join("release").join(name);
     let gateway = |arguments: &[&str]| {
-        let mut command = Command::new(program("seacat-gateway"));
+        let mut command = Command::new(released(GATEWAY));
         command.args(arguments).current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null());
         command
     };
@@ -123,8 +124,8 @@ fn engine(dir: &Path) -> Result<[String; 2], String> {
     let certificate = dir.join(".local/state/seacat-proxy/identity/certificate.der");
     let life = || {
         let mut command = Command::new("valgrind");
-        command.args(["-q", "--tool=callgrind", "--demangle=no", "--callgrind-out-file=counted"]);
-        command.arg(program(PROGRAM)).args(["--config", "config.toml", "run"]);
+        command.args(CALLGRIND).arg("--callgrind-out-file=counted");
+        command.arg(released(PROGRAM)).args(["--config", "config.toml", "run"]);
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.env("HOME", dir).env("XDG_RUNTIME_DIR", dir).current_dir(dir);
         let mut engine = Running::start(command.stdout(Stdio::null()))?;
@@ -137,6 +138,10 @@ fn engine(dir: &Path) -> Result<[String; 2], String> {
         fs::read_to_string(dir.join("counted")).map_err(|error| format!("counted: {error}"))
     };
     Ok([life()?, life()?])
+}
+
+fn released(program: &str) -> PathBuf {
+    target_dir().join("release").join(program)
 }
 
 /// Tries until it succeeds or patience ends.
@@ -221,12 +226,13 @@ fn script(lives: impl IntoIterator<Item = HashMap<String, u64>>) -> String {
     });
     let mut known = HashSet::new();
     let mut text =
-        "/* What an ordinary life of the engine runs, side by side (xtask/src/layout.rs).\n   \
+        "/* What ordinary lives of the program run, side by side (xtask/src/layout.rs).\n   \
          `cargo xtask layout` writes it anew. */\nSECTIONS {\n  .text.run : {\n"
             .to_owned();
     for file in ASSEMBLED {
         text += &format!("    *{file}*(.text)\n");
     }
+    // Constructors of C: mimalloc's.
     text += "    *(.text.startup*)\n";
     for pattern in functions.map(|(name, _)| pattern(&name)) {
         if known.insert(pattern.clone()) {
@@ -243,29 +249,31 @@ fn script(lives: impl IntoIterator<Item = HashMap<String, u64>>) -> String {
 fn pattern(name: &str) -> String {
     // `'2` is callgrind's: called by itself.
     let name = name.split('\'').next().unwrap_or(name);
-    let mut pattern = match name.rsplit_once("17h") {
+    let pattern = match name.rsplit_once("17h") {
         Some((name, hash)) if hash.len() > 16 => format!("{name}17h*"),
-        _ => String::new(),
+        _ if name.starts_with("_R") => any_hash(name),
+        // Of C: a number at the end is a part of its section's name.
+        _ => name.to_owned(),
     };
-    if pattern.is_empty() {
-        let mut crates = name.split('.').next().unwrap_or(name).split("Cs");
-        pattern.extend(crates.next());
-        for rest in crates {
-            match rest.split_once('_') {
-                Some((hash, rest)) if hash.chars().all(|c| c.is_ascii_alphanumeric()) => {
-                    pattern += &format!("Cs*_{rest}");
-                }
-                _ => pattern += &format!("Cs{rest}"),
-            }
-        }
-    }
     let plain = |c: char| if c.is_ascii_alphanumeric() || "_.*".contains(c) { c } else { '?' };
     let mangled = ["_ZN", "_R"].iter().any(|start| name.starts_with(start));
     let prefix = if mangled { ".text.*" } else { ".text." };
-    if mangled && !pattern.ends_with('*') {
-        pattern.push('*');
-    }
     prefix.chars().chain(pattern.chars().map(plain)).collect()
+}
+
+/// A name like `_RNvCs0aB1_4core3fmt.1234` with any hash and any number.
+fn any_hash(name: &str) -> String {
+    let mut crates = name.split('.').next().unwrap_or(name).split("Cs");
+    let mut pattern = crates.next().unwrap_or_default().to_owned();
+    for rest in crates {
+        match rest.split_once('_') {
+            Some((hash, rest)) if hash.chars().all(|c| c.is_ascii_alphanumeric()) => {
+                pattern += &format!("Cs*_{rest}");
+            }
+            _ => pattern += &format!("Cs{rest}"),
+        }
+    }
+    pattern + "*"
 }
 
 fn free_port() -> Result<u16, String> {
@@ -327,6 +335,7 @@ mod tests {
             ("_RNvXs8_NtCsgEmfK2I1SDS_4core3netNtB7_3fmt", "*_RNvXs8_NtCs*_4core3netNtB7_3fmt*"),
             ("_RNvNtCslNYArtu3iFV_5alloc5boxed3new.1993", "*_RNvNtCs*_5alloc5boxed3new*"),
             ("_RNvNtNtCsjrHSEGnQ3l9_3std3sys6rename'2", "*_RNvNtNtCs*_3std3sys6rename*"),
+            ("mi_segment_purge.part.0", "mi_segment_purge.part.0"),
             ("main", "main"),
         ];
         for (name, expected) in cases {
