@@ -196,12 +196,12 @@ fn with_the_key_in_a_file() {
         Secrets::new(&[("our key", &ours), ("imported key", &theirs)], &[("password", PASSWORD)]);
     story.assert_kept(&secrets, std::slice::from_ref(&key_file));
     println!("enrolled: the key is in its file alone");
-    assert_no_copies(&mut story, &secrets, "enrolled");
+    assert_no_copies(&mut story, &secrets, "our key", "enrolled");
 
     story.installation.stop();
     story.installation.start();
     story.enrolled();
-    assert_no_copies(&mut story, &secrets, "started with a key");
+    assert_no_copies(&mut story, &secrets, "our key", "started with a key");
 
     // Imported: with a wrong password, by hand, and from a file.
     let mut wrong = Terminal::start(&story.installation.command(&["identity", "import", file]));
@@ -222,7 +222,7 @@ fn with_the_key_in_a_file() {
     story.look_at_everything();
     story.assert_kept(&secrets, std::slice::from_ref(&key_file));
     println!("imported: the key is in its file alone, the password nowhere");
-    assert_no_copies(&mut story, &secrets, "imported");
+    assert_no_copies(&mut story, &secrets, "imported key", "imported");
 
     story.installation.expect(0, &["identity", "reset", "--yes"]);
     let gone = || fs::read(&key_file).ok().is_none_or(|key| key != theirs).then_some(());
@@ -249,13 +249,13 @@ fn wrong_password(story: &Story, elsewhere: &Path, file: &str) -> Vec<u8> {
     said.into_bytes()
 }
 
-/// The running proxy needs its key: as numbers in the machine's order (backwards) for rustls, and
+/// The running proxy needs its `key`: as numbers in the machine's order (backwards) for rustls, and
 /// as it is for OpenSSL, which takes nothing else. Copies in any other form have been wiped.
-fn assert_no_copies(story: &mut Story, secrets: &Secrets, when: &str) {
+fn assert_no_copies(story: &mut Story, secrets: &Secrets, key: &str, when: &str) {
     let memory = story.installation.process().memory();
     let found = secrets.find_all(&memory);
     println!("in {} MiB of the proxy's memory, {when}: {found:?}", memory.len() >> 20);
-    let needed = |form: &str| form.ends_with("key, as it is") || form.ends_with("backwards");
+    let needed = |form: &str| form == format!("{key}, as it is") || form.ends_with("backwards");
     assert!(found.iter().all(|form| needed(form)), "{found:?}");
 }
 
