@@ -532,6 +532,7 @@ mod tests {
         let then = Instant::now();
         let now = then + Duration::from_secs(65);
         let health = Health {
+            last_frame: None,
             rtt: Some(Duration::from_micros(12_340)),
             last_pong: Some(then + Duration::from_secs(60)),
             streams: 3,

@@ -45,6 +45,8 @@ pub struct Health {
     pub rtt: Option<Duration>,
     /// When the last PONG came.
     pub last_pong: Option<Instant>,
+    /// When the last frame came, of whatever kind.
+    pub last_frame: Option<Instant>,
     /// Streams open now.
     pub streams: usize,
     /// Ciphertext received, in bytes.
@@ -156,6 +158,7 @@ impl Link {
         Health {
             rtt: state.rtt,
             last_pong: state.last_pong,
+            last_frame: state.connection.last_frame(),
             streams: state.connection.stream_count(),
             bytes_in: state.bytes_in,
             bytes_out: state.bytes_out,

@@ -9,7 +9,7 @@ use crate::config::{GatewayConfig, NetworkConfig};
 use crate::dial::{Destination, Dialled, dial};
 use crate::discovery::{Answer, find};
 use crate::failure::Failure;
-use crate::identity::{Certified, Presenter};
+use crate::identity::{Certified, Evidence, Presenter};
 use crate::state::{Input, Phase};
 use crate::status::Road;
 use crate::task::Task;
@@ -210,7 +210,8 @@ impl Driver {
         if self.was_refusal(&failure, identified) {
             return;
         }
-        self.doubt.broke(identified && failure.may_be_dismissal());
+        let presented = identified && failure.may_be_dismissal();
+        self.rejection.connection_failed(Evidence { presented, answered: false });
         self.step(Input::Failed(failure));
     }
 }

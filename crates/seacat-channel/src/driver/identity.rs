@@ -87,7 +87,9 @@ impl Driver {
     pub(super) fn timer(&mut self) {
         self.step(Input::Timer);
         let identified = self.live.as_ref().is_some_and(|live| live.identified);
-        if self.steady_at().is_some_and(|at| now() >= at) && self.doubt.lives(identified) {
+        if self.steady_at().is_some_and(|at| now() >= at)
+            && self.rejection.connection_survived(identified)
+        {
             tracing::warn!("the gateway drops whoever shows our certificate: going on without it");
             self.withdraw_certificate();
         }

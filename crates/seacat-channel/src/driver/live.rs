@@ -12,6 +12,7 @@ use super::{Driver, Event, now};
 use crate::config::GatewayConfig;
 use crate::dial::Dialled;
 use crate::failure::Failure;
+use crate::identity::Evidence;
 use crate::state::{Input, STEADY};
 use crate::status::{Road, TlsInfo};
 use crate::task::Task;
@@ -82,7 +83,7 @@ impl Driver {
     }
 
     pub(super) fn lost(&mut self, closed: Closed) {
-        let Some(Live { identified, since, .. }) = self.live.take() else {
+        let Some(Live { link, identified, since, .. }) = self.live.take() else {
             return;
         };
         let failure = Failure::from_closed(closed);
@@ -90,8 +91,12 @@ impl Driver {
             return;
         }
         match now() - since < STEADY {
-            true => self.doubt.broke(identified && failure.may_be_dismissal()),
-            false => drop(self.doubt.lives(identified)),
+            true => {
+                let answered = link.health().last_frame.is_some();
+                let presented = identified && (answered || failure.may_be_dismissal());
+                self.rejection.connection_failed(Evidence { presented, answered });
+            }
+            false => drop(self.rejection.connection_survived(identified)),
         }
         self.step(Input::Lost(failure));
     }

@@ -17,7 +17,7 @@ use crate::config::{ChannelConfig, GatewayConfig, NetworkConfig};
 use crate::discovery::Answer;
 use crate::door::Door;
 use crate::failure::Failure;
-use crate::identity::{Doubt, Heard, Port, Shown, Wire};
+use crate::identity::{Heard, Port, Shown, SilentRejection, Wire};
 use crate::order::Rank;
 use crate::reverse::Reverse;
 use crate::state::{Action, Input, Machine, Phase};
@@ -68,8 +68,8 @@ pub(crate) struct Driver {
     identities: mpsc::UnboundedReceiver<Option<Port>>,
     /// What connections show.
     shown: Shown,
-    /// Whether the gateway wants that.
-    doubt: Doubt,
+    /// Whether the gateway silently refuses that.
+    rejection: SilentRejection,
     reverse: Reverse,
 }
 
@@ -122,7 +122,7 @@ impl Driver {
             identity: identities.port,
             identities: identities.ports,
             shown: Shown::default(),
-            doubt: Doubt::default(),
+            rejection: SilentRejection::default(),
             reverse,
         }
     }
@@ -158,7 +158,7 @@ impl Driver {
 
     /// Waits for one thing. Safe to call again and again: nothing that was ready is lost.
     async fn next_event(&mut self) -> Event {
-        let in_doubt = self.steady_at().filter(|_| self.doubt.withholds());
+        let in_doubt = self.steady_at().filter(|_| self.rejection.withhold_certificate());
         let deadline = self.machine.deadline().into_iter().chain(in_doubt).min();
         tokio::select! {
             event = news(self.live.as_mut()) => event,
@@ -237,7 +237,8 @@ impl Driver {
 
     fn step(&mut self, input: Input) {
         for action in self.machine.handle(input, now()) {
-            let certified = self.shown.certified.as_ref().filter(|_| !self.doubt.withholds());
+            let certified =
+                self.shown.certified.as_ref().filter(|_| !self.rejection.withhold_certificate());
             match action {
                 Action::Dial(gateway) => self.dialler.find_or_dial(gateway, certified),
                 Action::DialTarget { gateway, target } => {

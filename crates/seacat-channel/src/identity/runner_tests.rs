@@ -284,6 +284,45 @@ async fn dropped_without_a_word() {
     assert_eq!(seen[..4], ["dropped", "dropped", "dropped", "anonymous"], "{seen:?}");
 }
 
+/// A gateway that restarts again and again answers on each connection: the certificate is wanted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn short_connections_that_answered_keep_the_certificate() {
+    install_provider();
+    let ca = Ca::new("gateways");
+    let gate = Shared::default();
+    gate.lock().unwrap().approved = true;
+    let tls = tls(&ca, &gate);
+    let (sender, mut requests) = mpsc::unbounded_channel();
+    let shared = gate.clone();
+    let server = serve(move |tcp| converse(tcp, tls.clone(), shared.clone(), sender.clone())).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = ChannelConfig::new(vec![ca.gateway_at(server.address)]);
+    let identity = IdentityConfig::new(folder.path().join("identity"));
+    config.identity = Some(IdentityConfig { keyring: false, ..identity });
+    let channel = Channel::start(config);
+    let identity = channel.identity().unwrap();
+    phase(&identity, Phase::Enrolled).await;
+    wait_to_be(&gate, "identified").await;
+
+    for _ in 0..5 {
+        gate.lock().unwrap().seen.clear();
+        gate.lock().unwrap().links.drain(..).for_each(|link| link.close());
+        // As a person who cuts the pause short.
+        while gate.lock().unwrap().links.is_empty() {
+            channel.connect();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let asking = channel.clone();
+        let asking = tokio::spawn(async move {
+            asking.exchange(head("GET", "/"), None::<NoBody>, Replay::Idempotent).await
+        });
+        answer(&mut requests.recv().await.unwrap(), 200, "served");
+        assert_eq!(asking.await.unwrap().unwrap().head.status(), 200);
+        assert_eq!(gate.lock().unwrap().seen[0], "identified");
+    }
+    assert_eq!(identity.status().borrow().phase, Phase::Enrolled);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_life() {
     let start = std::time::Instant::now();

@@ -125,6 +125,7 @@ pub struct Connection {
     streams: StreamMap<Stream>,
     outbox: Outbox,
     keepalive: KeepAlive,
+    last_frame: Option<Instant>,
     events: VecDeque<Event>,
     /// One beyond the highest id of requests so far, or the next to open.
     next_odd: u32,
@@ -161,6 +162,7 @@ impl Connection {
             streams: StreamMap::default(),
             outbox: Outbox::default(),
             keepalive: KeepAlive::new(config.keepalive, first_ping, now),
+            last_frame: None,
             events: VecDeque::new(),
             next_odd: 1,
             next_even: 2,
@@ -380,6 +382,12 @@ impl Connection {
         self.max_streams
     }
 
+    /// When the last whole frame came. A peer that sends one has accepted the connection.
+    #[must_use]
+    pub fn last_frame(&self) -> Option<Instant> {
+        self.last_frame
+    }
+
     /// Streams open now.
     #[must_use]
     pub fn stream_count(&self) -> usize {
@@ -404,6 +412,7 @@ impl Connection {
             match decoder.next(&mut rest) {
                 Ok(None) => break Ok(()),
                 Ok(Some(raw)) => {
+                    self.last_frame = Some(now);
                     if let Err(error) = self.handle_frame(raw, now) {
                         break Err(error);
                     }
