@@ -17,6 +17,7 @@
     reason = "a harness that cannot go on fails the test, and says where"
 )]
 
+mod apache;
 mod capture;
 mod desktop;
 mod dns;
@@ -40,6 +41,7 @@ mod tray;
 mod webdriver;
 mod world;
 
+pub use apache::Apache;
 pub use capture::{Capture, tshark};
 pub use desktop::Desktop;
 pub use dns::{Dns, GATEWAY_ZONE, HOST_ZONE};
@@ -51,8 +53,9 @@ pub use nginx::{HELLO, Nginx};
 pub use origin::{Origin, Seen};
 pub use pki::{Day, write_pki};
 pub use place::{
-    PROGRAMS, binary, clean_command, free_port, program_file, program_output, scratch, sha256_of,
-    sha256_of_file, target_folder, user_command,
+    PROGRAMS, binary, clean_command, free_port, node_modules, program_file, program_folder,
+    program_output, python_with_packages, scratch, sha256_of, sha256_of_file, target_folder,
+    user_command,
 };
 pub use process::{Process, wait_for};
 pub use proxy::Proxy;

@@ -54,10 +54,31 @@ pub fn program_output(command: &mut Command) -> Option<String> {
     done.status.success().then(|| String::from_utf8_lossy(&done.stdout).into_owned())
 }
 
-/// The path of one of the clients and servers kept in `programs/` (Python, Java).
+/// The folder of the clients and servers that are not Rust.
+pub fn program_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("programs")
+}
+
+/// The path of one of them.
 pub fn program_file(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(name);
+    let path = program_folder().join(name);
     assert!(path.is_file(), "{} is missing", path.display());
+    path
+}
+
+/// The packages that `programs/package.json` names, for `NODE_PATH`.
+pub fn node_modules() -> PathBuf {
+    installed("node/node_modules")
+}
+
+/// A Python with the packages that `programs/requirements.txt` names.
+pub fn python_with_packages() -> PathBuf {
+    installed("python/bin/python3")
+}
+
+fn installed(name: &str) -> PathBuf {
+    let path = target_folder().join("suite").join(name);
+    assert!(path.exists(), "{} is missing: `cargo xtask test tools` installs it", path.display());
     path
 }
 

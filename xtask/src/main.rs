@@ -15,8 +15,10 @@ mod layout;
 mod package;
 mod packages;
 mod run;
+mod stamp;
 mod step;
 mod test;
+mod tools;
 mod ui;
 
 use std::process::ExitCode;

@@ -24,6 +24,8 @@ enum Probe {
     Program(&'static str),
     /// A module of Debian's own Python: the only one its python3-… packages serve.
     SystemPython(&'static str),
+    /// An extension of PHP.
+    Php(&'static str),
     /// A library with its headers, as pkg-config calls it.
     Library(&'static str),
 }
@@ -73,6 +75,36 @@ pub(crate) const TO_TEST: &[Need] = &[
         probe: Probe::SystemPython("websockets"),
         package: "python3-websockets",
         why: "a client and a server of WebSocket",
+    },
+    program("busybox", "busybox", "a client"),
+    program("aria2c", "aria2", "a client"),
+    program("lwp-request", "libwww-perl", "a client"),
+    program("php", "php-cli", "a client"),
+    Need { probe: Probe::Php("curl"), package: "php-curl", why: "a client" },
+    program("mono", "mono-runtime", "a client (HttpWebRequest)"),
+    program("mcs", "mono-mcs", "compiles it"),
+    program("/usr/lib/mono/4.5/System.dll", "libmono-system4.0-cil", "its library"),
+    program("mvn", "maven", "a client"),
+    program("svn", "subversion", "a client"),
+    program("hg", "mercurial", "a client and a server"),
+    program("rclone", "rclone", "a client and a server of WebDAV"),
+    program("dpkg-scanpackages", "dpkg-dev", "lists packages for apt"),
+    // Not "apache2", which would start a server at every boot.
+    program("apache2", "apache2-bin", "a back end: WebDAV, git"),
+    program(
+        "/usr/lib/apache2/modules/mod_dav_svn.so",
+        "libapache2-mod-svn",
+        "a back end: Subversion",
+    ),
+    Need {
+        probe: Probe::SystemPython("tornado"),
+        package: "python3-tornado",
+        why: "a back end: WebSocket",
+    },
+    Need {
+        probe: Probe::SystemPython("ensurepip"),
+        package: "python3-venv",
+        why: "a folder for PyPI's packages",
     },
     program("openssl", "openssl", "a certificate for the HTTPS origin"),
     program("gnome-keyring-daemon", "gnome-keyring", "keeps the private key"),
@@ -127,25 +159,29 @@ impl Need {
     fn is_met(&self) -> bool {
         match self.probe {
             Probe::Program(name) => find(name),
-            Probe::SystemPython(module) => Command::new(SYSTEM_PYTHON)
-                .args(["-c", &format!("import {module}")])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .is_ok_and(|status| status.success()),
-            Probe::Library(name) => Command::new("pkg-config")
-                .args(["--exists", name])
-                .stderr(Stdio::null())
-                .status()
-                .is_ok_and(|status| status.success()),
+            Probe::SystemPython(module) => {
+                succeeds(SYSTEM_PYTHON, &["-c", &format!("import {module}")])
+            }
+            Probe::Php(name) => succeeds("php", &["--ri", name]),
+            Probe::Library(name) => succeeds("pkg-config", &["--exists", name]),
         }
     }
 
     fn name(&self) -> &'static str {
         match self.probe {
-            Probe::Program(name) | Probe::SystemPython(name) | Probe::Library(name) => name,
+            Probe::Program(name)
+            | Probe::SystemPython(name)
+            | Probe::Php(name)
+            | Probe::Library(name) => name,
         }
     }
+}
+
+/// Does a program start and end with success? What it prints is dropped.
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// Is a program to be found? Debian keeps servers in sbin, which is not on everybody's path.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::step::{cargo, check, human, shown, target_dir, timed};
-use crate::{Outcome, fuzz, guard, icons, package, packages, ui};
+use crate::{Outcome, fuzz, guard, icons, package, packages, tools, ui};
 
 /// How long each fuzz target runs here, in seconds. Long enough to replay the corpus many times
 /// over and to fall over anything shallow; looking deeper is `cargo xtask fuzz TARGET 3600`.
@@ -31,6 +31,8 @@ enum How {
     /// A script of ui/package.json; a browser's needs the engine, too.
     Npm(&'static [&'static str]),
     Package,
+    /// Clients and servers from npm and PyPI.
+    Tools,
     Guard,
     /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
     /// starts the programs, so they are built first.
@@ -134,6 +136,8 @@ const STEPS: &[Step] = &[
     },
     Step::suite("suite-run", "first run: one command, one line pasted", "run"),
     Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
+    Step { name: "tools", what: "clients and servers from npm and PyPI", how: How::Tools },
+    Step::suite("suite-applications", "twenty clients, nine servers, one gateway", "applications"),
     Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
     Step::suite(
         "suite-reference",
@@ -276,6 +280,7 @@ fn run(step: &Step) -> Outcome {
             scripts.iter().try_for_each(|script| check(ui::npm().args(["run", script])))
         }
         How::Package => package::package_for_suite(),
+        How::Tools => tools::install(),
         How::Guard => guard::check_counts(),
         How::Suite(test, tls) | How::Patient(test, tls) => {
             build()?;
@@ -325,6 +330,7 @@ fn repeat(step: &Step) -> String {
         How::Ui => "cargo xtask ui".to_owned(),
         How::Npm(_) => format!("cargo xtask test {}", step.name),
         How::Package => "cargo xtask test package".to_owned(),
+        How::Tools => "cargo xtask test tools".to_owned(),
         How::Guard => "cargo xtask test bench-guard".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),

@@ -1,11 +1,10 @@
 //! `cargo xtask ui`: the window's pages, built once a change. The window's program holds them.
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Outcome;
+use crate::stamp::{is_stamped, sum};
 use crate::step::{check, root, target_dir};
 
 /// The oldest Node.js that Vite runs on.
@@ -56,7 +55,7 @@ pub(crate) fn npm() -> Command {
     command
 }
 
-fn check_node() -> Outcome {
+pub(crate) fn check_node() -> Outcome {
     let needed = format!(
         "the window's pages are built with Node.js {NODE} or newer and its npm: \
          see https://nodejs.org (Debian 12 has 18)"
@@ -68,33 +67,4 @@ fn check_node() -> Outcome {
         Some(major) if major >= NODE => Ok(()),
         _ => Err(format!("{needed}; here is {}", version.trim())),
     }
-}
-
-fn is_stamped(stamp: &Path, now: &str) -> bool {
-    fs::read_to_string(stamp).is_ok_and(|then| then == now)
-}
-
-/// A sum of names and contents: tells a change from none, and is no protection against anybody.
-fn sum(folder: &Path, names: &[&str]) -> Result<String, String> {
-    let mut hasher = DefaultHasher::new();
-    for name in names {
-        for path in files(&folder.join(name)) {
-            let text = fs::read(&path)
-                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-            path.hash(&mut hasher);
-            text.hash(&mut hasher);
-        }
-    }
-    Ok(format!("{:016x}", hasher.finish()))
-}
-
-/// A file, or all files below a folder, in order; nothing where there is nothing.
-fn files(path: &Path) -> Vec<PathBuf> {
-    if path.is_file() {
-        return vec![path.to_owned()];
-    }
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let mut below: Vec<PathBuf> = entries.flat_map(|entry| files(&entry.path())).collect();
-    below.sort();
-    below
 }

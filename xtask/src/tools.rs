@@ -1,0 +1,57 @@
+//! The clients and servers of the suite that come from npm and PyPI, installed in `target/suite`.
+//!
+//! Their versions are pinned in `tests/programs/package-lock.json` and `requirements.txt`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::Outcome;
+use crate::stamp::{is_stamped, sum};
+use crate::step::{check, root, target_dir};
+use crate::ui::check_node;
+
+/// Debian's Python: another one on the path may lack the module venv.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// Installs what is missing or has changed.
+pub(crate) fn install() -> Outcome {
+    let from = root().join("tests/programs");
+    let into = target_dir().join("suite");
+    once(&from, &into.join("node"), &["package.json", "package-lock.json"], |folder| {
+        check_node()?;
+        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        check(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
+    })?;
+    once(&from, &into.join("python"), &["requirements.txt"], |folder| {
+        check(Command::new(PYTHON).args(["-m", "venv", "--clear", "."]).current_dir(folder))?;
+        let mut pip = Command::new(folder.join("bin/python3"));
+        pip.args(["-m", "pip", "install", "--quiet", "-r"]).arg(from.join("requirements.txt"));
+        check(&mut pip)
+    })
+}
+
+/// Makes `folder` anew with copies of `files`, and runs `make` there, unless that was done with the
+/// same files before.
+fn once(
+    from: &Path,
+    folder: &Path,
+    files: &[&str],
+    make: impl FnOnce(&Path) -> Outcome,
+) -> Outcome {
+    let stamp = folder.with_extension("stamp");
+    let now = sum(from, files)?;
+    if is_stamped(&stamp, &now) {
+        println!("{} is up to date", folder.display());
+        return Ok(());
+    }
+    let cannot = |error| format!("cannot write {}: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(cannot)?;
+    make_copies(from, folder, files).map_err(cannot)?;
+    make(folder)?;
+    fs::write(&stamp, now).map_err(cannot)
+}
+
+fn make_copies(from: &Path, folder: &Path, files: &[&str]) -> std::io::Result<()> {
+    files.iter().try_for_each(|file| fs::copy(from.join(file), folder.join(file)).map(drop))
+}
