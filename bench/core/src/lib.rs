@@ -164,7 +164,7 @@ fn id() -> StreamId {
 
 /// What a browser asks for.
 fn request() -> RequestHead {
-    let mut head = fit(RequestHead::new(b"erp", b"GET", b"/orders?open=1&page=2"));
+    let mut head = fit(RequestHead::builder(b"erp", b"GET", b"/orders?open=1&page=2"));
     for (name, value) in [
         ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
         ("Accept-Language", "en-GB,en;q=0.5"),
@@ -174,7 +174,7 @@ fn request() -> RequestHead {
     ] {
         fit(head.push(name.as_bytes(), value.as_bytes()));
     }
-    head
+    head.build()
 }
 
 /// What an old application answers.

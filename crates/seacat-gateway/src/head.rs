@@ -292,11 +292,11 @@ mod tests {
     }
 
     fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> RequestHead {
-        let mut head = RequestHead::new(b"erp", method.as_bytes(), path.as_bytes()).unwrap();
+        let mut head = RequestHead::builder(b"erp", method.as_bytes(), path.as_bytes()).unwrap();
         for (name, value) in fields {
             head.push(name.as_bytes(), value.as_bytes()).unwrap();
         }
-        head
+        head.build()
     }
 
     fn convert(

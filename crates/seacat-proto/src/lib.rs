@@ -34,7 +34,8 @@ pub use codec::Decoder;
 pub use connection::{Config, Connection, Event, Role};
 pub use error::{ConnectionError, DecodeError, OpenError, StreamClosed};
 pub use frame::{
-    Control, HeadTooLarge, MAX_FRAME, MAX_PAYLOAD, Reason, ReplyHead, RequestHead, SocketsCode,
+    Control, HeadTooLarge, MAX_FRAME, MAX_PAYLOAD, Reason, ReplyHead, RequestHead,
+    RequestHeadBuilder, SocketsCode,
 };
 pub use ids::{Priority, StreamHash, StreamId, StreamMap};
 pub use keepalive::KeepAliveConfig;

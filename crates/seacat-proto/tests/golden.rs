@@ -203,9 +203,10 @@ fn every_vector_is_encoded_byte_for_byte() {
 fn rebuild(frame: Frame<'_>) -> Vec<u8> {
     match frame {
         Frame::SynStream(SynStream { id, fin, head: old }) => {
-            let mut head = RequestHead::new(old.host(), old.method(), old.path()).unwrap();
-            head.set_priority(old.priority());
+            let mut head = RequestHead::builder(old.host(), old.method(), old.path()).unwrap();
             old.fields().for_each(|(name, value)| head.push(name, value).unwrap());
+            let mut head = head.build();
+            head.set_priority(old.priority());
             SynStream { id, fin, head }.encode()
         }
         Frame::SynReply(SynReply { id, fin, head: old }) => {
@@ -251,12 +252,13 @@ fn our_client_writes_what_the_reference_client_wrote() {
     for item in requests {
         let fields = &item["fields"];
         let part = |key: &str| fields[key].as_str().unwrap().as_bytes();
-        let mut head = RequestHead::new(part("host"), part("method"), part("path")).unwrap();
-        head.set_priority(Priority::new(fields["priority"].as_u64().unwrap() as u8).unwrap());
+        let mut head = RequestHead::builder(part("host"), part("method"), part("path")).unwrap();
         for pair in fields["headers"].as_array().unwrap() {
             let side = |at: usize| pair[at].as_str().unwrap().as_bytes();
             head.push(side(0), side(1)).unwrap();
         }
+        let mut head = head.build();
+        head.set_priority(Priority::new(fields["priority"].as_u64().unwrap() as u8).unwrap());
         let id = client.open(head, fields["fin"].as_bool().unwrap()).unwrap();
         assert_eq!(id, StreamId::new(expected_id).unwrap());
         expected_id += 2;

@@ -247,13 +247,14 @@ proptest! {
         fields in vec((vec(any::<u8>(), 0..260), vec(any::<u8>(), 0..260)), 0..20),
         cut in 0..100usize,
     ) {
-        let mut head = RequestHead::new(&host, b"PATCH", &path).unwrap();
+        let mut head = RequestHead::builder(&host, b"PATCH", &path).unwrap();
         let mut kept = Vec::new();
         for (name, value) in fields {
             if head.push(&name, &value).is_ok() {
                 kept.push((name, value));
             }
         }
+        let head = head.build();
         let bytes = SynStream { id: StreamId::new(7).unwrap(), fin: false, head }.encode();
         let cut = cut.min(bytes.len());
         let mut decoder = Decoder::default();

@@ -125,14 +125,14 @@ impl Outgoing<'_> {
         method: &str,
         path: &str,
     ) -> Result<RequestHead, HeadTooLarge> {
-        let mut head = RequestHead::new(host.as_bytes(), method.as_bytes(), path.as_bytes())?;
+        let mut head = RequestHead::builder(host.as_bytes(), method.as_bytes(), path.as_bytes())?;
         let mut title = Vec::with_capacity(32);
         self.each(|name, value| {
             title.clear();
             title_case(name, &mut title);
             head.push(&title, value)
         })?;
-        Ok(head)
+        Ok(head.build())
     }
 
     /// The fields for an HTTP server dialled directly, `host` being its Host field.

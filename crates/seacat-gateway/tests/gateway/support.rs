@@ -116,11 +116,12 @@ pub(crate) fn request(
     path: &str,
     fields: &[(&str, &str)],
 ) -> RequestHead {
-    let mut head = RequestHead::new(host.as_bytes(), method.as_bytes(), path.as_bytes()).unwrap();
+    let mut head =
+        RequestHead::builder(host.as_bytes(), method.as_bytes(), path.as_bytes()).unwrap();
     for (name, value) in fields {
         head.push(name.as_bytes(), value.as_bytes()).unwrap();
     }
-    head
+    head.build()
 }
 
 /// A whole answer.

@@ -186,7 +186,7 @@ impl Connection {
         debug_assert_eq!(self.role, Role::Client);
         let id = self.next_own_id()?;
         let (priority, windows) = (head.priority(), self.peer_window);
-        let block = Bytes::from(head.into_block());
+        let block = head.into_block();
         let fixed = SynStream::encode_fixed(id, end, priority, block.len());
         self.outbox.push_control(Transmit::new(Some(id), &fixed, block));
         self.insert(id, State::opened(end), priority).keep_windows(windows);

@@ -22,7 +22,7 @@ pub use ping::Ping;
 pub use rst_stream::{Reason, RstStream};
 pub use sockets::{SocketsCode, SocketsReply, SocketsRequest};
 pub use syn_reply::{ReplyHead, SynReply};
-pub use syn_stream::{RequestHead, SynStream};
+pub use syn_stream::{RequestHead, RequestHeadBuilder, SynStream};
 pub use window::{WindowUpdate, Windows};
 
 use crate::{DecodeError, StreamId};

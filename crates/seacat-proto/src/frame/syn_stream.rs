@@ -5,6 +5,8 @@
 //! text host   text method   text path   { text name  text value }*
 //! ```
 
+use bytes::Bytes;
+
 use super::{
     FLAG_FIN, Fields, HEADER, HeadTooLarge, Kind, MAX_FRAME, Malformed, check_fields, head,
     take_array, text,
@@ -16,31 +18,23 @@ const FIXED: usize = 10;
 /// Room for the strings in one frame.
 const MAX_BLOCK: usize = MAX_FRAME - HEADER - FIXED;
 
-/// Host, method, path and fields of a request, in wire form.
+/// Host, method, path and fields of a request, in wire form. A clone shares the text, so keeping
+/// a head for a second attempt copies nothing.
 ///
 /// The strings are encoded as they are pushed and are decoded as they are read, so a
 /// head costs one allocation on either side and an iterator walks it in place.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RequestHead {
     priority: Priority,
+    block: Bytes,
+}
+
+/// A [`RequestHead`] to which fields are added.
+pub struct RequestHeadBuilder {
     block: Vec<u8>,
 }
 
-impl RequestHead {
-    /// Begins a head. `path` is path and query as they go on the wire; an empty one is
-    /// legal there but `/` is what to send.
-    ///
-    /// # Errors
-    /// [`HeadTooLarge`] when the three strings alone do not fit into a frame.
-    pub fn new(host: &[u8], method: &[u8], path: &[u8]) -> Result<Self, HeadTooLarge> {
-        // Room for the fields of an ordinary browser request without growing.
-        let mut head = Self { priority: Priority::DEFAULT, block: Vec::with_capacity(512) };
-        for part in [host, method, path] {
-            head.put(part)?;
-        }
-        Ok(head)
-    }
-
+impl RequestHeadBuilder {
     /// Appends a field. Names keep their case, duplicates stay duplicates.
     ///
     /// # Errors
@@ -51,12 +45,46 @@ impl RequestHead {
         self.put(value).inspect_err(|_| self.block.truncate(before))
     }
 
+    /// The finished head, with the default priority.
+    #[must_use]
+    pub fn build(self) -> RequestHead {
+        RequestHead { priority: Priority::DEFAULT, block: self.block.into() }
+    }
+
     fn put(&mut self, part: &[u8]) -> Result<(), HeadTooLarge> {
         if self.block.len() + text::encoded_len(part.len()) > MAX_BLOCK {
             return Err(HeadTooLarge);
         }
         text::put(&mut self.block, part);
         Ok(())
+    }
+}
+
+impl RequestHead {
+    /// Begins a head. `path` is path and query as they go on the wire; an empty one is
+    /// legal there but `/` is what to send.
+    ///
+    /// # Errors
+    /// [`HeadTooLarge`] when the three strings alone do not fit into a frame.
+    pub fn builder(
+        host: &[u8],
+        method: &[u8],
+        path: &[u8],
+    ) -> Result<RequestHeadBuilder, HeadTooLarge> {
+        // Room for the fields of an ordinary browser request without growing.
+        let mut head = RequestHeadBuilder { block: Vec::with_capacity(512) };
+        for part in [host, method, path] {
+            head.put(part)?;
+        }
+        Ok(head)
+    }
+
+    /// A head without fields.
+    ///
+    /// # Errors
+    /// As [`RequestHead::builder`].
+    pub fn new(host: &[u8], method: &[u8], path: &[u8]) -> Result<Self, HeadTooLarge> {
+        Self::builder(host, method, path).map(RequestHeadBuilder::build)
     }
 
     /// The request's place in the sender's queue; 0 goes first.
@@ -102,7 +130,7 @@ impl RequestHead {
         (parts, rest)
     }
 
-    pub(crate) fn into_block(self) -> Vec<u8> {
+    pub(crate) fn into_block(self) -> Bytes {
         self.block
     }
 }
@@ -144,7 +172,8 @@ impl SynStream {
             text::take(&mut rest).map_err(|why| DecodeError::BadHead { id, why })?;
         }
         check_fields(rest).map_err(|why| DecodeError::BadHead { id, why })?;
-        let head = RequestHead { priority: Priority::from_wire(fixed[8]), block: block.to_vec() };
+        let block = Bytes::copy_from_slice(block);
+        let head = RequestHead { priority: Priority::from_wire(fixed[8]), block };
         Ok(Self { id, fin: flags & FLAG_FIN != 0, head })
     }
 
@@ -178,8 +207,9 @@ mod tests {
 
     #[test]
     fn a_head_never_outgrows_its_frame() {
-        let mut head = RequestHead::new(b"host", b"GET", b"/").unwrap();
+        let mut head = RequestHead::builder(b"host", b"GET", b"/").unwrap();
         while head.push(b"X-Field", &[b'v'; 100]).is_ok() {}
+        let head = head.build();
         let short = MAX_BLOCK - head.block.len();
         assert!(short < 110);
         let id = StreamId::new(1).unwrap();
@@ -191,16 +221,16 @@ mod tests {
 
     #[test]
     fn a_field_that_does_not_fit_leaves_the_head_unchanged() {
-        let mut head = RequestHead::new(b"h", b"GET", b"/").unwrap();
-        let before = head.clone();
+        let mut head = RequestHead::builder(b"h", b"GET", b"/").unwrap();
         assert!(head.push(b"name", &[b'v'; MAX_FRAME]).is_err());
-        assert!(head == before);
+        assert!(head.build() == RequestHead::new(b"h", b"GET", b"/").unwrap());
     }
 
     #[test]
     fn debug_shows_no_path_and_no_field() {
-        let mut head = RequestHead::new(b"h", b"GET", b"/?token=secret").unwrap();
+        let mut head = RequestHead::builder(b"h", b"GET", b"/?token=secret").unwrap();
         head.push(b"Authorization", b"secret").unwrap();
+        let head = head.build();
         assert!(!format!("{head:?}").contains("secret"));
     }
 }
