@@ -209,6 +209,7 @@ impl Channel {
                         return Err(ExchangeError::BadReply(head.status()));
                     }
                     Ok(head) => {
+                        self.note_denial(&head);
                         let timings = Timings { arrived, sent, resent };
                         return Ok(Answered { head, send, recv, timings });
                     }

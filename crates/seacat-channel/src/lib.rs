@@ -213,6 +213,15 @@ impl Channel {
         }
     }
 
+    /// Passes on that the gateway has denied a request for want of an identity.
+    fn note_denial(&self, head: &ReplyHead) {
+        if identity::is_denial(head)
+            && let Some(identity) = self.identity()
+        {
+            identity.denied();
+        }
+    }
+
     fn wait(&self) -> Duration {
         self.inner.wait
     }

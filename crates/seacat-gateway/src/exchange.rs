@@ -33,6 +33,9 @@ use crate::head::{self, Follows};
 use crate::identity::Caller;
 use crate::text::Text;
 
+/// Marks the 403 for want of an identity (RFC 9209): our client then asks whether we know it.
+const DENIAL: &str = "seacat-gateway; error=http_request_denied; details=\"identity\"";
+
 /// A configured host with its connections.
 pub(crate) struct Host {
     pub(crate) config: config::Host,
@@ -106,7 +109,9 @@ impl Exchange<'_> {
             && let Err(why) = self.caller.identity(SystemTime::now())
         {
             let text = format!("this host is for enrolled clients: {why}\n");
-            return self.text(StatusCode::FORBIDDEN, text);
+            return Text::new(StatusCode::FORBIDDEN, text)
+                .field("Proxy-Status", DENIAL)
+                .send(self.head, self.reply);
         }
         if self.head.method() == b"CONNECT" {
             return Box::pin(self.connect(host, body)).await;

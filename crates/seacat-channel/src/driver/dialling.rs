@@ -194,7 +194,9 @@ impl Driver {
         match outcome {
             Ok(dialled) => {
                 let gateway = self.dialler.gateways[gateway].clone();
-                self.up(*dialled, gateway, dialling.road);
+                let had_certificate = self.rejection.withhold_certificate()
+                    || dialling.transport.is_some_and(|it| !it.shows(None));
+                self.up(*dialled, gateway, dialling.road, had_certificate);
             }
             Err(failure) => {
                 if let Some(target) = dialling.target {

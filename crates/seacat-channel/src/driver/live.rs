@@ -12,7 +12,7 @@ use super::{Driver, Event, now};
 use crate::config::GatewayConfig;
 use crate::dial::Dialled;
 use crate::failure::Failure;
-use crate::identity::Evidence;
+use crate::identity::{Evidence, LinkAuth};
 use crate::state::{Input, STEADY};
 use crate::status::{Road, TlsInfo};
 use crate::task::Task;
@@ -37,6 +37,7 @@ pub(super) struct Live {
     pub(super) road: Road,
     pub(super) tls: TlsInfo,
     pub(super) identified: bool,
+    pub(super) auth: LinkAuth,
     pub(super) since: Instant,
 }
 
@@ -62,7 +63,13 @@ impl Leaving {
 
 impl Driver {
     /// The connection that was dialled is the one we have.
-    pub(super) fn up(&mut self, dialled: Dialled, gateway: GatewayConfig, road: Road) {
+    pub(super) fn up(
+        &mut self,
+        dialled: Dialled,
+        gateway: GatewayConfig,
+        road: Road,
+        had_certificate: bool,
+    ) {
         let Dialled { secured, address } = dialled;
         self.generation += 1;
         let (link, incoming, driver) = Link::start(secured.tcp, secured.session, &self.link_config);
@@ -77,6 +84,11 @@ impl Driver {
             road,
             tls: secured.tls,
             identified: secured.identified,
+            auth: match secured.identified {
+                true => LinkAuth::Certificate,
+                false if had_certificate => LinkAuth::Declined,
+                false => LinkAuth::Nothing,
+            },
             since: now(),
         });
         self.step(Input::Up);

@@ -264,7 +264,7 @@ impl Driver {
                 *wire = self.live.as_ref().map(|live| Wire {
                     link: live.link.clone(),
                     generation: live.generation,
-                    identified: live.identified,
+                    auth: live.auth,
                 });
                 changed
             });

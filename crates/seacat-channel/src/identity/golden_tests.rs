@@ -145,6 +145,6 @@ fn sent(now: Now) -> Lifecycle {
     let mut machine = Lifecycle::new(true);
     let found = Opened::Found { certificate: None, mark: Mark::Ready, last_try: None };
     machine.handle(Input::Opened(found), now);
-    assert!(machine.handle(Input::LinkUp, now).contains(&Action::SendCsr));
+    assert!(machine.handle(Input::LinkUp(LinkAuth::Nothing), now).contains(&Action::SendCsr));
     machine
 }

@@ -8,7 +8,7 @@ use seacat_proto::{Bytes, Control};
 use tokio::sync::watch;
 
 use super::key::Key;
-use super::lifecycle::Input;
+use super::lifecycle::{Input, LinkAuth};
 use super::port::Wire;
 
 /// The connection of the moment, and the numbers that count on it.
@@ -53,7 +53,7 @@ impl Line {
         }
         self.query = 0;
         let down = self.current.take().map(|_| Input::LinkDown);
-        let up = wire.as_ref().map(|_| Input::LinkUp);
+        let up = wire.as_ref().map(|it| Input::LinkUp(it.auth));
         self.current = wire;
         down.into_iter().chain(up).collect()
     }
@@ -70,7 +70,7 @@ impl Line {
 
     pub(super) fn send_query(&mut self, key: &dyn Key) {
         let Some(wire) = &self.current else { return };
-        let shown = wire.identified;
+        let shown = wire.auth == LinkAuth::Certificate;
         let query = self.next_query(key, shown);
         self.send(&query);
     }

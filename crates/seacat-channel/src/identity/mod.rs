@@ -31,6 +31,7 @@ pub(crate) mod testing;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use seacat_proto::ReplyHead;
 use tokio::sync::{mpsc, oneshot, watch};
 use x509_parser::time::ASN1Time;
 
@@ -40,6 +41,7 @@ pub use csr::{CsrError, Subject, SubjectError};
 pub use facts::{FACTS, gather as gather_facts};
 pub use import::{ImportError, Imported};
 pub use key::{Key, KeyError, KeySize, PrivateKey, RsaKey, SignError};
+pub(crate) use lifecycle::LinkAuth;
 pub(crate) use port::{HEARD, Heard, Port, Wire};
 pub(crate) use presenter::{Certified, Presenter, Shown};
 pub(crate) use silent_rejection::{Evidence, SilentRejection};
@@ -113,6 +115,19 @@ pub struct Identity {
     status: watch::Receiver<IdentityStatus>,
 }
 
+/// How our gateway marks a 403 that it gives for want of an identity, in `Proxy-Status` (RFC 9209
+/// section 2.1.1, `details`).
+const DENIAL: &[u8] = b"details=\"identity\"";
+
+/// Whether a gateway has denied a request for want of an identity.
+pub(crate) fn is_denial(head: &ReplyHead) -> bool {
+    let marked = |value: &[u8]| value.windows(DENIAL.len()).any(|it| it == DENIAL);
+    head.status() == 403
+        && head
+            .fields()
+            .any(|(name, value)| name.eq_ignore_ascii_case(b"proxy-status") && marked(value))
+}
+
 /// Wishes that may wait; each is taken at once.
 const WISHES: usize = 4;
 
@@ -141,6 +156,7 @@ impl Identity {
             phase: Phase::Opening,
             client_id: None,
             certificate: None,
+            confirmed: None,
             key_place: None,
             key_problem: None,
             problem: None,
@@ -180,6 +196,12 @@ impl Identity {
     /// When there is none.
     pub async fn renew(&self) -> Result<(), IdentityError> {
         self.wish(|reply| Wish::Renew { reply }).await
+    }
+
+    /// The gateway has denied a request for want of an identity: it is asked whether it knows us.
+    pub(crate) fn denied(&self) {
+        // Lost when the identity is busy, it comes with the next request.
+        let _ = self.wishes.try_send(Wish::Denied);
     }
 
     /// Deletes key, request and certificate.

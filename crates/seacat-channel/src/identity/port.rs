@@ -5,6 +5,7 @@ use seacat_link::Link;
 use seacat_proto::Control;
 use tokio::sync::{mpsc, watch};
 
+use super::lifecycle::LinkAuth;
 use super::presenter::Shown;
 
 /// What the channel's driver holds.
@@ -19,8 +20,8 @@ pub(crate) struct Port {
 pub(crate) struct Wire {
     pub(crate) link: Link,
     pub(crate) generation: u64,
-    /// It showed our certificate.
-    pub(crate) identified: bool,
+    /// What it has presented of us.
+    pub(crate) auth: LinkAuth,
 }
 
 /// What the channel's driver passes on.

@@ -26,6 +26,7 @@ use crate::driver::now as mono;
 pub(crate) enum Wish {
     Enroll { common_name: Option<String>, reply: Reply<()> },
     Renew { reply: Reply<()> },
+    Denied,
     Reset { reply: Reply<()> },
     Import { imported: Box<Imported>, reply: Reply<()> },
     Request { reply: Reply<Vec<u8>> },
@@ -51,6 +52,8 @@ pub(crate) struct Runner {
     settle_at: std::time::Instant,
     problem: Option<String>,
     key_problem: Option<String>,
+    /// When the gateway last confirmed the certificate, by both clocks.
+    confirmed: Option<Now>,
 }
 
 enum Event {
@@ -87,6 +90,7 @@ impl Runner {
             settle_at: mono() + LOOK_AGAIN,
             problem: None,
             key_problem: None,
+            confirmed: None,
         }
     }
 
@@ -169,7 +173,7 @@ impl Runner {
     fn wire_changed(&mut self) {
         for input in self.line.follow() {
             self.tell(input);
-            if input == Input::LinkUp {
+            if let Input::LinkUp(_) = input {
                 self.line.send_facts();
             }
         }
@@ -185,6 +189,7 @@ impl Runner {
     fn frame(&mut self, frame: Control) {
         match self.line.read(frame) {
             Answer::Input(input) => self.tell(input),
+            Answer::Certificate(der) if self.is_outdated(&der) => self.tell(Input::NotFound),
             Answer::Certificate(der) => {
                 self.came = der;
                 self.tell(Input::Certificate);
@@ -192,6 +197,13 @@ impl Runner {
             Answer::Acknowledged(serial) => self.jobs.push(Job::Acknowledged(serial)),
             Answer::Nothing => {}
         }
+    }
+
+    /// A certificate that ended before ours began: the gateway has none for us that counts.
+    fn is_outdated(&self, der: &[u8]) -> bool {
+        let ours = self.found.certificate.as_ref().map(|it| it.validity.not_before);
+        let theirs = Certificate::read(der).map(|it| it.validity.not_after);
+        matches!((ours, theirs), (Some(began), Ok(ended)) if ended < began)
     }
 
     fn wish(&mut self, wish: Wish) {
@@ -212,6 +224,7 @@ impl Runner {
                 self.tell(Input::Enroll);
                 let _ = reply.send(Ok(()));
             }
+            Wish::Denied => self.tell(Input::Denied),
             Wish::Renew { reply } => {
                 let outcome = match self.found.certificate {
                     Some(_) => {
@@ -396,6 +409,10 @@ impl Runner {
     fn publish(&mut self) {
         // An expired certificate is not shown to the next connection.
         self.show(false);
+        let confirmed = self.machine.confirmed();
+        if confirmed != self.confirmed.map(|it| it.mono) {
+            self.confirmed = confirmed.map(|mono| Now { mono, ..now() });
+        }
         let status = self.view();
         self.status.send_if_modified(|old| {
             let changed = *old != status;
@@ -419,6 +436,7 @@ impl Runner {
                 not_after: it.validity.not_after,
                 renew_at: it.validity.renew_at(),
             }),
+            confirmed: self.confirmed.map(|it| it.wall),
             key_place: self.jobs.key_place(),
             key_problem: self.key_problem.clone().or_else(|| self.jobs.key_problem()),
             problem: self.problem.clone(),

@@ -12,6 +12,9 @@ pub struct IdentityStatus {
     pub client_id: Option<ClientId>,
     /// The certificate we have, expired or not.
     pub certificate: Option<CertificateInfo>,
+    /// When the gateway last said that this certificate is ours, in seconds since 1970; none when it
+    /// has not said so since this program started.
+    pub confirmed: Option<i64>,
     /// Where the key is: the name of a key store, or a path.
     pub key_place: Option<String>,
     /// Why the key is not in the key store, or cannot be read.
@@ -37,7 +40,7 @@ pub enum Phase {
     NotEnrolled,
     /// The request waits for a connection or its turn.
     Ready,
-    /// The request is on its way.
+    /// The request is on its way, or the certificate is.
     Sent,
     /// The gateway's administrator must approve it.
     Waiting,
@@ -63,7 +66,7 @@ pub enum Phase {
 impl Phase {
     /// The life cycle in the words of people.
     pub(super) fn of(machine: &Lifecycle, now: Now) -> Self {
-        let valid = machine.presents(now);
+        let accepted = machine.is_accepted(now);
         match machine.step() {
             Step::Opening => Self::Opening,
             Step::Locked { .. } => Self::Locked,
@@ -71,15 +74,23 @@ impl Phase {
             Step::Making => Self::MakingKey,
             Step::Rejected => Self::Rejected,
             Step::Deleting => Self::Resetting,
-            Step::Idle { .. } if valid => Self::Enrolled,
-            _ if valid => Self::Renewing,
+            Step::Idle { .. } | Step::Confirming { .. } if accepted => Self::Enrolled,
+            _ if accepted => Self::Renewing,
             _ if machine.is_refused() => Self::Revoked,
-            Step::Waiting { .. } | Step::Asked { .. } => Self::Waiting,
+            Step::Waiting { .. } | Step::Asked { .. } if machine.awaits_approval() => Self::Waiting,
             _ if machine.is_forgotten() => Self::Forgotten,
-            Step::Idle { .. } | Step::Writing if machine.has_certificate() => Self::Expired,
-            Step::Idle { .. } => Self::NotEnrolled,
-            Step::Writing | Step::Ready => Self::Ready,
-            Step::Sent { .. } => Self::Sent,
+            Step::Idle { .. } | Step::Confirming { .. } | Step::Writing
+                if machine.has_expired(now) =>
+            {
+                Self::Expired
+            }
+            Step::Idle { .. } | Step::Confirming { .. } if !machine.has_certificate() => {
+                Self::NotEnrolled
+            }
+            Step::Idle { .. } | Step::Confirming { .. } | Step::Writing | Step::Ready => {
+                Self::Ready
+            }
+            Step::Sent { .. } | Step::Waiting { .. } | Step::Asked { .. } => Self::Sent,
             Step::Installing => Self::Installing,
         }
     }

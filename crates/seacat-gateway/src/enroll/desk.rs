@@ -22,7 +22,6 @@ const TRAY: usize = 16;
 /// Hands frames of one connection to the task that answers them. Dropped, it ends the task.
 pub(crate) struct Desk {
     tray: mpsc::Sender<Control>,
-    link: Link,
     requests: Bucket,
     questions: Bucket,
 }
@@ -31,12 +30,11 @@ impl Desk {
     /// `shown`: the certificate that the connection has shown.
     pub(crate) fn open(link: Link, registrar: Arc<Registrar>, shown: Option<Shown>) -> Self {
         let (tray, frames) = mpsc::channel(TRAY);
-        let clerk = Clerk { link: link.clone(), registrar, shown, who: None, facts: None };
+        let clerk = Clerk { link, registrar, shown, who: None, facts: None };
         tokio::spawn(clerk.work(frames).in_current_span());
         let now = Instant::now();
         Self {
             tray,
-            link,
             // The reference client sends its CSR again after 20 s, ours after a minute; a few
             // more at once are somebody who corrects their name.
             requests: Bucket::new(4, Duration::from_secs(10), now),
@@ -46,24 +44,15 @@ impl Desk {
         }
     }
 
-    /// Takes a frame. What comes too fast gets the answer that makes a client wait and ask again,
-    /// at no cost to the disk.
+    /// Takes a frame. What comes too fast is not answered: clients send it again after a while.
     pub(crate) fn take(&mut self, control: Control) {
         let now = Instant::now();
-        let (in_time, not_now) = match &control {
-            Control::Csr(_) => (self.requests.take(now), Some(Verdict::NotStored.into())),
-            Control::CertQuery(query) => {
-                (self.questions.take(now), Some(Found::Pending.answers(query.id)))
-            }
-            // Not acknowledged, it is sent again on the next connection.
-            _ => (self.questions.take(now), None),
+        let in_time = match &control {
+            Control::Csr(_) => self.requests.take(now),
+            _ => self.questions.take(now),
         };
-        if in_time && self.tray.try_send(control).is_ok() {
-            return;
-        }
-        debug!("a frame of enrolment came too fast");
-        if let Some(not_now) = not_now {
-            send(&self.link, &not_now);
+        if !in_time || self.tray.try_send(control).is_err() {
+            debug!("a frame of enrolment came too fast");
         }
     }
 }
@@ -84,8 +73,8 @@ impl Clerk {
         while let Some(frame) = frames.recv().await {
             match frame {
                 Control::Csr(csr) => {
-                    let verdict = self.csr(csr).await;
-                    send(&self.link, &verdict.into());
+                    let reply = self.csr(csr).await.reply();
+                    reply.iter().for_each(|reply| send(&self.link, reply));
                 }
                 Control::CertQuery(query) => self.cert_query(query).await,
                 Control::Characteristics(facts) => self.characteristics(&facts).await,
@@ -142,9 +131,10 @@ impl Clerk {
                 match self.registrar.in_turn(asking).await {
                     Ok(found) => found,
                     Err(error) => {
-                        // Not "not found": the client would start all over again.
+                        // "Not found" would make the client start all over again, and "pending"
+                        // may not be true.
                         error!(%error, "a CERT_QUERY could not be answered");
-                        Found::Pending
+                        return;
                     }
                 }
             }
@@ -184,20 +174,25 @@ impl Found {
             Self::Certificate(der) => (0, der.into()),
             Self::Pending => (0, Bytes::new()),
             Self::Nothing => (Cert::NOT_FOUND, Bytes::new()),
+            // CERT cannot say this: "not found" would make our client ask again.
+            Self::Rejected => return Control::CsrReply(CsrReply { flags: CsrReply::REJECTED }),
         };
         Control::Cert(Cert { flags, id, certificate })
     }
 }
 
-impl From<Verdict> for Control {
-    fn from(verdict: Verdict) -> Self {
-        let flags = match verdict {
-            Verdict::Stored => CsrReply::STORED,
-            Verdict::Approved => CsrReply::STORED | CsrReply::APPROVED,
-            Verdict::Rejected => CsrReply::REJECTED,
-            Verdict::NotStored => 0,
+impl Verdict {
+    /// The CSR_REPLY. There is none for a passing condition: the reference client sends its CSR again
+    /// after 20 s then, while a reply without flags makes it ask for a certificate that it is told
+    /// does not exist, and that ends it for good (wire specification, section 1.8).
+    fn reply(self) -> Option<Control> {
+        let flags = match self {
+            Self::Stored => CsrReply::STORED,
+            Self::Approved => CsrReply::STORED | CsrReply::APPROVED,
+            Self::Rejected => CsrReply::REJECTED,
+            Self::NotStored => return None,
         };
-        Self::CsrReply(CsrReply { flags })
+        Some(Control::CsrReply(CsrReply { flags }))
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) enum Verdict {
     Stored,
     Approved,
     Rejected,
-    /// Not now. Trying again may help.
+    /// Not now, for a passing reason: the disk is full, say, or too many wait.
     NotStored,
 }
 
@@ -39,6 +39,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Found {
     Certificate(Vec<u8>),
     Pending,
+    /// A human has said no.
+    Rejected,
     Nothing,
 }
 
@@ -176,7 +178,8 @@ impl Registrar {
                 // Approved still: the certificate could not be made, which is in our log.
                 State::Pending | State::Approved => Found::Pending,
                 State::Revoked if record.asks_again().is_some() => Found::Pending,
-                State::Rejected | State::Revoked => Found::Nothing,
+                State::Rejected => Found::Rejected,
+                State::Revoked => Found::Nothing,
                 // One that is over helps nobody: the client should submit again.
                 State::Issued => record
                     .current(now)

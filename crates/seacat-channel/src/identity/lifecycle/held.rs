@@ -46,17 +46,32 @@ pub(crate) struct Held {
     clock_is_ahead: bool,
     /// Since when the gateway has not wanted it any more.
     pub(super) refused: Option<Instant>,
+    /// When the gateway last said that it is ours (in this run).
+    pub(super) confirmed: Option<Instant>,
+    /// The gateway says that it has no such certificate.
+    pub(super) unknown: bool,
+    /// The gateway issued it in this run.
+    issued: bool,
 }
 
 impl Held {
     /// One of an earlier run.
     pub(crate) fn found(validity: Validity, now: Now) -> Self {
-        Self { validity, since: now.mono, clock_is_ahead: false, refused: None }
+        Self {
+            validity,
+            since: now.mono,
+            clock_is_ahead: false,
+            refused: None,
+            confirmed: None,
+            unknown: false,
+            issued: false,
+        }
     }
 
     /// One that has only just been issued.
     pub(crate) fn issued(validity: Validity, now: Now) -> Self {
-        Self { clock_is_ahead: now.wall >= validity.not_after, ..Self::found(validity, now) }
+        let clock_is_ahead = now.wall >= validity.not_after;
+        Self { clock_is_ahead, issued: true, ..Self::found(validity, now) }
     }
 
     /// Whether a connection that begins now shows it.
@@ -69,7 +84,17 @@ impl Held {
     }
 
     pub(crate) fn must_be_replaced(&self, now: Now) -> bool {
-        self.refused.is_some() || self.calendar(now) >= self.validity.renew_at()
+        self.refused.is_some() || self.unknown || self.is_renewal_due(now)
+    }
+
+    pub(crate) fn is_renewal_due(&self, now: Now) -> bool {
+        self.calendar(now) >= self.validity.renew_at()
+    }
+
+    /// Whether the gateway can be expected to know it. Some gateways keep no certificates: one that
+    /// does not know what it has just issued says nothing about the certificate.
+    pub(super) fn should_be_known(&self) -> bool {
+        self.confirmed.is_some() || !self.issued
     }
 
     /// When to look at the calendar again: at its next date or in an hour. None after its end.

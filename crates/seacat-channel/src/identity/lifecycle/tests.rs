@@ -25,6 +25,7 @@ fn show(step: Step, now: Now) -> String {
         Step::NoKey { hold: None } => "NoKey".into(),
         Step::Idle { hold: Some(hold) } => format!("Idle, hold {}", at(hold)),
         Step::Idle { hold: None } => "Idle".into(),
+        Step::Confirming { until } => format!("Confirming {}", at(until)),
         Step::Sent { until } => format!("Sent {}", at(until)),
         Step::Waiting { poll } => format!("Waiting {}", at(poll)),
         Step::Asked { until } => format!("Asked {}", at(until)),
@@ -42,6 +43,7 @@ fn steps(then: Instant) -> Vec<(&'static str, Step)> {
         ("Making", Step::Making),
         ("Idle", Step::Idle { hold: None }),
         ("Idle, hold", Step::Idle { hold: Some(until) }),
+        ("Confirming", Step::Confirming { until }),
         ("Writing", Step::Writing),
         ("Ready", Step::Ready),
         ("Sent", Step::Sent { until }),
@@ -69,7 +71,9 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("Not made", Input::Made(false)),
         ("Written", Input::Written(true)),
         ("Not written", Input::Written(false)),
-        ("LinkUp", Input::LinkUp),
+        ("LinkUp, presented", Input::LinkUp(LinkAuth::Certificate)),
+        ("LinkUp, nothing", Input::LinkUp(LinkAuth::Nothing)),
+        ("LinkUp, declined", Input::LinkUp(LinkAuth::Declined)),
         ("LinkDown", Input::LinkDown),
         ("Reply 0x00", Input::Reply(0)),
         ("Reply 0x01 stored", Input::Reply(1)),
@@ -85,6 +89,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("Wrong", Input::Checked(Verdict::Wrong)),
         ("NotStored", Input::Checked(Verdict::NotStored)),
         ("Refused", Input::Refused),
+        ("Denied", Input::Denied),
         ("Enroll", Input::Enroll),
         ("Imported", Input::Imported(good)),
         ("Reset", Input::Reset),
@@ -108,18 +113,20 @@ fn at(mono: Instant) -> Now {
     Now { wall: TODAY, mono }
 }
 
-/// A connected machine with each certificate; one that is not connected; one that has waited.
+/// A connected machine with each certificate; one whose connection presented nothing, or that is not
+/// connected; one that has waited.
 fn table() -> String {
     let then = Instant::now() + 100 * PATIENCE;
     let mut table = String::new();
     let mut section =
-        |age, label: &str, connected: bool, name: &str, certificate: Option<Validity>| {
+        |age, label: &str, link: Option<LinkAuth>, name: &str, certificate: Option<Validity>| {
             let now = at(then + age);
             for (step_name, step) in steps(then) {
                 let machine = Lifecycle {
                     step,
                     certificate: certificate.map(|validity| Held::found(validity, at(then))),
-                    connected,
+                    link,
+                    checked: Some(then),
                     last_try: Some(then),
                     stored_since: Some(then),
                     ..Lifecycle::new(true)
@@ -129,10 +136,16 @@ fn table() -> String {
             }
         };
     for (name, certificate) in certificates() {
-        section(SECOND, "a second", true, name, certificate);
+        let link = match certificate {
+            None => LinkAuth::Declined,
+            Some(_) => LinkAuth::Certificate,
+        };
+        section(SECOND, "a second", Some(link), name, certificate);
     }
-    section(SECOND, "a second", false, "not connected", None);
-    section(PATIENCE, "eight hours", true, "connected", None);
+    let (good, nothing) = (Some(validity(-10, YEAR)), Some(LinkAuth::Nothing));
+    section(SECOND, "a second", nothing, "a good certificate, not presented", good);
+    section(SECOND, "a second", None, "not connected", None);
+    section(PATIENCE, "eight hours", Some(LinkAuth::Declined), "connected", None);
     table
 }
 
@@ -145,7 +158,10 @@ fn rows(table: &mut String, state: &Lifecycle, now: Now) {
         let mut machine = state.clone();
         let actions = machine.handle(input, now);
         let seen = |it: &Lifecycle| {
-            (it.step, it.certificate.map(|it| (it.validity, it.refused.is_some())), it.connected)
+            let certificate = it
+                .certificate
+                .map(|it| (it.validity, it.refused.is_some(), it.unknown, it.confirmed.is_some()));
+            (it.step, certificate, it.link, it.checked, it.stored)
         };
         let same = seen(&machine) == seen(&idle);
         if same && actions == idle_actions && input != Input::Timer {
@@ -156,10 +172,15 @@ fn rows(table: &mut String, state: &Lifecycle, now: Now) {
         if machine.is_refused() {
             outcome += ", refused";
         }
-        if machine.forgotten {
-            outcome += ", forgotten";
+        for (is_so, name) in [
+            (machine.forgotten, ", forgotten"),
+            (machine.certificate.is_some_and(|it| it.unknown), ", unknown"),
+            (machine.confirmed().is_some(), ", confirmed"),
+            (machine.stored, ", stored"),
+        ] {
+            outcome += if is_so { name } else { "" };
         }
-        writeln!(table, "    {name:<20} -> {outcome:<22} {actions:?}").unwrap();
+        writeln!(table, "    {name:<20} -> {outcome:<24} {actions:?}").unwrap();
     }
     writeln!(table, "    as Timer: {}\n", nothing.join(" · ")).unwrap();
 }
@@ -191,7 +212,7 @@ fn from_no_key_to_enrolled() {
     assert_eq!(say(&clock, Input::Made(true)), [Action::WriteCsr]);
     assert_eq!(say(&clock, Input::Written(true)), []);
     let sent = [Action::Remember(Mark::Ready), Action::SendCsr];
-    assert_eq!(say(&clock, Input::LinkUp), sent);
+    assert_eq!(say(&clock, Input::LinkUp(LinkAuth::Nothing)), sent);
     assert_eq!(say(&clock, Input::Reply(1)), [Action::Remember(Mark::Waiting)]);
     clock.pass(POLL);
     assert_eq!(say(&clock, Input::Timer), [Action::Query]);
@@ -211,7 +232,7 @@ fn from_no_key_to_enrolled() {
 fn a_csr_without_a_reply_is_sent_again_in_its_turn() {
     let mut clock = Clock::new();
     let mut it = ready(&clock);
-    it.handle(Input::LinkUp, clock.now());
+    it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now());
     clock.pass(REPLY_LIMIT);
     assert_eq!(it.handle(Input::Timer, clock.now()), []);
     assert_eq!(it.step(), Step::Ready);
@@ -243,7 +264,7 @@ fn renewal_is_due_a_third_before_the_end_but_thirty_days_at_most() {
 fn a_rejected_request_waits_for_a_human() {
     let mut clock = Clock::new();
     let mut it = ready(&clock);
-    it.handle(Input::LinkUp, clock.now());
+    it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now());
     it.handle(Input::Reply(4), clock.now());
     assert_eq!(it.step(), Step::Rejected);
     for _ in 0..1000 {
@@ -302,6 +323,156 @@ fn a_certificate_that_the_gateway_stands_by_is_shown_again() {
     assert_eq!(it.deadline(clock.now()), Some(clock.mono + PACE));
 }
 
+/// An enrolled machine on a connection that has presented its certificate.
+fn enrolled(clock: &Clock) -> Lifecycle {
+    let mut it = waiting(clock);
+    it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now());
+    it.handle(Input::Certificate, clock.now());
+    it.handle(Input::Checked(Verdict::Installed(validity(0, YEAR))), clock.now());
+    it.handle(Input::LinkDown, clock.now());
+    let asked = it.handle(Input::LinkUp(LinkAuth::Certificate), clock.now());
+    assert_eq!(asked, [Action::Query]);
+    it
+}
+
+fn confirmed(clock: &Clock) -> Lifecycle {
+    let mut it = enrolled(clock);
+    assert_eq!(it.handle(Input::Certificate, clock.now()), [Action::Install]);
+    it.handle(Input::Checked(Verdict::Same(validity(0, YEAR))), clock.now());
+    assert_eq!((it.step(), it.confirmed()), (Step::Idle { hold: None }, Some(clock.mono)));
+    it
+}
+
+#[test]
+fn the_gateway_is_asked_once_a_connection_and_every_hour() {
+    let mut clock = Clock::new();
+    let mut it = confirmed(&clock);
+    assert_eq!(it.deadline(clock.now()), Some(clock.mono + LOOK_AGAIN));
+    clock.pass(LOOK_AGAIN);
+    assert_eq!(it.handle(Input::Timer, clock.now()), [Action::Query]);
+    // No answer: nothing is concluded from that.
+    clock.pass(ANSWER_LIMIT);
+    assert_eq!(it.handle(Input::Timer, clock.now()), []);
+    assert!(it.is_accepted(clock.now()));
+}
+
+/// Restored from a backup, or told to forget us.
+#[test]
+fn a_gateway_that_has_lost_us_is_asked_again_within_seconds() {
+    let mut clock = Clock::new();
+    let mut it = confirmed(&clock);
+    it.handle(Input::LinkDown, clock.now());
+    clock.pass(RECOVERY);
+    it.handle(Input::LinkUp(LinkAuth::Certificate), clock.now());
+    assert_eq!(it.handle(Input::NotFound, clock.now()), [Action::WriteCsr]);
+    assert!(it.is_forgotten() && it.presents(clock.now()) && !it.is_accepted(clock.now()));
+    let sent = [Action::Remember(Mark::Ready), Action::SendCsr];
+    assert_eq!(it.handle(Input::Written(true), clock.now()), sent);
+    it.handle(Input::Reply(1), clock.now());
+    assert!(it.awaits_approval() && !it.is_forgotten());
+    clock.pass(POLL);
+    it.handle(Input::Timer, clock.now());
+    it.handle(Input::Certificate, clock.now());
+    it.handle(Input::Checked(Verdict::Installed(validity(1, YEAR))), clock.now());
+    assert!(it.is_accepted(clock.now()));
+}
+
+/// It issues certificates, keeps none, and does not know what it has just issued.
+#[test]
+fn a_gateway_that_keeps_no_certificates_is_no_reason_to_ask_for_another() {
+    let mut clock = Clock::new();
+    let mut it = enrolled(&clock);
+    for _ in 0..100 {
+        assert_eq!(it.handle(Input::NotFound, clock.now()), []);
+        assert!(it.is_accepted(clock.now()));
+        clock.pass(LOOK_AGAIN);
+        assert_eq!(it.handle(Input::Timer, clock.now()), [Action::Query]);
+    }
+}
+
+#[test]
+fn a_denied_request_makes_us_ask_but_not_all_the_time() {
+    let mut clock = Clock::new();
+    let mut it = confirmed(&clock);
+    assert_eq!(it.handle(Input::Denied, clock.now()), []);
+    clock.pass(DENIED_PACE);
+    assert_eq!(it.handle(Input::Denied, clock.now()), [Action::Query]);
+    assert_eq!(it.handle(Input::Denied, clock.now()), []);
+}
+
+/// Started with a clock that is ahead: the certificate seems to have expired, and the gateway hands
+/// out the same one.
+#[test]
+fn a_clock_that_is_ahead_keeps_nobody_anonymous() {
+    let mut clock = Clock::new();
+    clock.wall += 2 * YEAR;
+    let mut it = Lifecycle::new(true);
+    let certificate = Some(validity(0, YEAR));
+    let found = Opened::Found { certificate, mark: Mark::Idle, last_try: None };
+    assert_eq!(it.handle(Input::Opened(found), clock.now()), [Action::WriteCsr]);
+    it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now());
+    it.handle(Input::Written(true), clock.now());
+    assert_eq!(it.handle(Input::Reply(3), clock.now()).last(), Some(&Action::Query));
+    assert!(!it.awaits_approval(), "it is approved");
+    it.handle(Input::Certificate, clock.now());
+    let same = it.handle(Input::Checked(Verdict::Same(validity(0, YEAR))), clock.now());
+    assert_eq!(same, [Action::Reconnect]);
+    assert!(it.is_accepted(clock.now()));
+}
+
+#[test]
+fn a_clock_that_is_put_right_moves_an_anonymous_connection() {
+    let mut clock = Clock::new();
+    clock.wall += 2 * YEAR;
+    let mut it = Lifecycle::new(true);
+    let certificate = Some(validity(0, YEAR));
+    let found = Opened::Found { certificate, mark: Mark::Waiting, last_try: None };
+    it.handle(Input::Opened(found), clock.now());
+    it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now());
+    assert!(!it.presents(clock.now()));
+    let look = it.deadline(clock.now()).unwrap() - clock.mono;
+    assert!(look <= POLL, "{look:?}");
+    clock.wall -= 2 * YEAR;
+    clock.pass(look);
+    let moved = it.handle(Input::Timer, clock.now());
+    assert_eq!(moved, [Action::Remember(Mark::Idle), Action::Reconnect]);
+    assert_eq!(it.step(), Step::Idle { hold: None });
+    assert_eq!(it.handle(Input::Timer, clock.now()), [], "once");
+}
+
+#[test]
+fn what_is_not_stored_does_not_wait_for_approval() {
+    let mut clock = Clock::new();
+    let mut it = ready(&clock);
+    it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now());
+    assert_eq!(it.handle(Input::Reply(0), clock.now()), []);
+    assert!(!it.awaits_approval());
+    clock.pass(POLL);
+    assert_eq!(it.handle(Input::Timer, clock.now()), [Action::Query]);
+    it.handle(Input::NotFound, clock.now());
+    assert!(!it.is_forgotten(), "it never had it");
+    // And another time it has stored it all the same.
+    let mut it = ready(&clock);
+    it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now());
+    it.handle(Input::Reply(0), clock.now());
+    clock.pass(POLL);
+    it.handle(Input::Timer, clock.now());
+    assert_eq!(it.handle(Input::NotYet, clock.now()), [Action::Remember(Mark::Waiting)]);
+    assert!(it.awaits_approval());
+}
+
+#[test]
+fn a_rejection_that_was_taken_back_is_noticed_at_the_next_connection() {
+    let clock = Clock::new();
+    let mut it = opened(&clock, Mark::Rejected);
+    assert_eq!(it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now()), [Action::Query]);
+    assert_eq!(it.handle(Input::NotFound, clock.now()), []);
+    assert_eq!(it.step(), Step::Rejected);
+    it.handle(Input::LinkDown, clock.now());
+    it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now());
+    assert_eq!(it.handle(Input::Certificate, clock.now()), [Action::Install]);
+}
+
 /// A gateway that talks to nobody without a certificate cannot give us another.
 #[test]
 fn a_certificate_that_was_refused_is_tried_again_where_nothing_else_works() {
@@ -316,7 +487,7 @@ fn a_certificate_that_was_refused_is_tried_again_where_nothing_else_works() {
     assert!(it.presents(clock.now()));
     // Not while the gateway talks to us: it will say when there is another.
     it.handle(Input::Refused, clock.now());
-    it.handle(Input::LinkUp, clock.now());
+    it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now());
     for _ in 0..10 {
         clock.pass(FORGIVE);
         it.handle(Input::Timer, clock.now());
@@ -329,11 +500,11 @@ fn revoked(clock: &mut Clock) -> Lifecycle {
     let mut it = waiting(clock);
     it.handle(Input::Certificate, clock.now());
     it.handle(Input::Checked(Verdict::Installed(validity(0, YEAR))), clock.now());
-    it.handle(Input::LinkUp, clock.now());
+    it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now());
     it.handle(Input::Refused, clock.now());
     it.handle(Input::Written(true), clock.now());
     it.handle(Input::LinkDown, clock.now());
-    it.handle(Input::LinkUp, clock.now());
+    it.handle(Input::LinkUp(LinkAuth::Nothing), clock.now());
     clock.pass(PACE);
     it.handle(Input::Timer, clock.now());
     it.handle(Input::Reply(1), clock.now());

@@ -1,4 +1,4 @@
-//! What the life cycle and whoever runs it say to each other.
+//! The inputs and actions of the life cycle.
 
 use std::time::Instant;
 
@@ -38,12 +38,24 @@ pub(crate) enum Opened {
 pub(crate) enum Verdict {
     /// It is ours, and stored.
     Installed(Validity),
-    /// It is the one we have: the new one is not ready.
+    /// It is the one we have.
     Same(Validity),
     /// It is not for our key, or not a certificate.
     Wrong,
     /// It could not be stored.
     NotStored,
+}
+
+/// What a connection has presented to the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkAuth {
+    /// Our certificate.
+    Certificate,
+    /// Nothing: there was no certificate to present when it was dialled.
+    Nothing,
+    /// Nothing, and another connection would not either: the gateway did not ask for a certificate
+    /// or names other CAs, or the certificate is withheld to find out whether it is refused.
+    Declined,
 }
 
 /// What may happen.
@@ -52,9 +64,11 @@ pub(crate) enum Input {
     Opened(Opened),
     Made(bool),
     Written(bool),
-    /// There is a connection that takes frames.
-    LinkUp,
+    /// There is a connection to the gateway.
+    LinkUp(LinkAuth),
     LinkDown,
+    /// The gateway has refused a request because it does not know who we are.
+    Denied,
     /// CSR_REPLY with these flags.
     Reply(u8),
     /// CERT with a certificate in it.
