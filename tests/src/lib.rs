@@ -18,6 +18,7 @@
 )]
 
 mod apache;
+mod balancer;
 mod capture;
 mod desktop;
 mod dns;
@@ -29,6 +30,7 @@ mod nginx;
 mod origin;
 mod pki;
 mod place;
+mod postgres;
 mod process;
 mod proxy;
 mod road;
@@ -42,6 +44,7 @@ mod webdriver;
 mod world;
 
 pub use apache::Apache;
+pub use balancer::Balancer;
 pub use capture::{Capture, tshark};
 pub use desktop::Desktop;
 pub use dns::{Dns, GATEWAY_ZONE, HOST_ZONE};
@@ -57,6 +60,7 @@ pub use place::{
     program_output, python_with_packages, scratch, sha256_of, sha256_of_file, target_folder,
     user_command,
 };
+pub use postgres::Postgres;
 pub use process::{Process, wait_for};
 pub use proxy::Proxy;
 pub use road::Road;

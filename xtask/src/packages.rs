@@ -116,6 +116,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("tshark", "tshark", "dissects what went over the wire"),
     program("dumpcap", "tshark", "captures what goes over the wire"),
     program("knotd", "knot", "the name server that announces gateways"),
+    program("pg_ctlcluster", "postgresql", "the database that two gateways share"),
     program("squid", "squid", "an upstream proxy with Basic authentication"),
     program("setpriv", "util-linux", "no process outlives its test"),
     program("valgrind", "valgrind", "counts instructions"),

@@ -170,6 +170,7 @@ const STEPS: &[Step] = &[
     Step::patient("suite-crash", "killed at every step on the disk, both programs", "crash"),
     Step::patient("suite-secrets", "no key and no password where they do not belong", "secrets"),
     Step::patient("suite-discovery", "gateways that DNS announces: Knot DNS", "discovery"),
+    Step::patient("suite-fleet", "two gateways, one PostgreSQL: shared, lost, crashed", "fleet"),
     Step::patient("suite-upstream", "out through squid with Basic authentication", "upstream"),
     Step::patient("suite-diagnose", "thirty staged faults, each called by its name", "diagnose"),
     Step::patient("suite-tray", "menu, icon, notices, memory, wake-ups: a panel", "tray"),

@@ -126,8 +126,8 @@ fn open(config: &Path) -> Result<Store, Box<dyn std::error::Error>> {
         );
     };
     match enroll.state {
-        StateAt::Folder(folder) => Ok(Store::open(&folder)?),
         StateAt::Memory => Err("this gateway keeps its clients in memory".into()),
+        records => Ok(records.open()?),
     }
 }
 

@@ -18,9 +18,9 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use crate::backend::Pool;
-use crate::config::{Config, Identities, Limits, StateAt};
+use crate::config::{Config, Enroll, Identities, Limits};
 use crate::connection;
-use crate::enroll::{Registrar, Store, Watch};
+use crate::enroll::{Registrar, Store, StoreError, Watch};
 use crate::exchange::Host;
 use crate::identity::IdentityFields;
 use crate::reverse::{Door, Present};
@@ -34,7 +34,8 @@ pub struct Gateway {
     local_addr: SocketAddr,
     doors: Vec<Door>,
     shared: Arc<Shared>,
-    watch: Watch,
+    /// Looks for changes in the clients' records, if this gateway enrols.
+    watch: Option<Box<dyn Watch>>,
 }
 
 /// What all clients' tasks use.
@@ -108,21 +109,12 @@ impl Gateway {
         let host = |(name, config): (String, _)| {
             (name.into_bytes(), Arc::new(Host { config, pool: Arc::new(Pool::default()) }))
         };
-        let mut watch = Watch::default();
-        let gate = match config.identities {
-            Identities::None => Gate::Open,
-            Identities::ClientCa => Gate::ClientCa,
+        let (gate, watch) = match config.identities {
+            Identities::None => (Gate::Open, None),
+            Identities::ClientCa => (Gate::ClientCa, None),
             Identities::Enroll(enroll) => {
-                let store = match &enroll.state {
-                    StateAt::Folder(folder) => Store::open(folder).map_err(io::Error::other)?,
-                    StateAt::Memory => Store::in_memory(),
-                };
-                let store = store.keeping(enroll.revoked);
-                // Before the first client comes.
-                watch.look(&store).map_err(io::Error::other)?;
-                let registrar = Registrar::new(store.into(), enroll.policy, enroll.ca)
-                    .map_err(io::Error::other)?;
-                Gate::Enroll(Arc::new(registrar), watch::Sender::new(()))
+                let (registrar, watch) = open_records(enroll).map_err(io::Error::other)?;
+                (Gate::Enroll(Arc::new(registrar), watch::Sender::new(())), Some(watch))
             }
         };
         let shared = Shared {
@@ -163,7 +155,9 @@ impl Gateway {
         let mut clients = JoinSet::new();
         let (stop, stopping) = watch::channel(false);
         let mut watching = JoinSet::new(); // ends with us
-        watching.spawn(tell_changes(Arc::clone(&shared), watch));
+        if let Some(watch) = watch {
+            watching.spawn(follow_changes(Arc::clone(&shared), watch));
+        }
         for door in doors {
             watching.spawn(door.serve(Arc::clone(&shared.present)));
         }
@@ -210,32 +204,51 @@ impl Shared {
     }
 }
 
-/// Looks whether an administrator has changed something and tells the connections, who then look
-/// their client up again. Once a second is soon enough for a revocation; where a look takes long,
-/// most of the time is still left for clients.
-async fn tell_changes(shared: Arc<Shared>, mut watch: Watch) {
-    const LOOK: Duration = Duration::from_secs(1);
+/// Opens the clients' records and reads what is revoked, before the first client comes.
+fn open_records(enroll: Enroll) -> Result<(Registrar, Box<dyn Watch>), StoreError> {
+    let open = || {
+        let store = enroll.state.open()?.keeping(enroll.revoked);
+        let mut watch = store.watch();
+        store.follow(&mut *watch)?;
+        Ok((Registrar::new(store.into(), enroll.policy, enroll.ca)?, watch))
+    };
+    // On a thread of its own: the database's client blocks, which a runtime's thread must not.
+    let opened = std::thread::scope(|scope| scope.spawn(open).join());
+    opened.unwrap_or_else(|_| Err(io::Error::other("opening it failed").into()))
+}
+
+/// Looks whether a record was changed by an administrator or another gateway and tells the
+/// connections, which then look their client up again. Where a look takes long, most of the time
+/// is still left for clients.
+async fn follow_changes(shared: Arc<Shared>, mut watch: Box<dyn Watch>) {
     const SHARE: u32 = 10;
     let Gate::Enroll(registrar, changes) = &shared.gate else {
         return;
     };
-    let mut rest = LOOK;
+    let mut failing = false;
+    let mut rest = watch.interval();
     loop {
         tokio::time::sleep(rest).await;
         let began = Instant::now();
         let look = move |it: &Registrar| {
-            let changed = watch.look(it.store());
+            let changed = it.store().follow(&mut *watch);
             Ok((watch, changed))
         };
         // An error means that the runtime ends.
         let Ok((back, changed)) = registrar.beside(look).await else { return };
         watch = back;
-        rest = LOOK.max(began.elapsed() * SHARE);
-        match changed {
+        rest = match watch.interval() {
+            // It waits for a change itself.
+            Duration::ZERO => Duration::ZERO,
+            interval => interval.max(began.elapsed() * SHARE),
+        };
+        match &changed {
             Ok(true) => changes.send_replace(()),
             Ok(false) => {}
-            Err(error) => warn!(%error, "revocations go unnoticed"),
+            Err(error) if !failing => warn!(%error, "new revocations are not noticed"),
+            Err(_) => {}
         }
+        failing = changed.is_err();
     }
 }
 

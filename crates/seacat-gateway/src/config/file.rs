@@ -67,6 +67,9 @@ struct GatewayTable {
 struct EnrollTable {
     mode: Spanned<Mode>,
     state: Option<PathBuf>,
+    store: Option<Spanned<String>>,
+    store_password_file: Option<Spanned<PathBuf>>,
+    store_ca_file: Option<Spanned<PathBuf>>,
     ca_certificate: Option<PathBuf>,
     ca_key: Option<PathBuf>,
     validity: Option<Life>,
@@ -308,11 +311,66 @@ impl EnrollTable {
                 max_pending: self.max_pending.map_or(default.max_pending, |it| it.0),
                 max_clients: self.max_clients.map_or(default.max_clients, |it| it.0),
             },
-            state: StateAt::Folder(path(&self.state, "state")),
+            state: self.records(base)?,
             ca: Arc::new(ca),
             revoked: Revoked::default(),
         })
     }
+}
+
+impl EnrollTable {
+    /// Where the clients' records are kept: `store`, or else the folder `state`.
+    fn records(&self, base: &Path) -> Result<StateAt, Wrong> {
+        let Some(url) = &self.store else {
+            if let Some(stray) = self.store_password_file.as_ref().or(self.store_ca_file.as_ref()) {
+                return Err(wrong(stray, "this is for a database: set `store` as well"));
+            }
+            let folder = self.state.as_deref().unwrap_or(Path::new("state"));
+            return Ok(StateAt::Folder(base.join(folder)));
+        };
+        if self.state.is_some() {
+            return Err(wrong(
+                url,
+                "`state` and `store` both say where clients are kept: keep one",
+            ));
+        }
+        database(url, self.store_password_file.as_ref(), self.store_ca_file.as_ref(), base)
+    }
+}
+
+#[cfg(feature = "postgres")]
+fn database(
+    url: &Spanned<String>,
+    password: Option<&Spanned<PathBuf>>,
+    ca: Option<&Spanned<PathBuf>>,
+    base: &Path,
+) -> Result<StateAt, Wrong> {
+    use crate::enroll::{InvalidDatabase, Postgres};
+    let read = |path: &Spanned<PathBuf>| {
+        let file = base.join(path.get_ref());
+        std::fs::read(&file).map_err(|io| wrong(path, format!("{}: {io}", file.display())))
+    };
+    let password = password.map(read).transpose()?.map(|bytes| {
+        let bytes = zeroize::Zeroizing::new(bytes);
+        zeroize::Zeroizing::new(bytes.trim_ascii_end().to_vec())
+    });
+    let pem = ca.map(read).transpose()?;
+    let database = Postgres::new(url.get_ref(), password.as_ref(), pem.as_deref());
+    let database = database.map_err(|error| match (&error, ca) {
+        (InvalidDatabase::Ca(_), Some(ca)) => wrong(ca, error.to_string()),
+        _ => wrong(url, error.to_string()),
+    })?;
+    Ok(StateAt::Postgres(Box::new(database)))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn database(
+    url: &Spanned<String>,
+    _: Option<&Spanned<PathBuf>>,
+    _: Option<&Spanned<PathBuf>>,
+    _: &Path,
+) -> Result<StateAt, Wrong> {
+    Err(wrong(url, "this seacat-gateway was built without the feature `postgres`"))
 }
 
 fn host(name: &str, spanned: &Spanned<HostTable>) -> Result<Host, Wrong> {

@@ -21,7 +21,9 @@ use seacat_link::ServerTls;
 
 use crate::builtin::Builtin;
 use crate::client_id::ClientName;
-use crate::enroll::{ClientCa, Policy, Revoked};
+#[cfg(feature = "postgres")]
+use crate::enroll::Postgres;
+use crate::enroll::{ClientCa, Policy, Revoked, Store, StoreError};
 use crate::identity::IdentityFields;
 use file::File;
 use target::Origin;
@@ -71,13 +73,34 @@ pub struct Enroll {
     pub revoked: Revoked,
 }
 
-/// Where clients are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where the clients' records are kept.
+#[derive(Debug, Clone)]
 pub enum StateAt {
-    /// In a folder, which is made if it is not there.
+    /// In a folder, which is created if necessary.
     Folder(PathBuf),
+    /// In a PostgreSQL database, which several gateways share.
+    #[cfg(feature = "postgres")]
+    Postgres(Box<Postgres>),
     /// In memory, until the gateway ends.
     Memory,
+}
+
+impl StateAt {
+    /// Opens the records.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    ///
+    /// # Panics
+    /// For a database, on a thread of a tokio runtime.
+    pub fn open(&self) -> Result<Store, StoreError> {
+        match self {
+            Self::Folder(folder) => Store::open(folder),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => Store::connect(database),
+            Self::Memory => Ok(Store::in_memory()),
+        }
+    }
 }
 
 /// One `[host.NAME]`: what stands behind a name.

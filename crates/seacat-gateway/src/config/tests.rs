@@ -7,6 +7,9 @@ const HEAD: &str = "[gateway]\nlisten = \"127.0.0.1:0\"\n\
 
 const NOT_COMPAT: &str = if cfg!(feature = "compat") { "RSA key" } else { "built without" };
 
+const BAD_STORE: &str =
+    if cfg!(feature = "postgres") { "not a PostgreSQL URL" } else { "built without" };
+
 fn load(text: &str) -> Result<Config, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     pki::init(&dir.path().join("pki"), &["gw.test".to_owned()]).unwrap();
@@ -52,6 +55,9 @@ fn what_is_wrong_is_said_with_its_line() {
         ("[enroll]\nmode = \"pending\"\nvalidity = 0", 7, "above 0 and at most 315532800"),
         ("[enroll]\nmode = \"pending\"\nca_key = \"none.key\"", 6, "none.key"),
         ("[enroll]\nmode = \"pending\"\nca_key = \"ca.key\"", 6, "not the key of the CA"),
+        ("[enroll]\nmode = \"pending\"\nstate = \"s\"\nstore = \"postgres://h/d\"", 8, "keep one"),
+        ("[enroll]\nmode = \"pending\"\nstore_ca_file = \"ca.pem\"", 7, "set `store` as well"),
+        ("[enroll]\nmode = \"pending\"\nstore = \"mysql://h/d\"", 7, BAD_STORE),
         ("client_ca = \"ca.pem\"\n[enroll]\nmode = \"pending\"", 5, "keep one"),
         ("[host.a]\nbuiltin = \"echo\"\nidentity = true", 5, "set [enroll] or `client_ca`"),
         (

@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use super::ca::ClientCa;
-use super::disk::{Disk, Lock};
 use super::policy::{Mode, Policy};
 use super::record::{Facts, Record, State};
 use super::registrar::{Found, Registrar, Shown, Verdict};
 use super::request::Request;
 use super::request::tests::golden;
-use super::store::{Store, StoreError, WishError};
+use super::store::{Disk, Lock, Store, StoreError, WishError};
 
 /// A disk that knows what of it would survive.
 #[derive(Debug, Clone, Default)]

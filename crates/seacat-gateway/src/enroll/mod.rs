@@ -4,25 +4,23 @@
 //!   connection ─CSR, CERT_QUERY─► desk ─► registrar ─► policy      what is right
 //!                                             │  └───► ca          makes certificates
 //!                                             ▼
-//!   seacat-gateway approve … ────────────► store ─► disk           one file a client
+//!   seacat-gateway approve … ────────────► store ─► a folder, or PostgreSQL
 //!                                             │
 //!   a TLS handshake ──────────────────────► revoked                what was taken back
 //! ```
 //!
-//! The rule of the house: nothing is said to a client before it is on the disk for good.
+//! A client is sent no answer before what it says is durable.
 
 mod ca;
 #[cfg(test)]
 mod crash_tests;
 mod desk;
-mod disk;
 mod policy;
 mod record;
 mod registrar;
 mod request;
 mod revoked;
 mod store;
-mod watch;
 
 pub use ca::ClientCa;
 pub(crate) use desk::Desk;
@@ -32,5 +30,7 @@ pub use record::{Pointless, Record, State};
 pub(crate) use registrar::{Registrar, Shown};
 pub use request::About;
 pub use revoked::Revoked;
+pub(crate) use store::Watch;
+#[cfg(feature = "postgres")]
+pub use store::{InvalidDatabase, Postgres};
 pub use store::{Store, StoreError, WishError};
-pub(crate) use watch::Watch;

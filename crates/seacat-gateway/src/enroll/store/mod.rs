@@ -1,31 +1,77 @@
-//! The clients on record: one file each, in a folder that a running gateway and an
-//! administrator's commands use at the same time.
+//! The clients on record, wherever the records are kept.
 //!
 //! ```text
-//!   state/lock                        held while a file is changed
-//!   state/clients/<client id>.toml    a record
-//!   state/clients/<client id>.new     a record on its way, never read
+//!   Store ──► Records ──┬──► Folder      one file per client
+//!     │                 └──► Postgres    one row per client, shared by several gateways
+//!     └─────► Revoked                    kept in memory for the TLS handshake
 //! ```
 //!
-//! A change is read, write beside, sync, rename, sync the folder, all under the lock. A file is
-//! therefore always whole, the old or the new, and what was acknowledged survives kill -9 and a
-//! power cut at any moment. Reading needs no lock.
+//! A running gateway, further gateways and an administrator's commands use the same records at
+//! the same time. A change reads, decides and writes under a lock that holds among all of them,
+//! and is durable before it is acknowledged.
 
+mod disk;
+mod folder;
+#[cfg(feature = "postgres")]
+mod postgres;
+
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::disk::{Disk, Folder, Memory};
+use tracing::warn;
+
+#[cfg(test)]
+pub(super) use disk::{Disk, Lock};
+use folder::Folder;
+#[cfg(feature = "postgres")]
+pub use postgres::{InvalidDatabase, Postgres};
+
 use super::record::{Pointless, Record};
 use super::revoked::Revoked;
 use crate::client_id::{ClientId, ClientName};
 
+/// Where records are kept. A record is read and changed by its client's id.
+trait Records: Send + Sync + fmt::Debug {
+    /// The ids of all clients, in no order.
+    fn ids(&self) -> Result<Vec<ClientId>, StoreError>;
+
+    /// The record of a client, if there is one.
+    fn read(&self, id: &ClientId) -> Result<Option<Record>, StoreError>;
+
+    /// Calls `change` once with the record of a client, while no other process can change it, and
+    /// returns the record as it then is. The change is durable when this returns; after an error
+    /// the record is the old or the new one.
+    fn update(
+        &self,
+        id: &ClientId,
+        change: &mut dyn FnMut(&mut Option<Record>),
+    ) -> Result<Option<Record>, StoreError>;
+
+    /// Begins to look for changes that other processes make.
+    fn watch(&self) -> Box<dyn Watch>;
+}
+
+/// Notices which records other processes have changed. A new one reports every record first.
+pub(crate) trait Watch: Send + fmt::Debug {
+    /// The clients whose records may have changed since the last call. May block for up to a
+    /// second.
+    fn changed(&mut self) -> Result<Vec<ClientId>, StoreError>;
+
+    /// Reports this client again at the next call: its record could not be read.
+    fn report_again(&mut self, id: &ClientId);
+
+    /// How long to wait between two calls.
+    fn interval(&self) -> Duration;
+}
+
 /// The clients on record.
 #[derive(Debug)]
 pub struct Store {
-    disk: Box<dyn Disk>,
-    /// Orders the changes of this process; the disk's lock orders those of all.
+    records: Box<dyn Records>,
+    /// Orders the changes of this process, so that `revoked` never takes over an older record.
     turn: Mutex<()>,
     revoked: Revoked,
 }
@@ -36,8 +82,12 @@ pub enum StoreError {
     /// The disk failed, or another process holds the lock.
     #[error("the client store: {0}")]
     Disk(#[from] io::Error),
-    /// A file is not what we wrote. It is left alone, and its client has no identity.
-    #[error("the client store: {id}.toml is damaged: {what}")]
+    /// The database cannot be reached, or refuses a statement.
+    #[cfg(feature = "postgres")]
+    #[error("the client database: {0}")]
+    Database(String),
+    /// A record is not what we wrote. It is not changed, and its client has no identity.
+    #[error("the client store: the record of {id} is damaged: {what}")]
     Damaged {
         /// Whose it is.
         id: ClientId,
@@ -63,58 +113,56 @@ pub enum WishError {
     Pointless(#[from] Pointless),
 }
 
-const RECORD: &str = ".toml";
-const ON_ITS_WAY: &str = ".new";
-
 impl Store {
-    /// Opens the store in this folder, which is made if it is not there.
+    /// Opens the records in this folder, which is created if necessary.
     ///
     /// # Errors
     /// What the system says about the folder.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let disk = Folder::open(&folder.join("clients"), &folder.join("lock"))?;
-        Self::on(Box::new(disk))
+        Ok(Self::over(Folder::open(folder)?))
     }
 
-    /// A store that is forgotten with the program.
+    /// Opens the records in a database. Creates its tables, or brings them up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    ///
+    /// # Panics
+    /// On a thread of a tokio runtime: the database's client blocks.
+    #[cfg(feature = "postgres")]
+    pub fn connect(database: &Postgres) -> Result<Self, StoreError> {
+        Ok(Self::over(database.open()?))
+    }
+
+    /// Records that end with the program.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self::over(Box::new(Memory::new()))
+        Self::over(Folder::in_memory())
     }
 
-    fn over(disk: Box<dyn Disk>) -> Self {
-        Self { disk, turn: Mutex::new(()), revoked: Revoked::default() }
+    fn over(records: impl Records + 'static) -> Self {
+        Self { records: Box::new(records), turn: Mutex::new(()), revoked: Revoked::default() }
     }
 
     /// Keeps `list` current from now on: at once with what is changed here, and with what other
-    /// processes change when a [`Watch`](super::Watch) looks.
+    /// processes change when [`follow`](Self::follow) is called.
     #[must_use]
     pub fn keeping(self, list: Revoked) -> Self {
         Self { revoked: list, ..self }
     }
 
-    /// Takes a disk over from whoever used it before, and may have died in the middle.
+    /// Takes over a disk whose previous user may have crashed in the middle of a change.
+    #[cfg(test)]
     pub(crate) fn on(disk: Box<dyn Disk>) -> Result<Self, StoreError> {
-        let lock = disk.lock()?;
-        for name in disk.names()? {
-            if name.ends_with(ON_ITS_WAY) {
-                disk.remove(&name)?;
-            }
-        }
-        // A rename of the one before may not be on the disk yet, and we are about to believe it.
-        disk.sync_names()?;
-        drop(lock);
-        Ok(Self::over(disk))
+        Ok(Self::over(Folder::on(disk)?))
     }
 
     /// The ids of all clients, in order.
     ///
     /// # Errors
-    /// [`StoreError::Disk`].
+    /// [`StoreError`].
     pub fn ids(&self) -> Result<Vec<ClientId>, StoreError> {
-        let names = self.disk.names()?;
-        let id = |name: &String| name.strip_suffix(RECORD)?.parse().ok();
-        let mut ids: Vec<ClientId> = names.iter().filter_map(id).collect();
+        let mut ids = self.records.ids()?;
         ids.sort_unstable();
         Ok(ids)
     }
@@ -124,63 +172,48 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn read(&self, id: &ClientId) -> Result<Option<Record>, StoreError> {
-        let damaged = |what: String| StoreError::Damaged { id: *id, what };
-        let Some(bytes) = self.disk.read(&file(id, RECORD))? else {
-            return Ok(None);
-        };
-        let text = String::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
-        let record = toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
-        Ok(Some(record))
+        self.records.read(id)
     }
 
-    /// Changes a record. When this returns, the change is on the disk for good; when it fails,
-    /// the record is the old or the new one.
+    /// Changes a record. When this returns, the change is durable; when it fails, the record is
+    /// the old or the new one.
     pub(crate) fn update<T>(
         &self,
         id: &ClientId,
         change: impl FnOnce(&mut Option<Record>) -> T,
     ) -> Result<T, StoreError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let _lock = self.disk.lock()?;
-        let before = self.read(id)?;
-        let mut after = before.clone();
-        let outcome = change(&mut after);
-        match &after {
-            _ if after == before => {}
-            Some(record) => self.write(id, record)?,
-            None => {
-                self.disk.remove(&file(id, RECORD))?;
-                self.disk.sync_names()?;
-            }
-        }
+        let (mut change, mut outcome) = (Some(change), None);
+        let after = self.records.update(id, &mut |record| {
+            outcome = change.take().map(|change| change(record));
+        })?;
         self.revoked.note(id, after.as_ref());
-        Ok(outcome)
+        outcome.ok_or_else(|| io::Error::other("the change was not made").into())
     }
 
-    /// Looks at a record that another process may have changed.
-    pub(super) fn refresh(&self, id: &ClientId) -> Result<(), StoreError> {
+    /// Begins to look for changes that other processes make, see [`follow`](Self::follow).
+    pub(crate) fn watch(&self) -> Box<dyn Watch> {
+        self.records.watch()
+    }
+
+    /// Reads the records that other processes have changed, so that the list of revoked
+    /// certificates is current. Returns whether there were any. A record that cannot be read
+    /// keeps its entries in the list and is read again at the next call.
+    pub(crate) fn follow(&self, watch: &mut dyn Watch) -> Result<bool, StoreError> {
+        let changed = watch.changed()?;
+        for id in &changed {
+            if let Err(error) = self.refresh(id) {
+                warn!(client = %id.tag(), %error, "a record cannot be read; a revocation may be missed");
+                watch.report_again(id);
+            }
+        }
+        Ok(!changed.is_empty())
+    }
+
+    fn refresh(&self, id: &ClientId) -> Result<(), StoreError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.revoked.note(id, self.read(id)?.as_ref());
         Ok(())
-    }
-
-    /// When a record was last written, if it is there.
-    pub(super) fn modified(&self, id: &ClientId) -> io::Result<Option<SystemTime>> {
-        self.disk.modified(&file(id, RECORD))
-    }
-
-    fn write(&self, id: &ClientId, record: &Record) -> Result<(), StoreError> {
-        let text = toml::to_string(record).map_err(io::Error::other)?;
-        let new = file(id, ON_ITS_WAY);
-        self.disk.write(&new, text.as_bytes())?;
-        self.disk.sync(&new)?;
-        self.disk.rename(&new, &file(id, RECORD))?;
-        Ok(self.disk.sync_names()?)
-    }
-
-    /// When a record last changed, as far as the disk's clock can tell.
-    pub(crate) fn changed(&self) -> io::Result<SystemTime> {
-        self.disk.changed()
     }
 
     /// The client that a human means.
@@ -241,12 +274,9 @@ impl Store {
     }
 }
 
-fn file(id: &ClientId, ending: &str) -> String {
-    format!("{id}{ending}")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::folder::tests::{half_written, record_file};
     use super::*;
     use crate::enroll::record::Facts;
 
@@ -323,7 +353,7 @@ mod tests {
             let is = std::fs::metadata(path).unwrap();
             (is.uid(), is.gid())
         };
-        let record = clients.join(file(&id(1), RECORD));
+        let record = record_file(dir.path(), &id(1));
         assert_eq!(owner(&record), owner(&clients));
         assert_eq!(owner(&dir.path().join("lock")), owner(&clients));
     }
@@ -332,7 +362,7 @@ mod tests {
     fn half_a_record_of_a_life_before_is_cleared_away() {
         let dir = tempfile::tempdir().unwrap();
         put(&Store::open(dir.path()).unwrap(), &id(1));
-        let half = dir.path().join("clients").join(file(&id(2), ON_ITS_WAY));
+        let half = half_written(dir.path(), &id(2));
         std::fs::write(&half, "version = ").unwrap();
         let store = Store::open(dir.path()).unwrap();
         assert_eq!(store.ids().unwrap(), [id(1)]);
@@ -344,7 +374,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         put(&store, &id(1));
-        let path = dir.path().join("clients").join(file(&id(1), RECORD));
+        let path = record_file(dir.path(), &id(1));
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace("version = 1", "version = 2")).unwrap();
         let error = store.revoke(&id(1)).unwrap_err().to_string();
