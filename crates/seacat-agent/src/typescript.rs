@@ -41,6 +41,8 @@ struct SettingValues {
     proxy_allow_remote: bool,
     #[serde(rename = "proxy.credentials_file")]
     proxy_credentials_file: Option<String>,
+    #[serde(rename = "proxy.users")]
+    proxy_users: Vec<String>,
     #[serde(rename = "proxy.max_connections")]
     proxy_max_connections: u32,
     #[serde(rename = "proxy.map")]
@@ -105,6 +107,9 @@ struct MapValue {
     /// `127.0.0.1:8081`; a bare port may be typed.
     listen: String,
     host: String,
+    /// Left out when there is none.
+    #[ts(optional)]
+    allow_origins: Option<Vec<String>>,
 }
 
 /// An element of `route`.
@@ -287,7 +292,7 @@ fn every_setting_has_its_type() {
         route = [{ pattern = "*.a", to = "direct" }]
         reverse = [{ port = 1, target = "h:1" }]
         [proxy]
-        map = [{ listen = 8081, host = "erp" }]
+        map = [{ listen = 8081, host = "erp", allow_origins = "https://portal.example" }]
         credentials_file = "/c"
         [identity]
         common_name = "cn"

@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::policy::origin::Origin;
+use crate::policy::users::Users;
 use crate::routes::Routes;
 
 /// The port a SeaCat proxy listens on unless told otherwise.
@@ -20,6 +22,9 @@ pub struct ProxyConfig {
     pub allow_remote: bool,
     /// Demand these of every request to the proxy ports.
     pub credentials: Option<Credentials>,
+    /// Which local users are served, where the system names them. Proxy ports with `credentials`
+    /// serve every local user who has these.
+    pub users: Users,
     /// Ports that stand for one host of the gateway each. Loopback only: they cannot ask for
     /// credentials.
     pub mapped: Vec<MappedPort>,
@@ -40,6 +45,7 @@ impl Default for ProxyConfig {
             inherited: Vec::new(),
             allow_remote: false,
             credentials: None,
+            users: Users::default(),
             mapped: Vec::new(),
             routes: Routes::default(),
             limits: Limits::default(),
@@ -69,6 +75,8 @@ pub struct MappedPort {
     pub listen: SocketAddr,
     /// The host as the gateway names it.
     pub host: String,
+    /// The origins of web pages that may send requests to it, beside its own.
+    pub allow_origins: Vec<Origin>,
 }
 
 /// Bounds on what clients may use. Every one has a default with a reason.

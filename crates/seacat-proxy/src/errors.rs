@@ -129,6 +129,14 @@ errors! {
         "The Host field does not belong to this port",
         "A web page may be trying to reach this computer under a false name (DNS rebinding).",
         "Open the address as http://127.0.0.1:PORT/ or http://localhost:PORT/.";
+    ForeignPage = "SC-FOREIGN-PAGE", 403, "http_request_denied",
+        "A page of another web site sent this request",
+        "The browser says that the request does not come from a page of this address. It would be sent on with this computer's identity.",
+        "Enter the address in the browser's address bar. To allow the other site, add its origin to allow_origins of this port's [[proxy.map]] entry.";
+    ForeignUser = "SC-FOREIGN-USER", 403, "http_request_denied",
+        "Another user of this computer runs this proxy",
+        "Requests are sent on with that user's identity, so other users are not served.",
+        "Run SeaCat Proxy as yourself on another port, or ask that user to add you to proxy.users.";
     NoSuchPage = "SC-NO-PAGE", 404, "proxy_internal_response",
         "There is no such page here",
         "This is a proxy, not a web site; it only has a start page and /proxy.pac.",

@@ -12,6 +12,7 @@
 //! * What hyper reads has passed the [`gate`](gate::Gate), and what takes the short way the same
 //!   strict reading: it can be understood in one way only.
 //! * An answer's body owns its exchange: a client that goes away resets its stream.
+//! * Who may use a port (which web pages, which local users) is `policy`.
 //! * Errors become HTTP in one place, `reply`, from one table, [`error_table`].
 //! * Both ways hand the service the same values, `message`; hyper's maps end at `service`'s border.
 //! * Fields are a flat list, `fields`, and travel by one table of hop-by-hop rules, `headers`.
@@ -37,6 +38,7 @@ mod listener;
 mod message;
 mod pages;
 mod plain;
+mod policy;
 mod ports;
 mod reply;
 mod respond;
@@ -50,5 +52,7 @@ pub use access::{AccessLine, AccessLog, Route};
 pub use config::{Credentials, DEFAULT_PORT, Limits, MappedPort, ProxyConfig};
 pub use errors::{Code, ErrorCode, error_table};
 pub use listener::{Drained, Proxy, Reins};
+pub use policy::origin::{InvalidOrigin, Origin};
+pub use policy::users::Users;
 pub use ports::BindError;
 pub use routes::{Action, InvalidPattern, Pattern, Routes};

@@ -24,6 +24,7 @@ use crate::gated::Gated;
 use crate::head::MAX_FIELDS;
 use crate::headers::Pseudonym;
 use crate::plain::{self, Next};
+use crate::policy::users::UserCheck;
 use crate::ports::{Accepted, BindError, Listening, accept, addresses, listen};
 use crate::respond::Date;
 use crate::service::{Client, Shared};
@@ -97,6 +98,7 @@ impl Proxy {
             channel,
             routes: config.routes,
             credentials: config.credentials,
+            users: UserCheck::new(config.users),
             allow_remote: config.allow_remote,
             limits: config.limits,
             own: addresses.clone(),
@@ -142,12 +144,14 @@ impl Proxy {
                         let open = connections.len();
                         let limit = shared.limits.connections;
                         if open < limit + SURPLUS {
+                            let stranger = shared.stranger(&door, peer, here);
                             let client = Client {
                                 shared: shared.clone(),
                                 activity: Arc::default(),
                                 door,
                                 peer,
                                 surplus: open >= limit,
+                                stranger,
                                 here,
                                 notes: OnceLock::new(),
                                 afterwards: Mutex::default(),

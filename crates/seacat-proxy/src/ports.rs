@@ -100,14 +100,15 @@ pub(crate) fn listen(
         check_local(address, config.allow_remote)?;
         wanted.push((address, Door::Proxy));
     }
-    for MappedPort { listen, host } in config.mapped.drain(..) {
+    for port in config.mapped.drain(..) {
+        let MappedPort { listen, host, .. } = &port;
         if !listen.ip().is_loopback() {
-            return Err(BindError::MappedRemote { address: listen });
+            return Err(BindError::MappedRemote { address: *listen });
         }
         if host.is_empty() || !all(HOST, host.as_bytes()) {
-            return Err(BindError::MappedHost { host });
+            return Err(BindError::MappedHost { host: host.clone() });
         }
-        wanted.push((listen, Door::Mapped(host.into())));
+        wanted.push((*listen, Door::Mapped(port.into())));
     }
     let mut stay = Vec::new();
     for (asked, door) in wanted {

@@ -182,6 +182,7 @@ pub(crate) fn our_fields(content_type: &str) -> Fields {
         ("content-type", content_type),
         ("cache-control", "no-store"),
         ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "frame-ancestors 'none'"),
     ]
     .into_iter()
     .collect()

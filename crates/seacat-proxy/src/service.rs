@@ -13,7 +13,7 @@ use seacat_channel::Channel;
 use crate::access::{AccessLog, Record, Route};
 use crate::activity::Activity;
 use crate::body::{FromClient, Source, ToClient};
-use crate::config::{Credentials, Limits, ProxyConfig};
+use crate::config::{Credentials, Limits, MappedPort, ProxyConfig};
 use crate::errors::Code;
 use crate::fields::Fields;
 use crate::forward::Errand;
@@ -22,6 +22,8 @@ use crate::gated::Notes;
 use crate::headers::{Incoming, Outgoing, Pseudonym, X_SC_HOST};
 use crate::message::{Reply, RequestHead};
 use crate::pages;
+use crate::policy::origin;
+use crate::policy::users::{Stranger, UserCheck};
 use crate::reply::{Fault, render};
 use crate::respond::Date;
 use crate::routes::{Action, Routes};
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) channel: Channel,
     pub(crate) routes: Routes,
     pub(crate) credentials: Option<Credentials>,
+    pub(crate) users: UserCheck,
     pub(crate) allow_remote: bool,
     pub(crate) limits: Limits,
     /// Every address we listen on.
@@ -53,12 +56,27 @@ impl Shared {
             channel: self.channel.clone(),
             routes: config.routes,
             credentials: config.credentials,
+            users: UserCheck::new(config.users),
             allow_remote: config.allow_remote,
             limits: config.limits,
             own,
             pseudonym: self.pseudonym.clone(),
             log: self.log.clone(),
             date: Date::default(),
+        }
+    }
+
+    /// Who is at the other end of a new connection, if the user may not use this port.
+    pub(crate) fn stranger(
+        &self,
+        door: &Door,
+        peer: SocketAddr,
+        here: SocketAddr,
+    ) -> Option<Stranger> {
+        match door {
+            // Whoever has the credentials may use it.
+            Door::Proxy if self.credentials.is_some() => None,
+            _ => self.users.stranger(peer, here),
         }
     }
 }
@@ -69,7 +87,7 @@ pub(crate) enum Door {
     /// The HTTP proxy.
     Proxy,
     /// One host of the gateway.
-    Mapped(Arc<str>),
+    Mapped(Arc<MappedPort>),
 }
 
 /// One client connection. In this order: what each request looks at, then the rest. Of ten thousand each is
@@ -83,6 +101,8 @@ pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
     /// One too many: it gets its 503 and is closed.
     pub(crate) surplus: bool,
+    /// Another user's: its requests are refused.
+    pub(crate) stranger: Option<Stranger>,
     /// Our end of it.
     pub(crate) here: SocketAddr,
     /// What the gate says, once there is one.
@@ -229,6 +249,9 @@ impl Client {
                     format!("{limit} connections are open already."),
                 ));
             }
+            if let Some(stranger) = self.stranger {
+                return Err(stranger.into());
+            }
             let (target, routed) = match self.aim(request, named)? {
                 Aim::Here => {
                     return pages::answer(request, self.here, &self.shared.routes).map(Answer::Own);
@@ -288,9 +311,9 @@ impl Client {
         named: Option<Target<'a>>,
     ) -> Result<Aim<'a>, Fault> {
         let host = match &self.door {
-            Door::Mapped(host) => {
-                self.check_mapped(request, host)?;
-                &**host
+            Door::Mapped(port) => {
+                self.check_mapped(request, port)?;
+                &port.host
             }
             Door::Proxy => {
                 let chosen = chosen_host(&request.fields)?;
@@ -303,6 +326,7 @@ impl Client {
                 if !self.shared.allow_remote && !pages::host_is_ours(&request.fields) {
                     return Err(foreign_host());
                 }
+                origin::check(&request.fields, &[])?;
                 match chosen {
                     None => return Ok(Aim::Here),
                     Some(value) => {
@@ -326,15 +350,18 @@ impl Client {
     }
 
     /// A mapped port takes what is meant for its host or for this computer: not the requests of
-    /// a web site whose name was made to point here.
-    fn check_mapped(&self, request: &RequestHead, host: &str) -> Result<(), Fault> {
+    /// a web site whose name was made to point here, nor those of other sites' pages.
+    fn check_mapped(&self, request: &RequestHead, port: &MappedPort) -> Result<(), Fault> {
         if request.method == Method::CONNECT {
             let what = "This port stands for one host and opens no tunnels.";
             return Err(Fault::new(Code::BadTarget, what));
         }
         let typed = request.fields.get("host").and_then(authority);
-        let by_name = typed.and_then(|(typed, _)| gateway_name(typed)) == Some(host);
-        if by_name || pages::host_is_ours(&request.fields) { Ok(()) } else { Err(foreign_host()) }
+        let by_name = typed.and_then(|(typed, _)| gateway_name(typed)) == Some(&port.host);
+        if !by_name && !pages::host_is_ours(&request.fields) {
+            return Err(foreign_host());
+        }
+        origin::check(&request.fields, &port.allow_origins)
     }
 
     /// What the routes say, once it is clear that the target is not ourselves.

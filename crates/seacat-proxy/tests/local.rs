@@ -33,6 +33,11 @@ fn config() -> ProxyConfig {
     ProxyConfig { listen: vec![LOCAL.parse().unwrap()], ..ProxyConfig::default() }
 }
 
+fn mapped_port(listen: &str, host: &str) -> MappedPort {
+    let (listen, host) = (listen.parse().unwrap(), host.to_owned());
+    MappedPort { listen, host, allow_origins: Vec::new() }
+}
+
 fn channel() -> Channel {
     Channel::start(ChannelConfig { connect: false, ..ChannelConfig::new(Vec::new()) })
 }
@@ -463,7 +468,7 @@ async fn credentials_guard_the_proxy_but_not_its_pages() {
 
 #[tokio::test]
 async fn a_mapped_port_stands_for_its_host() {
-    let mapped = vec![MappedPort { listen: LOCAL.parse().unwrap(), host: "erp".into() }];
+    let mapped = vec![mapped_port(LOCAL, "erp")];
     let proxy = start(ProxyConfig { mapped, ..config() });
     let port = proxy.addresses[1];
     for (request, expected) in [
@@ -477,6 +482,43 @@ async fn a_mapped_port_stands_for_its_host() {
         assert_eq!(status(&answer), expected, "{request} {answer}");
     }
     assert_eq!(proxy.log.follow().0[0].host, "erp");
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_are_refused() {
+    let allowing = MappedPort {
+        allow_origins: vec!["https://portal.example".parse().unwrap()],
+        ..mapped_port(LOCAL, "erp")
+    };
+    let mapped = vec![mapped_port(LOCAL, "erp"), allowing];
+    let proxy = start(ProxyConfig { mapped, ..config() });
+    let [port, closed, allowing] = proxy.addresses[..] else { panic!("three ports") };
+    let cross = "Sec-Fetch-Site: cross-site\r\nOrigin: https://portal.example\r\n";
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: https://portal.example\r\n";
+    let chosen = "X-SC-HOST: erp\r\n";
+    for (to, target, fields, expected) in [
+        (closed, "/x", cross.to_owned(), 403),
+        (closed, "/x", "Origin: null\r\n".to_owned(), 403),
+        (closed, "/x", upgrade.to_owned(), 403),
+        (closed, "/x", format!("Origin: http://{closed}\r\n"), 503),
+        (allowing, "/x", cross.to_owned(), 503),
+        (allowing, "/x", upgrade.to_owned(), 503),
+        (allowing, "/x", "Origin: https://evil.example\r\n".to_owned(), 403),
+        // The proxy's own pages, and hosts chosen by a field.
+        (port, "/", cross.to_owned(), 403),
+        (port, "/proxy.pac", "Sec-Fetch-Site: same-site\r\n".to_owned(), 403),
+        (port, "/x", format!("{chosen}{cross}"), 403),
+        (port, "/x", format!("{chosen}Origin: http://{port}\r\n"), 503),
+        // A browser that uses the proxy: the fields are about the page and its own server.
+        (port, "http://erp/x", cross.to_owned(), 503),
+        (port, "http://erp/x", upgrade.to_owned(), 503),
+    ] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: {to}\r\n{fields}");
+        let close = if fields.contains("Upgrade") { "\r\n" } else { "Connection: close\r\n\r\n" };
+        let answer = ask(to, format!("{head}{close}").as_bytes()).await;
+        assert_eq!(status(&answer), expected, "{head} {answer}");
+        assert_eq!(answer.contains("SC-FOREIGN-PAGE"), expected == 403, "{head} {answer}");
+    }
 }
 
 #[tokio::test]
@@ -568,12 +610,12 @@ async fn binding_is_refused_with_a_reason() {
     assert!(matches!(bind(remote), Some(BindError::Remote { address }) if address == any));
     let no_credentials = ProxyConfig { listen: vec![any], allow_remote: true, ..config() };
     assert!(matches!(bind(no_credentials), Some(BindError::NoCredentials)));
-    let mapped = vec![MappedPort { listen: any, host: "erp".into() }];
+    let mapped = vec![mapped_port("0.0.0.0:0", "erp")];
     assert!(matches!(
         bind(ProxyConfig { mapped, ..config() }),
         Some(BindError::MappedRemote { .. })
     ));
-    let mapped = vec![MappedPort { listen: LOCAL.parse().unwrap(), host: "a b".into() }];
+    let mapped = vec![mapped_port(LOCAL, "a b")];
     assert!(matches!(bind(ProxyConfig { mapped, ..config() }), Some(BindError::MappedHost { .. })));
     assert!(matches!(
         bind(ProxyConfig { listen: Vec::new(), ..config() }),

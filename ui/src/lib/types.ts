@@ -411,7 +411,11 @@ export type MapValue = {
 /**
  * `127.0.0.1:8081`; a bare port may be typed.
  */
-listen: string, host: string, };
+listen: string, host: string, 
+/**
+ * Left out when there is none.
+ */
+allow_origins?: Array<string>, };
 
 /**
  * A local port that stands for one host.
@@ -545,7 +549,7 @@ export type Secret = string;
 /**
  * The values of all settings, by their keys.
  */
-export type SettingValues = { "proxy.listen": Array<string>, "proxy.port": number, "proxy.allow_remote": boolean, "proxy.credentials_file": string | null, "proxy.max_connections": number, "proxy.map": Array<MapValue>, route: Array<RouteValue>, gateway: Array<GatewayValue>, "channel.wait": string, "channel.keepalive": string, "channel.drain": string, "channel.dns_servers": Array<string>, "upstream.proxy": string, "upstream.credentials_file": string | null, "upstream.connect_by": ConnectByValue, "identity.enroll": EnrollValue, "identity.key_store": KeyStoreValue, "identity.key_bits": number, "identity.common_name": string | null, "identity.organization": string | null, "identity.unit": string | null, "identity.country": string | null, "identity.email": string | null, "identity.application": string | null, "identity.characteristics": Array<string>, reverse: Array<ReverseValue>, "log.level": LevelValue, "log.file": boolean, "log.max_file": string, "log.max_total": string, "desktop.notifications": boolean, "desktop.icon": IconValue, "desktop.language": LanguageValue, };
+export type SettingValues = { "proxy.listen": Array<string>, "proxy.port": number, "proxy.allow_remote": boolean, "proxy.credentials_file": string | null, "proxy.users": Array<string>, "proxy.max_connections": number, "proxy.map": Array<MapValue>, route: Array<RouteValue>, gateway: Array<GatewayValue>, "channel.wait": string, "channel.keepalive": string, "channel.drain": string, "channel.dns_servers": Array<string>, "upstream.proxy": string, "upstream.credentials_file": string | null, "upstream.connect_by": ConnectByValue, "identity.enroll": EnrollValue, "identity.key_store": KeyStoreValue, "identity.key_bits": number, "identity.common_name": string | null, "identity.organization": string | null, "identity.unit": string | null, "identity.country": string | null, "identity.email": string | null, "identity.application": string | null, "identity.characteristics": Array<string>, reverse: Array<ReverseValue>, "log.level": LevelValue, "log.file": boolean, "log.max_file": string, "log.max_total": string, "desktop.notifications": boolean, "desktop.icon": IconValue, "desktop.language": LanguageValue, };
 
 /**
  * A change, as typed: a port may still be a text, a name may be half there.

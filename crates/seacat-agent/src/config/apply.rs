@@ -9,7 +9,7 @@ use seacat_channel::identity::{IdentityConfig, gather_facts};
 use seacat_channel::{
     ChannelConfig, Except, GatewayConfig, NetworkConfig, Roots, Trust, Upstream, UpstreamError,
 };
-use seacat_proxy::{Credentials, Limits, MappedPort, ProxyConfig};
+use seacat_proxy::{Credentials, Limits, MappedPort, ProxyConfig, Users};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -200,14 +200,23 @@ pub fn identity(config: &Config, state_dir: &Path) -> Option<IdentityConfig> {
 pub fn proxy(config: &Config) -> Result<ProxyConfig, CredentialsError> {
     let settings = &config.proxy;
     let credentials = settings.credentials_file.as_deref().map(read_credentials).transpose()?;
+    let (users, unknown) = Users::named(&settings.users);
+    if !unknown.is_empty() {
+        tracing::warn!(names = unknown.join(", "), "proxy.users: no such users on this computer");
+    }
     Ok(ProxyConfig {
         listen: settings.listen.iter().map(|ip| SocketAddr::new(*ip, settings.port)).collect(),
         allow_remote: settings.allow_remote,
         credentials,
+        users,
         mapped: settings
             .map
             .iter()
-            .map(|map| MappedPort { listen: map.listen, host: map.host.clone() })
+            .map(|map| MappedPort {
+                listen: map.listen,
+                host: map.host.clone(),
+                allow_origins: map.allow_origins.clone(),
+            })
             .collect(),
         routes: config.routes.iter().map(|route| (route.pattern.clone(), route.to)).collect(),
         limits: Limits { connections: settings.max_connections as usize, ..Limits::default() },
@@ -238,6 +247,7 @@ pub(crate) fn read_credentials(path: &Path) -> Result<Credentials, CredentialsEr
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::config::schema::Map;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
@@ -323,12 +333,17 @@ mod tests {
         config.channel.keepalive = std::time::Duration::from_secs(77);
         config.proxy.port = 4000;
         config.proxy.max_connections = 9;
+        config.proxy.users = vec!["1005".into(), "no such user".into()];
+        let origins = vec!["https://portal.example".parse().unwrap()];
+        config.proxy.map = vec![Map { allow_origins: origins.clone(), ..Map::default() }];
         let told = channel(&config, vec![]);
         assert_eq!(told.proto.keepalive.unwrap().interval.as_secs(), 77);
         let told = proxy(&config).unwrap();
         assert_eq!(told.listen[0].to_string(), "127.0.0.1:4000");
         assert_eq!(told.listen[1].to_string(), "[::1]:4000");
         assert_eq!(told.limits.connections, 9);
+        assert_eq!(told.users, Users::Also(vec![1005]));
+        assert_eq!(told.mapped[0].allow_origins, origins);
         let pinned = Gateway { host: "gw".into(), pins: vec!["p".into()], ..Gateway::default() };
         assert_eq!(gateway(&pinned).trust.pins, ["p"]);
         assert_eq!(gateway(&pinned).name, "gw");

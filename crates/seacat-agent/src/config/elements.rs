@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use seacat_channel::{Discovery, Tls};
-use seacat_proxy::{Action, InvalidPattern, Pattern};
+use seacat_proxy::{Action, InvalidOrigin, InvalidPattern, Origin, Pattern};
 use toml_edit::Value;
 
 use super::schema::{Gateway, Map, ReversePort, Route};
@@ -164,6 +164,17 @@ pub static MAP_SETTINGS: &[Setting<Map>] = &[
         set: |m, v| put(&mut m.host, value::host(v)),
         get: |m| Some(m.host.as_str().into()),
     },
+    Setting {
+        key: "allow_origins",
+        takes: "origins such as https://portal.example, or *",
+        doc: "Web pages of these origins may send requests to it, beside its own.",
+        required: false,
+        set: |m, v| put(&mut m.allow_origins, read_origins(v)),
+        get: |m| {
+            let origins = &m.allow_origins;
+            (!origins.is_empty()).then(|| origins.iter().map(ToString::to_string).collect())
+        },
+    },
 ];
 
 /// The keys of one `[[route]]`.
@@ -224,6 +235,15 @@ fn is_target(text: &str) -> bool {
         };
         host_is_good && port.parse::<u16>().is_ok_and(|port| port > 0)
     })
+}
+
+fn read_origins(value: &Value) -> Read<Vec<Origin>> {
+    let texts = value::texts(value, "origins")?.into_iter().filter(|(_, text)| !text.is_empty());
+    texts
+        .map(|(item, text)| {
+            text.parse().or_else(|error: InvalidOrigin| value::refuse(item, error.to_string()))
+        })
+        .collect()
 }
 
 fn read_pattern(v: &Value) -> Read<Pattern> {
@@ -310,7 +330,7 @@ pub(super) fn parse_map(text: &str) -> Result<Map, String> {
     if listen.port() == 0 || !value::is_host(host) {
         return Err(wrong());
     }
-    Ok(Map { listen, host: host.to_owned() })
+    Ok(Map { listen, host: host.to_owned(), ..Map::default() })
 }
 
 /// `PORT=HOST:PORT`.

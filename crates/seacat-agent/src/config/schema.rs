@@ -8,7 +8,7 @@ use std::time::Duration;
 pub use seacat_channel::ReversePort;
 use seacat_channel::identity::{FACTS, KeySize, Subject};
 use seacat_channel::{ConnectBy, DEFAULT_PORT, Discovery, Tls};
-use seacat_proxy::{Action, Pattern};
+use seacat_proxy::{Action, Origin, Pattern};
 
 use super::settings::{LEVELS, word_of};
 
@@ -46,6 +46,8 @@ pub struct Proxy {
     pub allow_remote: bool,
     /// The file with `user:password` that clients must show.
     pub credentials_file: Option<PathBuf>,
+    /// Other local users who are served: names, ids, or `*`.
+    pub users: Vec<String>,
     /// How many client connections at once.
     pub max_connections: u32,
     /// Ports for applications that take only a base URL.
@@ -59,6 +61,7 @@ impl Default for Proxy {
             port: 3128,
             allow_remote: false,
             credentials_file: None,
+            users: Vec::new(),
             max_connections: 4096,
             map: Vec::new(),
         }
@@ -72,11 +75,14 @@ pub struct Map {
     pub listen: SocketAddr,
     /// The host as the gateway names it.
     pub host: String,
+    /// The origins of web pages that may send requests to it, beside its own.
+    pub allow_origins: Vec<Origin>,
 }
 
 impl Default for Map {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), host: String::new() }
+        let listen = (Ipv4Addr::LOCALHOST, 0).into();
+        Self { listen, host: String::new(), allow_origins: Vec::new() }
     }
 }
 

@@ -89,6 +89,14 @@ pub static SETTINGS: &[Setting<Config>] = &[
         get: |c| c.proxy.credentials_file.as_ref().map(|p| p.display().to_string().into()),
     },
     Setting {
+        key: "proxy.users",
+        takes: "user names or ids, or *",
+        doc: "Other users of this computer that are served; they act with your identity. Root and system accounts always are.",
+        required: false,
+        set: |c, v| put(&mut c.proxy.users, value::users(v)),
+        get: |c| Some(c.proxy.users.iter().map(String::as_str).collect()),
+    },
+    Setting {
         key: "proxy.max_connections",
         takes: "a number, 1-65536",
         doc: "How many client connections are served at once; more get a quick 503.",

@@ -178,6 +178,20 @@ pub(crate) fn texts<'a>(value: &'a Value, what: &str) -> Read<Vec<(&'a Value, &'
     }
 }
 
+/// User names and ids. Whether a name exists is for the computer that uses it to say.
+pub(crate) fn users(value: &Value) -> Read<Vec<String>> {
+    let mut users = Vec::new();
+    for (item, text) in texts(value, "user names")?.into_iter().filter(|(_, text)| !text.is_empty())
+    {
+        // What passwd(5) and the command line could not tell apart.
+        if text.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control()) {
+            return refuse(item, format!("{text:?} is not a user name or id"));
+        }
+        users.push(text.to_owned());
+    }
+    Ok(users)
+}
+
 /// An address with a port; a bare port means 127.0.0.1.
 pub(crate) fn socket_address(value: &Value) -> Read<SocketAddr> {
     if value.is_integer() {
