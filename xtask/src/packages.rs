@@ -64,7 +64,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("c++", "g++", "libFuzzer is written in C++"),
     WEBKIT,
     program("WebKitWebDriver", "webkit2gtk-driver", "drives the window"),
-    program("chromium", "chromium", "shows the window's pages, with axe"),
+    program("chromium", "chromium", "shows the window's pages and hostile ones"),
     program("nginx", "nginx", "the origin behind the gateway"),
     program("curl", "curl", "a client"),
     program("wget", "wget", "a client"),

@@ -21,6 +21,8 @@ export const answers: Record<AnswerCode, Explained> = {
   "SC-SELF": ["Požadavek míří na tuto proxy samotnou.", "Ptejte se na hostitele za bránou."],
   "SC-LOOPBACK": ["Cílem je tento počítač.", "V aplikaci vyjměte localhost z proxy."],
   "SC-FOREIGN-HOST": ["Pole Host k tomuto portu nepatří.", "Otevřete adresu jako http://127.0.0.1:PORT/."],
+  "SC-FOREIGN-PAGE": ["Požadavek poslala stránka jiného webu.", "Zadejte adresu do adresního řádku prohlížeče."],
+  "SC-FOREIGN-USER": ["Požadavek poslal jiný uživatel tohoto počítače.", "Chcete-li ho povolit, přidejte ho do proxy.users."],
   "SC-NO-PAGE": ["Taková stránka tu není.", "Nastavte tuto adresu jako proxy aplikace."],
   "SC-METHOD": ["Vlastní stránky proxy lze jen číst.", "Použijte GET."],
   "SC-LOOP": ["Požadavek chodí v kruhu.", "Najděte nastavení proxy, které vede zpět sem."],

@@ -21,6 +21,8 @@ export const answers = {
   "SC-SELF": ["The request is addressed to this proxy itself.", "Ask for a host behind the gateway."],
   "SC-LOOPBACK": ["The target is this computer itself.", "Exempt localhost from the proxy in the application."],
   "SC-FOREIGN-HOST": ["The Host field does not belong to this port.", "Open the address as http://127.0.0.1:PORT/."],
+  "SC-FOREIGN-PAGE": ["A page of another web site sent this request.", "Enter the address in the browser's address bar."],
+  "SC-FOREIGN-USER": ["Another user of this computer sent this request.", "Add the user to proxy.users to allow it."],
   "SC-NO-PAGE": ["There is no such page here.", "Set this address as the application's proxy."],
   "SC-METHOD": ["The proxy's own pages can only be read.", "Use GET."],
   "SC-LOOP": ["The request goes round in a circle.", "Look for a proxy setting that leads back here."],
