@@ -16,6 +16,10 @@ use crate::shared::Shared;
 /// runtime they could not empty their inboxes otherwise.
 const RECEIVE_BUDGET: usize = 256 * 1024;
 
+/// Frames taken in one turn: what the budget is in frames of 256 bytes, some hundred microseconds
+/// of work. A peer that cuts its body into single bytes makes the others wait no longer.
+const FRAME_BUDGET: usize = 1024;
+
 /// How long our goodbye may take (wire spec 1.3: the reference client waits 2 s too).
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -79,6 +83,7 @@ impl Pump {
             .and_then(|()| self.pass_time(cx))
             .and_then(|()| self.transmit(&mut records, cx));
         let mut state = self.shared.lock();
+        state.count_queued();
         (state.bytes_in, state.bytes_out) = (records.bytes_in, records.bytes_out);
         let drained = state.connection.is_drained() && records.is_idle();
         match outcome {
@@ -92,8 +97,12 @@ impl Pump {
     }
 
     fn receive(&self, records: &mut Records, cx: &mut Context<'_>) -> Result<(), Closed> {
-        let mut taken = 0;
-        while taken < RECEIVE_BUDGET {
+        if self.shared.lock().poll_spools(cx).is_pending() {
+            return Ok(());
+        }
+        let mut bytes_taken = 0;
+        let mut frames = FRAME_BUDGET;
+        while bytes_taken < RECEIVE_BUDGET && frames > 0 {
             match records.poll_receive(cx) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(closed)) => return Err(closed),
@@ -103,8 +112,9 @@ impl Pump {
             }
             let now = Instant::now();
             records.with_plaintext(|bytes| {
-                taken += bytes.len();
-                self.shared.handle_input(bytes, now)
+                let taken = self.shared.handle_input(bytes, &mut frames, now)?;
+                bytes_taken += taken;
+                Ok::<_, ConnectionError>(taken)
             })?;
         }
         cx.waker().wake_by_ref();

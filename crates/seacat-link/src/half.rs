@@ -1,7 +1,7 @@
 //! The two halves of a stream, as a program holds them.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use seacat_proto::{
     Bytes, Connection, Reason, ReplyHead, Role, SocketsCode, StreamClosed, StreamId,
@@ -234,7 +234,7 @@ impl RecvHalf {
     /// before an error comes before the error.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, StreamError>>> {
         let mut state = self.shared.lock();
-        if let Some(bytes) = state.take_data(self.id) {
+        if let Some(bytes) = ready!(state.poll_data(self.id, cx)) {
             return Poll::Ready(Some(Ok(bytes)));
         }
         let Some(slot) = state.slots.get_mut(&self.id) else {

@@ -4,47 +4,55 @@
 //! without asking (wire spec 4), and the socket must be read on for everybody else: then the
 //! file takes what a slow reader has not taken.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
+use std::task::{Context, Poll, ready};
 
-use seacat_proto::{Bytes, Pieces};
+use seacat_proto::{Backlog, Bytes};
 
-/// Bytes of one stream kept in memory: the largest window, so that a stream that has one
-/// stays out of the file.
+use crate::budget::{Holding, Resource, Share};
+use crate::spool::{self, Spool};
+
+/// Memory of one stream: the largest window, so that a stream that has one stays out of the file.
 const STREAM_MEMORY: usize = 4 * 1024 * 1024;
 
-/// Bytes of all streams of a connection kept in memory. Beyond it every stream uses its file.
-const TOTAL_MEMORY: usize = 64 * 1024 * 1024;
+/// Memory of all streams of a connection. Beyond it every stream uses its file.
+const CONNECTION_MEMORY: u64 = 64 * 1024 * 1024;
 
 /// Bytes of one stream kept in its file: more is a reader that will not come back.
 const STREAM_DISK: u64 = 1024 * 1024 * 1024;
 
-/// Bytes of all streams of a connection kept in files.
-const TOTAL_DISK: u64 = 4 * 1024 * 1024 * 1024;
-
-/// Bytes read back at once: four frames.
-const READ_BACK: u64 = 64 * 1024;
-
-/// What all inboxes of a connection hold.
-#[derive(Debug, Default)]
+/// What a connection holds of the process's account.
+#[derive(Debug)]
 pub(crate) struct Held {
-    memory: usize,
-    disk: u64,
+    pub(crate) memory: Holding,
+    disk: Holding,
+    pub(crate) share: Share,
 }
 
 /// The bytes of one stream that wait for its reader, in order: memory before file.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    memory: Pieces,
-    memory_bytes: usize,
+    memory: Backlog,
     spool: Option<Spool>,
+    /// Bytes in the spool.
+    spooled: u64,
 }
 
-#[derive(Debug)]
-struct Spool {
-    file: File,
-    read: u64,
-    written: u64,
+impl Held {
+    pub(crate) fn new(share: Share) -> Self {
+        Self {
+            memory: Holding::new(share.clone(), Resource::Memory),
+            disk: Holding::new(share.clone(), Resource::Spool),
+            share,
+        }
+    }
+
+    /// From here on another share is charged.
+    pub(crate) fn move_to(&mut self, share: &Share) {
+        self.memory.move_to(share.clone());
+        self.disk.move_to(share.clone());
+        self.share = share.clone();
+    }
 }
 
 impl Inbox {
@@ -52,67 +60,89 @@ impl Inbox {
         self.memory.is_empty() && self.spool.is_none()
     }
 
+    /// Bytes that wait.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.memory.bytes() as u64 + self.spooled
+    }
+
     /// Adds bytes at the end.
     ///
     /// # Errors
-    /// The file is full, or its disk is, or it cannot be written: this stream must be given up.
-    pub(crate) fn push(&mut self, bytes: Bytes, held: &mut Held) -> io::Result<()> {
+    /// Gives them back when there is no room, neither in memory nor in a file.
+    pub(crate) fn push(&mut self, bytes: Bytes, held: &mut Held) -> Result<(), Bytes> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let length = bytes.len();
-        let fits =
-            self.memory_bytes + length <= STREAM_MEMORY && held.memory + length <= TOTAL_MEMORY;
-        if self.spool.is_none() && fits {
-            self.memory_bytes += length;
-            held.memory += length;
-            self.memory.push(bytes);
+        let length = bytes.len() as u64;
+        if let Some(spool) = &mut self.spool {
+            if self.spooled + length > STREAM_DISK || !held.disk.try_add(length) {
+                return Err(bytes);
+            }
+            self.spooled += length;
+            spool.push(&bytes);
             return Ok(());
         }
-        let spool = match &mut self.spool {
-            Some(spool) => spool,
-            none => none.insert(Spool { file: tempfile::tempfile()?, read: 0, written: 0 }),
-        };
-        let length = length as u64;
-        if spool.written - spool.read + length > STREAM_DISK || held.disk + length > TOTAL_DISK {
-            return Err(io::ErrorKind::QuotaExceeded.into());
+        let fits = self.memory.kept() + bytes.len() <= STREAM_MEMORY
+            && held.memory.used() + length <= CONNECTION_MEMORY
+            && held.memory.try_add(length);
+        if fits {
+            let before = self.memory.kept() as u64 + length;
+            self.memory.push(bytes);
+            held.memory.replace(before, self.memory.kept() as u64);
+            return Ok(());
         }
-        spool.file.seek(SeekFrom::Start(spool.written))?;
-        spool.file.write_all(&bytes)?;
-        spool.written += length;
-        held.disk += length;
-        Ok(())
+        let Some(descriptor) = held.share.permit(Resource::Descriptors, 1) else {
+            return Err(bytes);
+        };
+        if !held.memory.try_add(spool::MEMORY) {
+            return Err(bytes);
+        }
+        self.spool = Some(Spool::new(descriptor));
+        self.push(bytes, held)
     }
 
-    /// Takes bytes from the front; `None` when nothing waits.
-    ///
-    /// # Errors
-    /// The file cannot be read back.
-    pub(crate) fn pop(&mut self, held: &mut Held) -> io::Result<Option<Bytes>> {
-        if let Some(bytes) = self.memory.pop() {
-            self.memory_bytes -= bytes.len();
-            held.memory -= bytes.len();
-            return Ok(Some(bytes));
+    /// Ready with bytes from the front; `None` when nothing waits.
+    pub(crate) fn poll_pop(
+        &mut self,
+        cx: &mut Context<'_>,
+        held: &mut Held,
+    ) -> Poll<io::Result<Option<Bytes>>> {
+        let before = self.memory.kept() as u64;
+        if let Some(bytes) = self.memory.pop(usize::MAX) {
+            held.memory.replace(before, self.memory.kept() as u64);
+            return Poll::Ready(Ok(Some(bytes)));
         }
         let Some(spool) = &mut self.spool else {
-            return Ok(None);
+            return Poll::Ready(Ok(None));
         };
-        let length = (spool.written - spool.read).min(READ_BACK);
-        let mut bytes = vec![0; length as usize];
-        spool.file.seek(SeekFrom::Start(spool.read))?;
-        spool.file.read_exact(&mut bytes)?;
-        spool.read += length;
-        held.disk -= length;
-        if spool.read == spool.written {
+        let bytes = ready!(spool.poll_pop(cx))?;
+        let length = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        self.spooled -= length;
+        held.disk.sub(length);
+        if self.spooled == 0 {
             self.spool = None;
+            held.memory.sub(spool::MEMORY);
         }
-        Ok(Some(bytes.into()))
+        Poll::Ready(Ok(bytes))
+    }
+
+    /// Whether more waits for the disk than may.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.spool.as_ref().is_some_and(Spool::is_behind)
+    }
+
+    /// Ready when the disk has caught up.
+    pub(crate) fn poll_caught_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.spool.as_mut().map_or(Poll::Ready(Ok(())), |spool| spool.poll_caught_up(cx))
     }
 
     /// Throws everything away.
     pub(crate) fn clear(&mut self, held: &mut Held) {
-        held.memory -= self.memory_bytes;
-        held.disk -= self.spool.as_ref().map_or(0, |spool| spool.written - spool.read);
+        held.memory.sub(self.memory.kept() as u64);
+        held.disk.sub(self.spooled);
+        if self.spool.is_some() {
+            held.memory.sub(spool::MEMORY);
+        }
         *self = Self::default();
     }
 }
@@ -120,23 +150,42 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::{BudgetLimits, Division};
+    use std::future::poll_fn;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn held(memory: u64, spool: u64, descriptors: u64) -> Held {
+        let division = Division::OnePeer;
+        Held::new(Share::alone(&BudgetLimits { memory, spool, descriptors, division }))
+    }
+
+    fn account(held: &Held) -> [u64; 3] {
+        [held.memory.used(), held.disk.used(), held.share.used(Resource::Descriptors)]
+    }
 
     fn piece(number: usize) -> Bytes {
         Bytes::from(vec![(number % 251) as u8; 16_376])
     }
 
-    #[test]
-    fn bytes_come_back_in_order_through_the_file() {
-        let mut held = Held::default();
+    async fn pop(inbox: &mut Inbox, held: &mut Held) -> Option<Bytes> {
+        poll_fn(|cx| inbox.poll_pop(cx, held)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn bytes_come_back_in_order_through_the_file() {
+        let mut held = held(64 * MIB, 64 * MIB, 1);
         let mut inbox = Inbox::default();
         let pieces = 1000; // 16 MB, four times what memory takes
         for number in 0..pieces {
             inbox.push(piece(number), &mut held).unwrap();
+            poll_fn(|cx| inbox.poll_caught_up(cx)).await.unwrap();
         }
-        assert!(held.memory <= STREAM_MEMORY && held.disk > 0);
+        let [memory, disk, descriptors] = account(&held);
+        assert!(memory <= 5 * MIB && disk >= 11 * MIB && descriptors == 1, "{memory} {disk}");
         let mut all = Vec::new();
         let mut late = pieces;
-        while let Some(bytes) = inbox.pop(&mut held).unwrap() {
+        while let Some(bytes) = pop(&mut inbox, &mut held).await {
             all.extend_from_slice(&bytes);
             // More comes while the reader reads.
             if late < pieces + 100 {
@@ -147,27 +196,54 @@ mod tests {
         let expected: Vec<u8> = (0..late).flat_map(piece).collect();
         assert!(all == expected);
         assert!(inbox.is_empty());
-        assert_eq!((held.memory, held.disk), (0, 0));
+        assert_eq!(account(&held), [0; 3]);
     }
 
-    #[test]
-    fn the_account_is_right_after_throwing_away() {
-        let mut held = Held::default();
+    /// Bytes one by one, as a peer may send them: in memory, and in the file.
+    #[tokio::test]
+    async fn the_account_holds_what_is_kept_of_single_bytes() {
+        let mut held = held(64 * MIB, 64 * MIB, 1);
+        let mut inbox = Inbox::default();
+        for _ in 0..6 * MIB {
+            inbox.push(Bytes::from_static(b"z"), &mut held).unwrap();
+            if inbox.is_behind() {
+                poll_fn(|cx| inbox.poll_caught_up(cx)).await.unwrap();
+            }
+        }
+        let [memory, disk, _] = account(&held);
+        assert!(memory <= 4 * MIB + MIB / 2, "{memory}");
+        assert!(disk >= MIB && memory + disk >= 6 * MIB, "{disk}");
+        let mut length = 0;
+        let mut pieces = 0;
+        while let Some(bytes) = pop(&mut inbox, &mut held).await {
+            length += bytes.len() as u64;
+            pieces += 1;
+        }
+        assert_eq!(length, 6 * MIB);
+        assert!(pieces < 1000, "{pieces} pieces");
+    }
+
+    #[tokio::test]
+    async fn the_account_is_right_after_throwing_away() {
+        let mut held = held(64 * MIB, 64 * MIB, 1);
         let mut inbox = Inbox::default();
         for number in 0..500 {
             inbox.push(piece(number), &mut held).unwrap();
         }
-        inbox.pop(&mut held).unwrap();
+        pop(&mut inbox, &mut held).await;
         inbox.clear(&mut held);
-        assert_eq!((held.memory, held.disk), (0, 0));
+        assert_eq!(account(&held), [0; 3]);
     }
 
-    #[test]
-    fn a_reader_that_never_comes_has_a_limit() {
-        let mut held = Held { memory: TOTAL_MEMORY, disk: TOTAL_DISK - 20_000 };
-        let mut inbox = Inbox::default();
-        inbox.push(piece(0), &mut held).unwrap();
-        let error = inbox.push(piece(1), &mut held).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
+    #[tokio::test]
+    async fn a_reader_that_never_comes_has_a_limit() {
+        for (memory, spool, descriptors) in
+            [(64 * MIB, MIB, 1), (64 * MIB, 64 * MIB, 0), (MIB, 64 * MIB, 1)]
+        {
+            let mut held = held(memory, spool, descriptors);
+            let mut inbox = Inbox::default();
+            let refused = (0..1000).find(|number| inbox.push(piece(*number), &mut held).is_err());
+            assert!(refused.is_some_and(|number| number > 32), "{memory} {spool}: {refused:?}");
+        }
     }
 }

@@ -14,6 +14,7 @@
 //! * Dropping a half-finished half resets its stream: cancellation is ownership.
 //! * When the connection ends, for whatever reason, every stream is told at once.
 
+mod budget;
 mod closed;
 #[cfg(feature = "compat")]
 pub mod compat;
@@ -27,8 +28,11 @@ mod records;
 mod session;
 mod shared;
 mod socket;
+mod spool;
+mod throttle;
 mod tunnel;
 
+pub use budget::{Budget, BudgetLimits, Class, Division, Peer, Permit, Resource, Share};
 pub use closed::{Closed, StreamError};
 pub use driver::Driver;
 pub use duplex::Duplex;
@@ -37,4 +41,5 @@ pub use handshake::{handshake, handshake_client, handshake_server};
 pub use link::{Health, Incoming, Link, LinkConfig, News, Request};
 pub use session::{ClientTls, ServerTls, Session};
 pub use socket::{ConnectError, SocketRequest};
+pub use throttle::Throttle;
 pub use tunnel::{TunnelError, tunnel};

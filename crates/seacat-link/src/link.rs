@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use seacat_proto::{Config, Connection, Control, HeadTooLarge, RequestHead, Role};
 use tokio::net::TcpStream;
 
+use crate::budget::{BudgetLimits, Division, Share};
 use crate::records::Records;
 use crate::shared::{Shared, register};
 use crate::{Closed, Driver, RecvHalf, SendHalf, Session, SocketRequest, StreamError};
@@ -20,21 +21,32 @@ pub struct LinkConfig {
     pub proto: Config,
     /// What an HTTPS client that knocks at a gateway gets: a whole HTTP/1.1 response.
     pub http_answer: &'static [u8],
+    /// What the connection may use of the process's account; `None`: an account of its own with
+    /// [`LinkConfig::LIMITS`].
+    pub share: Option<Share>,
 }
 
 impl LinkConfig {
+    /// For a connection that has an account of its own, as tests and tools have.
+    pub const LIMITS: BudgetLimits = BudgetLimits {
+        memory: 128 * 1024 * 1024,
+        spool: 4 * 1024 * 1024 * 1024,
+        descriptors: 256,
+        division: Division::OnePeer,
+    };
+
     /// The client's end with a PING rhythm.
     #[must_use]
     pub fn client() -> Self {
         let proto = Config { keepalive: Some(Default::default()), ..Config::default() };
-        Self { role: Role::Client, proto, http_answer: b"" }
+        Self { role: Role::Client, proto, http_answer: b"", share: None }
     }
 
     /// The gateway's end: no PINGs of its own, because not every client answers
     /// (wire spec 3.5).
     #[must_use]
     pub fn gateway(http_answer: &'static [u8]) -> Self {
-        Self { role: Role::Gateway, proto: Config::default(), http_answer }
+        Self { role: Role::Gateway, proto: Config::default(), http_answer, share: None }
     }
 }
 
@@ -100,7 +112,8 @@ impl Link {
     ) -> (Self, Incoming, Driver) {
         let connection = Connection::new(config.role, &config.proto, Instant::now());
         let records = Records::new(tcp, session.into());
-        let shared = Shared::new(config.role, connection, records);
+        let share = config.share.clone().unwrap_or_else(|| Share::alone(&LinkConfig::LIMITS));
+        let shared = Shared::new(config.role, connection, records, share);
         let driver = Driver::new(shared.clone(), config.http_answer);
         (Self { shared: shared.clone() }, Incoming { shared }, driver)
     }
@@ -143,6 +156,11 @@ impl Link {
         let mut state = self.shared.lock();
         state.closing = true;
         state.wake_driver();
+    }
+
+    /// Charges another share for this connection from here on.
+    pub fn move_to(&self, share: &Share) {
+        self.shared.lock().move_to(share);
     }
 
     /// How the connection ended, once it has.

@@ -32,6 +32,8 @@ pub(crate) struct Records {
     end: usize,
     /// The handshake may have read more than itself: look before waiting for the socket.
     fresh: bool,
+    /// Plaintext is left that has not been taken.
+    untaken: bool,
     /// The peer's close_notify has come, perhaps together with its last frames.
     goodbye: bool,
     /// Plaintext sealed since the socket last took everything.
@@ -62,6 +64,7 @@ impl Records {
             start: 0,
             end: 0,
             fresh: true,
+            untaken: false,
             goodbye: false,
             sealed: 0,
             failed: None,
@@ -72,6 +75,9 @@ impl Records {
 
     /// Decrypts what is there, reading from the socket once if nothing is.
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, Closed>> {
+        if self.untaken {
+            return Poll::Ready(Ok(Received::Some));
+        }
         if !std::mem::take(&mut self.fresh) && self.start == self.end {
             if self.goodbye {
                 return Poll::Ready(Ok(Received::End { clean: true }));
@@ -97,12 +103,13 @@ impl Records {
         Poll::Ready(Ok(count))
     }
 
-    /// Hands over the plaintext that is ready, in place.
+    /// Hands over the plaintext that is ready, in place, until `take` takes less than it was given.
     pub(crate) fn with_plaintext<E>(
         &mut self,
-        take: impl FnMut(&[u8]) -> Result<(), E>,
+        take: impl FnMut(&[u8]) -> Result<usize, E>,
     ) -> Result<(), E> {
-        self.session.with_plaintext(take)
+        self.untaken = self.session.with_plaintext(take)?;
+        Ok(())
     }
 
     /// Room for another frame before the socket has to take some.

@@ -83,11 +83,12 @@ impl Session {
         }
     }
 
-    /// Hands over the plaintext that is ready, in place.
+    /// Hands over the plaintext that is ready, in place. `take` returns how much of it was taken;
+    /// says whether it left some.
     pub(crate) fn with_plaintext<E>(
         &mut self,
-        mut take: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut take: impl FnMut(&[u8]) -> Result<usize, E>,
+    ) -> Result<bool, E> {
         match self {
             Self::Rustls(tls) => {
                 let mut reader = tls.reader();
@@ -97,11 +98,13 @@ impl Session {
                     if bytes.is_empty() {
                         break;
                     }
-                    take(bytes)?;
-                    let count = bytes.len();
-                    reader.consume(count);
+                    let (length, taken) = (bytes.len(), take(bytes)?);
+                    reader.consume(taken);
+                    if taken < length {
+                        return Ok(true);
+                    }
                 }
-                Ok(())
+                Ok(false)
             }
             #[cfg(feature = "compat")]
             Self::OpenSsl(tls) => tls.with_plaintext(take),

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use seacat_proto::{
@@ -13,9 +13,10 @@ use seacat_proto::{
     SocketsCode, StreamId, StreamMap,
 };
 
+use crate::budget::Share;
 use crate::inbox::{Held, Inbox};
 use crate::records::Records;
-use crate::{Closed, News, RecvHalf, Request, SendHalf, SocketRequest, StreamError};
+use crate::{Closed, News, RecvHalf, Request, SendHalf, SocketRequest, StreamError, Throttle};
 
 /// Control frames that may wait for the program to take them.
 const NEWS_LIMIT: usize = 256;
@@ -26,6 +27,25 @@ const NEWS_LIMIT: usize = 256;
 /// (docs/performance.md). On a long line it is the line that takes the time, and one packet more may
 /// cost a round trip.
 const BUNCH: RangeInclusive<usize> = 4..=8;
+
+/// Frames after which their events are passed on: the queue of events stays short however a peer
+/// cuts its body.
+const EVENT_BATCH: usize = 64;
+
+/// Memory of a connection beside its streams: 64 KiB to read into, TLS, and its task. 100 KB were
+/// measured for one that rests.
+const CONNECTION_COST: u64 = 96 * 1024;
+
+/// Memory of a request that a gateway serves, beside its bodies: its task, and the buffers of a
+/// connection to its back end. 5 KB were measured for one that waits.
+const REQUEST_COST: u64 = 8 * 1024;
+
+/// How often a head is in memory while it is served: as it came, as another protocol's fields, and
+/// as the bytes that are sent. 50 KB were measured for a head of 15 KiB.
+const HEAD_COPIES: u64 = 3;
+
+static STALLED: Throttle = Throttle::new();
+static REFUSED: Throttle = Throttle::new();
 
 /// The program's view of one stream.
 #[derive(Default)]
@@ -43,6 +63,8 @@ pub(crate) struct Slot {
     pub(crate) started: bool,
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
+    /// Memory that it is charged for beside its inbox.
+    cost: u64,
     /// Halves that the program still holds.
     halves: u8,
 }
@@ -64,6 +86,10 @@ pub(crate) struct State {
     pub(crate) records: Option<Box<Records>>,
     pub(crate) slots: StreamMap<Slot>,
     held: Held,
+    /// What was last charged for [`Connection::queued`].
+    queued: u64,
+    /// A stream for which so much waits for its disk that nothing more is read meanwhile.
+    behind: Option<StreamId>,
     pub(crate) news: VecDeque<News>,
     pub(crate) news_reader: Option<Waker>,
     /// Whether anybody will take the news.
@@ -86,12 +112,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(role: Role, connection: Connection, records: Records) -> Self {
+    pub(crate) fn new(role: Role, connection: Connection, records: Records, share: Share) -> Self {
+        let mut held = Held::new(share);
+        held.memory.add(CONNECTION_COST);
         let state = State {
             connection,
             records: Some(Box::new(records)),
             slots: StreamMap::default(),
-            held: Held::default(),
+            held,
+            queued: 0,
+            behind: None,
             news: VecDeque::new(),
             news_reader: None,
             news_wanted: true,
@@ -157,18 +187,33 @@ impl Shared {
         Ok((SendHalf::new(self.clone(), id, end), RecvHalf::new(self.clone(), id)))
     }
 
-    /// Takes bytes from the wire and tells whom they concern.
-    pub(crate) fn handle_input(&self, bytes: &[u8], now: Instant) -> Result<(), ConnectionError> {
+    /// Takes bytes from the wire, at most `frames` frames, and tells whom they concern. Returns how
+    /// many bytes were taken, and leaves in `frames` how many may still be.
+    pub(crate) fn handle_input(
+        &self,
+        bytes: &[u8],
+        frames: &mut usize,
+        now: Instant,
+    ) -> Result<usize, ConnectionError> {
         let mut state = self.lock();
-        let outcome = state.connection.handle_input(bytes, now);
-        while let Some(event) = state.connection.poll_event() {
-            self.dispatch(&mut state, event, now);
+        let mut taken = 0;
+        while taken < bytes.len() && *frames > 0 {
+            let batch = EVENT_BATCH.min(*frames);
+            let outcome = state.connection.handle_frames(&bytes[taken..], batch, now);
+            while let Some(event) = state.connection.poll_event() {
+                self.dispatch(&mut state, event, now);
+            }
+            taken += outcome?;
+            // Fewer when the input has ended; then it does not matter.
+            *frames -= batch;
+            if state.behind.is_some() {
+                *frames = 0;
+            }
         }
-        outcome?;
         if state.news.len() > state.connection.max_streams() + NEWS_LIMIT {
             return Err(ConnectionError::Flood);
         }
-        Ok(())
+        Ok(taken)
     }
 
     fn dispatch(&self, state: &mut State, event: Event, now: Instant) {
@@ -178,6 +223,8 @@ impl Shared {
                 let Some(slot) = state.slots.get_mut(&id) else {
                     return;
                 };
+                slot.cost += head.size() as u64;
+                state.held.memory.add(head.size() as u64);
                 slot.reply = Some(head);
                 slot.ended |= end;
                 slot.reader.take().into_iter().for_each(Waker::wake);
@@ -213,7 +260,15 @@ impl Shared {
         if !state.news_wanted || state.slots.contains_key(&id) {
             return state.connection.reset(id, Reason::REFUSED_STREAM);
         }
-        state.slots.insert(id, Slot { ended: end, started: true, ..Slot::new() });
+        let cost = REQUEST_COST + HEAD_COPIES * head.size() as u64;
+        if !state.held.memory.try_add(cost) {
+            if let Some(more) = REFUSED.pass() {
+                let used = state.held.memory.used();
+                tracing::warn!(%id, used, more, "refused a request: its client uses its share of memory");
+            }
+            return state.connection.reset(id, Reason::REFUSED_STREAM);
+        }
+        state.slots.insert(id, Slot { ended: end, started: true, cost, ..Slot::new() });
         let reply = SendHalf::new(self.clone(), id, false);
         let body = RecvHalf::new(self.clone(), id);
         state.push_news(News::Request(Request { head, end, reply, body }));
@@ -333,36 +388,100 @@ impl State {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
-        match slot.inbox.push(bytes, &mut self.held) {
-            Ok(()) => {
-                slot.ended |= end;
-                slot.reader.take().into_iter().for_each(Waker::wake);
+        if let Err(bytes) = slot.inbox.push(bytes, &mut self.held) {
+            if self.give_up_larger(id) {
+                return self.receive(id, bytes, end);
             }
-            Err(error) => self.give_up_stalled(id, &error),
+            return self.give_up_stalled(id, &io::ErrorKind::QuotaExceeded.into());
         }
+        slot.ended |= end;
+        if slot.inbox.is_behind() {
+            self.behind = Some(id);
+        }
+        slot.reader.take().into_iter().for_each(Waker::wake);
     }
 
-    /// Takes the next piece of a body.
-    pub(crate) fn take_data(&mut self, id: StreamId) -> Option<Bytes> {
-        let slot = self.slots.get_mut(&id)?;
-        match slot.inbox.pop(&mut self.held) {
-            Ok(bytes) => {
-                let bytes = bytes?;
+    /// Ready with the next piece of a body, `None` when there is none now.
+    pub(crate) fn poll_data(&mut self, id: StreamId, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return Poll::Ready(None);
+        };
+        match slot.inbox.poll_pop(cx, &mut self.held) {
+            Poll::Pending => {
+                // The driver may be the one that finds the disk ready.
+                register(&mut slot.reader, cx);
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(bytes)) => {
+                if self.behind == Some(id) {
+                    self.wake_driver();
+                }
+                let Some(bytes) = bytes else {
+                    return Poll::Ready(None);
+                };
                 if self.connection.taken(id, bytes.len()) {
                     self.wake_driver();
                 }
-                Some(bytes)
+                Poll::Ready(Some(bytes))
             }
-            Err(error) => {
+            Poll::Ready(Err(error)) => {
                 self.give_up_stalled(id, &error);
-                None
+                Poll::Ready(None)
             }
         }
+    }
+
+    /// Ready when no stream's disk is behind.
+    pub(crate) fn poll_spools(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(id) = self.behind else {
+            return Poll::Ready(());
+        };
+        if let Some(slot) = self.slots.get_mut(&id) {
+            let caught_up = ready!(slot.inbox.poll_caught_up(cx));
+            slot.reader.take().into_iter().for_each(Waker::wake);
+            if let Err(error) = caught_up {
+                self.give_up_stalled(id, &error);
+            }
+        }
+        self.behind = None;
+        Poll::Ready(())
+    }
+
+    /// Charges what waits to be sent. A client whose share is used up gets one piece a stream at a
+    /// time from here on.
+    pub(crate) fn count_queued(&mut self) {
+        let queued = self.connection.queued() as u64;
+        let before = std::mem::replace(&mut self.queued, queued);
+        let fits = self.held.memory.replace(before, queued);
+        let limit = if fits { Connection::SEND_QUEUES } else { 0 };
+        self.connection.limit_queued(limit);
+    }
+
+    /// From here on another share is charged for this connection.
+    pub(crate) fn move_to(&mut self, share: &Share) {
+        self.held.move_to(share);
+    }
+
+    /// When one stream's bytes find no room, the stream of the connection that has most of it gives
+    /// way, if that is another.
+    fn give_up_larger(&mut self, id: StreamId) -> bool {
+        let own = self.slots.get(&id).map_or(0, |slot| slot.inbox.bytes());
+        let largest = self.slots.iter().max_by_key(|(_, slot)| slot.inbox.bytes());
+        let Some((&largest, slot)) = largest else {
+            return false;
+        };
+        let larger = slot.inbox.bytes() > own;
+        if larger {
+            self.give_up_stalled(largest, &io::ErrorKind::QuotaExceeded.into());
+        }
+        larger
     }
 
     /// What waits for this reader can be kept no longer: it alone loses its stream.
     fn give_up_stalled(&mut self, id: StreamId, error: &io::Error) {
-        tracing::warn!(%id, %error, "gave up a stream whose reader is too far behind");
+        if let Some(more) = STALLED.pass() {
+            tracing::warn!(%id, %error, more, "gave up a stream whose reader is too far behind");
+        }
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.inbox.clear(&mut self.held);
             slot.ended = false;
@@ -385,7 +504,8 @@ impl State {
         if let Entry::Occupied(mut slot) = self.slots.entry(id) {
             slot.get_mut().halves -= 1;
             if slot.get().halves == 0 {
-                slot.remove();
+                let slot = slot.remove();
+                self.held.memory.sub(slot.cost);
             }
         }
     }

@@ -16,6 +16,7 @@
 //!
 //! Section numbers refer to the project's wire specification.
 
+mod backlog;
 mod codec;
 mod connection;
 mod error;
@@ -30,6 +31,7 @@ mod stream;
 
 pub use bytes::Bytes;
 
+pub use backlog::Backlog;
 pub use codec::Decoder;
 pub use connection::{Config, Connection, Event, Role};
 pub use error::{ConnectionError, DecodeError, OpenError, StreamClosed};

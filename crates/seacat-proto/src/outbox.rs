@@ -44,6 +44,11 @@ impl Transmit {
         usize::from(self.fixed_len) + self.rest.len()
     }
 
+    /// Memory that it takes while it waits.
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.rest.len()
+    }
+
     /// A frame is never empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -65,6 +70,8 @@ const FRESH_TURNS: u8 = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     control: VecDeque<Transmit>,
+    /// Memory in use for `control`.
+    control_size: usize,
     rings: [Ring; Priority::COUNT],
 }
 
@@ -92,7 +99,13 @@ impl Ring {
 
 impl Outbox {
     pub(crate) fn push_control(&mut self, frame: Transmit) {
+        self.control_size += frame.size();
         self.control.push_back(frame);
+    }
+
+    /// Memory in use for frames that steer.
+    pub(crate) fn control_size(&self) -> usize {
+        self.control_size
     }
 
     /// Frames that steer and wait.
@@ -101,7 +114,9 @@ impl Outbox {
     }
 
     pub(crate) fn pop_control(&mut self) -> Option<Transmit> {
-        self.control.pop_front()
+        let frame = self.control.pop_front()?;
+        self.control_size -= frame.size();
+        Some(frame)
     }
 
     /// Puts a stream at the end of its ring. It must not stand there already.
@@ -124,7 +139,12 @@ impl Outbox {
             ring.bulk.retain(|&other| other != id);
         }
         let before = self.control.len();
-        self.control.retain(|frame| frame.stream != Some(id));
+        let size = &mut self.control_size;
+        self.control.retain(|frame| {
+            let stays = frame.stream != Some(id);
+            *size -= if stays { 0 } else { frame.size() };
+            stays
+        });
         self.control.len() < before
     }
 

@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+/// Entries for which an empty queue keeps its memory.
+const SPARE: usize = 32;
+
 /// A queue of pieces. Most bodies are one piece long, and that one takes no memory of its own.
 #[derive(Debug, Default)]
 pub struct Pieces {
@@ -25,6 +28,9 @@ impl Pieces {
     pub fn pop(&mut self) -> Option<Bytes> {
         let first = self.first.take()?;
         self.first = self.others.pop_front();
+        if self.others.is_empty() && self.others.capacity() > SPARE {
+            self.others = VecDeque::new();
+        }
         Some(first)
     }
 

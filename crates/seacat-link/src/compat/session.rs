@@ -155,11 +155,13 @@ impl Session {
 
     pub(crate) fn with_plaintext<E>(
         &mut self,
-        mut take: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let outcome = if self.plaintext.is_empty() { Ok(()) } else { take(&self.plaintext) };
-        self.plaintext.clear();
-        outcome
+        mut take: impl FnMut(&[u8]) -> Result<usize, E>,
+    ) -> Result<bool, E> {
+        if !self.plaintext.is_empty() {
+            let taken = take(&self.plaintext)?;
+            self.plaintext.drain(..taken);
+        }
+        Ok(!self.plaintext.is_empty())
     }
 
     /// SSL_write makes one record of up to [`RECORD`] bytes, also with CBC: what used to split

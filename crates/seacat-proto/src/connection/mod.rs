@@ -144,11 +144,19 @@ pub struct Connection {
     flow: Flow,
     /// Payload sent so far.
     sent: u64,
+    /// Memory in use for bodies that wait to be sent, all streams together.
+    queued: usize,
+    /// What `queued` may be before streams have to share one frame each.
+    queue_limit: usize,
 }
 
 impl Connection {
     /// What [`Connection::room`] starts from: four full frames, one socket write.
     pub const SEND_QUEUE: usize = 4 * MAX_PAYLOAD;
+
+    /// Memory for bodies that wait to be sent, all streams together, before each stream is held to
+    /// one piece: 64 full queues. More queues than that are full only when the peer does not read.
+    pub const SEND_QUEUES: usize = 64 * Self::SEND_QUEUE;
 
     /// A fresh connection; `now` starts its keep-alive.
     #[must_use]
@@ -173,6 +181,8 @@ impl Connection {
             near: false,
             flow: Flow::new(),
             sent: 0,
+            queued: 0,
+            queue_limit: Self::SEND_QUEUES,
         }
     }
 
@@ -267,7 +277,9 @@ impl Connection {
         if stream.queue.is_empty() {
             stream.rested(self.sent);
         }
+        let before = stream.queue.kept();
         stream.queue.push(bytes);
+        self.queued = self.queued - before + stream.queue.kept();
         if end {
             stream.queue.finish();
         }
@@ -297,10 +309,29 @@ impl Connection {
         true
     }
 
-    /// Bytes this stream's queue still takes; 0 for a stream that is gone.
+    /// Bytes this stream's queue still takes; 0 for a stream that is gone. When all queues together
+    /// are full, a stream with an empty queue still has room: it may be the only one that the peer
+    /// reads.
     #[must_use]
     pub fn room(&self, id: StreamId) -> usize {
-        self.streams.get(&id).map_or(0, |s| Self::SEND_QUEUE.saturating_sub(s.queue.bytes()))
+        let Some(stream) = self.streams.get(&id) else {
+            return 0;
+        };
+        match stream.queue.bytes() {
+            1.. if self.queued >= self.queue_limit => 0,
+            queued => Self::SEND_QUEUE.saturating_sub(queued),
+        }
+    }
+
+    /// Memory in use for all frames and bodies that wait to be sent.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued + self.outbox.control_size()
+    }
+
+    /// Limits [`Connection::queued`] for now; [`Connection::SEND_QUEUES`] is the ordinary limit.
+    pub fn limit_queued(&mut self, limit: usize) {
+        self.queue_limit = limit;
     }
 
     /// Gives a stream up. Nothing of it is sent any more but RST_STREAM, and not even
@@ -401,6 +432,21 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError`]: the connection is over; feed it nothing more.
     pub fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<(), ConnectionError> {
+        self.handle_frames(input, usize::MAX, now).map(drop)
+    }
+
+    /// Takes bytes from the wire until `limit` frames were found, and returns how many bytes were
+    /// taken. A peer that cuts its body into frames of one byte makes work by the frame, not by the
+    /// byte.
+    ///
+    /// # Errors
+    /// As [`Connection::handle_input`].
+    pub fn handle_frames(
+        &mut self,
+        input: &[u8],
+        limit: usize,
+        now: Instant,
+    ) -> Result<usize, ConnectionError> {
         self.sniffer.check(self.role, input)?;
         if !input.is_empty() {
             self.keepalive.heard(now);
@@ -408,11 +454,16 @@ impl Connection {
         // The decoder lends out frames while the rest of `self` changes.
         let mut decoder = std::mem::take(&mut self.decoder);
         let mut rest = input;
+        let mut frames = 0;
         let outcome = loop {
+            if frames == limit {
+                break Ok(());
+            }
             match decoder.next(&mut rest) {
                 Ok(None) => break Ok(()),
                 Ok(Some(raw)) => {
                     self.last_frame = Some(now);
+                    frames += 1;
                     if let Err(error) = self.handle_frame(raw, now) {
                         break Err(error);
                     }
@@ -426,7 +477,7 @@ impl Connection {
             self.flow.probe(id, now);
             self.push_frame(&Ping { id }.encode());
         }
-        outcome
+        outcome.map(|()| input.len() - rest.len())
     }
 
     /// Tells the connection what time it is.
@@ -455,7 +506,9 @@ impl Connection {
         stream.waiting = false;
         let limit =
             stream.send_window.map_or(MAX_PAYLOAD, |window| MAX_PAYLOAD.min(window as usize));
+        let before = stream.queue.kept();
         let (payload, end) = stream.queue.pop(limit)?;
+        self.queued = self.queued - before + stream.queue.kept();
         if let Some(window) = &mut stream.send_window {
             *window -= payload.len() as u32;
         }
@@ -495,6 +548,7 @@ impl Connection {
 
     fn remove(&mut self, id: StreamId) -> Option<Stream> {
         let stream = self.streams.remove(&id)?;
+        self.queued -= stream.queue.kept();
         self.flow.growth += stream.recv_window.as_ref().map_or(0, RecvWindow::grown);
         Some(stream)
     }

@@ -27,6 +27,12 @@ impl ReplyHead {
         Self { status, block: Vec::with_capacity(256) }
     }
 
+    /// Memory that the head takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.block.capacity()
+    }
+
     /// Appends a field. Names keep their case, duplicates stay duplicates.
     ///
     /// # Errors

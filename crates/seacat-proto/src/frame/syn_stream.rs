@@ -61,6 +61,12 @@ impl RequestHeadBuilder {
 }
 
 impl RequestHead {
+    /// Memory that the head takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.block.len()
+    }
+
     /// Begins a head. `path` is path and query as they go on the wire; an empty one is
     /// legal there but `/` is what to send.
     ///

@@ -2,23 +2,19 @@
 
 use bytes::Bytes;
 
-use crate::Pieces;
+use crate::Backlog;
 
 /// The body of one stream on its way out.
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue {
-    chunks: Pieces,
-    bytes: usize,
+    chunks: Backlog,
     /// The end has been asked for and not been sent.
     fin: bool,
 }
 
 impl SendQueue {
     pub(crate) fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.bytes += bytes.len();
-            self.chunks.push(bytes);
-        }
+        self.chunks.push(bytes);
     }
 
     pub(crate) fn finish(&mut self) {
@@ -27,12 +23,17 @@ impl SendQueue {
 
     /// Bytes that wait.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.chunks.bytes()
+    }
+
+    /// Memory in use for them.
+    pub(crate) fn kept(&self) -> usize {
+        self.chunks.kept()
     }
 
     /// Nothing waits, not even the end.
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0 && !self.fin
+        self.chunks.is_empty() && !self.fin
     }
 
     /// Takes the payload of one frame and whether it is the last.
@@ -41,11 +42,7 @@ impl SendQueue {
         if self.is_empty() {
             return None;
         }
-        let payload = match self.chunks.first_mut() {
-            Some(front) if front.len() > limit => front.split_to(limit),
-            _ => self.chunks.pop().unwrap_or_default(),
-        };
-        self.bytes -= payload.len();
+        let payload = self.chunks.pop(limit).unwrap_or_default();
         let end = self.fin && self.chunks.is_empty();
         self.fin &= !end;
         Some((payload, end))

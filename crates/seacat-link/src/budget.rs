@@ -1,0 +1,424 @@
+//! What a process may use for its peers, all connections together.
+//!
+//! Limits for each connection do not bound a process: their product with the number of connections
+//! does, and that is far more than a computer has. So there is one account for each resource, and
+//! each peer has a share of it. A peer is a client identity, or an address as long as there is none.
+//!
+//! ```text
+//!   a peer may use as much as is free for its class
+//!   class newcomer (no TLS yet)    an eighth of the limit
+//!         stranger (no identity)   half of it, if there are identities; else as known
+//!         known    (identity)      all but the newcomers' eighth
+//! ```
+//!
+//! This is the dynamic threshold of shared-memory switches (Choudhury and Hahne, 1998): one peer alone
+//! gets half of what its class may use, two get a third each, and something is always free for the
+//! next. Nothing has to be taken away from a peer that was there first.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// A resource that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// Bytes of memory.
+    Memory,
+    /// Bytes of temporary files.
+    Spool,
+    /// File descriptors: sockets and temporary files.
+    Descriptors,
+}
+
+const RESOURCES: usize = 3;
+const CLASSES: usize = 3;
+
+/// How much is known of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Its TLS handshake has not ended.
+    Newcomer,
+    /// It has shown no identity.
+    Stranger,
+    /// It has an identity, or is the one peer that we have chosen ourselves.
+    Known,
+}
+
+/// Who has a share.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// A client identity, or another name that is unique in the process.
+    Name(Box<[u8]>),
+    /// A network address; of IPv6 the first 64 bits, which one subscriber has.
+    Address(IpAddr),
+}
+
+impl Peer {
+    /// The peer at this address.
+    #[must_use]
+    pub fn at(address: IpAddr) -> Self {
+        let address = match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = u128::from(address) >> 64 << 64;
+                IpAddr::V6(network.into())
+            }
+            v4 @ IpAddr::V4(_) => v4,
+        };
+        Self::Address(address)
+    }
+}
+
+/// The limits of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetLimits {
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Bytes of temporary files.
+    pub spool: u64,
+    /// File descriptors.
+    pub descriptors: u64,
+    /// How they are divided.
+    pub division: Division,
+}
+
+/// How a limit is divided among peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Division {
+    /// Half of it is kept for peers with an identity.
+    Identities,
+    /// There are no identities: strangers may use what known peers may.
+    Strangers,
+    /// There is one peer, and it may use everything.
+    OnePeer,
+}
+
+/// The account of a process. Clones are the same account.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Account>);
+
+#[derive(Debug)]
+struct Account {
+    limits: [u64; RESOURCES],
+    division: Division,
+    used: [[AtomicU64; CLASSES]; RESOURCES],
+    groups: Mutex<HashMap<(Class, Peer), Weak<Group>>>,
+}
+
+/// What one peer uses, over all its connections.
+#[derive(Debug)]
+struct Group {
+    account: Arc<Account>,
+    class: Class,
+    peer: Peer,
+    used: [AtomicU64; RESOURCES],
+}
+
+/// A peer's share. Clones are the same share.
+#[derive(Debug, Clone)]
+pub struct Share(Arc<Group>);
+
+/// A part of a share, given back when dropped.
+#[derive(Debug)]
+pub struct Permit {
+    share: Share,
+    resource: Resource,
+    amount: u64,
+}
+
+impl Budget {
+    /// An account of which nothing is used.
+    #[must_use]
+    pub fn new(limits: &BudgetLimits) -> Self {
+        Self(Arc::new(Account {
+            limits: [limits.memory, limits.spool, limits.descriptors],
+            division: limits.division,
+            used: Default::default(),
+            groups: Mutex::default(),
+        }))
+    }
+
+    /// The share of a peer: one, however many connections it has.
+    #[must_use]
+    pub fn share(&self, class: Class, peer: Peer) -> Share {
+        let mut groups = self.0.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (class, peer);
+        if let Some(group) = groups.get(&key).and_then(Weak::upgrade) {
+            return Share(group);
+        }
+        let group = Arc::new(Group {
+            account: Arc::clone(&self.0),
+            class,
+            peer: key.1.clone(),
+            used: Default::default(),
+        });
+        groups.insert(key, Arc::downgrade(&group));
+        Share(group)
+    }
+
+    /// What is in use.
+    #[must_use]
+    pub fn used(&self, resource: Resource) -> u64 {
+        self.0.used_by(resource, &[Class::Newcomer, Class::Stranger, Class::Known])
+    }
+
+    /// The limit.
+    #[must_use]
+    pub fn limit(&self, resource: Resource) -> u64 {
+        self.0.limits[resource as usize]
+    }
+}
+
+impl Account {
+    fn used_by(&self, resource: Resource, classes: &[Class]) -> u64 {
+        let used = &self.used[resource as usize];
+        classes.iter().map(|class| used[*class as usize].load(Ordering::Relaxed)).sum()
+    }
+
+    /// What is free for a class.
+    fn free(&self, resource: Resource, class: Class) -> u64 {
+        use Class::{Known, Newcomer, Stranger};
+        let limit = self.limits[resource as usize];
+        let newcomers = limit / 8;
+        let served = (limit - newcomers).saturating_sub(self.used_by(resource, &[Stranger, Known]));
+        match (self.division, class) {
+            (Division::OnePeer, _) => {
+                limit.saturating_sub(self.used_by(resource, &[Newcomer, Stranger, Known]))
+            }
+            (_, Newcomer) => newcomers.saturating_sub(self.used_by(resource, &[Newcomer])),
+            (Division::Identities, Stranger) => {
+                (limit / 2).saturating_sub(self.used_by(resource, &[Stranger])).min(served)
+            }
+            _ => served,
+        }
+    }
+}
+
+impl Share {
+    /// A share of an account of its own, for a connection that is the only one.
+    #[must_use]
+    pub fn alone(limits: &BudgetLimits) -> Self {
+        let limits = BudgetLimits { division: Division::OnePeer, ..limits.clone() };
+        Budget::new(&limits).share(Class::Known, Peer::Name(Box::default()))
+    }
+
+    /// What the peer uses.
+    #[must_use]
+    pub fn used(&self, resource: Resource) -> u64 {
+        self.0.used[resource as usize].load(Ordering::Relaxed)
+    }
+
+    /// Takes a part, if the share has as much; it is given back when the permit is dropped.
+    #[must_use]
+    pub fn permit(&self, resource: Resource, amount: u64) -> Option<Permit> {
+        let taken = self.try_take(resource, amount);
+        taken.then(|| Permit { share: self.clone(), resource, amount })
+    }
+
+    /// Whether the share has so much more. Two threads that ask at the same moment may both be
+    /// right; the next to ask will not.
+    fn has(&self, resource: Resource, amount: u64) -> bool {
+        let Group { account, class, .. } = &*self.0;
+        let already = match account.division {
+            Division::OnePeer => 0,
+            Division::Identities | Division::Strangers => self.used(resource),
+        };
+        already + amount <= account.free(resource, *class)
+    }
+
+    fn try_take(&self, resource: Resource, amount: u64) -> bool {
+        let has = self.has(resource, amount);
+        if has {
+            self.take(resource, amount);
+        }
+        has
+    }
+
+    fn take(&self, resource: Resource, amount: u64) {
+        let Group { account, class, used, .. } = &*self.0;
+        used[resource as usize].fetch_add(amount, Ordering::Relaxed);
+        account.used[resource as usize][*class as usize].fetch_add(amount, Ordering::Relaxed);
+    }
+
+    fn give_back(&self, resource: Resource, amount: u64) {
+        let Group { account, class, used, .. } = &*self.0;
+        used[resource as usize].fetch_sub(amount, Ordering::Relaxed);
+        account.used[resource as usize][*class as usize].fetch_sub(amount, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.share.give_back(self.resource, self.amount);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let mut groups = self.account.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (self.class, self.peer.clone());
+        // The peer may have come back meanwhile, with a new share.
+        if groups.get(&key).is_some_and(|group| group.strong_count() == 0) {
+            groups.remove(&key);
+        }
+    }
+}
+
+/// What one connection uses of a resource: exact, and taken from the share in steps, so that
+/// ordinary traffic does not touch the process's account.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    share: Share,
+    resource: Resource,
+    used: u64,
+    taken: u64,
+}
+
+impl Holding {
+    /// The step, and at most twice as much is taken in advance.
+    const STEP: u64 = 64 * 1024;
+
+    pub(crate) fn new(share: Share, resource: Resource) -> Self {
+        Self { share, resource, used: 0, taken: 0 }
+    }
+
+    pub(crate) fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Adds to what is used, if the share has as much.
+    pub(crate) fn try_add(&mut self, amount: u64) -> bool {
+        let missing = (self.used + amount).saturating_sub(self.taken);
+        if missing > 0 {
+            let step = missing.max(Self::STEP);
+            let taken =
+                [step, missing].into_iter().find(|it| self.share.try_take(self.resource, *it));
+            let Some(taken) = taken else {
+                return false;
+            };
+            self.taken += taken;
+        }
+        self.used += amount;
+        true
+    }
+
+    /// Adds what is in use already. Says whether the share had as much.
+    pub(crate) fn add(&mut self, amount: u64) -> bool {
+        let fits = self.try_add(amount);
+        if !fits {
+            let missing = (self.used + amount).saturating_sub(self.taken);
+            self.share.take(self.resource, missing);
+            self.taken += missing;
+            self.used += amount;
+        }
+        fits
+    }
+
+    pub(crate) fn sub(&mut self, amount: u64) {
+        self.used = self.used.saturating_sub(amount);
+        let spare = self.taken - self.used;
+        if spare > 2 * Self::STEP {
+            self.share.give_back(self.resource, spare - Self::STEP);
+            self.taken = self.used + Self::STEP;
+        }
+    }
+
+    /// Corrects a part of what is used. Says whether the share had as much.
+    pub(crate) fn replace(&mut self, before: u64, now: u64) -> bool {
+        if now > before {
+            return self.add(now - before);
+        }
+        self.sub(before - now);
+        true
+    }
+
+    /// From here on another share is charged: the peer has shown who it is.
+    pub(crate) fn move_to(&mut self, share: Share) {
+        self.share.give_back(self.resource, self.taken);
+        share.take(self.resource, self.taken);
+        self.share = share;
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.share.give_back(self.resource, self.taken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Resource::Memory;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn budget(division: Division) -> Budget {
+        let limits = BudgetLimits { memory: 512 * MIB, spool: 0, descriptors: 64, division };
+        Budget::new(&limits)
+    }
+
+    fn stranger(number: u8) -> Peer {
+        Peer::at(IpAddr::from([10, 0, 0, number]))
+    }
+
+    /// Takes as much as there is, in MiB.
+    fn fill(share: &Share) -> Vec<Permit> {
+        std::iter::from_fn(|| share.permit(Memory, MIB)).collect()
+    }
+
+    #[test]
+    fn strangers_leave_half_to_clients_with_an_identity() {
+        let budget = budget(Division::Identities);
+        let shares: Vec<Share> =
+            (0..50).map(|number| budget.share(Class::Stranger, stranger(number))).collect();
+        let held: Vec<Vec<Permit>> = shares.iter().map(fill).collect();
+        assert_eq!(held[0].len(), 128, "one alone has half of the strangers' half");
+        assert_eq!(held[1].len(), 64);
+        assert!(budget.used(Memory) <= 256 * MIB);
+        let known = budget.share(Class::Known, Peer::Name(b"client".as_slice().into()));
+        assert!(fill(&known).len() >= 96, "{}", fill(&known).len());
+        let newcomer = budget.share(Class::Newcomer, stranger(1));
+        assert_eq!(fill(&newcomer).len(), 32);
+        drop((held, shares));
+        assert_eq!(budget.used(Memory), 0);
+    }
+
+    #[test]
+    fn a_peer_has_one_share_however_it_connects() {
+        let budget = budget(Division::Strangers);
+        let first = budget.share(Class::Stranger, stranger(1));
+        let held = fill(&first);
+        assert_eq!(held.len(), 224);
+        let again = budget.share(Class::Stranger, stranger(1));
+        assert!(again.permit(Memory, MIB).is_none());
+        drop((first, again, held));
+        let fresh = budget.share(Class::Stranger, stranger(1));
+        assert_eq!(fresh.used(Memory), 0);
+        assert_eq!(
+            Peer::at("2001:db8::1".parse().unwrap()),
+            Peer::at("2001:db8::2".parse().unwrap())
+        );
+        assert_eq!(Peer::at("::ffff:10.0.0.1".parse().unwrap()), stranger(1));
+    }
+
+    #[test]
+    fn a_holding_takes_steps_and_gives_back() {
+        let budget = budget(Division::OnePeer);
+        let share = budget.share(Class::Known, stranger(1));
+        let mut holding = Holding::new(share.clone(), Memory);
+        assert!(holding.try_add(10));
+        assert_eq!(budget.used(Memory), Holding::STEP);
+        assert!(holding.try_add(512 * MIB - 10), "down to the last byte");
+        assert!(!holding.try_add(1));
+        assert!(!holding.add(1), "what is there is counted all the same");
+        assert_eq!(budget.used(Memory), 512 * MIB + 1);
+        holding.sub(512 * MIB);
+        assert!(budget.used(Memory) <= 2 * Holding::STEP);
+        let other = budget.share(Class::Known, stranger(2));
+        holding.move_to(other.clone());
+        assert_eq!((share.used(Memory), holding.used()), (0, 1));
+        drop(holding);
+        assert_eq!((other.used(Memory), budget.used(Memory)), (0, 0));
+    }
+}
