@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 
 mod bench;
+mod check;
 mod deny;
 mod fuzz;
 mod guard;
@@ -29,6 +30,8 @@ type Outcome = Result<(), String>;
 const USAGE: &str = "\
 cargo xtask run [--release] [-- ARGS]  build and start the proxy, with its built-in gateway when
                                        none is configured; ARGS go to `seacat-proxy run`
+cargo xtask check                      the one-minute check: formatting, structure, then lints and
+                                       unit tests of the crates that were changed
 cargo xtask test [NAME]...             everything that must hold, step by step; or only the steps
                                        whose name contains a NAME
 cargo xtask test --list                the names of the steps
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["run", rest @ ..] => run::run(rest),
+        ["check"] => check::check(),
         ["test", "--list"] => {
             test::list();
             Ok(())

@@ -95,9 +95,10 @@ const AT_ONCE: usize = 4;
 /// its exec. The modules of that name are in tests/src.
 const HARNESS: &str = "test --workspace --lib -- --test-threads=1 harness::";
 
-/// As "unit": the same packages, so that nothing but our own crates is built again. One test of
-/// each program looks whether OpenSSL is linked.
-const MINIMAL: &str = "test --workspace --exclude seacat-tests --no-default-features";
+/// The tests whose outcome the features change: each program links OpenSSL or does not, and says which TLS
+/// profiles it has. The packages are those of "unit", so that nothing but our own crates is built again.
+const MINIMAL: &str = "test --workspace --exclude seacat-tests --no-default-features \
+                       --test program --test gateway openssl_comes";
 
 const UI_UNIT: &[&str] = &["check", "test"];
 const UI_BROWSER: &[&str] = &["test:browser"];
@@ -119,7 +120,7 @@ const STEPS: &[Step] = &[
         how: How::Cargo("doc --workspace --no-deps", Some(("RUSTDOCFLAGS", "-D warnings"))),
     },
     Step::cargo("unit", "the crates' own tests", "test --workspace --exclude seacat-tests"),
-    Step::cargo("minimal", "the same without OpenSSL", MINIMAL),
+    Step::cargo("minimal", "the programs without OpenSSL", MINIMAL),
     Step { name: "bench-guard", what: "instructions of codec, outbox, exchange", how: How::Guard },
     Step { name: "fuzz-decoder", what: "arbitrary bytes, cut anywhere", how: How::Fuzz("decoder") },
     Step {
