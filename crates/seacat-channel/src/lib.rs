@@ -53,7 +53,7 @@ pub use discovery::{DEFAULT_DOMAIN, Discovery, Target, discover};
 pub use exchange::{ExchangeError, Replay, Reply, ReplyBody, Timings, Tunnel};
 pub use failure::{Failure, ProxyAuth, Stage};
 pub use reverse::{ReversePort, ReverseStatus};
-pub use seacat_link::{Closed, Duplex, Health, StreamError};
+pub use seacat_link::{Carried, Closed, Duplex, Health, StreamError, TunnelError};
 pub use seacat_proto::{Bytes, Reason, ReplyHead, RequestHead};
 pub use status::{Road, State, Status, TlsInfo};
 pub use upload::{BodyError, NoBody, RequestBody};

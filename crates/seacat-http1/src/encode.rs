@@ -4,7 +4,10 @@
 //! A head is written in parts: its start line, its fields, and [`end`]. Between them a caller
 //! adds the fields that frame the body.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use std::fmt;
+use std::io::Write as _;
+
+use bytes::{BufMut, Bytes};
 use http::{Method, StatusCode, Version};
 
 use crate::fields::Fields;
@@ -53,13 +56,9 @@ pub fn fields(out: &mut impl BufMut, fields: &Fields) {
 /// `Content-Length: n`.
 pub fn content_length(out: &mut impl BufMut, length: u64) {
     out.put_slice(b"Content-Length: ");
+    // Every u64 has at most twenty digits.
     let mut digits = [0; 20];
-    let mut rest = &mut digits[..];
-    let room = rest.len();
-    // Twenty digits hold every u64.
-    let _ = std::io::Write::write_fmt(&mut rest, format_args!("{length}"));
-    let used = room - rest.len();
-    out.put_slice(&digits[..used]);
+    out.put_slice(written(&mut digits, format_args!("{length}")));
     out.put_slice(b"\r\n");
 }
 
@@ -79,10 +78,17 @@ pub fn end(out: &mut impl BufMut) {
 pub fn chunk_size(length: usize) -> Bytes {
     debug_assert!(length > 0);
     // 16 digits and CR LF.
-    let mut line = BytesMut::with_capacity(18);
-    // Writing into it does not fail: it grows.
-    let _ = std::fmt::Write::write_fmt(&mut line, format_args!("{length:X}\r\n"));
-    line.freeze()
+    let mut line = [0; 18];
+    Bytes::copy_from_slice(written(&mut line, format_args!("{length:X}\r\n")))
+}
+
+/// What of `room` the text fills. It is as large as the longest number.
+fn written<'a>(room: &'a mut [u8], text: fmt::Arguments<'_>) -> &'a [u8] {
+    let mut rest = &mut room[..];
+    // It fits.
+    let _ = rest.write_fmt(text);
+    let left = rest.len();
+    &room[..room.len() - left]
 }
 
 #[cfg(test)]

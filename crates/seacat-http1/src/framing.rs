@@ -35,8 +35,22 @@ enum Coding {
     #[default]
     None,
     Chunked,
-    /// Transfer-Encoding is there, and is something else.
-    Other,
+    /// Codings that are not undone here, and then `chunked`: the end is clear.
+    Coded,
+    /// `chunked` is not the last one, or not the only one of its kind: the end is not clear.
+    Unclear,
+}
+
+impl Coding {
+    /// With one more coding behind it.
+    fn and(self, coding: &[u8]) -> Self {
+        let chunked = coding.eq_ignore_ascii_case(b"chunked");
+        match (self, chunked) {
+            (Coding::None, true) => Coding::Chunked,
+            (Coding::Unclear, true) => Coding::Coded,
+            (_, _) => Coding::Unclear,
+        }
+    }
 }
 
 /// The framing of a request, read strictly.
@@ -59,9 +73,11 @@ pub(crate) fn of_request(
                 said.unclear |= said.length.is_none();
             }
             17 if is("transfer-encoding") => {
-                said.coding = match said.coding {
-                    Coding::None if value.eq_ignore_ascii_case(b"chunked") => Coding::Chunked,
-                    _ => Coding::Other,
+                // An empty member, or an empty list, is nothing to rely on.
+                said.coding = match list(value).fold(said.coding, Coding::and) {
+                    Coding::Chunked if value.eq_ignore_ascii_case(b"chunked") => Coding::Chunked,
+                    Coding::Coded => Coding::Coded,
+                    _ => Coding::Unclear,
                 };
             }
             _ => {}
@@ -71,14 +87,19 @@ pub(crate) fn of_request(
         return refuse(Rule::Length, "Content-Length is not there once as one plain number.");
     }
     match (said.coding, said.length) {
-        (Coding::Chunked | Coding::Other, Some(_)) => {
+        (Coding::Chunked | Coding::Coded | Coding::Unclear, Some(_)) => {
             refuse(Rule::Length, "Content-Length and Transfer-Encoding come together.")
         }
-        (Coding::Chunked | Coding::Other, None) if version == Version::HTTP_10 => {
+        (Coding::Chunked | Coding::Coded | Coding::Unclear, None)
+            if version == Version::HTTP_10 =>
+        {
             refuse(Rule::Length, "HTTP/1.0 has no Transfer-Encoding.")
         }
-        (Coding::Other, None) => {
-            refuse(Rule::TransferCoding, "Transfer-Encoding is something else than one `chunked`.")
+        (Coding::Coded, None) => {
+            refuse(Rule::TransferCoding, "Transfer-Encoding has more than `chunked`.")
+        }
+        (Coding::Unclear, None) => {
+            refuse(Rule::Length, "Transfer-Encoding does not end with one `chunked`.")
         }
         (Coding::Chunked, None) | (Coding::None, Some(1..)) if connect => {
             refuse(Rule::Syntax, "A CONNECT request has no body.")
@@ -114,7 +135,7 @@ pub(crate) fn of_response(
     match response_coding(fields) {
         // Rule 3: it overrides Content-Length; the connection is not kept after both.
         Coding::Chunked => return Ok(Framing::Chunked),
-        Coding::Other => {
+        Coding::Coded | Coding::Unclear => {
             return refuse(
                 Rule::TransferCoding,
                 "The response has a transfer coding other than `chunked`.",
@@ -128,12 +149,7 @@ pub(crate) fn of_response(
 /// `identity` is what RFC 2616 servers call no coding at all.
 fn response_coding(fields: &Fields) -> Coding {
     let codings = fields.all("transfer-encoding").flat_map(list);
-    codings.filter(|it| !it.eq_ignore_ascii_case(b"identity")).fold(Coding::None, |before, it| {
-        match before {
-            Coding::None if it.eq_ignore_ascii_case(b"chunked") => Coding::Chunked,
-            _ => Coding::Other,
-        }
-    })
+    codings.filter(|it| !it.eq_ignore_ascii_case(b"identity")).fold(Coding::None, Coding::and)
 }
 
 /// Equal lengths count as one, in several fields or in one list (RFC 9112 section 6.3 rule 5).
@@ -218,6 +234,11 @@ mod tests {
             ("POST", &[("Content-Length", "x"), ("Content-Length", "5")], Err(Rule::Length)),
             ("POST", &[("Content-Length", "5"), ("Transfer-Encoding", "x")], Err(Rule::Length)),
             ("POST", &[("Transfer-Encoding", "gzip, chunked")], Err(Rule::TransferCoding)),
+            ("POST", &[("Transfer-Encoding", "chunked, gzip")], Err(Rule::Length)),
+            ("POST", &[("Transfer-Encoding", "chunked, chunked")], Err(Rule::Length)),
+            ("POST", &[("Transfer-Encoding", "gzip")], Err(Rule::Length)),
+            ("POST", &[("Transfer-Encoding", "chunked,")], Err(Rule::Length)),
+            ("POST", &[("Transfer-Encoding", "")], Err(Rule::Length)),
         ];
         for (method, list, expected) in cases {
             let method = method.parse().unwrap();

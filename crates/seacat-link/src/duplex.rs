@@ -6,8 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use seacat_proto::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
-use crate::{RecvHalf, SendHalf, StreamError};
+use crate::tunnel::tunnel_counted;
+use crate::{Carried, RecvHalf, SendHalf, StreamError, TunnelError};
 
 /// Both halves of a stream as one [`AsyncRead`] and [`AsyncWrite`].
 ///
@@ -25,6 +27,20 @@ impl Duplex {
     #[must_use]
     pub fn new(send: SendHalf, recv: RecvHalf) -> Self {
         Self { send, recv, rest: Bytes::new(), finished: false }
+    }
+
+    /// Carries bytes between the stream and a socket until both ways have ended. `early`: bytes
+    /// of the socket that were read already.
+    ///
+    /// # Errors
+    /// [`TunnelError`]; the socket is closed either way, with a reset if the stream is torn.
+    pub async fn carry(
+        mut self,
+        tcp: TcpStream,
+        early: Bytes,
+        carried: &Carried,
+    ) -> Result<(), TunnelError> {
+        tunnel_counted(tcp, early, &mut self.send, self.recv, carried).await
     }
 }
 

@@ -42,4 +42,4 @@ pub use link::{Health, Incoming, Link, LinkConfig, News, Request};
 pub use session::{ClientTls, ServerTls, Session};
 pub use socket::{ConnectError, SocketRequest};
 pub use throttle::Throttle;
-pub use tunnel::{TunnelError, tunnel};
+pub use tunnel::{Carried, TunnelError, tunnel};

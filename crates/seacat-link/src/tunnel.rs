@@ -7,6 +7,7 @@
 //! ```
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,18 +31,38 @@ pub enum TunnelError {
     Socket(#[from] io::Error),
 }
 
+/// How many bytes a tunnel has carried so far.
+#[derive(Debug, Default)]
+pub struct Carried {
+    /// From the socket into the stream.
+    pub sent: AtomicU64,
+    /// From the stream into the socket.
+    pub received: AtomicU64,
+}
+
 /// Carries bytes between a stream that has been answered and a socket until both ways have ended.
 /// `early`: bytes of the socket that were read already.
 ///
 /// # Errors
 /// [`TunnelError`]; the socket is closed either way.
 pub async fn tunnel(
-    mut tcp: TcpStream,
+    tcp: TcpStream,
     early: Bytes,
     send: &mut SendHalf,
     recv: RecvHalf,
 ) -> Result<(), TunnelError> {
-    let ended = carry(&mut tcp, early, send, recv).await;
+    tunnel_counted(tcp, early, send, recv, &Carried::default()).await
+}
+
+/// As [`tunnel`], and counts the bytes.
+pub(crate) async fn tunnel_counted(
+    mut tcp: TcpStream,
+    early: Bytes,
+    send: &mut SendHalf,
+    recv: RecvHalf,
+    carried: &Carried,
+) -> Result<(), TunnelError> {
+    let ended = carry(&mut tcp, early, send, recv, carried).await;
     if matches!(ended, Err(TunnelError::Stream(_))) {
         // A socket that cannot be told is gone by itself.
         let _ = tcp.set_zero_linger();
@@ -54,10 +75,15 @@ async fn carry(
     early: Bytes,
     send: &mut SendHalf,
     mut recv: RecvHalf,
+    carried: &Carried,
 ) -> Result<(), TunnelError> {
+    let count = |counter: &AtomicU64, bytes: usize| {
+        counter.fetch_add(bytes as u64, Ordering::Relaxed);
+    };
     let (mut from, mut to) = tcp.split();
     let out = async {
         if !early.is_empty() {
+            count(&carried.sent, early.len());
             send.send(early)?;
         }
         let mut buffer = BytesMut::new();
@@ -72,15 +98,18 @@ async fn carry(
                 read = from.read_buf(&mut buffer) => read?,
                 error = send.gone() => return Err(error.into()),
             };
-            match read {
-                0 => return Ok(send.finish()?),
-                _ => send.send(buffer.split().freeze())?,
+            if read == 0 {
+                return Ok(send.finish()?);
             }
+            send.send(buffer.split().freeze())?;
+            count(&carried.sent, read);
         }
     };
     let back = async {
         while let Some(bytes) = recv.data().await {
-            to.write_all(&bytes?).await?;
+            let bytes = bytes?;
+            to.write_all(&bytes).await?;
+            count(&carried.received, bytes.len());
         }
         // The other side may be gone already; its own end says so.
         to.shutdown().await.or(Ok(()))

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 use http::Method;
 use tokio::sync::broadcast;
 
-use crate::activity::Busy;
 use crate::errors::Code;
+use crate::server::activity::Busy;
 
 /// Lines kept for somebody who looks later: some screens full, about 100 KiB.
 const KEPT: usize = 500;
@@ -222,7 +222,7 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activity::Activity;
+    use crate::server::activity::Activity;
 
     fn begin(log: &AccessLog, method: &Method, host: &str, path: &str) -> Record {
         let client = ([127, 0, 0, 1], 9).into();

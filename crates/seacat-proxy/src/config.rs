@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::policy::origin::Origin;
+use crate::policy::routes::Routes;
 use crate::policy::users::Users;
-use crate::routes::Routes;
 
 /// The port a SeaCat proxy listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 3128;

@@ -76,7 +76,7 @@ errors! {
     BadTarget = "SC-BAD-TARGET", 400, "http_request_error",
         "The request target is not valid",
         "The address in the request line cannot be sent to a gateway as it stands.",
-        "Use http://NAME/path, percent-encode unusual characters, and leave out user names and fragments.";
+        "Use http://NAME/path, without blanks and control characters.";
     Scheme = "SC-SCHEME", 400, "http_request_error",
         "This proxy does not speak that scheme",
         "A plain proxy request can carry http:// only; https:// needs a CONNECT tunnel.",
@@ -89,6 +89,14 @@ errors! {
         "The HTTP version is not supported",
         "This proxy speaks HTTP/1.1 and HTTP/1.0.",
         "Set the client to HTTP/1.1.";
+    NotImplemented = "SC-NOT-IMPLEMENTED", 501, "http_request_error",
+        "The request uses a part of HTTP that this proxy does not know",
+        "A method longer than any in use, or a transfer coding other than `chunked`: what follows the head cannot be understood.",
+        "Make the client send the body with a Content-Length or with `Transfer-Encoding: chunked` alone.";
+    Misdirected = "SC-MISDIRECTED", 421, "http_request_denied",
+        "The request is for another host than this port",
+        "This port stands for one host of the gateway, and the address in the request names another one.",
+        "Use the port of the proxy for other hosts, or the address of this port as the base URL.";
     TargetTooLong = "SC-TARGET-TOO-LONG", 414, "http_request_error",
         "The request line is too long",
         "The address is longer than 8 KiB.",

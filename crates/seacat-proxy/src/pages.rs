@@ -6,14 +6,12 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use seacat_http1::{RequestHead, is};
 
 use crate::errors::Code;
-use crate::fields::{Fields, is};
-use crate::message::{Reply, RequestHead};
-use crate::reply::{Fault, escape, our_fields, page};
-use crate::routes::{Action, Routes};
-use crate::syntax::authority;
-use crate::target::{is_loopback, path, without_query};
+use crate::fault::{Fault, escape, our_fields, page};
+use crate::policy::routes::{Action, Routes};
+use crate::response::Response;
 
 /// Fields that a TRACE must not show again (RFC 9110 section 9.3.8).
 const PRIVATE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
@@ -23,7 +21,7 @@ pub(crate) fn answer(
     request: &RequestHead,
     here: SocketAddr,
     routes: &Routes,
-) -> Result<Reply<Bytes>, Fault> {
+) -> Result<Response<Bytes>, Fault> {
     if request.method == Method::OPTIONS {
         return Ok(options());
     }
@@ -31,31 +29,31 @@ pub(crate) fn answer(
         let what = format!("The method was {}.", request.method);
         return Err(Fault::new(Code::PageMethod, what));
     }
-    match without_query(&path(&request.target)) {
-        "/" => Ok(ok("text/html; charset=utf-8", start_page(here))),
-        "/proxy.pac" => Ok(ok("application/x-ns-proxy-autoconfig", pac(here, routes))),
+    match without_query(request.target.path()) {
+        b"/" => Ok(ok("text/html; charset=utf-8", start_page(here))),
+        b"/proxy.pac" => Ok(ok("application/x-ns-proxy-autoconfig", pac(here, routes))),
         _ => Err(Fault::new(Code::NoSuchPage, "The request named no host, only a path.")),
     }
 }
 
-/// Whether the Host field is a name of this computer, so that no web site is speaking under a
-/// name of its own (DNS rebinding). HTTP/1.0 clients that send none are not browsers.
-pub(crate) fn host_is_ours(fields: &Fields) -> bool {
-    fields
-        .get("host")
-        .is_none_or(|value| authority(value).is_some_and(|(host, _)| is_loopback(host)))
+/// What this proxy answers to OPTIONS about itself.
+pub(crate) fn options() -> Response<Bytes> {
+    let fields = [("Allow", "GET, HEAD, OPTIONS")].into_iter().collect();
+    Response::new(StatusCode::NO_CONTENT, fields, Bytes::new())
 }
 
-/// What this proxy answers to OPTIONS about itself.
-pub(crate) fn options() -> Reply<Bytes> {
-    let fields = [("allow", "GET, HEAD, OPTIONS")].into_iter().collect();
-    Reply::new(StatusCode::NO_CONTENT, fields, Bytes::new())
+/// A path alone: queries carry secrets.
+pub(crate) fn without_query(path: &[u8]) -> &[u8] {
+    path.split(|&b| b == b'?').next().unwrap_or_default()
 }
 
 /// The request as it arrived, for a TRACE that ends here (RFC 9110 section 9.3.8), without
 /// what is private.
-pub(crate) fn trace(request: &RequestHead) -> Reply<Bytes> {
-    let mut echo = format!("{} {} {:?}\r\n", request.method, request.target, request.version);
+pub(crate) fn trace(request: &RequestHead) -> Response<Bytes> {
+    let host = request.target.authority().map_or("", |it| it.text);
+    let scheme = if host.is_empty() { "" } else { "http://" };
+    let path = String::from_utf8_lossy(request.target.path());
+    let mut echo = format!("{} {scheme}{host}{path} {:?}\r\n", request.method, request.version);
     let private = |name| PRIVATE.iter().any(|known| is(name, known));
     for (name, value) in request.fields.iter().filter(|(name, _)| !private(name)) {
         let [name, value] = [name, value].map(String::from_utf8_lossy);
@@ -65,8 +63,8 @@ pub(crate) fn trace(request: &RequestHead) -> Reply<Bytes> {
     ok("message/http", echo + "\r\n")
 }
 
-fn ok(content_type: &'static str, body: String) -> Reply<Bytes> {
-    Reply::new(StatusCode::OK, our_fields(content_type), body.into())
+fn ok(content_type: &'static str, body: String) -> Response<Bytes> {
+    Response::new(StatusCode::OK, our_fields(content_type), body.into())
 }
 
 fn start_page(here: SocketAddr) -> String {
@@ -110,15 +108,10 @@ fn pac(here: SocketAddr, routes: &Routes) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Version;
 
-    fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> RequestHead {
-        RequestHead {
-            method: method.parse().unwrap(),
-            target: target.to_owned(),
-            version: Version::HTTP_11,
-            fields: fields.iter().copied().collect(),
-        }
+    fn request(method: &str, target: &str, fields: &str) -> RequestHead {
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: erp\r\n{fields}\r\n");
+        seacat_http1::RequestReader::default().read(head.as_bytes()).unwrap().unwrap().0
     }
 
     fn here() -> SocketAddr {
@@ -128,12 +121,13 @@ mod tests {
     #[test]
     fn pages_are_found_and_only_read() {
         let routes = Routes::default();
-        let status = |method, uri| match answer(&request(method, uri, &[]), here(), &routes) {
+        let status = |method, uri| match answer(&request(method, uri, ""), here(), &routes) {
             Ok(reply) => reply.status.as_u16(),
             Err(fault) => fault.status().as_u16(),
         };
         for (method, uri, expected) in [
             ("GET", "/", 200),
+            ("GET", "/?x", 200),
             ("HEAD", "/proxy.pac", 200),
             ("OPTIONS", "*", 204),
             ("GET", "/other", 404),
@@ -158,24 +152,9 @@ mod tests {
     }
 
     #[test]
-    fn foreign_hosts_are_told_apart() {
-        for (host, expected) in [
-            ("127.0.0.1:3128", true),
-            ("localhost", true),
-            ("[::1]:3128", true),
-            ("evil.example:3128", false),
-            ("127.0.0.1.evil.example", false),
-            ("10.0.0.1", false),
-        ] {
-            assert_eq!(host_is_ours(&[("Host", host)].into_iter().collect()), expected, "{host}");
-        }
-        assert!(host_is_ours(&Fields::default()));
-    }
-
-    #[test]
     fn trace_echoes_without_secrets() {
-        let fields = [("cookie", "secret"), ("authorization", "secret"), ("x-a", "1")];
-        let body = trace(&request("TRACE", "http://erp/", &fields)).body;
-        assert_eq!(body, "TRACE http://erp/ HTTP/1.1\r\nx-a: 1\r\n\r\n");
+        let fields = "cookie: secret\r\nauthorization: secret\r\nx-a: 1\r\n";
+        let body = trace(&request("TRACE", "http://u:pw@erp/a#b", fields)).body;
+        assert_eq!(body, "TRACE http://erp/a HTTP/1.1\r\nHost: erp\r\nx-a: 1\r\n\r\n");
     }
 }

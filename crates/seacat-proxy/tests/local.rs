@@ -116,7 +116,7 @@ async fn own_answers_have_their_status_and_code() {
     let own_by_name = format!("CONNECT localhost:{} HTTP/1.1\r\nHost: x\r\n\r\n", here.port());
     let big = format!("GET http://a/ HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(60_000));
     let frame = format!("GET http://a/ HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(17_000));
-    // With `Connection: close` the 200 that are allowed: hyper takes as many as the gate.
+    // With `Connection: close` the 200 that are allowed.
     let fields = format!("GET http://a/ HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: 1\r\n".repeat(198));
     let long = format!("GET http://a/{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(60_000));
     for (request, expected, code) in [
@@ -134,6 +134,12 @@ async fn own_answers_have_their_status_and_code() {
         (&frame, 431, "SC-HEAD-TOO-LARGE"),
         (&fields, 503, "SC-NOT-CONNECTED"),
         (&long, 414, "SC-TARGET-TOO-LONG"),
+        (
+            "POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            501,
+            "SC-NOT-IMPLEMENTED",
+        ),
+        ("TRACE http://a/ HTTP/1.1\r\nHost: a\r\nMax-Forwards: +0\r\n\r\n", 400, "SC-BAD-REQUEST"),
         ("GET http://.seacat/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "SC-BAD-TARGET"),
         ("GET http://localhost/ HTTP/1.1\r\nHost: a\r\n\r\n", 403, "SC-LOOPBACK"),
         ("CONNECT [::1]:22 HTTP/1.1\r\nHost: a\r\n\r\nsent ahead", 403, "SC-LOOPBACK"),
@@ -232,9 +238,8 @@ async fn the_direct_route_forwards_and_strips() {
     assert_eq!((line.path.as_str(), line.route, line.error), ("/a", Route::Direct, None));
 }
 
-/// Requests without a body, which hyper does not see.
 #[tokio::test]
-async fn answers_to_plain_requests_are_framed_for_their_client() {
+async fn responses_are_framed_for_their_client() {
     let proxy = start(direct());
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let sized = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: today\r\n\r\nhello";
@@ -266,9 +271,8 @@ async fn answers_to_plain_requests_are_framed_for_their_client() {
     }
 }
 
-/// One connection goes from the short way to hyper and is kept by both.
 #[tokio::test]
-async fn plain_requests_and_others_share_a_connection() {
+async fn requests_with_and_without_a_body_share_a_connection() {
     let proxy = start(direct());
     let (origin, served) = origin("abc", "HTTP/1.1 204 No Content\r\n\r\n").await;
     let mut client = TcpStream::connect(proxy.addresses[0]).await.unwrap();
@@ -430,6 +434,74 @@ async fn an_answer_cut_short_is_cut_short_for_the_client_too() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_length_that_is_torn_is_reset() {
+    let proxy = start(direct());
+    let torn = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    let (origin, _served) = origin("\r\n\r\n", torn).await;
+    let mut client = TcpStream::connect(proxy.addresses[0]).await.unwrap();
+    let request = format!("GET http://{origin}/ HTTP/1.0\r\n\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, client.read_to_end(&mut answer)).await.unwrap();
+    let error = read.expect_err("a clean end would look like the end of the body");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_client_that_has_closed_its_sending_side_gets_its_answer() {
+    let proxy = start(direct());
+    for body in ["GET", "POST"] {
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+        let (origin, _served) = origin("\r\n\r\n", answer).await;
+        let mut client = TcpStream::connect(proxy.addresses[0]).await.unwrap();
+        let length = if body == "POST" { "Content-Length: 3\r\n\r\nabc" } else { "\r\n" };
+        let request = format!("{body} http://{origin}/ HTTP/1.1\r\nHost: a\r\n{length}");
+        client.write_all(request.as_bytes()).await.unwrap();
+        client.shutdown().await.unwrap();
+        let answer = read_all(&mut client).await;
+        assert!(answer.ends_with("\r\n\r\nhello"), "{body} {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_early_answer_leaves_a_connection_that_can_be_used() {
+    let proxy = start(config());
+    let mut client = TcpStream::connect(proxy.addresses[0]).await.unwrap();
+    // The page needs no body; what is left of it is read all the same.
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\nabc")
+        .await
+        .unwrap();
+    read_until(&mut client, "</html>\n").await;
+    client
+        .write_all(b"defGET /proxy.pac HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let answer = read_all(&mut client).await;
+    assert!(status(&answer) == 200 && answer.contains("FindProxyForURL"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_change_ends_connections_with_their_next_answer_and_holds_at_once() {
+    let proxy = Proxy::bind(config(), channel()).unwrap();
+    let (address, handle) = (proxy.addresses()[0], proxy.handle());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let run = tokio::spawn(proxy.run(async { drop(stopped.await) }, PATIENCE));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert!(!read_until(&mut client, "</html>\n").await.contains("Connection: close"));
+    let routes: Routes = [("*".parse().unwrap(), Action::Refuse)].into_iter().collect();
+    handle.reconfigure(ProxyConfig { routes, ..config() }).await.unwrap();
+    // At rest for the whole change, and not closed by it.
+    client.write_all(b"GET http://erp/ HTTP/1.1\r\nHost: erp\r\n\r\n").await.unwrap();
+    let answer = read_all(&mut client).await;
+    assert!(status(&answer) == 403 && answer.contains("SC-REFUSED"), "{answer}");
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    drop(stop);
+    run.await.unwrap();
+}
+
+#[tokio::test]
 async fn bodies_over_the_limit_are_413() {
     let limits = Limits { body: Some(4), ..Limits::default() };
     let proxy = start(ProxyConfig { limits, ..direct() });
@@ -474,7 +546,8 @@ async fn a_mapped_port_stands_for_its_host() {
     for (request, expected) in [
         ("GET /x HTTP/1.1\r\nHost: 127.0.0.1", 503),
         ("GET /x HTTP/1.1\r\nHost: erp.seacat", 503),
-        ("GET http://other/x HTTP/1.1\r\nHost: localhost", 503),
+        ("GET /x HTTP/1.1\r\nHost: ERP.seacat", 503),
+        ("GET http://other/x HTTP/1.1\r\nHost: localhost", 421),
         ("GET /x HTTP/1.1\r\nHost: evil.example", 403),
         ("CONNECT erp:80 HTTP/1.1\r\nHost: erp", 400),
     ] {

@@ -98,7 +98,7 @@ impl Engine {
         if self.config.proxy == new.proxy && self.config.routes == new.routes {
             return Ok(());
         }
-        let addresses = self.reins.turn(apply::proxy(new)?).await;
+        let addresses = self.proxy_handle.reconfigure(apply::proxy(new)?).await;
         let addresses = addresses.map_err(|error| StartError::from_bind(error, new))?;
         let Local { proxy, mapped, .. } = local(&addresses, new);
         (self.local.proxy, self.local.mapped) = (proxy, mapped);

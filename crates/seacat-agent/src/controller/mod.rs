@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use seacat_channel::Channel;
 use seacat_channel::identity::{Identity, IdentityStatus};
 use seacat_gateway::Demo;
-use seacat_proxy::{AccessLine, Drained, Reins, Route};
+use seacat_proxy::{AccessLine, Drained, Handle, Route};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -65,7 +65,7 @@ pub struct Engine {
     /// The built-in gateway is wanted, whatever is configured.
     wants_demo: bool,
     proxy: JoinHandle<Drained>,
-    reins: Reins,
+    proxy_handle: Handle,
     stop_proxy: oneshot::Sender<()>,
     local: Local,
     commands: mpsc::Receiver<Command>,

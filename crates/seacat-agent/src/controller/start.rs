@@ -156,7 +156,7 @@ impl Engine {
             // A dropped sender means the same.
             let _ = stopped.await;
         };
-        let reins = proxy.reins();
+        let proxy_handle = proxy.handle();
         let proxy = tokio::spawn(proxy.run(shutdown, config.channel.drain));
         let first_run = FirstRun::open(&state_dir, !config.gateways.is_empty() && !is_managed);
         let requests = (!first_run.has_seen_request()).then(|| desk.access.follow().1);
@@ -165,7 +165,7 @@ impl Engine {
             demo,
             wants_demo,
             proxy,
-            reins,
+            proxy_handle,
             stop_proxy,
             local,
             commands,

@@ -9,10 +9,10 @@
 
 use std::str::FromStr;
 
+use seacat_http1::{Authority, Fields, is};
+
 use crate::errors::Code;
-use crate::fields::{Fields, is};
-use crate::reply::Fault;
-use crate::syntax::authority;
+use crate::fault::Fault;
 
 /// One of the origins that [`MappedPort::allow_origins`](crate::MappedPort::allow_origins) lists:
 /// `scheme://host[:port]` as browsers write it, or `*` for all. Made by [`str::parse`].
@@ -104,7 +104,7 @@ fn serialized(text: &[u8]) -> Option<String> {
     {
         return None;
     }
-    let (host, port) = authority(rest.as_bytes())?;
+    let Authority { host, port, .. } = Authority::parse(rest.as_bytes())?;
     let default = match scheme {
         "http" | "ws" => Some(80),
         "https" | "wss" => Some(443),

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use crate::errors::Code;
-use crate::reply::Fault;
+use crate::fault::Fault;
 
 #[cfg(target_os = "linux")]
 mod sock_diag;

@@ -1,9 +1,10 @@
 //! Proxy credentials: Basic (RFC 7617), compared in constant time.
 
-use crate::config::Credentials;
-use crate::fields::Fields;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use seacat_http1::Fields;
+
+use crate::config::Credentials;
 
 const PROXY_AUTHORIZATION: &str = "proxy-authorization";
 
@@ -26,7 +27,7 @@ impl Credentials {
     }
 }
 
-/// Compares without telling by its time where the first difference is. The length may be told.
+/// Compares in a time that does not depend on where the first difference is. The length may show.
 fn equal(a: &[u8], b: &[u8]) -> bool {
     let differences = a.iter().zip(b).fold(0, |sum, (a, b)| sum | (a ^ b));
     a.len() == b.len() && std::hint::black_box(differences) == 0

@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
-use crate::syntax::{HOST, all};
-use crate::target::{gateway_name, is_seacat};
+use seacat_http1::syntax::{HOST, all};
+
+use crate::policy::host::{gateway_name, is_seacat};
 
 /// What to do with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,7 +85,7 @@ pub(crate) struct Decision {
 }
 
 impl Routes {
-    /// The rules in order, for those who show them.
+    /// The rules in order.
     pub fn rules(&self) -> impl Iterator<Item = (&Pattern, Action)> {
         self.0.iter().map(|(pattern, action)| (pattern, *action))
     }

@@ -1,16 +1,16 @@
-//! The ports we listen on: bound, kept while they are wanted, let go.
+//! The ports we listen on: bound, kept while they are wanted, closed.
 
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::task::Poll;
 
+use seacat_http1::syntax::{HOST, all};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{MappedPort, ProxyConfig};
-use crate::service::Door;
-use crate::syntax::{HOST, all};
+use crate::server::client::PortKind;
 
 /// Connections the system queues for us: a burst of applications starting together.
 const BACKLOG: i32 = 1024;
@@ -24,7 +24,7 @@ pub enum BindError {
         /// The address asked for.
         address: SocketAddr,
     },
-    /// An address that others can reach, without the operator's word for it.
+    /// An address that others can reach, without the operator's permission.
     #[error("{address} is not a loopback address and allow_remote is not set")]
     Remote {
         /// The address asked for.
@@ -68,7 +68,7 @@ pub(crate) struct Listening {
     /// The address it is.
     own: SocketAddr,
     tcp: TcpListener,
-    door: Door,
+    port: PortKind,
 }
 
 /// A new connection.
@@ -77,7 +77,7 @@ pub(crate) struct Accepted {
     pub(crate) peer: SocketAddr,
     /// Our end of it.
     pub(crate) here: SocketAddr,
-    pub(crate) door: Door,
+    pub(crate) port: PortKind,
 }
 
 /// Binds what `config` wants and `there` has not, then lets go of what is not wanted. On an error
@@ -94,11 +94,11 @@ pub(crate) fn listen(
     for listener in config.inherited.drain(..) {
         let asked = local_address(&listener)?;
         check_local(asked, config.allow_remote)?;
-        bound.push(adopt(listener, asked, Door::Proxy)?);
+        bound.push(adopt(listener, asked, PortKind::Proxy)?);
     }
     for &address in &config.listen {
         check_local(address, config.allow_remote)?;
-        wanted.push((address, Door::Proxy));
+        wanted.push((address, PortKind::Proxy));
     }
     for port in config.mapped.drain(..) {
         let MappedPort { listen, host, .. } = &port;
@@ -108,14 +108,14 @@ pub(crate) fn listen(
         if host.is_empty() || !all(HOST, host.as_bytes()) {
             return Err(BindError::MappedHost { host: host.clone() });
         }
-        wanted.push((*listen, Door::Mapped(port.into())));
+        wanted.push((*listen, PortKind::Mapped(port.into())));
     }
     let mut stay = Vec::new();
-    for (asked, door) in wanted {
+    for (asked, port) in wanted {
         let free = |nth: &usize| !stay.iter().any(|(it, _)| it == nth);
         match (0..there.len()).filter(free).find(|&nth| there[nth].asked == asked) {
-            Some(nth) => stay.push((nth, door)),
-            None => bound.extend(bind(asked, door)?),
+            Some(nth) => stay.push((nth, port)),
+            None => bound.extend(bind(asked, port)?),
         }
     }
     if bound.is_empty() && stay.is_empty() {
@@ -124,11 +124,11 @@ pub(crate) fn listen(
     let mut old: Vec<Option<Listening>> = there.drain(..).map(Some).collect();
     let kept = stay
         .into_iter()
-        .filter_map(|(nth, door)| old[nth].take().map(|listening| Listening { door, ..listening }));
+        .filter_map(|(nth, port)| old[nth].take().map(|listening| Listening { port, ..listening }));
     there.extend(kept);
     there.extend(bound);
-    // Mapped ports last, as people are told.
-    there.sort_by_key(|listening| matches!(listening.door, Door::Mapped(_)));
+    // Mapped ports last, as the addresses are documented.
+    there.sort_by_key(|listening| matches!(listening.port, PortKind::Mapped(_)));
     Ok(())
 }
 
@@ -145,7 +145,7 @@ fn check_local(address: SocketAddr, allow_remote: bool) -> Result<(), BindError>
 }
 
 /// `None`: IPv6 is switched off on this system.
-fn bind(address: SocketAddr, door: Door) -> Result<Option<Listening>, BindError> {
+fn bind(address: SocketAddr, port: PortKind) -> Result<Option<Listening>, BindError> {
     let no_ipv6 = |error: &io::Error| {
         tracing::warn!(%address, %error, "no IPv6 here, not listening on it");
         Ok(None)
@@ -164,7 +164,7 @@ fn bind(address: SocketAddr, door: Door) -> Result<Option<Listening>, BindError>
     #[cfg(unix)]
     socket.set_reuse_address(true).map_err(failed)?;
     match socket.bind(&address.into()).and_then(|()| socket.listen(BACKLOG)) {
-        Ok(()) => adopt(socket.into(), address, door).map(Some),
+        Ok(()) => adopt(socket.into(), address, port).map(Some),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(BindError::InUse { address }),
         Err(error) if address.is_ipv6() && error.kind() == io::ErrorKind::AddrNotAvailable => {
             no_ipv6(&error)
@@ -173,14 +173,14 @@ fn bind(address: SocketAddr, door: Door) -> Result<Option<Listening>, BindError>
     }
 }
 
-fn adopt(listener: StdListener, asked: SocketAddr, door: Door) -> Result<Listening, BindError> {
+fn adopt(listener: StdListener, asked: SocketAddr, port: PortKind) -> Result<Listening, BindError> {
     let adopt = || {
         listener.set_nonblocking(true)?;
         if INHERITED {
             without_delay(&SockRef::from(&listener));
         }
         let own = listener.local_addr()?;
-        Ok(Listening { asked, own, tcp: TcpListener::from_std(listener)?, door })
+        Ok(Listening { asked, own, tcp: TcpListener::from_std(listener)?, port })
     };
     adopt().map_err(|source| BindError::Io { address: asked, source })
 }
@@ -211,13 +211,13 @@ pub(crate) async fn accept(listeners: &[Listening]) -> io::Result<Accepted> {
         }
         Poll::Pending
     });
-    let ((tcp, peer), Listening { own, door, .. }) = next.await?;
+    let ((tcp, peer), Listening { own, port, .. }) = next.await?;
     if !INHERITED {
         without_delay(&SockRef::from(&tcp));
     }
     // The system is asked only where the port is open on all our addresses.
     let here = if own.ip().is_unspecified() { tcp.local_addr()? } else { *own };
-    Ok(Accepted { tcp, peer, here, door: door.clone() })
+    Ok(Accepted { tcp, peer, here, port: port.clone() })
 }
 
 #[cfg(test)]
@@ -230,7 +230,7 @@ mod tests {
             let asked = asked.parse().unwrap();
             let listener = StdListener::bind(asked).unwrap();
             let port = listener.local_addr().unwrap().port();
-            let listening = adopt(listener, asked, Door::Proxy).unwrap();
+            let listening = adopt(listener, asked, PortKind::Proxy).unwrap();
             let client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
             let accepted = accept(&[listening]).await.unwrap();
             assert!(accepted.tcp.nodelay().unwrap());

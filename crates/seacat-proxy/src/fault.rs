@@ -2,20 +2,20 @@
 //! what happened, what it means and what to do, in the form the client asks for.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 use seacat_channel::{ExchangeError, Reason, StreamError};
+use seacat_http1::syntax::{list, trim};
+use seacat_http1::{Fields, Rule, Violation};
 
-use crate::body::BodyTooLarge;
 use crate::errors::Code;
-use crate::fields::Fields;
-use crate::head::Reject;
-use crate::headers::BadReply;
-use crate::message::Reply;
-use crate::syntax::{list, trim};
+use crate::forward::fields::BadReply;
+use crate::response::Response;
+use crate::server::request_body::BodyTooLarge;
 
 /// Retry-After of a 503 when nothing better is known.
 const SOON: Duration = Duration::from_secs(5);
@@ -50,10 +50,35 @@ impl Fault {
     }
 }
 
-impl From<Reject> for Fault {
-    fn from(Reject { code, what }: Reject) -> Self {
+impl From<Violation> for Fault {
+    fn from(Violation { rule, what }: Violation) -> Self {
+        let code = match rule {
+            Rule::Syntax => Code::BadRequest,
+            Rule::Length => Code::AmbiguousLength,
+            Rule::TransferCoding | Rule::MethodTooLong => Code::NotImplemented,
+            Rule::Chunk => Code::BadChunk,
+            Rule::Host => Code::BadHost,
+            Rule::Target => Code::BadTarget,
+            Rule::Scheme => Code::Scheme,
+            Rule::Protocol => Code::NotHttp,
+            Rule::Version => Code::Version,
+            Rule::TargetTooLong => Code::TargetTooLong,
+            Rule::HeadTooLarge => Code::HeadTooLarge,
+            Rule::Incomplete => Code::BodyCut,
+        };
         Fault::new(code, what)
     }
+}
+
+/// A request whose own body could not be read to its end.
+pub(crate) fn of_broken_request(cause: &(dyn Error + 'static)) -> Fault {
+    if let Some(violation) = cause.downcast_ref::<Violation>() {
+        return (*violation).into();
+    }
+    if cause.is::<BodyTooLarge>() {
+        return Fault::new(Code::BodyTooLarge, sentence(&cause.to_string()));
+    }
+    Fault::new(Code::BodyCut, "The request's body could not be read to its end.")
 }
 
 impl From<BadReply> for Fault {
@@ -77,10 +102,7 @@ impl From<ExchangeError> for Fault {
             ExchangeError::Reset(reason) => Fault::new(of_reset(reason), what),
             ExchangeError::Busy => Fault::new(Code::Busy, what),
             ExchangeError::Draining => Fault::new(Code::Stopping, what),
-            ExchangeError::Body(error) if error.is::<BodyTooLarge>() => {
-                Fault::new(Code::BodyTooLarge, sentence(&error.to_string()))
-            }
-            ExchangeError::Body(_) => Fault::new(Code::BodyCut, what),
+            ExchangeError::Body(error) => of_broken_request(&*error),
             ExchangeError::BadReply(_) => Fault::new(Code::BadReply, what),
         }
     }
@@ -152,7 +174,7 @@ fn quality(parameter: &[u8]) -> Option<u16> {
 }
 
 /// Makes the answer. `request` are the fields of the request, for its Accept.
-pub(crate) fn render(fault: &Fault, request: &Fields) -> Reply<Bytes> {
+pub(crate) fn render(fault: &Fault, request: &Fields) -> Response<Bytes> {
     let status = fault.status();
     let (content_type, body) = match Form::wanted(request) {
         Form::Plain => ("text/plain; charset=utf-8", plain(fault)),
@@ -163,26 +185,27 @@ pub(crate) fn render(fault: &Fault, request: &Fields) -> Reply<Bytes> {
     add_proxy_status(&mut fields, fault.code);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         let seconds = fault.retry_after.unwrap_or(SOON).as_secs_f32().ceil().max(1.0) as u64;
-        fields.push(b"retry-after", seconds.to_string().as_bytes());
+        fields.push(b"Retry-After", seconds.to_string().as_bytes());
     }
     match fault.code {
         Code::AuthRequired => {
             let challenge = b"Basic realm=\"SeaCat Proxy\", charset=\"UTF-8\"";
-            fields.push(b"proxy-authenticate", challenge);
+            fields.push(b"Proxy-Authenticate", challenge);
         }
-        Code::PageMethod => fields.push(b"allow", b"GET, HEAD"),
+        Code::PageMethod => fields.push(b"Allow", b"GET, HEAD"),
         _ => {}
     }
-    Reply::new(status, fields, body.into())
+    Response::new(status, fields, body.into())
 }
 
 /// What every body of our own making has: it is what it says it is, and of this moment.
 pub(crate) fn our_fields(content_type: &str) -> Fields {
     [
-        ("content-type", content_type),
-        ("cache-control", "no-store"),
-        ("x-content-type-options", "nosniff"),
-        ("content-security-policy", "frame-ancestors 'none'"),
+        ("Content-Type", content_type),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        // No web page may show it as a part of itself.
+        ("Content-Security-Policy", "frame-ancestors 'none'"),
     ]
     .into_iter()
     .collect()
@@ -192,7 +215,7 @@ pub(crate) fn our_fields(content_type: &str) -> Fields {
 pub(crate) fn add_proxy_status(fields: &mut Fields, code: Code) {
     let row = code.row();
     let value = format!("seacat-proxy; error={}; details=\"{}\"", row.proxy_error, row.code);
-    fields.push(b"proxy-status", value.as_bytes());
+    fields.push(b"Proxy-Status", value.as_bytes());
 }
 
 fn plain(fault: &Fault) -> String {
@@ -269,7 +292,7 @@ mod tests {
         [("Accept", value)].into_iter().collect()
     }
 
-    fn field<'a>(reply: &'a Reply<Bytes>, name: &str) -> Option<&'a str> {
+    fn field<'a>(reply: &'a Response<Bytes>, name: &str) -> Option<&'a str> {
         reply.fields.get(name).map(|value| std::str::from_utf8(value).unwrap())
     }
 
@@ -331,6 +354,11 @@ mod tests {
             (ExchangeError::Busy, 503, Code::Busy),
             (ExchangeError::BadReply(7), 502, Code::BadReply),
             (ExchangeError::Body(Box::new(BodyTooLarge)), 413, Code::BodyTooLarge),
+            (
+                ExchangeError::Body(Box::new(Violation { rule: Rule::Chunk, what: "x" })),
+                400,
+                Code::BadChunk,
+            ),
         ] {
             let fault = Fault::from(error);
             let reply = render(&fault, &Fields::default());

@@ -1,6 +1,6 @@
-//! An answer on its way to a client: its head, and its body framed as the head says.
+//! A response on its way to a client: its head, and its body framed as the head says.
 
-use std::io::{self, Cursor, IoSlice, Write as _};
+use std::io::{self, Cursor, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -8,16 +8,13 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Buf as _, Bytes};
-use http::{Method, StatusCode};
-use http_body::Body as _;
+use http::{Method, StatusCode, Version};
+use seacat_http1::{Framing, encode};
 use seacat_proto::Pieces;
 use tokio::io::{AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
-use crate::body::ToClient;
-use crate::fields::Fields;
-use crate::headers::title_case;
-use crate::message::Reply;
+use crate::response::Response;
+use crate::server::response_body::ResponseBody;
 
 /// Taken from the body before a write: enough to keep a fast local client busy, and what a fresh
 /// stream may send before it is told to go on.
@@ -29,23 +26,14 @@ const PIECES: usize = 64;
 /// collecting it from several places.
 const TOGETHER: usize = 4096;
 
-/// How the client finds the end of the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
-    /// So many bytes are still to come.
-    Length(u64),
-    Chunked,
-    /// The connection closes.
-    Close,
-}
-
-/// An answer while it is written.
-pub(crate) struct Response {
+/// A response while it is written.
+pub(crate) struct ResponseWriter {
     /// Dropped with its last byte.
-    body: Option<ToClient>,
+    body: Option<ResponseBody>,
+    /// A length is what is still to come.
     framing: Framing,
     keep: bool,
-    /// Why the body broke off; said when what came before has been written.
+    /// Why the body broke off; reported when what came before has been written.
     broken: Option<io::Error>,
     /// What is left of the head, in front of all pieces.
     head: Cursor<Vec<u8>>,
@@ -53,19 +41,20 @@ pub(crate) struct Response {
     waiting: usize,
 }
 
-impl Response {
-    /// `method` is the request's. `keep`: the client would like to ask again on the same
-    /// connection.
+impl ResponseWriter {
+    /// `method` and `version` are the request's. `keep`: the client would like to send another
+    /// request on the same connection.
     pub(crate) fn new(
-        reply: Reply<ToClient>,
+        response: Response<ResponseBody>,
         method: &Method,
-        http_10: bool,
+        version: Version,
         keep: bool,
         date: &Date,
     ) -> Self {
-        let Reply { status, fields, body } = reply;
-        // Such an answer has no body, and no fields that frame one but its own (RFC 9110 section
-        // 6.4.1). One of ours to HEAD says how long it would have been.
+        let Response { status, reason, fields, body } = response;
+        let http_10 = version == Version::HTTP_10;
+        // Such a response has no body, and no fields that frame one but its own (RFC 9110 section
+        // 6.4.1). One of ours to HEAD states how long it would have been.
         let bodiless = body.is_bodiless()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let known = bodiless || fields.contains("content-length");
@@ -78,29 +67,26 @@ impl Response {
         let closes = fields.contains("connection");
         let keep = keep && !closes && framing != Framing::Close;
         let mut head = Vec::with_capacity(512);
-        status_line(&mut head, http_10, status);
-        write_fields(&mut head, &fields);
+        encode::status_line(&mut head, version, status, &reason);
+        encode::fields(&mut head, &fields);
         if !fields.contains("date") {
             head.extend_from_slice(b"Date: ");
             date.append_to(&mut head);
             head.extend_from_slice(b"\r\n");
         }
         match framing {
-            Framing::Length(length) if !known => {
-                // Writing to a Vec does not fail.
-                let _ = write!(head, "Content-Length: {length}\r\n");
-            }
-            Framing::Chunked => head.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            Framing::Length(length) if !known => encode::content_length(&mut head, length),
+            Framing::Chunked => encode::chunked(&mut head),
             _ => {}
         }
         match (keep, http_10) {
-            (true, true) => head.extend_from_slice(b"Connection: keep-alive\r\n"),
-            (false, false) if !closes => head.extend_from_slice(b"Connection: close\r\n"),
+            (true, true) => encode::field(&mut head, b"Connection", b"keep-alive"),
+            (false, false) if !closes => encode::field(&mut head, b"Connection", b"close"),
             _ => {}
         }
-        head.extend_from_slice(b"\r\n");
+        encode::end(&mut head);
         let framing = if *method == Method::HEAD { Framing::Length(0) } else { framing };
-        let mut response = Response {
+        let mut writer = ResponseWriter {
             body: Some(body),
             framing,
             keep,
@@ -109,8 +95,8 @@ impl Response {
             out: Pieces::default(),
             waiting: 0,
         };
-        response.end_if_complete();
-        response
+        writer.end_if_complete();
+        writer
     }
 
     /// All of it has been written.
@@ -121,6 +107,11 @@ impl Response {
     /// Whether another request may follow.
     pub(crate) fn keeps(&self) -> bool {
         self.keep
+    }
+
+    /// Whether the client takes the end of the connection for the end of the body.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        self.framing == Framing::Close
     }
 
     pub(crate) fn has_output(&self) -> bool {
@@ -139,9 +130,8 @@ impl Response {
         }
         while self.waiting < BATCH && self.out.len() < PIECES {
             let Some(body) = &mut self.body else { break };
-            match ready!(Pin::new(body).poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    let Ok(data) = frame.into_data() else { continue };
+            match ready!(body.poll_data(cx)) {
+                Some(Ok(data)) => {
                     self.push(data);
                     self.end_if_complete();
                 }
@@ -149,8 +139,8 @@ impl Response {
                 None => {
                     self.body = None;
                     match self.framing {
-                        Framing::Length(0) | Framing::Close => {}
-                        Framing::Chunked => self.put(Bytes::from_static(b"0\r\n\r\n")),
+                        Framing::Length(0) | Framing::Close | Framing::Tunnel => {}
+                        Framing::Chunked => self.put(Bytes::from_static(encode::LAST_CHUNK)),
                         Framing::Length(_) => self.break_off(io::ErrorKind::UnexpectedEof.into()),
                     }
                 }
@@ -169,17 +159,17 @@ impl Response {
             return;
         }
         match &mut self.framing {
-            Framing::Close => self.put(data),
+            Framing::Close | Framing::Tunnel => self.put(data),
             Framing::Length(left) => {
-                // More than was promised would be taken for the next answer.
+                // More than was promised would be taken for the next response.
                 data.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
                 *left -= data.len() as u64;
                 self.put(data);
             }
             Framing::Chunked => {
-                self.put(format!("{:X}\r\n", data.len()).into());
+                self.put(encode::chunk_size(data.len()));
                 self.put(data);
-                self.put(Bytes::from_static(b"\r\n"));
+                self.put(Bytes::from_static(encode::CHUNK_END));
             }
         }
     }
@@ -199,7 +189,7 @@ impl Response {
     /// Writes all that waits.
     pub(crate) fn poll_write(
         &mut self,
-        tcp: &mut TcpStream,
+        tcp: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while self.has_output() {
@@ -213,7 +203,7 @@ impl Response {
 
     fn poll_write_some(
         &self,
-        tcp: Pin<&mut TcpStream>,
+        tcp: Pin<&mut impl AsyncWrite>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let head = self.head.chunk();
@@ -247,26 +237,7 @@ impl Response {
     }
 }
 
-fn status_line(head: &mut Vec<u8>, http_10: bool, status: StatusCode) {
-    head.extend_from_slice(if http_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
-    head.extend_from_slice(status.as_str().as_bytes());
-    head.push(b' ');
-    let reason = status.canonical_reason().unwrap_or("<none>");
-    head.extend_from_slice(reason.as_bytes());
-    head.extend_from_slice(b"\r\n");
-}
-
-/// Names are written in Title-Case, which is what old clients compare with.
-fn write_fields(head: &mut Vec<u8>, fields: &Fields) {
-    for (name, value) in fields.iter() {
-        title_case(name, head);
-        head.extend_from_slice(b": ");
-        head.extend_from_slice(value);
-        head.extend_from_slice(b"\r\n");
-    }
-}
-
-/// The date of answers, written once a second.
+/// The date of responses, written once a second.
 #[derive(Debug, Default)]
 pub(crate) struct Date(Mutex<(u64, String)>);
 

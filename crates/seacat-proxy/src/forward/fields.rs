@@ -1,56 +1,31 @@
-//! Which fields travel: ONE table of hop-by-hop rules, used in both directions and on every
-//! route.
+//! Heads towards the gateway and back: which fields travel, by the table of
+//! [`seacat_http1::hop_by_hop`], and in which form.
 //!
-//! What stays behind (RFC 9110 section 7.6.1): Connection and all it names, Keep-Alive,
-//! Proxy-… (but not Proxy-Status), TE, Trailer, Transfer-Encoding, Upgrade. Of a request also
-//! Host (the wire has its own place for it), Expect (answered here) and X-SC-HOST (meant for
-//! us). `Via` is added both ways. Content-Length is never taken for hop-by-hop, whatever
-//! Connection says.
+//! What stays behind of a request, beside the hop-by-hop fields: Expect (answered here), X-SC-HOST
+//! (meant for us), and names that imitate a guarded one (`X_Forwarded_For`). Host is what the
+//! application typed. `Via` is added both ways. Names keep their spelling.
 
 use std::convert::Infallible;
 
-use http::header::{HOST, HeaderMap, HeaderValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
-use seacat_proto::{HeadTooLarge, ReplyHead, RequestHead};
+use seacat_http1::hop_by_hop::{end_to_end, imitates, is_hop_by_hop};
+use seacat_http1::syntax::list;
+use seacat_http1::{Fields, RequestHead, is, parse_length};
+use seacat_proto::{HeadTooLarge, ReplyHead};
 
-use crate::fields::{Fields, is};
-use crate::head::parse_length;
-use crate::syntax::{TOKEN, VALUE, all, list};
+use crate::policy::X_SC_HOST;
+use crate::response::Response;
 
-/// The field by which a client that can only send origin-form names its host.
-pub(crate) const X_SC_HOST: &str = "x-sc-host";
-
-/// Whether the comma-separated `value` has `token` among its members (RFC 9110 section 5.6.1).
-pub(crate) fn names(value: &[u8], token: &[u8]) -> bool {
-    list(value).any(|member| member.eq_ignore_ascii_case(token))
-}
-
-/// The table: fields for one connection only, whether or not Connection names them.
-fn hop_by_hop(name: &[u8]) -> bool {
-    const TABLE: [&str; 6] =
-        ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
-    let proxy = name.get(..6).is_some_and(|start| is(start, "proxy-"));
-    (proxy && !is(name, "proxy-status")) || TABLE.iter().any(|known| is(name, known))
-}
-
-/// Fields of a request that are used up here.
-fn meant_for_us(name: &[u8]) -> bool {
-    ["host", "expect", X_SC_HOST].iter().any(|known| is(name, known))
-}
-
-/// The fields that travel on, in order; `Via` is not added yet.
-fn end_to_end(fields: &Fields) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let connection = fields.contains("connection");
-    fields.iter().filter(move |(name, _)| {
-        let named = connection
-            && !is(name, "content-length")
-            && fields.all("connection").any(|value| names(value, name));
-        !named && !hop_by_hop(name)
-    })
+/// Fields of a request that are used up here, or made anew.
+fn stays_behind(name: &[u8]) -> bool {
+    ["host", "expect", X_SC_HOST].iter().any(|known| is(name, known)) || imitates(name)
 }
 
 /// This proxy in a `Via` field: one name per process, so that a request that comes round again
-/// is known (RFC 9110 section 7.6.3).
+/// is recognised (RFC 9110 section 7.6.3).
 #[derive(Debug, Clone)]
 pub(crate) struct Pseudonym {
     name: String,
@@ -85,12 +60,16 @@ impl Pseudonym {
 }
 
 /// What a request's head is made from, beside its address.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Outgoing<'a> {
-    pub(crate) version: Version,
-    pub(crate) fields: &'a Fields,
-    /// Keep `Upgrade`: the answer may be a tunnel.
+    pub(crate) request: &'a RequestHead,
+    /// The Host field, as the application typed it.
+    pub(crate) host: Option<&'a [u8]>,
+    /// Keep `Upgrade`: the response may be a tunnel.
     pub(crate) upgrade: bool,
+    /// The chunked body was found empty: the request has a length of 0, which some servers
+    /// insist on (411).
+    pub(crate) empty: bool,
     /// `Max-Forwards`, already counted down, in place of the one that came.
     pub(crate) max_forwards: Option<u32>,
     pub(crate) pseudonym: &'a Pseudonym,
@@ -99,23 +78,30 @@ pub(crate) struct Outgoing<'a> {
 impl Outgoing<'_> {
     /// Every field as it goes out.
     fn each<E>(&self, mut put: impl FnMut(&[u8], &[u8]) -> Result<(), E>) -> Result<(), E> {
-        for (name, value) in end_to_end(self.fields).filter(|(name, _)| !meant_for_us(name)) {
+        let fields = &self.request.fields;
+        if let Some(host) = self.host {
+            put(b"Host", host)?;
+        }
+        for (name, value) in end_to_end(fields).filter(|(name, _)| !stays_behind(name)) {
             if self.max_forwards.is_none() || !is(name, "max-forwards") {
                 put(name, value)?;
             }
         }
         if let Some(count) = self.max_forwards {
-            put(b"max-forwards", count.to_string().as_bytes())?;
+            put(b"Max-Forwards", count.to_string().as_bytes())?;
+        }
+        if self.empty {
+            put(b"Content-Length", b"0")?;
         }
         if self.upgrade {
-            for value in self.fields.all("upgrade") {
-                put(b"upgrade", value)?;
+            for value in fields.all("upgrade") {
+                put(b"Upgrade", value)?;
             }
         }
-        put(b"via", self.pseudonym.via(self.version))
+        put(b"Via", self.pseudonym.via(self.request.version))
     }
 
-    /// The head for the channel. Names are written in Title-Case, as the reference peers do.
+    /// The head for the channel.
     ///
     /// # Errors
     /// It does not fit in one frame.
@@ -123,59 +109,105 @@ impl Outgoing<'_> {
         &self,
         host: &str,
         method: &str,
-        path: &str,
-    ) -> Result<RequestHead, HeadTooLarge> {
-        let mut head = RequestHead::builder(host.as_bytes(), method.as_bytes(), path.as_bytes())?;
-        let mut title = Vec::with_capacity(32);
-        self.each(|name, value| {
-            title.clear();
-            title_case(name, &mut title);
-            head.push(&title, value)
-        })?;
+        path: &[u8],
+    ) -> Result<seacat_proto::RequestHead, HeadTooLarge> {
+        let (host, method) = (host.as_bytes(), method.as_bytes());
+        let mut head = seacat_proto::RequestHead::builder(host, method, path)?;
+        self.each(|name, value| head.push(name, value))?;
+        if let Some(authorization) = self.authorization() {
+            head.push(b"Authorization", authorization.as_bytes())?;
+        }
         Ok(head.build())
     }
 
-    /// The fields for an HTTP server dialled directly, `host` being its Host field.
-    pub(crate) fn http(&self, host: HeaderValue) -> HeaderMap {
-        let mut fields = Fields::with_capacity(self.fields.len() + 2, 512);
+    /// The user information of the target as Basic credentials, unless the request has its own.
+    fn authorization(&self) -> Option<String> {
+        let user = self.request.target.user_information().filter(|user| !user.is_empty())?;
+        if self.request.fields.contains("authorization") {
+            return None;
+        }
+        let mut user = percent_decoded(user);
+        // A name alone has an empty password (RFC 7617 section 2).
+        if !user.contains(&b':') {
+            user.push(b':');
+        }
+        Some(format!("Basic {}", STANDARD.encode(user)))
+    }
+
+    /// The fields for an HTTP server dialled directly.
+    pub(crate) fn http(&self) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.request.fields.len() + 2);
         let Ok(()) = self.each(|name, value| {
-            fields.push(name, value);
+            let name = HeaderName::from_bytes(name);
+            let value = HeaderValue::from_bytes(value);
+            debug_assert!(name.is_ok() && value.is_ok());
+            if let (Ok(name), Ok(value)) = (name, value) {
+                map.append(name, value);
+            }
             Ok::<(), Infallible>(())
         });
         if self.upgrade {
-            fields.push(b"connection", b"Upgrade");
+            map.append("connection", HeaderValue::from_static("Upgrade"));
         }
-        let mut map = fields.to_map();
-        map.insert(HOST, host);
         map
     }
 }
 
-/// Appends `content-type` as `Content-Type`.
-pub(crate) fn title_case(name: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(name);
-    let mut upper = true;
-    for b in &mut out[start..] {
-        *b = if upper { b.to_ascii_uppercase() } else { b.to_ascii_lowercase() };
-        upper = *b == b'-';
+/// `%40` as `@`. A `%` without two digits stands for itself.
+fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        let byte = match after {
+            [high, low, ..] if *first == b'%' => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        match byte {
+            Some((high, low)) => {
+                out.push(high << 4 | low);
+                rest = &after[2..];
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
     }
+    out
 }
 
-/// An answer's head, safe to be written to a client.
+fn hex(digit: u8) -> Option<u8> {
+    (digit as char).to_digit(16).map(|value| value as u8)
+}
+
+/// A response's head, safe to be written to a client.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) status: StatusCode,
+    /// The reason phrase; empty: the usual one.
+    pub(crate) reason: Box<[u8]>,
     pub(crate) fields: Fields,
     /// The `Content-Length`, if it has one.
     pub(crate) length: Option<u64>,
 }
 
-/// The answer's head cannot be passed on: a sentence that says why.
+impl Incoming {
+    /// Whether it has no body whatever its fields say (RFC 9112 section 6.3 rule 1).
+    pub(crate) fn is_bodiless(&self) -> bool {
+        matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    }
+
+    pub(crate) fn into_response<B>(self, body: B) -> Response<B> {
+        let Incoming { status, reason, fields, .. } = self;
+        Response { status, reason, fields, body }
+    }
+}
+
+/// The response's head cannot be passed on: a sentence with the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadReply(pub(crate) &'static str);
 
-/// The head of a gateway's answer. `switching`: 101 is one of the statuses it may have.
+/// The head of a gateway's response. `switching`: 101 is one of the statuses it may have.
 ///
 /// # Errors
 /// A name or value that would break the framing towards the client (CR, LF, NUL), a status that
@@ -189,22 +221,18 @@ pub(crate) fn from_gateway(
         .map_err(|_| BadReply("The gateway's answer has no valid status."))?;
     let mut fields = Fields::with_capacity(12, 512);
     for (name, value) in head.fields() {
-        if name.is_empty() || !all(TOKEN, name) {
-            return Err(BadReply("The gateway's answer has a field with an invalid name."));
-        }
-        if !all(VALUE, value) {
-            return Err(BadReply(
-                "The gateway's answer has a field value with a control character.",
-            ));
-        }
-        fields.push(name, value);
+        fields.push_checked(name, value).map_err(|violation| BadReply(violation.what))?;
     }
-    incoming(status, fields, switching, pseudonym)
+    incoming(status, Box::default(), fields, switching, pseudonym)
 }
 
-/// The head of any answer, from a gateway or from a server dialled directly.
+/// The head of any response, from a gateway or from a server dialled directly.
+///
+/// # Errors
+/// As [`from_gateway`].
 pub(crate) fn incoming(
     status: StatusCode,
+    reason: Box<[u8]>,
     raw: Fields,
     switching: bool,
     pseudonym: &Pseudonym,
@@ -213,30 +241,30 @@ pub(crate) fn incoming(
     if status.is_informational() && !switched {
         return Err(BadReply("The answer has an interim status and no final one."));
     }
-    let length = reply_length(&raw)?;
+    let length = if status == StatusCode::NO_CONTENT { None } else { reply_length(&raw)? };
     let mut fields = travelling(raw, switched);
     if let Some(length) = length
         && fields.all("content-length").count() > 1
     {
-        fields.set("content-length", length.to_string().as_bytes());
+        fields.set("Content-Length", length.to_string().as_bytes());
     }
     if status == StatusCode::NO_CONTENT || switched {
         fields.remove("content-length");
     }
-    fields.push(b"via", pseudonym.via(Version::HTTP_11));
-    Ok(Incoming { status, fields, length })
+    fields.push(b"Via", pseudonym.via(Version::HTTP_11));
+    Ok(Incoming { status, reason, fields, length })
 }
 
-/// Takes the hop-by-hop fields off an answer; after a switch `Upgrade` stays and Connection
+/// Takes the hop-by-hop fields off a response; after a switch `Upgrade` stays and Connection
 /// names it.
 fn travelling(raw: Fields, switched: bool) -> Fields {
-    if !raw.iter().any(|(name, _)| hop_by_hop(name)) {
+    if !raw.iter().any(|(name, _)| is_hop_by_hop(name)) {
         return raw;
     }
     let mut fields: Fields = end_to_end(&raw).collect();
     if let Some(upgrade) = raw.get("upgrade").filter(|_| switched) {
-        fields.push(b"upgrade", upgrade);
-        fields.push(b"connection", b"Upgrade");
+        fields.push(b"Upgrade", upgrade);
+        fields.push(b"Connection", b"Upgrade");
     }
     fields
 }
@@ -261,106 +289,118 @@ mod tests {
         fields.iter().copied().collect()
     }
 
-    fn sent(fields: &[(&str, &str)], upgrade: bool) -> Vec<(String, String)> {
-        let fields = list_of(fields);
+    /// The fields of a request that goes on, in the form `Name: value`.
+    fn sent(target: &str, fields: &[(&str, &str)], upgrade: bool) -> Vec<String> {
+        let lines: String = fields.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
+        let head = format!("GET {target} HTTP/1.0\r\n{lines}\r\n");
+        let (request, _) =
+            seacat_http1::RequestReader::default().read(head.as_bytes()).unwrap().unwrap();
         let pseudonym = Pseudonym::new("me".into());
         let outgoing = Outgoing {
-            version: Version::HTTP_11,
-            fields: &fields,
+            request: &request,
+            host: None,
             upgrade,
+            empty: false,
             max_forwards: None,
             pseudonym: &pseudonym,
         };
-        let head = outgoing.seacat("erp", "GET", "/").unwrap();
+        let head = outgoing.seacat("erp", "GET", b"/").unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        head.fields().map(|(name, value)| (text(name), text(value))).collect()
+        head.fields().map(|(name, value)| format!("{}: {}", text(name), text(value))).collect()
     }
 
     #[test]
-    fn hop_by_hop_fields_stay_behind() {
+    fn hop_by_hop_fields_and_our_own_stay_behind() {
         for field in [
             ("host", "erp"),
             ("connection", "close"),
             ("keep-alive", "timeout=5"),
             ("proxy-connection", "keep-alive"),
             ("proxy-authorization", "Basic eDp5"),
-            ("proxy-anything", "1"),
             ("te", "trailers"),
             ("trailer", "x-sum"),
-            ("transfer-encoding", "chunked"),
             ("upgrade", "websocket"),
             ("expect", "100-continue"),
             ("x-sc-host", "erp"),
+            ("X_Forwarded_For", "6.6.6.6"),
+            ("Transfer_Encoding", "chunked"),
         ] {
-            assert_eq!(sent(&[field], false), [("Via".into(), "1.1 me".into())], "{field:?}");
+            assert_eq!(sent("/", &[field], false), ["Via: 1.0 me"], "{field:?}");
         }
     }
 
     #[test]
-    fn end_to_end_fields_travel_in_title_case_and_repeat() {
+    fn end_to_end_fields_keep_their_spelling_and_repeat() {
         let fields = [
-            ("accept", "*/*"),
-            ("content-length", "5"),
+            ("SOAPAction", "x"),
+            ("ETag", "y"),
             ("x-a", "1"),
             ("x-a", "2"),
-            ("x-empty", ""),
+            ("DNT", ""),
             ("via", "1.0 other"),
             ("proxy-status", "elsewhere"),
         ];
         let expected = [
-            ("Accept", "*/*"),
-            ("Content-Length", "5"),
-            ("X-A", "1"),
-            ("X-A", "2"),
-            ("X-Empty", ""),
-            ("Via", "1.0 other"),
-            ("Proxy-Status", "elsewhere"),
-            ("Via", "1.1 me"),
+            "SOAPAction: x",
+            "ETag: y",
+            "x-a: 1",
+            "x-a: 2",
+            "DNT: ",
+            "via: 1.0 other",
+            "proxy-status: elsewhere",
+            "Via: 1.0 me",
         ];
-        let expected = expected.map(|(n, v)| (n.to_owned(), v.to_owned()));
-        assert_eq!(sent(&fields, false), expected);
-    }
-
-    #[test]
-    fn connection_takes_what_it_names_but_not_the_length() {
-        let fields = [
-            ("connection", "X-Private, close"),
-            ("connection", "content-length,cookie"),
-            ("x-private", "1"),
-            ("cookie", "2"),
-            ("content-length", "3"),
-        ];
-        let expected = [("Content-Length", "3"), ("Via", "1.1 me")];
-        assert_eq!(sent(&fields, false), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        assert_eq!(sent("/", &fields, false), expected);
     }
 
     #[test]
     fn upgrade_is_kept_when_wanted_and_connection_never() {
         let fields = [("connection", "Upgrade"), ("upgrade", "websocket")];
-        let expected = [("Upgrade", "websocket"), ("Via", "1.1 me")];
-        assert_eq!(sent(&fields, true), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        assert_eq!(sent("/", &fields, true), ["Upgrade: websocket", "Via: 1.0 me"]);
+    }
+
+    #[test]
+    fn user_information_becomes_authorization_where_there_is_none() {
+        for (user, expected) in [
+            ("ann:pw@", Some("Authorization: Basic YW5uOnB3")),
+            ("ann@", Some("Authorization: Basic YW5uOg==")),
+            ("ann:p%40w%3@", Some("Authorization: Basic YW5uOnBAdyUz")),
+            ("@", None),
+            ("", None),
+        ] {
+            let found = sent(&format!("http://{user}erp/"), &[], false);
+            assert_eq!(found.get(1).map(String::as_str), expected, "{user}");
+        }
+        let own = sent("http://ann:pw@erp/", &[("authorization", "Bearer x")], false);
+        assert_eq!(own, ["authorization: Bearer x", "Via: 1.0 me"]);
     }
 
     #[test]
     fn a_direct_request_gets_its_host_and_the_same_fields() {
-        let fields = list_of(&[("host", "wrong"), ("accept", "*/*"), ("upgrade", "websocket")]);
+        let head = b"GET / HTTP/1.0\r\nHost: wrong\r\nAccept: */*\r\nUpgrade: x\r\n\r\n";
+        let (request, _) = seacat_http1::RequestReader::default().read(head).unwrap().unwrap();
         let pseudonym = Pseudonym::new("me".into());
         let outgoing = Outgoing {
-            version: Version::HTTP_10,
-            fields: &fields,
+            request: &request,
+            host: Some(b"Right:81"),
             upgrade: true,
+            empty: true,
             max_forwards: Some(4),
             pseudonym: &pseudonym,
         };
-        let expected = list_of(&[
-            ("host", "right:81"),
-            ("accept", "*/*"),
-            ("max-forwards", "4"),
-            ("upgrade", "websocket"),
-            ("via", "1.0 me"),
-            ("connection", "Upgrade"),
-        ]);
-        assert_eq!(outgoing.http(HeaderValue::from_static("right:81")), expected.to_map());
+        let map = outgoing.http();
+        let found: Vec<_> =
+            map.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        let expected = [
+            "host: Right:81",
+            "accept: */*",
+            "max-forwards: 4",
+            "content-length: 0",
+            "upgrade: x",
+            "via: 1.0 me",
+            "connection: Upgrade",
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]
@@ -407,8 +447,8 @@ mod tests {
         let expected: [(&[u8], &[u8]); 4] = [
             (b"Set-Cookie", b"a=1"),
             (b"Set-Cookie", b"b=2"),
-            (b"content-length", b"5"),
-            (b"via", b"1.1 me"),
+            (b"Content-Length", b"5"),
+            (b"Via", b"1.1 me"),
         ];
         assert_eq!(fields, expected);
     }
@@ -441,7 +481,9 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_keeps_its_upgrade_field() {
+    fn a_204_has_no_length_and_a_switch_keeps_its_upgrade_field() {
+        let no_content = reply(204, &[(b"Content-Length", b"x")]).unwrap();
+        assert!(no_content.length.is_none() && !no_content.fields.contains("content-length"));
         let incoming =
             reply(101, &[(b"Upgrade", b"websocket"), (b"Content-Length", b"0")]).unwrap();
         assert_eq!(incoming.fields.get("upgrade"), Some(&b"websocket"[..]));

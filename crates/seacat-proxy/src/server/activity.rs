@@ -11,6 +11,7 @@ use std::task::{Context, Waker};
 pub(crate) struct Activity {
     running: AtomicU32,
     leaving: AtomicBool,
+    retiring: AtomicBool,
     ever: AtomicU64,
     /// `ever` when the last sweep found nothing running, and one more; 0: something was.
     rested: AtomicU64,
@@ -39,6 +40,17 @@ impl Activity {
         self.leaving.store(true, Ordering::Release);
         let waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
         waiter.into_iter().for_each(Waker::wake);
+    }
+
+    /// Asks the connection to end after its next response. A connection at rest is left alone: its
+    /// client may be sending a request in this very moment, and would lose it.
+    pub(crate) fn retire(&self) {
+        self.retiring.store(true, Ordering::Release);
+    }
+
+    /// Whether the next response is to be the last.
+    pub(crate) fn is_retiring(&self) -> bool {
+        self.retiring.load(Ordering::Acquire) || self.is_leaving()
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
@@ -86,6 +98,16 @@ mod tests {
         drop(activity.begin());
         assert!(!swept(), "there was a request meanwhile");
         assert!(swept());
+    }
+
+    #[test]
+    fn a_retired_connection_is_not_asked_to_leave_at_once() {
+        let activity = Arc::new(Activity::default());
+        activity.retire();
+        assert!(activity.is_retiring() && !activity.is_leaving());
+        activity.sweep();
+        activity.sweep();
+        assert!(activity.is_leaving(), "it has been at rest for long");
     }
 
     #[test]
