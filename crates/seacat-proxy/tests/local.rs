@@ -567,7 +567,8 @@ async fn pages_of_other_sites_are_refused() {
     let proxy = start(ProxyConfig { mapped, ..config() });
     let [port, closed, allowing] = proxy.addresses[..] else { panic!("three ports") };
     let cross = "Sec-Fetch-Site: cross-site\r\nOrigin: https://portal.example\r\n";
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: https://portal.example\r\n";
+    let upgrade =
+        "Connection: Upgrade, close\r\nUpgrade: websocket\r\nOrigin: https://portal.example\r\n";
     let chosen = "X-SC-HOST: erp\r\n";
     for (to, target, fields, expected) in [
         (closed, "/x", cross.to_owned(), 403),
