@@ -163,7 +163,10 @@ impl Model {
             Event::Reset { id, .. } => {
                 assert!(self.lanes.remove(&id).is_some(), "reset of {id}, which is not alive");
             }
-            Event::Pong { .. } | Event::Control(_) => {}
+            Event::Pong { .. }
+            | Event::Control(_)
+            | Event::ConnectionEnded { .. }
+            | Event::GoAway => {}
         }
     }
 
@@ -198,7 +201,12 @@ impl Model {
             }
             Frame::SocketsRequest(_) => assert_eq!(self.role, Role::Gateway),
             Frame::SocketsReply(_) => assert_eq!(self.role, Role::Client),
-            Frame::RstStream(_) | Frame::Ping(_) | Frame::Windows(_) | Frame::WindowUpdate(_) => {}
+            Frame::ConnectionEnded(_) => assert_eq!(self.role, Role::Client),
+            Frame::RstStream(_)
+            | Frame::Ping(_)
+            | Frame::Announcement(_)
+            | Frame::GoAway(_)
+            | Frame::WindowUpdate(_) => {}
         }
         assert!(rest.is_empty(), "one transmit is one frame");
     }

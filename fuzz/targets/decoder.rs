@@ -96,7 +96,11 @@ fn check(bytes: &[u8]) {
         Frame::Data { payload, .. } => assert_eq!(payload, &bytes[HEADER..]),
         Frame::RstStream(frame) => same_beginning(&frame.encode(), bytes),
         Frame::Ping(ping) => same_beginning(&ping.encode(), bytes),
-        Frame::Windows(frame) => same_beginning(&frame.encode(), bytes),
+        Frame::Announcement(frame) => same_beginning(&frame.encode(), bytes),
+        Frame::GoAway(frame) => same_beginning(&frame.encode()[..HEADER + 4], bytes),
+        Frame::ConnectionEnded(frame) => {
+            assert_eq!(frame.encode()[HEADER..], bytes[HEADER..HEADER + 4]);
+        }
         Frame::SocketsRequest(frame) => same_beginning(&frame.encode(), bytes),
         // What stands behind the code carries nothing and is not kept.
         Frame::SocketsReply(frame) => same_beginning(&frame.encode()[..HEADER + 5], bytes),

@@ -209,6 +209,10 @@ impl Client {
             News::Control(control) => self.heed_control(control),
             // Clients do not ask for sockets; dropped, it is refused.
             News::Socket(_) => {}
+            // No back-end connection is bound to one of the application's.
+            News::ConnectionEnded { .. } => {}
+            // A gateway's notice; clients have no other.
+            News::GoAway => {}
             News::Pong { rtt } => debug!(?rtt, "pong"),
         }
     }

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use seacat_proto::{Config, Connection, Control, HeadTooLarge, RequestHead, Role};
+use seacat_proto::{Config, Connection, Control, Extensions, HeadTooLarge, RequestHead, Role};
 use tokio::net::TcpStream;
 
 use crate::budget::{BudgetLimits, Division, Share};
@@ -73,6 +73,13 @@ pub enum News {
     Request(Request),
     /// The gateway asks for a connection to a port of ours (client).
     Socket(SocketRequest),
+    /// The application has closed a connection that requests have named (gateway).
+    ConnectionEnded {
+        /// Its number, see [`RequestHead::connection`].
+        id: u32,
+    },
+    /// The gateway drains, and so does the connection, as after [`Link::drain`] (client).
+    GoAway,
     /// A control frame for the program.
     Control(Control),
     /// The peer answered a PING.
@@ -144,7 +151,22 @@ impl Link {
         state.wake_driver();
     }
 
-    /// Takes no new streams. When the last has ended, the connection says goodbye.
+    /// What both ends use beyond the reference's wire; nothing until both have announced it.
+    #[must_use]
+    pub fn extensions(&self) -> Extensions {
+        self.shared.lock().connection.extensions()
+    }
+
+    /// The application has closed the connection that requests have named by this number (client).
+    pub fn end_connection(&self, id: u32) {
+        let mut state = self.shared.lock();
+        if state.connection.end_connection(id) {
+            state.wake_driver();
+        }
+    }
+
+    /// Opens no new streams; a gateway tells a client that understands it. When the last has ended,
+    /// the connection says goodbye.
     pub fn drain(&self) {
         let mut state = self.shared.lock();
         state.connection.drain();

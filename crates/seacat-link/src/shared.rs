@@ -248,6 +248,8 @@ impl Shared {
                 slot.wake();
             }
             Event::Control(control) => state.push_news(News::Control(control)),
+            Event::ConnectionEnded { id } => state.push_news(News::ConnectionEnded { id }),
+            Event::GoAway => state.push_news(News::GoAway),
             Event::Pong { rtt } => {
                 (state.rtt, state.last_pong) = (Some(rtt), Some(now));
                 state.push_news(News::Pong { rtt });

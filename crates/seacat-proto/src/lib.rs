@@ -36,7 +36,7 @@ pub use codec::Decoder;
 pub use connection::{Config, Connection, Event, Role};
 pub use error::{ConnectionError, DecodeError, OpenError, StreamClosed};
 pub use frame::{
-    Control, HeadTooLarge, MAX_FRAME, MAX_PAYLOAD, Reason, ReplyHead, RequestHead,
+    Control, Extensions, HeadTooLarge, MAX_FRAME, MAX_PAYLOAD, Reason, ReplyHead, RequestHead,
     RequestHeadBuilder, SocketsCode,
 };
 pub use ids::{Priority, StreamHash, StreamId, StreamMap};

@@ -128,7 +128,10 @@ fn check_fields(name: &str, fields: &Value, frame: &Frame<'_>) {
             is("stream_id", id.get().into());
             is("code", code.0.into());
         }
-        Frame::Windows(_) | Frame::WindowUpdate(_) => panic!("{name}: none was recorded"),
+        Frame::Announcement(_)
+        | Frame::WindowUpdate(_)
+        | Frame::ConnectionEnded(_)
+        | Frame::GoAway(_) => panic!("{name}: none was recorded"),
         Frame::Control(control) => check_control(&is, control),
     }
 }
@@ -219,7 +222,9 @@ fn rebuild(frame: Frame<'_>) -> Vec<u8> {
         }
         Frame::RstStream(frame) => frame.encode().to_vec(),
         Frame::Ping(frame) => frame.encode().to_vec(),
-        Frame::Windows(frame) => frame.encode().to_vec(),
+        Frame::Announcement(frame) => frame.encode().to_vec(),
+        Frame::ConnectionEnded(frame) => frame.encode().to_vec(),
+        Frame::GoAway(frame) => frame.encode().to_vec(),
         Frame::WindowUpdate(frame) => frame.encode().to_vec(),
         Frame::SocketsRequest(frame) => frame.encode().to_vec(),
         Frame::SocketsReply(frame) => frame.encode().to_vec(),

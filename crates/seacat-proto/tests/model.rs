@@ -12,7 +12,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use seacat_proto::frame::{Frame, SynStream};
 use seacat_proto::{
-    Bytes, Decoder, Event, Priority, Reason, ReplyHead, RequestHead, SocketsCode, StreamId,
+    Bytes, Decoder, Event, Extensions, Priority, Reason, ReplyHead, RequestHead, SocketsCode,
+    StreamId,
 };
 
 /// What a program, or the wire, may do next. Streams are named by their place in the
@@ -224,9 +225,11 @@ proptest! {
     #[test]
     fn any_history_agrees_with_the_model(
         steps in vec(step(), 0..60),
-        windows in any::<bool>(),
+        extended in any::<bool>(),
     ) {
-        let mut world = World { pair: Pair::new(windows), streams: Vec::new(), models: BTreeMap::new() };
+        let extensions = if extended { Extensions::ALL } else { Extensions::NONE };
+        let pair = Pair::new(extensions);
+        let mut world = World { pair, streams: Vec::new(), models: BTreeMap::new() };
         for step in &steps {
             world.take(step);
         }
@@ -274,7 +277,8 @@ proptest! {
         cuts in vec(0..2000usize, 0..5),
         client in any::<bool>(),
     ) {
-        let mut pair = Pair::new(client);
+        let extensions = if client { Extensions::ALL } else { Extensions::NONE };
+        let mut pair = Pair::new(extensions);
         pair.client.open(RequestHead::new(b"h", b"GET", b"/").unwrap(), false).unwrap();
         let target = if client { &mut pair.client } else { &mut pair.gateway };
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();

@@ -11,8 +11,8 @@ use seacat_proto::frame::{
     Characteristics, CharacteristicsAck, CsrReply, Ping, RstStream, SynReply, SynStream,
 };
 use seacat_proto::{
-    Bytes, Config, Connection, ConnectionError, Control, Event, KeepAliveConfig, MAX_FRAME,
-    MAX_PAYLOAD, OpenError, Priority, Reason, ReplyHead, RequestHead, Role, StreamId,
+    Bytes, Config, Connection, ConnectionError, Control, Event, Extensions, KeepAliveConfig,
+    MAX_FRAME, MAX_PAYLOAD, OpenError, Priority, Reason, ReplyHead, RequestHead, Role, StreamId,
 };
 
 fn id(number: u32) -> StreamId {
@@ -28,7 +28,7 @@ fn gateway() -> Connection {
 }
 
 fn without_windows() -> Config {
-    Config { windows: false, ..Config::default() }
+    Config { extensions: Extensions::NONE, ..Config::default() }
 }
 
 /// What a connection writes, as frames for the eye.
@@ -46,7 +46,7 @@ fn rst(number: u32, reason: Reason) -> Vec<u8> {
 
 #[test]
 fn a_request_with_a_body_and_its_answer() {
-    let mut pair = Pair::new(false);
+    let mut pair = Pair::new(Extensions::NONE);
     let stream = pair.client.open(RequestHead::new(b"h", b"POST", b"/").unwrap(), false).unwrap();
     pair.client.send(stream, Bytes::from(vec![1; 40_000])).unwrap();
     pair.client.finish(stream).unwrap();
@@ -75,7 +75,7 @@ fn a_request_with_a_body_and_its_answer() {
 #[test]
 fn to_be_told_to_stop_costs_no_answer() {
     for before in [true, false] {
-        let mut pair = Pair::new(true);
+        let mut pair = Pair::new(Extensions::ALL);
         pair.client.ping(pair.now);
         pair.settle();
         let stream = pair.client.open(head("/"), false).unwrap();
@@ -190,7 +190,7 @@ fn frames_that_break_the_rules_of_a_stream_reset_it_alone() {
 
 #[test]
 fn late_frames_for_a_forgotten_stream_are_silence() {
-    let mut pair = Pair::new(false);
+    let mut pair = Pair::new(Extensions::NONE);
     let stream = pair.client.open(head("/"), true).unwrap();
     pair.settle();
     pair.client.reset(stream, Reason::CANCEL);
@@ -218,7 +218,7 @@ fn a_stream_given_up_before_it_left_leaves_nothing_on_the_wire() {
 
 #[test]
 fn a_gateway_that_has_answered_tells_the_client_to_stop() {
-    let mut pair = Pair::new(false);
+    let mut pair = Pair::new(Extensions::NONE);
     let stream = pair.client.open(head("/"), false).unwrap();
     pair.settle();
     pair.gateway.stop_receiving(stream);
@@ -290,7 +290,7 @@ fn somebody_elses_protocol_is_named() {
 
 #[test]
 fn pings_are_echoed_by_the_other_side_only() {
-    let mut pair = Pair::new(false);
+    let mut pair = Pair::new(Extensions::NONE);
     pair.client.ping(pair.now);
     pair.now += Duration::from_millis(20);
     let seen = pair.settle();
@@ -322,7 +322,7 @@ fn silence_is_death() {
 
 #[test]
 fn control_frames_cross_and_unknown_ones_are_no_error() {
-    let mut pair = Pair::new(false);
+    let mut pair = Pair::new(Extensions::NONE);
     let facts = Characteristics::new(3, &[("osh", "desk"), ("apI", "x")]).unwrap();
     pair.client.control(&Control::Characteristics(facts.clone())).unwrap();
     let seen = pair.settle();
@@ -339,7 +339,7 @@ fn control_frames_cross_and_unknown_ones_are_no_error() {
 
 #[test]
 fn drained_means_ended_and_written() {
-    let mut pair = Pair::new(false);
+    let mut pair = Pair::new(Extensions::NONE);
     let stream = pair.client.open(head("/"), true).unwrap();
     pair.client.drain();
     assert!(!pair.client.is_drained());
@@ -351,7 +351,7 @@ fn drained_means_ended_and_written() {
 
 #[test]
 fn the_largest_frame_has_the_largest_size() {
-    let mut pair = Pair::new(false);
+    let mut pair = Pair::new(Extensions::NONE);
     let stream = pair.client.open(head("/"), false).unwrap();
     written(&mut pair.client);
     pair.client.send(stream, Bytes::from(vec![0; 100_000])).unwrap();
@@ -362,7 +362,7 @@ fn the_largest_frame_has_the_largest_size() {
 
 /// Both ends have announced windows and one stream is open, its head answered.
 fn windowed() -> (Pair, StreamId) {
-    let mut pair = Pair::new(true);
+    let mut pair = Pair::new(Extensions::ALL);
     pair.client.ping(pair.now);
     pair.settle();
     let stream = pair.client.open(head("/"), true).unwrap();
@@ -438,7 +438,10 @@ fn a_peer_that_announces_nothing_is_treated_as_ever() {
     assert!(written(&mut gateway).is_empty());
     let frame = SynStream { id: id(1), fin: true, head: head("/") }.encode();
     gateway.handle_input(&frame, Instant::now()).unwrap();
-    assert_eq!(written(&mut gateway), [[0x80, 0xA1, 0, 0x57, 0, 0, 0, 4, 0, 1, 0, 0].to_vec()]);
+    assert_eq!(
+        written(&mut gateway),
+        [b"\x80\xA1\0\x58\0\0\0\x0C\0\x01\0\0\0\0\0\x0F\0\0\x10\0".to_vec()]
+    );
     gateway.reply(id(1), ReplyHead::new(200), false).unwrap();
     gateway.send(id(1), Bytes::from(vec![0; 1 << 20])).unwrap();
     let bytes: usize = written(&mut gateway).iter().map(Vec::len).sum();
@@ -451,8 +454,9 @@ fn a_peer_that_announces_nothing_is_treated_as_ever() {
 /// The reference's Python layer does not look for the end on the head (wire spec 3.2).
 #[test]
 fn an_answer_without_a_body_ends_on_its_head_for_our_own_kind_alone() {
-    for (windows, fin, frames) in [(true, true, 1), (false, false, 2)] {
-        let mut pair = Pair::new(windows);
+    let cases = [(Extensions::ALL, true, 1), (Extensions::NONE, false, 2)];
+    for (extensions, fin, frames) in cases {
+        let mut pair = Pair::new(extensions);
         pair.client.ping(pair.now);
         pair.settle();
         let stream = pair.client.open(head("/"), true).unwrap();
@@ -470,7 +474,7 @@ fn an_answer_without_a_body_ends_on_its_head_for_our_own_kind_alone() {
 
 #[test]
 fn a_stream_older_than_the_announcement_gets_its_window_with_it() {
-    let mut pair = Pair::new(true);
+    let mut pair = Pair::new(Extensions::ALL);
     let early = pair.client.open(head("/"), true).unwrap();
     // The gateway has announced windows, and sends before it has heard of the client's.
     for frame in written(&mut pair.client) {

@@ -9,8 +9,8 @@ use std::time::Instant;
 use pair::Pair;
 use seacat_proto::frame::{RstStream, SocketsReply, SocketsRequest, SynReply, head};
 use seacat_proto::{
-    Bytes, Config, Connection, Event, OpenError, Reason, ReplyHead, RequestHead, Role, SocketsCode,
-    StreamId,
+    Bytes, Config, Connection, Event, Extensions, OpenError, Reason, ReplyHead, RequestHead, Role,
+    SocketsCode, StreamId,
 };
 
 fn id(number: u32) -> StreamId {
@@ -18,7 +18,11 @@ fn id(number: u32) -> StreamId {
 }
 
 fn new(role: Role) -> Connection {
-    Connection::new(role, &Config { windows: false, ..Config::default() }, Instant::now())
+    Connection::new(
+        role,
+        &Config { extensions: Extensions::NONE, ..Config::default() },
+        Instant::now(),
+    )
 }
 
 fn hear(connection: &mut Connection, frame: &[u8]) {
@@ -238,7 +242,7 @@ fn a_grant_that_is_taken_back_before_it_left_is_a_reset() {
 
 #[test]
 fn limits_hold_for_sockets_too() {
-    let config = Config { max_streams: 2, windows: false, ..Config::default() };
+    let config = Config { max_streams: 2, extensions: Extensions::NONE, ..Config::default() };
     let mut client = Connection::new(Role::Client, &config, Instant::now());
     hear(&mut client, &[request(2, 22), request(4, 22), request(6, 22)].concat());
     assert_eq!(written(&mut client), [reply(6, SocketsCode::FAILED)]);
@@ -270,15 +274,15 @@ fn stalled_reader(pair: &mut Pair) -> usize {
 
 #[test]
 fn windows_hold_when_both_have_announced_them_before_the_answer() {
-    assert_eq!(stalled_reader(&mut Pair::new(false)), 1 << 20, "nobody keeps windows");
+    assert_eq!(stalled_reader(&mut Pair::new(Extensions::NONE)), 1 << 20, "nobody keeps windows");
 
-    let mut pair = Pair::new(true);
+    let mut pair = Pair::new(Extensions::ALL);
     pair.client.ping(pair.now);
     pair.settle();
     assert_eq!(stalled_reader(&mut pair), 64 * 1024);
 
     // The request crosses the client's announcement: the answer comes behind it and counts.
-    let mut pair = Pair::new(true);
+    let mut pair = Pair::new(Extensions::ALL);
     pair.client.ping(pair.now);
     let ping = written(&mut pair.client).concat();
     pair.gateway.handle_input(&ping, pair.now).unwrap();
@@ -288,7 +292,7 @@ fn windows_hold_when_both_have_announced_them_before_the_answer() {
 #[test]
 fn half_close_goes_both_ways() {
     for gateway_first in [true, false] {
-        let mut pair = Pair::new(true);
+        let mut pair = Pair::new(Extensions::ALL);
         let socket = pair.gateway.connect(22).unwrap();
         pair.settle();
         pair.client.accept(socket).unwrap();

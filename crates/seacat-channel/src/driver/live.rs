@@ -141,8 +141,11 @@ pub(super) async fn news(live: Option<&mut Live>) -> Event {
                 News::Pong { .. } => return Event::Pong,
                 News::Control(control) => return Event::Control(control),
                 News::Socket(request) => return Event::Socket(request),
-                // A gateway makes no requests; dropped, the request is refused.
-                News::Request(_) => {}
+                // The next request finds the connection draining and asks for another.
+                News::GoAway => {}
+                // A gateway makes no requests and names no connections; a request that is
+                // dropped is refused.
+                News::Request(_) | News::ConnectionEnded { .. } => {}
             },
         }
     }

@@ -140,6 +140,7 @@ async fn converse(
                     }
                 }
                 News::Pong { .. } | News::Socket(_) => {}
+                News::ConnectionEnded { .. } | News::GoAway => {}
             }
         }
     };

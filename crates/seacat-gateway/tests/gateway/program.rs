@@ -75,7 +75,9 @@ fn from_nothing_to_an_answer_to_a_clean_exit() {
             let pid = running.child.id().to_string();
             let sent = Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap();
             assert!(sent.success());
-            assert!(matches!(client.driver.await.unwrap(), Closed::Peer));
+            // Told that the gateway goes away, the client may be the first to say goodbye.
+            let closed = client.driver.await.unwrap();
+            assert!(matches!(closed, Closed::Peer | Closed::Local), "{closed}");
         });
         assert_eq!(running.child.wait().unwrap().code(), Some(0), "{signal}");
     }

@@ -7,7 +7,7 @@ use seacat_link::{
     Closed, ConnectError, Driver, Duplex, Incoming, Link, LinkConfig, News, Request, SocketRequest,
     StreamError, handshake_client, handshake_server,
 };
-use seacat_proto::{Bytes, MAX_PAYLOAD, Reason, ReplyHead, RequestHead, SocketsCode};
+use seacat_proto::{Bytes, Extensions, MAX_PAYLOAD, Reason, ReplyHead, RequestHead, SocketsCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, tcp};
 use tokio::sync::oneshot;
@@ -57,7 +57,9 @@ async fn ends(windows: bool) -> [(Link, Incoming, Driver); 2] {
     };
     let ((stcp, ssession), (ctcp, csession)) = tokio::join!(server, client);
     let mut gateway_config = LinkConfig::gateway(HTTP_ANSWER);
-    gateway_config.proto.windows = windows;
+    if !windows {
+        gateway_config.proto.extensions = Extensions::NONE;
+    }
     let gateway = Link::start(stcp, ssession, &gateway_config);
     [Link::start(ctcp, csession, &LinkConfig::client()), gateway]
 }
@@ -68,9 +70,8 @@ fn get(path: &str) -> RequestHead {
 
 async fn next_request(requests: &mut Incoming) -> Request {
     loop {
-        match requests.next().await.expect("a request") {
-            News::Request(request) => return request,
-            News::Socket(_) | News::Control(_) | News::Pong { .. } => {}
+        if let News::Request(request) = requests.next().await.expect("a request") {
+            return request;
         }
     }
 }
@@ -466,7 +467,7 @@ async fn tapped(payloads: &'static [usize], bite: usize) -> (Vec<usize>, Vec<usi
         let (tcp, _) = gate.accept().await.unwrap();
         let (tcp, session) = handshake_server(tcp, server_tls).await.unwrap();
         let mut config = LinkConfig::gateway(HTTP_ANSWER);
-        config.proto.windows = false;
+        config.proto.extensions = Extensions::NONE;
         let (_link, mut requests, driver) = Link::start(tcp, session, &config);
         let driver = tokio::spawn(driver);
         let mut request = next_request(&mut requests).await;

@@ -1,5 +1,6 @@
 //! One connection: frames in, events out; wishes in, frames out.
 
+mod extensions;
 mod receive;
 mod sockets;
 
@@ -12,14 +13,15 @@ use crate::codec::Decoder;
 use crate::error::{ConnectionError, OpenError, StreamClosed};
 use crate::flow::Flow;
 use crate::frame::{
-    Control, HeadTooLarge, MAX_PAYLOAD, Ping, Reason, ReplyHead, RequestHead, RstStream,
-    SocketsCode, SynReply, SynStream, WindowUpdate, Windows, head,
+    Control, Extensions, HeadTooLarge, MAX_PAYLOAD, Ping, Reason, ReplyHead, RequestHead,
+    RstStream, SocketsCode, SynReply, SynStream, WindowUpdate, head,
 };
 use crate::ids::{Priority, StreamId, StreamMap};
 use crate::keepalive::{KeepAlive, KeepAliveConfig, Verdict};
 use crate::outbox::{Outbox, Transmit};
 use crate::sniff::Sniffer;
-use crate::stream::{INITIAL_WINDOW, RecvWindow, State, Stream};
+use crate::stream::{RecvWindow, State, Stream};
+use extensions::Agreement;
 
 /// Which end of the wire we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,17 +43,17 @@ pub struct Config {
     /// Streams open at once. Each may hold a head of 16 KiB and a queue of
     /// [`Connection::SEND_QUEUE`] bytes.
     pub max_streams: usize,
-    /// Whether to keep windows with a peer that keeps them too (docs/extensions.md). A gateway
-    /// announces it behind a client's first frame; a client only answers, so that no other
-    /// gateway ever sees the announcement.
-    pub windows: bool,
+    /// What to use with a peer that knows it too (docs/extensions.md). A gateway announces it
+    /// behind a client's first frame; a client only answers, so that no other gateway ever sees
+    /// the announcement.
+    pub extensions: Extensions,
 }
 
 impl Default for Config {
     /// No PINGs. 4 096 streams: more than any client was seen to open, and at most
     /// 64 MiB of heads from a peer that means harm.
     fn default() -> Self {
-        Self { keepalive: None, max_streams: 4096, windows: true }
+        Self { keepalive: None, max_streams: 4096, extensions: Extensions::ALL }
     }
 }
 
@@ -111,6 +113,14 @@ pub enum Event {
         /// From our PING to its echo.
         rtt: Duration,
     },
+    /// The application has closed a connection that requests have named (gateway).
+    ConnectionEnded {
+        /// Its number, see [`RequestHead::connection`].
+        id: u32,
+    },
+    /// The gateway drains: the connection opens nothing new and ends when what is open has ended
+    /// (client).
+    GoAway,
     /// A frame that belongs to no stream.
     Control(Control),
 }
@@ -120,6 +130,9 @@ pub enum Event {
 pub struct Connection {
     role: Role,
     max_streams: usize,
+    /// Streams open at once beyond which we open none: what we allow, and what the peer takes if it
+    /// has said so.
+    max_opened: usize,
     sniffer: Sniffer,
     decoder: Decoder,
     streams: StreamMap<Stream>,
@@ -132,10 +145,7 @@ pub struct Connection {
     /// The same of reverse sockets.
     next_even: u32,
     draining: bool,
-    /// Whether we keep windows with a peer that does.
-    keeps_windows: bool,
-    /// When we told the peer so.
-    windows_announced: Option<Instant>,
+    agreement: Agreement,
     /// A round trip was once shorter than [`NEAR`].
     near: bool,
     /// What the peer allows on a fresh stream, once both ends have announced windows.
@@ -165,6 +175,7 @@ impl Connection {
         Self {
             role,
             max_streams: config.max_streams,
+            max_opened: config.max_streams,
             sniffer: Sniffer::default(),
             decoder: Decoder::default(),
             streams: StreamMap::default(),
@@ -175,9 +186,8 @@ impl Connection {
             next_odd: 1,
             next_even: 2,
             draining: false,
-            keeps_windows: config.windows,
+            agreement: Agreement::new(config.extensions),
             peer_window: None,
-            windows_announced: None,
             near: false,
             flow: Flow::new(),
             sent: 0,
@@ -196,7 +206,7 @@ impl Connection {
         debug_assert_eq!(self.role, Role::Client);
         let id = self.next_own_id()?;
         let (priority, windows) = (head.priority(), self.peer_window);
-        let block = head.into_block();
+        let block = head.into_block(self.agreement.has(Extensions::CONNECTIONS));
         let fixed = SynStream::encode_fixed(id, end, priority, block.len());
         self.outbox.push_control(Transmit::new(Some(id), &fixed, block));
         self.insert(id, State::opened(end), priority).keep_windows(windows);
@@ -208,7 +218,7 @@ impl Connection {
         if self.draining {
             return Err(OpenError::Draining);
         }
-        if self.streams.len() >= self.max_streams {
+        if !self.has_room() {
             return Err(OpenError::TooManyStreams);
         }
         let next = match self.role {
@@ -239,7 +249,7 @@ impl Connection {
         let over = stream.state.is_closed();
         let stop = fin && stream.unwanted;
         let status = head.status();
-        let block = Bytes::from(head.into_block());
+        let block = head.into_block(self.agreement.has(Extensions::REASON));
         let fixed = SynReply::encode_fixed(id, fin, status, block.len());
         self.outbox.push_control(Transmit::new(Some(id), &fixed, block));
         if end && !fin {
@@ -378,15 +388,20 @@ impl Connection {
         self.push_ping(verdict);
     }
 
-    /// Takes nothing new; what runs goes on.
+    /// Opens nothing new; what is open goes on. A gateway tells a client that knows the extension,
+    /// which then asks for nothing more. Of another it still takes requests, because RST_STREAM is
+    /// all it could answer and reference clients take that for a failure.
     pub fn drain(&mut self) {
         self.draining = true;
+        if self.role == Role::Gateway {
+            self.go_away();
+        }
     }
 
-    /// All that ran has ended and has been written.
+    /// All streams have ended and have been written, and no more are expected.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.draining && self.streams.is_empty() && self.outbox.is_empty()
+        self.draining && self.streams.is_empty() && self.outbox.is_empty() && !self.awaits_go_away()
     }
 
     /// Whether both ends keep windows, from the next stream on.
@@ -417,6 +432,12 @@ impl Connection {
     #[must_use]
     pub fn last_frame(&self) -> Option<Instant> {
         self.last_frame
+    }
+
+    /// Whether a stream more may be opened, as far as the limits are concerned.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.streams.len() < self.max_opened
     }
 
     /// Streams open now.
@@ -563,19 +584,8 @@ impl Connection {
         }
     }
 
-    fn announce_windows(&mut self, now: Instant) {
-        if self.keeps_windows && self.windows_announced.is_none() {
-            self.windows_announced = Some(now);
-            self.push_windows();
-        }
-    }
-
     fn measured(&mut self, rtt: Duration) {
         self.near |= rtt < NEAR;
-    }
-
-    fn push_windows(&mut self) {
-        self.push_frame(&Windows { initial: INITIAL_WINDOW }.encode());
     }
 
     /// Queues a short frame that is its own fixed part.

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use super::{Connection, Event, Role};
 use crate::error::{ConnectionError, DecodeError};
 use crate::frame::{
-    Frame, Ping, RawFrame, Reason, RstStream, SynReply, SynStream, WindowUpdate, Windows,
+    Extensions, Frame, Ping, RawFrame, Reason, RstStream, SynReply, SynStream, WindowUpdate,
 };
 use crate::ids::StreamId;
-use crate::stream::{Refused, State, Stream};
+use crate::stream::{Refused, State};
 
 /// Answers that may wait for a peer that does not read them, beyond two for each stream.
 /// A peer that makes us owe more (PINGs, frames for unknown streams) is flooding us.
@@ -24,7 +24,10 @@ impl Connection {
     ) -> Result<(), ConnectionError> {
         if self.role == Role::Gateway {
             // Not earlier: an HTTPS client would find it in front of its answer.
-            self.announce_windows(now);
+            self.announce(now);
+        }
+        if !self.understands(raw.head) {
+            return Ok(());
         }
         match Frame::decode(raw) {
             Ok(Frame::Data { id, fin, payload }) => self.on_data(id, fin, payload),
@@ -32,7 +35,9 @@ impl Connection {
             Ok(Frame::SynReply(frame)) => self.on_syn_reply(frame),
             Ok(Frame::RstStream(frame)) => self.on_rst_stream(frame),
             Ok(Frame::Ping(ping)) => self.on_ping(ping, now),
-            Ok(Frame::Windows(frame)) => self.on_windows(frame, now),
+            Ok(Frame::Announcement(frame)) => self.on_announcement(frame, now),
+            Ok(Frame::ConnectionEnded(frame)) => self.on_connection_ended(frame),
+            Ok(Frame::GoAway(_)) => self.on_go_away(),
             Ok(Frame::WindowUpdate(frame)) => self.on_window_update(frame),
             Ok(Frame::SocketsRequest(frame)) => self.on_sockets_request(frame),
             Ok(Frame::SocketsReply(frame)) => self.on_sockets_reply(frame),
@@ -46,7 +51,7 @@ impl Connection {
         Ok(())
     }
 
-    fn on_syn_stream(&mut self, SynStream { id, fin, head }: SynStream) {
+    fn on_syn_stream(&mut self, SynStream { id, fin, mut head }: SynStream) {
         if self.role == Role::Client {
             return self.push_rst(id, Reason::REFUSED_STREAM);
         }
@@ -59,15 +64,18 @@ impl Connection {
         // Any odd id that is not in use is taken: reference clients neither start at 1
         // on every connection nor promise to rise (wire spec 1.4, 4).
         self.seen(id);
-        if self.draining || self.streams.len() >= self.max_streams {
+        if self.streams.len() >= self.max_streams {
             return self.push_rst(id, Reason::REFUSED_STREAM);
+        }
+        if !self.agreement.has(Extensions::CONNECTIONS) {
+            head.forget_connection();
         }
         let windows = self.peer_window;
         self.insert(id, State::accepted(fin), head.priority()).keep_windows(windows);
         self.events.push_back(Event::Request { id, head, end: fin });
     }
 
-    fn on_syn_reply(&mut self, SynReply { id, fin, head }: SynReply) {
+    fn on_syn_reply(&mut self, SynReply { id, fin, mut head }: SynReply) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return self.on_unknown(id);
         };
@@ -77,6 +85,9 @@ impl Connection {
         // An interim answer is not the answer (wire spec 3.2); 101 is one.
         if matches!(head.status(), 100 | 102..=199) && !fin {
             return;
+        }
+        if !self.agreement.has(Extensions::REASON) {
+            head.forget_reason();
         }
         match stream.state.recv_head(fin) {
             Ok(()) => {
@@ -132,32 +143,6 @@ impl Connection {
         } else if let Some(rtt) = self.keepalive.pong(ping.id, now) {
             self.measured(rtt);
             self.events.push_back(Event::Pong { rtt });
-        }
-    }
-
-    /// The peer keeps windows, and so do we from here on: on streams still to come, and on those
-    /// that are open in each direction from the frame on with which the sender says so.
-    ///
-    /// ```text
-    ///   gateway: WINDOWS (I can) ──►
-    ///                            ◄── client: WINDOWS (from here on)
-    ///   gateway: WINDOWS (from here on) ──►
-    /// ```
-    fn on_windows(&mut self, Windows { initial }: Windows, now: Instant) {
-        if !self.keeps_windows {
-            return;
-        }
-        let first = self.peer_window.is_none();
-        if first {
-            self.peer_window = Some(initial);
-            if let Some(asked) = self.windows_announced.replace(now) {
-                self.measured(now.saturating_duration_since(asked));
-            }
-            self.push_windows();
-            self.streams.values_mut().for_each(|stream| stream.count_sent(initial));
-        }
-        if first == (self.role == Role::Gateway) {
-            self.streams.values_mut().for_each(Stream::count_received);
         }
     }
 

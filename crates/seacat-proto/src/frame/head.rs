@@ -30,11 +30,15 @@ impl Kind {
     pub const RST_STREAM: Self = Self::new(0x8003, 3);
     /// SPDY/3 PING (wire spec 3.5).
     pub const PING: Self = Self::new(0x8003, 6);
-    /// SPDY/3 WINDOW_UPDATE, used only after both ends have sent [`Kind::WINDOWS`].
+    /// SPDY/3 GOAWAY, used only when both ends have announced it by [`Kind::EXTENSIONS`].
+    pub const GOAWAY: Self = Self::new(0x8003, 7);
+    /// SPDY/3 WINDOW_UPDATE, used only when both ends have announced windows.
     pub const WINDOW_UPDATE: Self = Self::new(0x8003, 9);
-    /// Our announcement of windows. Of an ALX1 type that no published layer knows, because
+    /// Our announcement of extensions. Of an ALX1 type that no published layer knows, because
     /// the reference client was seen to ignore those (wire spec 3.12, golden `misc.json`).
-    pub const WINDOWS: Self = Self::new(0x80A1, 0x57);
+    pub const EXTENSIONS: Self = Self::new(0x80A1, 0x58);
+    /// The end of an application's connection, used only when both ends have announced it.
+    pub const CONNECTION_ENDED: Self = Self::new(0x80A1, 0x59);
     /// ALX1 SYN_STREAM (wire spec 3.1).
     pub const SYN_STREAM: Self = Self::new(0x80A1, 1);
     /// ALX1 SYN_REPLY (wire spec 3.2).

@@ -3,6 +3,7 @@
 pub mod cert;
 pub mod characteristics;
 pub mod csr;
+pub mod extensions;
 pub mod head;
 pub mod ping;
 pub mod rst_stream;
@@ -17,13 +18,14 @@ use bytes::Bytes;
 pub use cert::{Cert, CertQuery};
 pub use characteristics::{Characteristics, CharacteristicsAck};
 pub use csr::{Csr, CsrReply};
+pub use extensions::{Announcement, ConnectionEnded, Extensions, GoAway};
 pub use head::{FLAG_FIN, FrameHead, HEADER, Kind, MAX_FRAME, MAX_PAYLOAD};
 pub use ping::Ping;
 pub use rst_stream::{Reason, RstStream};
 pub use sockets::{SocketsCode, SocketsReply, SocketsRequest};
 pub use syn_reply::{ReplyHead, SynReply};
 pub use syn_stream::{RequestHead, RequestHeadBuilder, SynStream};
-pub use window::{WindowUpdate, Windows};
+pub use window::WindowUpdate;
 
 use crate::{DecodeError, StreamId};
 
@@ -144,8 +146,12 @@ pub enum Frame<'a> {
     RstStream(RstStream),
     /// A sign of life.
     Ping(Ping),
-    /// The peer keeps windows.
-    Windows(Windows),
+    /// The extensions that the peer knows or uses.
+    Announcement(Announcement),
+    /// A connection of the application has ended, client to gateway.
+    ConnectionEnded(ConnectionEnded),
+    /// The peer opens no more streams.
+    GoAway(GoAway),
     /// More may be sent on a stream.
     WindowUpdate(WindowUpdate),
     /// A new stream, gateway to client: a connection to one of the client's ports.
@@ -177,10 +183,15 @@ impl<'a> Frame<'a> {
             Kind::SYN_REPLY => Self::SynReply(SynReply::decode(flags, body)?),
             Kind::RST_STREAM => Self::RstStream(RstStream::decode(body)?),
             Kind::PING => Self::Ping(Ping::decode(body)?),
-            Kind::WINDOWS => Self::Windows(Windows::decode(body)?),
+            Kind::CONNECTION_ENDED => Self::ConnectionEnded(ConnectionEnded::decode(body)?),
+            Kind::GOAWAY => Self::GoAway(GoAway::decode(body)?),
             Kind::WINDOW_UPDATE => Self::WindowUpdate(WindowUpdate::decode(body)?),
             Kind::SOCKETS_REQUEST => Self::SocketsRequest(SocketsRequest::decode(body)?),
             Kind::SOCKETS_REPLY => Self::SocketsReply(SocketsReply::decode(body)?),
+            Kind::EXTENSIONS => match Announcement::decode(body) {
+                Some(frame) => Self::Announcement(frame),
+                None => Self::Control(decode_control(kind, flags, body)?),
+            },
             _ => Self::Control(decode_control(kind, flags, body)?),
         })
     }
@@ -210,6 +221,16 @@ fn assemble(kind: Kind, flags: u8, parts: &[&[u8]]) -> Result<Vec<u8>, HeadTooLa
         out.extend_from_slice(part);
     }
     Ok(out)
+}
+
+/// The value of a pseudo-field, if the block begins with it, and what follows it. Only our own kind
+/// writes them, before all other fields and only where both ends have announced the extension
+/// (docs/extensions.md).
+fn take_pseudo<'a>(block: &mut &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = *block;
+    let value = (text::take(&mut rest).ok()? == name).then(|| text::take(&mut rest).ok())??;
+    *block = rest;
+    Some(value)
 }
 
 /// Splits fixed-size fields off the front of a body.

@@ -3,28 +3,58 @@
 //! ```text
 //! u32 stream id   u16 HTTP status   u16 reserved = 0   { text name  text value }*
 //! ```
+//!
+//! The first field may be the pseudo-field `:reason`, with the phrase of the status line.
+
+use bytes::{Buf, Bytes};
 
 use super::{
     FLAG_FIN, Fields, HEADER, HeadTooLarge, Kind, MAX_FRAME, Malformed, check_fields, head,
-    take_array, text,
+    take_array, take_pseudo, text,
 };
 use crate::{DecodeError, StreamId};
 
 const FIXED: usize = 8;
 const MAX_BLOCK: usize = MAX_FRAME - HEADER - FIXED;
+/// The pseudo-field of [`ReplyHead::reason`].
+const REASON: &[u8] = b":reason";
 
 /// Status and fields of an answer, in wire form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyHead {
     status: u16,
     block: Vec<u8>,
+    /// Where the fields begin: behind the pseudo-field, if there is one.
+    fields_at: usize,
 }
 
 impl ReplyHead {
     /// Begins a head with an HTTP status.
     #[must_use]
     pub fn new(status: u16) -> Self {
-        Self { status, block: Vec::with_capacity(256) }
+        Self { status, block: Vec::with_capacity(256), fields_at: 0 }
+    }
+
+    /// Begins a head with the reason phrase of its status line. Only a client that knows the
+    /// extension is told of it.
+    ///
+    /// # Errors
+    /// [`HeadTooLarge`] when the phrase does not fit into a frame.
+    pub fn with_reason(status: u16, reason: &[u8]) -> Result<Self, HeadTooLarge> {
+        let mut head = Self::new(status);
+        head.push(REASON, reason)?;
+        head.fields_at = head.block.len();
+        Ok(head)
+    }
+
+    /// The reason phrase, if the gateway has sent one and both ends know the extension.
+    #[must_use]
+    pub fn reason(&self) -> Option<&[u8]> {
+        take_pseudo(&mut &self.block[..self.fields_at], REASON)
+    }
+
+    pub(crate) fn forget_reason(&mut self) {
+        self.block.drain(..std::mem::take(&mut self.fields_at));
     }
 
     /// Memory that the head takes, in bytes.
@@ -56,11 +86,16 @@ impl ReplyHead {
     /// The fields in their order.
     #[must_use]
     pub fn fields(&self) -> Fields<'_> {
-        Fields::over(&self.block)
+        Fields::over(&self.block[self.fields_at..])
     }
 
-    pub(crate) fn into_block(self) -> Vec<u8> {
-        self.block
+    /// The fields as they go on the wire; `reason`: the peer knows the pseudo-field.
+    pub(crate) fn into_block(self, reason: bool) -> Bytes {
+        let mut block = Bytes::from(self.block);
+        if !reason {
+            block.advance(self.fields_at);
+        }
+        block
     }
 }
 
@@ -87,7 +122,10 @@ impl SynReply {
         let id = StreamId::new(id).ok_or(Malformed("SYN_REPLY on stream 0"))?;
         check_fields(block).map_err(|why| DecodeError::BadHead { id, why })?;
         let status = u16::from_be_bytes([fixed[4], fixed[5]]);
-        let head = ReplyHead { status, block: block.to_vec() };
+        let mut fields = block;
+        take_pseudo(&mut fields, REASON);
+        let fields_at = block.len() - fields.len();
+        let head = ReplyHead { status, block: block.to_vec(), fields_at };
         Ok(Self { id, fin: flags & FLAG_FIN != 0, head })
     }
 

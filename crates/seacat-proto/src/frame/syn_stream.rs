@@ -4,12 +4,14 @@
 //! u32 stream id   u32 associated id = 0   u8 priority<<5   u8 slot = 0
 //! text host   text method   text path   { text name  text value }*
 //! ```
+//!
+//! The first field may be the pseudo-field `:connection`, with a number in decimal digits.
 
 use bytes::Bytes;
 
 use super::{
     FLAG_FIN, Fields, HEADER, HeadTooLarge, Kind, MAX_FRAME, Malformed, check_fields, head,
-    take_array, text,
+    take_array, take_pseudo, text,
 };
 use crate::{DecodeError, Priority, StreamId};
 
@@ -17,6 +19,10 @@ use crate::{DecodeError, Priority, StreamId};
 const FIXED: usize = 10;
 /// Room for the strings in one frame.
 const MAX_BLOCK: usize = MAX_FRAME - HEADER - FIXED;
+/// The pseudo-field of [`RequestHead::connection`].
+const CONNECTION: &[u8] = b":connection";
+/// What the pseudo-field takes at most: two lengths, the name and ten digits.
+const CONNECTION_ROOM: usize = 2 + CONNECTION.len() + 10;
 
 /// Host, method, path and fields of a request, in wire form. A clone shares the text, so keeping
 /// a head for a second attempt copies nothing.
@@ -26,6 +32,7 @@ const MAX_BLOCK: usize = MAX_FRAME - HEADER - FIXED;
 #[derive(Clone, PartialEq, Eq)]
 pub struct RequestHead {
     priority: Priority,
+    connection: Option<u32>,
     block: Bytes,
 }
 
@@ -48,7 +55,7 @@ impl RequestHeadBuilder {
     /// The finished head, with the default priority.
     #[must_use]
     pub fn build(self) -> RequestHead {
-        RequestHead { priority: Priority::DEFAULT, block: self.block.into() }
+        RequestHead { priority: Priority::DEFAULT, connection: None, block: self.block.into() }
     }
 
     fn put(&mut self, part: &[u8]) -> Result<(), HeadTooLarge> {
@@ -104,6 +111,29 @@ impl RequestHead {
         self.priority = priority;
     }
 
+    /// The connection of the application that the request came on, if the client has named it
+    /// and both ends know the extension.
+    #[must_use]
+    pub fn connection(&self) -> Option<u32> {
+        self.connection
+    }
+
+    /// Names the application's connection. Only a gateway that knows the extension is told.
+    ///
+    /// # Errors
+    /// [`HeadTooLarge`] when there is no room for it; the head is then unchanged.
+    pub fn set_connection(&mut self, id: u32) -> Result<(), HeadTooLarge> {
+        if self.block.len() + CONNECTION_ROOM > MAX_BLOCK {
+            return Err(HeadTooLarge);
+        }
+        self.connection = Some(id);
+        Ok(())
+    }
+
+    pub(crate) fn forget_connection(&mut self) {
+        self.connection = None;
+    }
+
     /// The back end as the gateway names it.
     #[must_use]
     pub fn host(&self) -> &[u8] {
@@ -136,8 +166,23 @@ impl RequestHead {
         (parts, rest)
     }
 
-    pub(crate) fn into_block(self) -> Bytes {
-        self.block
+    /// The strings as they go on the wire; `connections`: the peer knows the pseudo-field.
+    pub(crate) fn into_block(self, connections: bool) -> Bytes {
+        match self.connection.filter(|_| connections) {
+            None => self.block,
+            Some(id) => self.block_naming(id),
+        }
+    }
+
+    fn block_naming(&self, id: u32) -> Bytes {
+        let fields = self.start().1;
+        let (start, _) = self.block.split_at(self.block.len() - fields.len());
+        let mut block = Vec::with_capacity(self.block.len() + CONNECTION_ROOM);
+        block.extend_from_slice(start);
+        text::put(&mut block, CONNECTION);
+        text::put(&mut block, id.to_string().as_bytes());
+        block.extend_from_slice(fields);
+        block.into()
     }
 }
 
@@ -177,9 +222,14 @@ impl SynStream {
         for _ in 0..3 {
             text::take(&mut rest).map_err(|why| DecodeError::BadHead { id, why })?;
         }
+        let (start, _) = block.split_at(block.len() - rest.len());
+        let connection = take_pseudo(&mut rest, CONNECTION).and_then(decimal);
         check_fields(rest).map_err(|why| DecodeError::BadHead { id, why })?;
-        let block = Bytes::copy_from_slice(block);
-        let head = RequestHead { priority: Priority::from_wire(fixed[8]), block };
+        let mut block = Vec::with_capacity(start.len() + rest.len());
+        block.extend_from_slice(start);
+        block.extend_from_slice(rest);
+        let (priority, block) = (Priority::from_wire(fixed[8]), block.into());
+        let head = RequestHead { priority, connection, block };
         Ok(Self { id, fin: flags & FLAG_FIN != 0, head })
     }
 
@@ -201,10 +251,16 @@ impl SynStream {
     /// Writes the whole frame.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let block = &self.head.block;
+        let block = self.head.clone().into_block(true);
         let fixed = Self::encode_fixed(self.id, self.fin, self.head.priority, block.len());
-        [&fixed[..], block].concat()
+        [&fixed[..], &block].concat()
     }
+}
+
+/// A number in decimal digits, as we write it.
+fn decimal(value: &[u8]) -> Option<u32> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
 }
 
 #[cfg(test)]

@@ -1,42 +1,12 @@
-//! WINDOWS and WINDOW_UPDATE: our one extension, used only between two ends that have both
-//! announced it (docs/extensions.md).
+//! WINDOW_UPDATE: a body may go on. Used only between two ends that have both announced windows
+//! (docs/extensions.md).
 //!
 //! ```text
-//! WINDOWS         u32 bytes a peer may send on a fresh stream
 //! WINDOW_UPDATE   u32 stream id   u32 bytes                       (as in SPDY/3)
 //! ```
 
 use super::{HEADER, Kind, Malformed, head, take_array};
 use crate::StreamId;
-
-/// The announcement: this end keeps windows, and this is the first one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Windows {
-    /// Bytes the peer may send on a fresh stream before it is told to go on.
-    pub initial: u32,
-}
-
-impl Windows {
-    const LENGTH: usize = 4;
-
-    /// Reads a body of this type; bytes behind the number are ignored.
-    ///
-    /// # Errors
-    /// [`Malformed`] when it is too short.
-    pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
-        let (initial, _) = take_array::<{ Self::LENGTH }>(body, "WINDOWS is too short")?;
-        Ok(Self { initial: u32::from_be_bytes(*initial) & StreamId::MAX })
-    }
-
-    /// Writes the whole frame.
-    #[must_use]
-    pub fn encode(&self) -> [u8; HEADER + Self::LENGTH] {
-        let mut out = [0; HEADER + Self::LENGTH];
-        out[..8].copy_from_slice(&head::control(Kind::WINDOWS, 0, Self::LENGTH));
-        out[8..].copy_from_slice(&self.initial.to_be_bytes());
-        out
-    }
-}
 
 /// The receiver of a body allows its sender more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +46,6 @@ impl WindowUpdate {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn announcements_survive_the_wire() {
-        let ours = Windows { initial: 65_536 };
-        assert_eq!(Windows::decode(&ours.encode()[HEADER..]).unwrap(), ours);
-        assert!(Windows::decode(&[0; 3]).is_err());
-    }
 
     #[test]
     fn updates_survive_the_wire() {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use seacat_proto::{Config, Connection, Event, Role};
+use seacat_proto::{Config, Connection, Event, Extensions, Role};
 
 /// Both ends and one clock.
 pub(crate) struct Pair {
@@ -19,10 +19,10 @@ pub(crate) struct Seen {
 }
 
 impl Pair {
-    /// `windows`: whether both keep them.
-    pub(crate) fn new(windows: bool) -> Self {
+    /// Both ends know these extensions.
+    pub(crate) fn new(extensions: Extensions) -> Self {
         let now = Instant::now();
-        let config = Config { windows, ..Config::default() };
+        let config = Config { extensions, ..Config::default() };
         Self {
             client: Connection::new(Role::Client, &config, now),
             gateway: Connection::new(Role::Gateway, &config, now),
