@@ -187,6 +187,14 @@ impl Channel {
         Ok(Tunnel::Refused(Reply { head, body: ReplyBody { recv, _upload: None }, timings }))
     }
 
+    /// Reports that the application has closed the connection that requests have named by this
+    /// number (docs/extensions.md). Without a connection to the gateway there is nothing to end.
+    pub fn end_connection(&self, id: u32) {
+        if let Door::Open { link, .. } = &*self.door().borrow() {
+            link.end_connection(id);
+        }
+    }
+
     /// The retry rule.
     #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
     fn attempt_twice<B: RequestBody>(

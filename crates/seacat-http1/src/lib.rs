@@ -21,6 +21,7 @@ mod fields;
 mod framing;
 pub mod hop_by_hop;
 mod line;
+pub mod login;
 mod request;
 mod response;
 pub mod syntax;

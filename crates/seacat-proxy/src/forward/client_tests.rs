@@ -108,6 +108,7 @@ fn sent_on(input: &str) -> Result<String, Fault> {
     let outgoing = Outgoing {
         request: &request,
         host: destination.typed,
+        connection: None,
         upgrade: request.framing == Framing::Tunnel && request.method != Method::CONNECT,
         empty: request.framing == Framing::Chunked && input[length..].starts_with("0\r\n\r\n"),
         max_forwards: None,

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 use seacat_http1::hop_by_hop::{end_to_end, imitates, is_hop_by_hop};
-use seacat_http1::syntax::list;
+use seacat_http1::syntax::{VALUE, all, list};
 use seacat_http1::{Fields, RequestHead, is, parse_length};
 use seacat_proto::{HeadTooLarge, ReplyHead};
 
@@ -65,6 +65,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) request: &'a RequestHead,
     /// The Host field, as the application typed it.
     pub(crate) host: Option<&'a [u8]>,
+    /// The number of the application's connection, if the gateway is to know it.
+    pub(crate) connection: Option<u32>,
     /// Keep `Upgrade`: the response may be a tunnel.
     pub(crate) upgrade: bool,
     /// The chunked body was found empty: the request has a length of 0, which some servers
@@ -117,7 +119,11 @@ impl Outgoing<'_> {
         if let Some(authorization) = self.authorization() {
             head.push(b"Authorization", authorization.as_bytes())?;
         }
-        Ok(head.build())
+        let mut head = head.build();
+        if let Some(id) = self.connection {
+            head.set_connection(id)?;
+        }
+        Ok(head)
     }
 
     /// The user information of the target as Basic credentials, unless the request has its own.
@@ -223,7 +229,9 @@ pub(crate) fn from_gateway(
     for (name, value) in head.fields() {
         fields.push_checked(name, value).map_err(|violation| BadReply(violation.what))?;
     }
-    incoming(status, Box::default(), fields, switching, pseudonym)
+    // A phrase that cannot be written again is no loss.
+    let reason = head.reason().filter(|reason| all(VALUE, reason)).unwrap_or_default();
+    incoming(status, reason.into(), fields, switching, pseudonym)
 }
 
 /// The head of any response, from a gateway or from a server dialled directly.
@@ -299,12 +307,14 @@ mod tests {
         let outgoing = Outgoing {
             request: &request,
             host: None,
+            connection: Some(7),
             upgrade,
             empty: false,
             max_forwards: None,
             pseudonym: &pseudonym,
         };
         let head = outgoing.seacat("erp", "GET", b"/").unwrap();
+        assert_eq!(head.connection(), Some(7));
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         head.fields().map(|(name, value)| format!("{}: {}", text(name), text(value))).collect()
     }
@@ -383,6 +393,7 @@ mod tests {
         let outgoing = Outgoing {
             request: &request,
             host: Some(b"Right:81"),
+            connection: None,
             upgrade: true,
             empty: true,
             max_forwards: Some(4),
@@ -451,6 +462,15 @@ mod tests {
             (b"Via", b"1.1 me"),
         ];
         assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn a_reason_phrase_is_kept_if_it_can_be_written() {
+        for (sent, kept) in [("Gone fishing", "Gone fishing"), ("a\r\nb", ""), ("", "")] {
+            let head = ReplyHead::with_reason(404, sent.as_bytes()).unwrap();
+            let incoming = from_gateway(&head, true, &Pseudonym::new("me".into())).unwrap();
+            assert_eq!(&*incoming.reason, kept.as_bytes(), "{sent:?}");
+        }
     }
 
     #[test]

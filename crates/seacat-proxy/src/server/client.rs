@@ -1,9 +1,11 @@
 //! One client connection, as everything that answers its requests sees it.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use seacat_channel::Channel;
+use seacat_http1::{Fields, login};
 
 use crate::access::AccessLog;
 use crate::config::{Credentials, Limits, MappedPort, ProxyConfig};
@@ -108,9 +110,45 @@ pub(crate) struct Client {
     pub(crate) stranger: Option<Stranger>,
     /// Our end of it.
     pub(crate) here: SocketAddr,
+    /// Its name at the gateway, once a login at a back end depends on it.
+    pub(crate) named: Option<Box<NamedConnection>>,
+}
+
+/// A connection that the gateway knows by a number, so that it serves it with back-end connections
+/// of its own (docs/extensions.md). Dropped, it is reported as closed.
+pub(crate) struct NamedConnection {
+    id: u32,
+    channel: Channel,
+}
+
+impl NamedConnection {
+    fn new(channel: Channel) -> Self {
+        /// Numbers are not used again: after 2^32 logins an old one has long ended.
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        NamedConnection { id: NEXT.fetch_add(1, Ordering::Relaxed), channel }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+}
+
+impl Drop for NamedConnection {
+    fn drop(&mut self) {
+        self.channel.end_connection(self.id);
+    }
 }
 
 impl Client {
+    /// Names the connection from the first request on that takes part in a login which a back end
+    /// ties to its connection (NTLM, Negotiate).
+    pub(crate) fn note_login(&mut self, request: &Fields) {
+        if self.named.is_none() && login::authenticates(request) {
+            let named = NamedConnection::new(self.shared.channel.clone());
+            self.named = Some(Box::new(named));
+        }
+    }
+
     /// Goes over to the newest configuration: a request is served by the one that holds when it
     /// comes.
     pub(crate) fn follow_changes(&mut self) {

@@ -94,7 +94,10 @@ fn run(
             let asked = match begun {
                 Begun::Over => return Ok(End::Closed),
                 Begun::Refused(fault) => Asked::Response(refuse(client, fault)),
-                Begun::Request(request) => Box::pin(ask(inbound, write, client, request)).await?,
+                Begun::Request(request) => {
+                    client.note_login(&request.fields);
+                    Box::pin(ask(inbound, write, client, request)).await?
+                }
             };
             let response = match asked {
                 Asked::Gone => return Ok(End::Closed),

@@ -143,6 +143,7 @@ impl Proxy {
                                 surplus: open >= limit,
                                 stranger,
                                 here,
+                                named: None,
                             };
                             clients.push(&client.activity);
                             connections.spawn(connection::serve(tcp, client));

@@ -138,6 +138,7 @@ impl Client {
                 outgoing: Outgoing {
                     request,
                     host: destination.typed,
+                    connection: self.named.as_ref().map(|named| named.id()),
                     upgrade: tunnel && request.method != Method::CONNECT,
                     empty: body.is_none() && request.framing == Framing::Chunked,
                     max_forwards: max_forwards.map(|count| count - 1),
