@@ -11,6 +11,8 @@ export const answers: Record<AnswerCode, Explained> = {
   "SC-SCHEME": ["Toto schéma proxy neumí.", "Použijte http://JMÉNO/; kanál ho šifruje."],
   "SC-NOT-HTTP": ["Aplikace nemluví HTTP/1.1.", "Zadejte proxy jako http://ADRESA:PORT, bez TLS."],
   "SC-VERSION": ["Tato verze HTTP není podporována.", "Nastavte v aplikaci HTTP/1.1."],
+  "SC-NOT-IMPLEMENTED": ["Požadavek používá část HTTP, kterou tato proxy neumí.", "Tělo posílejte s délkou, nebo po částech (chunked)."],
+  "SC-MISDIRECTED": ["Požadavek je pro jiného hostitele, než pro kterého je tento port.", "Pro jiné hostitele použijte port samotné proxy."],
   "SC-TARGET-TOO-LONG": ["Adresa v požadavku je příliš dlouhá.", "Dlouhá data posílejte v těle."],
   "SC-HEAD-TOO-LARGE": ["Hlavička požadavku je příliš velká.", "Smažte staré cookies tohoto hostitele."],
   "SC-BODY-TOO-LARGE": ["Tělo je větší, než je zde dovoleno.", "Pošlete méně, nebo zvyšte limit."],

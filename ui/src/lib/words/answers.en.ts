@@ -11,6 +11,8 @@ export const answers = {
   "SC-SCHEME": ["This proxy does not speak that scheme.", "Use http://NAME/; the channel encrypts it."],
   "SC-NOT-HTTP": ["The application does not speak HTTP/1.1.", "Enter the proxy as http://ADDRESS:PORT, without TLS."],
   "SC-VERSION": ["The HTTP version is not supported.", "Set the application to HTTP/1.1."],
+  "SC-NOT-IMPLEMENTED": ["The request uses a part of HTTP that this proxy does not know.", "Send the body with a length, or chunked."],
+  "SC-MISDIRECTED": ["The request is for another host than this port stands for.", "Use the proxy's own port for other hosts."],
   "SC-TARGET-TOO-LONG": ["The address in the request is too long.", "Send long data in a body."],
   "SC-HEAD-TOO-LARGE": ["The head of the request is too large.", "Delete old cookies for this host."],
   "SC-BODY-TOO-LARGE": ["The body is larger than allowed here.", "Send less, or raise the limit."],
