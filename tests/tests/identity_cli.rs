@@ -170,7 +170,7 @@ fn questions_before_a_reset(story: &Story) {
     terminal.type_line("y");
     let (status, screen) = terminal.end();
     assert_eq!(status.code(), Some(FAILED), "{screen}");
-    assert!(screen.contains("nothing was deleted"), "{screen}");
+    assert!(screen.contains("nothing deleted"), "{screen}");
     assert_eq!(story.installation.identity()["client_id"], before, "nothing was deleted");
 
     let mut terminal = Terminal::start(&reset);

@@ -29,18 +29,15 @@ pub enum Exit {
 impl Exit {
     /// Every code with its meaning, as `--help` prints them.
     pub const ALL: [(Exit, &'static str); 9] = [
-        (Exit::Ok, "done"),
-        (Exit::Failed, "something failed; stderr says what"),
-        (Exit::Usage, "the command line is not understood"),
-        (
-            Exit::Config,
-            "the configuration is not right, or a setting is managed by your organisation",
-        ),
+        (Exit::Ok, "success"),
+        (Exit::Failed, "failure; the reason is on stderr"),
+        (Exit::Usage, "invalid command line"),
+        (Exit::Config, "invalid configuration, or a setting managed by your organisation"),
         (Exit::NotRunning, "no proxy is running"),
         (Exit::AlreadyRunning, "a proxy is running already"),
-        (Exit::PortTaken, "the port is taken"),
+        (Exit::PortTaken, "the port is in use"),
         (Exit::NotConnected, "not connected, or the gateway cannot be reached"),
-        (Exit::Interrupted, "ended by a second Ctrl-C before requests had finished"),
+        (Exit::Interrupted, "stopped by a second Ctrl-C before all requests had finished"),
     ];
 
     /// The table for `--help`.

@@ -16,7 +16,7 @@ use crate::places::{PlaceError, make_private_folder};
 #[derive(Debug, Error)]
 pub enum InstanceError {
     /// Another one does.
-    #[error("already running{}: see `seacat-proxy status`", pid_text(.pid))]
+    #[error("already running{}; see `seacat-proxy status`", pid_text(.pid))]
     AlreadyRunning {
         /// Its process id, when it could be read.
         pid: Option<u32>,
@@ -25,7 +25,7 @@ pub enum InstanceError {
     #[error(transparent)]
     Place(#[from] PlaceError),
     /// The lock file cannot be used.
-    #[error("the lock file {path} cannot be used: {source}")]
+    #[error("cannot use the lock file {path}: {source}")]
     Lock {
         /// Which file.
         path: PathBuf,
@@ -71,7 +71,7 @@ impl Instance {
         }
         // Only for the message to a second copy: not worth failing for on a full disk.
         if let Err(error) = fs::write(&pid_file, std::process::id().to_string()) {
-            tracing::warn!(%error, "the process id could not be written");
+            tracing::warn!(%error, "cannot write the process id");
         }
         Ok(Self { lock: file, pid_file })
     }

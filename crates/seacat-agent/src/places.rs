@@ -21,7 +21,7 @@ pub const FOLDER: &str = "seacat-proxy";
 #[derive(Debug, Error)]
 pub enum PlaceError {
     /// Neither a home folder nor an explicit place.
-    #[error("this user has no home folder: set HOME, or give --config and --state-dir")]
+    #[error("this user has no home folder: set HOME, or pass --config and --state-dir")]
     NoHome,
     /// It cannot be made or written.
     #[error("the folder {path} cannot be {doing}: {source}{}", advice(.source))]

@@ -46,7 +46,7 @@ fn launch(home: &Path) -> Child {
     let mut child =
         program(home, &["run"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let announced = lines.map(Result::unwrap).any(|line| line == "Ctrl-C ends it.");
+    let announced = lines.map(Result::unwrap).any(|line| line == "Press Ctrl-C to stop.");
     assert!(announced, "it did not start");
     child
 }
@@ -292,7 +292,7 @@ fn the_command_line_can_do_what_the_window_can() {
         ca_file.to_str().unwrap(),
     ]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("saved, and in effect"), "{said}");
+    assert!(said.contains("saved and applied"), "{said}");
     running.until("connection", |it| it["gateway"] == "ours" && it["state"] == "connected");
     let (_, said) = run(&["gateway", "list"]);
     assert!(said.starts_with("ours ") && said.contains(&port.to_string()), "{said}");

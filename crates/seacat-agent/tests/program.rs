@@ -51,12 +51,12 @@ impl Running {
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             announced.push_str(&line.unwrap());
             announced.push('\n');
-            if announced.ends_with("Ctrl-C ends it.\n") {
+            if announced.ends_with("Press Ctrl-C to stop.\n") {
                 break;
             }
         }
         let address = announced
-            .split_once("listens on http://")
+            .split_once("is listening on http://")
             .and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok())
             .unwrap_or_else(|| panic!("no address in {announced:?}"));
         Self { child, address, announced }
@@ -173,7 +173,7 @@ fn a_demo_answers_through_the_channel_tells_its_status_and_ends_well() {
 fn connect_and_disconnect_are_seen_by_a_watcher() {
     let home = home();
     let proxy = Running::start(home.path(), &["--port", "0"]);
-    assert!(proxy.announced.contains("built-in gateway"), "none is configured");
+    assert!(proxy.announced.contains("using the built-in one"), "none is configured");
     let mut watcher = Watcher::start(home.path());
     watcher.until("connected");
     assert_eq!(run(home.path(), &["disconnect"]).status.code(), Some(0));
@@ -207,11 +207,11 @@ fn a_setting_that_is_changed_while_it_runs_takes_effect_or_says_when() {
     let _proxy = Running::start(home.path(), &["--port", "0"]);
     let set =
         |key: &str, value: &str| text(&run(home.path(), &["config", "set", key, value]).stdout);
-    assert_eq!(set("log.level", "debug"), "saved, and in effect\n");
-    assert_eq!(set("channel.wait", "3s"), "saved; restart the proxy for channel.wait\n");
+    assert_eq!(set("log.level", "debug"), "saved and applied\n");
+    assert_eq!(set("channel.wait", "3s"), "saved; restart the proxy to apply channel.wait\n");
     assert_eq!(
         set("gateway", "gw.example.com"),
-        "saved; restart the proxy for channel.wait\n",
+        "saved; restart the proxy to apply channel.wait\n",
         "from the built-in gateway to another at once"
     );
 }

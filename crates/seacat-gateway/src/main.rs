@@ -25,80 +25,80 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// How much to log: error, warn, info, debug, trace, or a filter like seacat_gateway=debug.
+    /// Log level: error, warn, info, debug, trace, or a filter such as seacat_gateway=debug
     #[arg(long, global = true, default_value = "info", env = "SEACAT_GATEWAY_LOG")]
     log: String,
-    /// Log JSON lines instead of text.
+    /// Log JSON lines instead of text
     #[arg(long, global = true)]
     log_json: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a CA, a server certificate and a configuration in a directory.
+    /// Create a CA, a server certificate and a configuration in a directory
     Init {
-        /// The directory. It is made if it is not there; nothing in it is overwritten.
+        /// Directory; created if missing, and nothing in it is overwritten
         dir: PathBuf,
-        /// A DNS name or IP address by which clients will reach the gateway. May be repeated.
+        /// DNS name or IP address of the gateway for clients; can be repeated
         #[arg(long = "name")]
         names: Vec<String>,
-        /// Make what a client of the reference era demands, for a gateway that it finds by this
-        /// name: RSA keys and a CA called ca.seacat.mobi.
+        /// Create what old clients require for a gateway of this name: RSA keys and a CA named
+        /// ca.seacat.mobi
         #[arg(long, value_name = "NAME")]
         reference: Option<String>,
     },
-    /// Serve clients until Ctrl-C or SIGTERM.
+    /// Serve clients until Ctrl-C or SIGTERM
     Run {
-        /// The configuration file.
+        /// Configuration file
         #[arg(long)]
         config: PathBuf,
-        /// Listen here instead of where the configuration says.
+        /// Address to listen on, instead of the configured one
         #[arg(long)]
         listen: Option<SocketAddr>,
     },
-    /// Say whether a configuration is fit to run.
+    /// Check a configuration
     Check {
-        /// The configuration file.
+        /// Configuration file
         #[arg(long)]
         config: PathBuf,
     },
-    /// List the clients that wait for your word.
+    /// List the clients that wait for approval
     Pending(Place),
-    /// List all clients.
+    /// List all clients
     Clients(Place),
-    /// Let a client have a certificate. It gets it when it next asks, some seconds from now.
+    /// Approve a client; it fetches its certificate within seconds
     Approve(One),
-    /// Say no to a client that waits.
+    /// Reject a client that waits for approval
     Reject(One),
-    /// Take a client's certificates back and end its connections.
+    /// Revoke a client's certificates and close its connections
     Revoke(One),
-    /// Forget a client, as if it had never been here.
+    /// Delete all records of a client
     Forget(One),
-    /// Print a completion script.
+    /// Print a shell completion script
     Completions {
-        /// For which shell.
+        /// Shell to complete for
         shell: clap_complete::Shell,
     },
-    /// Write the manual pages into a folder (for those who make packages).
+    /// Write the manual pages to a folder (for packaging)
     #[command(hide = true)]
     Man {
-        /// Which folder; it is there.
+        /// Existing folder to write to
         folder: PathBuf,
     },
 }
 
-/// Which gateway. It may run meanwhile.
+/// The gateway to manage; it may be running.
 #[derive(clap::Args)]
 struct Place {
-    /// The configuration file of the gateway.
+    /// Configuration file of the gateway
     #[arg(long, default_value = "gateway.toml")]
     config: PathBuf,
 }
 
-/// Which client of which gateway.
+/// A client of a gateway.
 #[derive(clap::Args)]
 struct One {
-    /// The client's tag, with or without brackets, or its id.
+    /// Client Tag, with or without brackets, or client id
     #[arg(value_name = "TAG|ID")]
     client: ClientName,
     #[command(flatten)]
@@ -125,7 +125,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // There is nobody left to tell if this fails.
+            // If stderr is closed, the exit code still reports the failure.
             let _ = writeln!(io::stderr(), "seacat-gateway: {error}");
             ExitCode::FAILURE
         }
@@ -156,7 +156,7 @@ fn init(dir: &Path, names: &[String], reference: Option<&str>) -> Outcome {
 
 fn check(config: &Path) -> Outcome {
     let hosts = Config::load(config)?.hosts.len();
-    writeln!(io::stdout(), "{}: good, {hosts} host(s)", config.display())?;
+    writeln!(io::stdout(), "{}: OK, {hosts} host(s)", config.display())?;
     Ok(())
 }
 

@@ -59,24 +59,24 @@ impl std::fmt::Display for Code {
 errors! {
     BadRequest = "SC-BAD-REQUEST", 400, "http_request_error",
         "The request is not well-formed HTTP",
-        "It breaks the grammar of HTTP/1.1 and could be understood in two ways, so nothing of it was sent on.",
-        "Correct or update the client program that sent it.";
+        "It violates the HTTP/1.1 grammar and could be interpreted in two ways, so it was not forwarded.",
+        "Fix or update the client program that sent it.";
     AmbiguousLength = "SC-AMBIGUOUS-LENGTH", 400, "http_request_error",
         "The length of the request body is ambiguous",
-        "Content-Length and Transfer-Encoding do not say one clear length, which is how requests are smuggled past a proxy.",
+        "Content-Length and Transfer-Encoding do not define one length. Such requests can be used for request smuggling.",
         "Make the client send either one plain Content-Length or `Transfer-Encoding: chunked`.";
     BadChunk = "SC-BAD-CHUNK", 400, "http_request_error",
         "The chunked request body is broken",
-        "The end of the body cannot be found with certainty, so the request was cancelled.",
-        "Correct or update the client program that sent it.";
+        "The end of the body cannot be determined, so the request was cancelled.",
+        "Fix or update the client program that sent it.";
     BadHost = "SC-BAD-HOST", 400, "http_request_error",
         "The Host field is missing, doubled or invalid",
         "HTTP/1.1 requires exactly one valid Host field in every request.",
-        "Correct or update the client program that sent it.";
+        "Fix or update the client program that sent it.";
     BadTarget = "SC-BAD-TARGET", 400, "http_request_error",
-        "The request target is not valid",
-        "The address in the request line cannot be sent to a gateway as it stands.",
-        "Use http://NAME/path, without blanks and control characters.";
+        "The request target is invalid",
+        "The address in the request line cannot be forwarded to a gateway.",
+        "Use http://NAME/path, without spaces and control characters.";
     Scheme = "SC-SCHEME", 400, "http_request_error",
         "This proxy does not speak that scheme",
         "A plain proxy request can carry http:// only; https:// needs a CONNECT tunnel.",
@@ -107,35 +107,35 @@ errors! {
         "Delete old cookies for this host, or make the client send fewer or shorter fields.";
     BodyTooLarge = "SC-BODY-TOO-LARGE", 413, "http_request_denied",
         "The request body is too large",
-        "It is larger than the limit set in this proxy.",
+        "It exceeds the limit configured in this proxy.",
         "Send less, or raise the limit in the configuration.";
     BodyCut = "SC-BODY-CUT", 400, "http_request_error",
         "The request body ended early",
-        "The client announced more than it sent, so the request was cancelled.",
-        "Try again; if it happens often, look for what stops the client in the middle.";
+        "The client sent less than it had announced, so the request was cancelled.",
+        "Try again. If it happens often, find out what interrupts the client.";
     HeadTimeout = "SC-HEAD-TIMEOUT", 408, "connection_read_timeout",
         "The request head did not arrive in time",
-        "The client began a request and did not finish its head.",
-        "Try again; if it happens often, look for what stalls the client.";
+        "The client started a request and did not complete its head.",
+        "Try again. If it happens often, find out what delays the client.";
     AuthRequired = "SC-AUTH", 407, "http_request_denied",
-        "The proxy wants a user name and password",
+        "The proxy requires a user name and password",
         "The credentials were missing or wrong.",
         "Enter the proxy credentials your administrator gave you in the client's proxy settings.";
     RouteRefused = "SC-REFUSED", 403, "http_request_denied",
-        "A rule refuses this host",
-        "The routes in the configuration do not allow it.",
-        "If it should be allowed, change the route for this host.";
+        "A route blocks this host",
+        "A route in the configuration refuses requests to it.",
+        "To allow it, change the route for this host.";
     OwnAddress = "SC-SELF", 403, "destination_ip_prohibited",
         "The request is addressed to this proxy itself",
-        "Sending it on would only bring it back here.",
-        "Ask for a host behind the gateway, for instance http://NAME.seacat/.";
+        "Forwarding it would create a loop.",
+        "Request a host behind the gateway, such as http://NAME.seacat/.";
     LoopbackTarget = "SC-LOOPBACK", 403, "destination_ip_prohibited",
-        "The target is this computer itself",
-        "Requests to localhost are not sent through a proxy.",
-        "Add localhost to the client's proxy exceptions, or set a route for it.";
+        "The target is this computer",
+        "Requests to localhost are not forwarded by the proxy.",
+        "Add localhost to the client's proxy exceptions, or configure a route for it.";
     ForeignHost = "SC-FOREIGN-HOST", 403, "http_request_denied",
         "The Host field does not belong to this port",
-        "A web page may be trying to reach this computer under a false name (DNS rebinding).",
+        "A web page may be using a name of its own for this computer (DNS rebinding).",
         "Open the address as http://127.0.0.1:PORT/ or http://localhost:PORT/.";
     ForeignPage = "SC-FOREIGN-PAGE", 403, "http_request_denied",
         "A page of another web site sent this request",
@@ -146,73 +146,73 @@ errors! {
         "Requests are sent on with that user's identity, so other users are not served.",
         "Run SeaCat Proxy as yourself on another port, or ask that user to add you to proxy.users.";
     NoSuchPage = "SC-NO-PAGE", 404, "proxy_internal_response",
-        "There is no such page here",
-        "This is a proxy, not a web site; it only has a start page and /proxy.pac.",
+        "Page not found",
+        "This is a proxy, not a web site. It has a start page and /proxy.pac only.",
         "Set this address as the HTTP proxy of the application instead of opening it.";
     PageMethod = "SC-METHOD", 405, "proxy_internal_response",
-        "The proxy's own pages can only be read",
-        "Nothing can be changed over this port.",
+        "The proxy's own pages are read-only",
+        "Nothing can be changed through this port.",
         "Use GET or HEAD, or set this address as the HTTP proxy of the application.";
     Loop = "SC-LOOP", 502, "proxy_loop_detected",
-        "The request goes round in a circle",
-        "It has already passed through this very proxy.",
-        "Look for a proxy setting or a back end that leads back to this proxy.";
+        "Proxy loop detected",
+        "The request has already passed through this proxy.",
+        "Find the proxy setting or back end that leads back to this proxy.";
     Busy = "SC-BUSY", 503, "connection_limit_reached",
-        "Too much at once",
-        "The limit of client connections, or of requests under way, is reached.",
-        "Try again soon, close idle applications, or raise the limit in the configuration.";
+        "Too many connections",
+        "The limit of client connections or active requests is reached.",
+        "Try again later, close idle applications, or raise the limit in the configuration.";
     NotConnected = "SC-NOT-CONNECTED", 503, "destination_unavailable",
-        "There is no channel to the gateway",
-        "The request waited for the channel and was not sent.",
-        "Look at the status of SeaCat Proxy; it goes on trying unless it says it has stopped.";
+        "Not connected to the gateway",
+        "The request waited for the connection and was not sent.",
+        "Check the status of SeaCat Proxy. It keeps trying to connect unless the status is stopped.";
     Stopping = "SC-STOPPING", 503, "destination_unavailable",
         "The proxy is stopping",
-        "It finishes what runs and takes nothing new; the request was not sent.",
-        "Try again when it has started again.";
+        "It finishes active requests and accepts no new ones. The request was not sent.",
+        "Try again after it has been restarted.";
     Lost = "SC-LOST", 502, "connection_terminated",
-        "The channel broke while the request was on its way",
-        "The request may or may not have been carried out, so it was not sent a second time.",
+        "The connection to the gateway was lost during the request",
+        "The request may or may not have been processed, so it was not repeated.",
         "Check whether it took effect before you repeat it.";
     GatewayRefused = "SC-GATEWAY-REFUSED", 503, "destination_unavailable",
         "The gateway refused the request",
-        "It did not begin to work on it.",
-        "Try again; if it stays, ask who runs the gateway.";
+        "It did not start to process it.",
+        "Try again. If it persists, contact the gateway's administrator.";
     GatewayReset = "SC-GATEWAY-RESET", 502, "http_response_incomplete",
-        "The gateway gave the request up",
-        "It may or may not have been carried out.",
-        "Check whether it took effect before you repeat it; if it stays, ask who runs the gateway.";
+        "The gateway cancelled the request",
+        "It may or may not have been processed.",
+        "Check whether it took effect before you repeat it. If it persists, contact the gateway's administrator.";
     BackEndUnreachable = "SC-BACKEND-UNREACHABLE", 504, "connection_timeout",
         "The gateway could not reach the host in time",
-        "The channel works; the server behind the gateway does not answer.",
-        "Ask who runs that server whether it is up.";
+        "The connection to the gateway works. The server behind it does not respond.",
+        "Contact the administrator of that server.";
     BackEndTimeout = "SC-BACKEND-TIMEOUT", 504, "http_response_timeout",
-        "The host did not answer the gateway in time",
-        "The request reached the server behind the gateway and may be carried out still.",
-        "Check whether it took effect before you repeat it; ask who runs that server.";
+        "The server did not answer the gateway in time",
+        "The request reached the server behind the gateway and may still be processed.",
+        "Check whether it took effect before you repeat it. Contact the administrator of that server.";
     BadReply = "SC-BAD-REPLY", 502, "http_protocol_error",
-        "The answer cannot be passed on safely",
-        "Its head is not valid HTTP or its length is ambiguous.",
-        "Ask who runs the server or the gateway.";
+        "The response cannot be forwarded safely",
+        "Its head is invalid HTTP, or its length is ambiguous.",
+        "Contact the administrator of the server or of the gateway.";
     TunnelRefused = "SC-TUNNEL-REFUSED", 502, "http_upgrade_failed",
         "The gateway did not open the tunnel",
-        "CONNECT and Upgrade work only for hosts the gateway allows them for.",
-        "Use plain http:// to this host (the channel encrypts it), or ask who runs the gateway to allow tunnels.";
+        "The gateway allows CONNECT and Upgrade for some hosts only.",
+        "Use http:// for this host (the connection to the gateway is encrypted), or ask the gateway's administrator to allow tunnels.";
     DirectName = "SC-DIRECT-NAME", 502, "dns_error",
         "The host name of a direct route cannot be resolved",
-        "A route sends this host straight to the network, and its name is not known there.",
-        "Check the name, or send the host through the gateway by changing its route.";
+        "A route sends this host directly to the network, where its name is unknown.",
+        "Check the name, or change the route to send the host through the gateway.";
     DirectConnect = "SC-DIRECT-CONNECT", 502, "destination_unavailable",
         "The host of a direct route cannot be reached",
-        "A route sends this host straight to the network, not through the gateway.",
-        "Check that the host is up, or send it through the gateway by changing its route.";
+        "A route sends this host directly to the network instead of through the gateway.",
+        "Check that the host is up, or change the route to send it through the gateway.";
     DirectTimeout = "SC-DIRECT-TIMEOUT", 504, "connection_timeout",
         "The host of a direct route did not answer in time",
-        "A route sends this host straight to the network, not through the gateway.",
-        "Check that the host is up, or send it through the gateway by changing its route.";
+        "A route sends this host directly to the network instead of through the gateway.",
+        "Check that the host is up, or change the route to send it through the gateway.";
     ClientGone = "SC-CLIENT-GONE", 499, "http_request_error",
         "The client went away",
-        "It closed the connection before the answer was complete. Seen in access lines only, never sent.",
-        "Nothing, unless the client's own time limit is too short.";
+        "It closed the connection before the response was complete. Appears in access log lines only.",
+        "None, unless the client's own timeout is too short.";
 }
 
 #[cfg(test)]

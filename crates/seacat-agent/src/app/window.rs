@@ -21,10 +21,10 @@ const VARIABLE: &str = "SEACAT_PROXY_WINDOW";
 #[derive(Debug, Error)]
 pub enum WindowError {
     /// It is not installed.
-    #[error("the program {} is not there: is the package with the window installed?", .0.display())]
+    #[error("the program {} was not found: install the package seacat-proxy-window", .0.display())]
     Missing(PathBuf),
     /// It is there and does not start.
-    #[error("{} does not start: {source}", path.display())]
+    #[error("cannot start {}: {source}", path.display())]
     Start {
         /// Which program.
         path: PathBuf,
@@ -95,6 +95,6 @@ mod tests {
     async fn a_window_that_is_not_installed_is_named() {
         let window = Window { program: "/no/such/window".into(), arguments: Vec::new() };
         let error = window.open(Page::Overview, None).expect_err("it is not there").to_string();
-        assert!(error.contains("/no/such/window is not there"), "{error}");
+        assert!(error.contains("/no/such/window was not found"), "{error}");
     }
 }

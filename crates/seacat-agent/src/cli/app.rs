@@ -25,7 +25,7 @@ pub(super) fn app(here: &Here, open: Option<Page>, out: &mut dyn Write) -> Resul
         Err(CliError::Instance(InstanceError::AlreadyRunning { .. })) => {
             let Some(page) = open else { return Ok(Exit::Ok) };
             runtime()?.block_on(async { window.open(page, None) })?;
-            writeln!(out, "it runs already: opening the window")?;
+            writeln!(out, "already running; opening the window")?;
             Ok(Exit::Ok)
         }
         Err(error) => {
@@ -44,7 +44,7 @@ fn tell(error: &CliError) {
     // Shown and not waited for: there is nobody left to open a window. (It is dropped where its
     // connection can say goodbye.)
     if let Err(error) = runtime.block_on(async { notify::show(&notice).await.map(drop) }) {
-        tracing::debug!("nobody shows notifications: {error}");
+        tracing::debug!("notifications are not available: {error}");
     }
 }
 

@@ -14,10 +14,10 @@ use crate::page::Page;
 #[derive(Debug, Parser)]
 #[command(name = "seacat-proxy", version, after_help = Exit::help(), max_term_width = 100)]
 pub struct Cli {
-    /// The configuration file [environment: SEACAT_PROXY_CONFIG]
+    /// Configuration file [env: SEACAT_PROXY_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// The folder of lock, log and control socket [environment: SEACAT_PROXY_STATE_DIR]
+    /// Folder for the log, the lock and the control socket [env: SEACAT_PROXY_STATE_DIR]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) state_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -26,23 +26,23 @@ pub struct Cli {
     pub(super) action: Action,
 }
 
-/// Settings for this run alone. `config show` lists all names for --set.
+/// Settings that override the configuration for one run. `config show` lists the names for --set.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Settings for this run")]
+#[command(next_help_heading = "Override settings")]
 pub(super) struct Overrides {
-    /// The port the proxy listens on, 0 for any free one
+    /// Port to listen on; 0 for any free port
     #[arg(long, global = true)]
     pub(super) port: Option<u16>,
-    /// An address to listen on; may be repeated
+    /// Address to listen on; can be repeated
     #[arg(long, global = true, value_name = "IP")]
     pub(super) listen: Vec<String>,
-    /// A gateway; may be repeated
+    /// Gateway to connect to; can be repeated
     #[arg(long, global = true, value_name = "HOST[:PORT]")]
     pub(super) gateway: Vec<String>,
-    /// error, warn, info, debug or trace
+    /// Log level: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(super) log_level: Option<String>,
-    /// Any setting by its name; may be repeated
+    /// Set any setting by its name; can be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
 }
@@ -51,110 +51,110 @@ pub(super) struct Overrides {
 pub(super) enum Action {
     /// Run the proxy in the foreground
     Run {
-        /// Use the built-in gateway, whatever is configured
+        /// Use the built-in gateway instead of the configured ones
         #[arg(long)]
         demo: bool,
     },
-    /// Run the proxy with its icon in the panel, and open its window; where one runs already, only
-    /// the window (for the launcher of a desktop)
+    /// Run the proxy with an icon in the panel and open the window; if it is already running, only
+    /// open the window
     #[cfg(all(feature = "tray", target_os = "linux"))]
     App {
-        /// Do not open the window
+        /// Don't open the window
         #[arg(long)]
         background: bool,
-        /// Which page of the window
+        /// Page to open
         #[arg(long, value_enum, default_value_t)]
         page: Page,
-        /// Start in the background when you log in, or do so no more; nothing else is done
+        /// Enable or disable starting at login, then exit
         #[arg(long, value_enum, value_name = "ON|OFF")]
         autostart: Option<Autostart>,
     },
-    /// Show how the running proxy is doing (exit code 0 only when it is connected)
+    /// Show the status of the running proxy (exit code 0 only if it is connected)
     Status {
         /// As JSON
         #[arg(long)]
         json: bool,
-        /// Again after every change, until Ctrl-C
+        /// Print the status again after every change, until Ctrl-C
         #[arg(long)]
         watch: bool,
-        /// As the six letters of the reference client, for support
+        /// Print the six status letters of the reference client, for support
         #[arg(long, conflicts_with = "json")]
         reference: bool,
     },
-    /// Show the latest requests and those to come, until Ctrl-C
+    /// Follow requests as they happen, until Ctrl-C
     Requests {
-        /// As JSON, one object a line
+        /// Print JSON, one object per line
         #[arg(long)]
         json: bool,
     },
-    /// Connect to the gateway; try now if waiting
+    /// Connect to the gateway now
     Connect,
-    /// Disconnect from the gateway, and stay so
+    /// Disconnect from the gateway and stay disconnected
     Disconnect,
-    /// Ask the gateway for a certificate, or again after a rejection
+    /// Request a certificate from the gateway
     Enroll {
-        /// The name in the certificate, instead of the configured one
+        /// Common name for the certificate, instead of the configured one
         #[arg(long, value_name = "NAME")]
         cn: Option<String>,
-        /// Until the certificate is there, or the request is rejected
+        /// Wait until the certificate is issued or the request is rejected
         #[arg(long)]
         wait: bool,
     },
-    /// About key and certificate
+    /// Manage this computer's key and certificate
     Identity {
         #[command(subcommand)]
         action: IdentityAction,
     },
-    /// End the running proxy once its requests have finished
+    /// Stop the running proxy after its active requests have finished
     Stop,
     /// Print the settings that make other programs use the proxy
     Env {
-        /// For which shell; guessed when left out
+        /// Shell to print for [default: your login shell]
         #[arg(long, value_enum)]
         shell: Option<Shell>,
     },
-    /// About gateways
+    /// List, add and test gateways
     Gateway {
         #[command(subcommand)]
         action: GatewayAction,
     },
-    /// Why doesn't it work? Every step from the local port to an answer, with time and advice (exit
-    /// code 0 only when all is well)
+    /// Find out why it doesn't work: check every step from the local port to a response (exit code 0
+    /// only if all steps pass)
     Diagnose {
-        /// The host behind the gateway that a request is sent to; guessed when left out
+        /// Host behind the gateway to send a test request to [default: the last one used]
         #[arg(long, value_name = "HOST")]
         host: Option<String>,
         /// As JSON
         #[arg(long)]
         json: bool,
     },
-    /// Write what helps support into one text file: no keys, no passwords
+    /// Write a report for support to a text file (without keys and passwords)
     SupportBundle {
-        /// Which file, - for standard output
+        /// File to write, or - for standard output
         #[arg(default_value = "seacat-support.txt")]
         file: PathBuf,
     },
-    /// About the configuration
+    /// Show, check and change the configuration
     Config {
         #[command(subcommand)]
         action: ConfigAction,
     },
-    /// Print a completion script
+    /// Print a shell completion script
     Completions {
-        /// For which shell
+        /// Shell to complete for
         shell: clap_complete::Shell,
     },
-    /// Write the manual pages into a folder (for those who make packages)
+    /// Write the manual pages to a folder (for packaging)
     #[command(hide = true)]
     Man {
-        /// Which folder; it is there
+        /// Existing folder to write to
         folder: PathBuf,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum IdentityAction {
-    /// Where it stands, the Client Tag, the certificate, and what the gateway is told
+    /// Show the enrolment status, the Client Tag, the certificate and the facts sent to the gateway
     Show {
         /// As JSON
         #[arg(long)]
@@ -162,22 +162,22 @@ pub(super) enum IdentityAction {
     },
     /// Renew the certificate now
     Renew,
-    /// Delete key, request and certificate
+    /// Delete the key, the request and the certificate
     Reset {
-        /// Do not ask
+        /// Don't ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Take over a key and its certificate: PKCS#12 (.p12, .pfx) or PEM
+    /// Import a key and its certificate from PKCS#12 (.p12, .pfx) or PEM
     Import {
-        /// Which file
+        /// File to import
         file: PathBuf,
-        /// The file whose first line is the password, - for standard input; asked for on a
-        /// terminal when left out
+        /// File whose first line is the password, or - for standard input [default: ask on the
+        /// terminal]
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// Print the request as PEM
+    /// Print the certificate request as PEM
     ExportCsr,
     /// Print the certificate as PEM
     ExportCert,
@@ -185,7 +185,7 @@ pub(super) enum IdentityAction {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GatewayAction {
-    /// The configured gateways
+    /// List the configured gateways
     List {
         /// As JSON
         #[arg(long)]
@@ -193,22 +193,22 @@ pub(super) enum GatewayAction {
     },
     /// Add a gateway to the configuration file
     Add {
-        /// Which one
+        /// Gateway to add
         #[arg(value_name = "HOST[:PORT]")]
         wanted: String,
-        /// What it is called
+        /// Display name
         #[arg(long)]
         name: Option<String>,
-        /// PEM file with the private CA that issues its certificate
+        /// PEM file with the private CA that issued its certificate
         #[arg(long, value_name = "FILE")]
         ca_file: Option<PathBuf>,
-        /// modern or compat
+        /// TLS profile: modern or compat
         #[arg(long)]
         tls: Option<String>,
     },
-    /// Try to reach a gateway, step by step
+    /// Test the connection to a gateway step by step
     Test {
-        /// Which one; all configured ones when left out
+        /// Gateway to test [default: all configured gateways]
         // Not `gateway`: that is the global option's name.
         #[arg(value_name = "HOST[:PORT]")]
         wanted: Option<String>,
@@ -217,26 +217,26 @@ pub(super) enum GatewayAction {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigAction {
-    /// Every setting with its value and where the value came from
+    /// Show every setting with its value and the source of the value
     Show {
         /// As JSON
         #[arg(long)]
         json: bool,
     },
-    /// Check the configuration and the files it names
+    /// Check the configuration and the files it refers to
     Check,
-    /// Print where the files are
+    /// Print the paths of the files in use
     Path,
-    /// Change a setting in the file; comments stay
+    /// Change a setting in the configuration file; comments are kept
     Set {
-        /// Which
+        /// Name of the setting
         key: String,
-        /// As in the file, or the bare text
+        /// TOML value, or plain text
         value: String,
     },
-    /// Remove a setting from the file
+    /// Remove a setting from the configuration file
     Unset {
-        /// Which
+        /// Name of the setting
         key: String,
     },
 }

@@ -65,7 +65,7 @@ fn check(here: &Here, loaded: &Loaded, out: &mut dyn Write) -> Result<(), CliErr
     for warning in &loaded.warnings {
         writeln!(out, "warning: {warning}")?;
     }
-    Ok(writeln!(out, "the configuration is right")?)
+    Ok(writeln!(out, "configuration OK")?)
 }
 
 fn path(here: &Here, out: &mut dyn Write) -> Result<(), CliError> {
@@ -86,14 +86,14 @@ pub(super) fn tell_running(here: &Here, out: &mut dyn Write) -> Result<(), CliEr
         runtime()?.block_on(async { control::client(here).await?.ask(Request::Reload).await });
     match answer {
         Ok(Answer::Reloaded { restart_for }) if restart_for.is_empty() => {
-            writeln!(out, "saved, and in effect")?;
+            writeln!(out, "saved and applied")?;
         }
         Ok(Answer::Reloaded { restart_for }) => {
-            writeln!(out, "saved; restart the proxy for {}", restart_for.join(", "))?;
+            writeln!(out, "saved; restart the proxy to apply {}", restart_for.join(", "))?;
         }
         Ok(other) => return Err(CliError::Unexpected(Box::new(other))),
         Err(ClientError::NotRunning) => writeln!(out, "saved")?,
-        Err(error) => writeln!(out, "saved, but the running proxy was not told: {error}")?,
+        Err(error) => writeln!(out, "saved, but not applied to the running proxy: {error}")?,
     }
     Ok(())
 }

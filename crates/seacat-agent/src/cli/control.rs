@@ -96,7 +96,7 @@ pub(super) fn requests(here: &Here, json: bool, out: &mut dyn Write) -> Result<E
                 Answer::Access { line: access } if json => line(&access, out)?,
                 Answer::Access { line } => writeln!(out, "{}", access::text(&line))?,
                 Answer::Missed { .. } if json => line(&next, out)?,
-                Answer::Missed { lines } => writeln!(out, "… {lines} more")?,
+                Answer::Missed { lines } => writeln!(out, "… {lines} more requests")?,
                 other => return Err(CliError::Unexpected(Box::new(other))),
             }
             out.flush()?;

@@ -119,7 +119,7 @@ pub(super) fn support_bundle(
         Ok((status, text + &said))
     })?;
     if steps.is_empty() {
-        steps.push_str("nothing was found out\n");
+        steps.push_str("no result\n");
     }
     let loaded = here.load().map_err(|error| error.to_string());
     let text = support::bundle(&here.places, loaded.as_ref().ok(), status.as_ref(), &steps);

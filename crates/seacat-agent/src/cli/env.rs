@@ -37,7 +37,7 @@ fn address(here: &Here) -> Result<SocketAddr, CliError> {
     let config = here.load()?.config.proxy;
     match (config.listen.first(), config.port) {
         (_, 0) | (None, _) => Err(CliError::Config(
-            "proxy.port is 0, so the port is known only while the proxy runs".to_owned(),
+            "proxy.port is 0: the port is known only while the proxy is running".to_owned(),
         )),
         (Some(ip), port) => Ok((*ip, port).into()),
     }

@@ -51,7 +51,7 @@ fn choose(configured: Vec<Gateway>, wanted: Option<&str>) -> Result<Vec<Gateway>
     let Some(wanted) = wanted else {
         return match configured.is_empty() {
             true => Err(CliError::Config(
-                "no gateway is configured: name one, `seacat-proxy gateway test HOST`".to_owned(),
+                "no gateway is configured; name one: `seacat-proxy gateway test HOST`".to_owned(),
             )),
             false => Ok(configured),
         };
@@ -150,7 +150,7 @@ async fn try_the_other(
     };
     let word = word_of(&TLS, &tls);
     if tls == Tls::Compat && !cfg!(feature = "compat") {
-        return step(out, word, None, "not tried: this build has no OpenSSL");
+        return step(out, word, None, "not tested: this build has no OpenSSL");
     }
     let start = Instant::now();
     let decided = verdict(&GatewayConfig { tls, ..gateway.clone() }, network).await;
@@ -168,7 +168,7 @@ async fn try_the_other(
             let said = format!("tls = \"{word}\" would fail: {why} ({})", why.code());
             step(out, word, time, &said)
         }
-        _ => step(out, word, time, &format!("tls = \"{word}\": no verdict in time")),
+        _ => step(out, word, time, &format!("tls = \"{word}\": no result within the time limit")),
     }
 }
 
@@ -202,7 +202,7 @@ pub(super) fn list(here: &Here, json: bool, out: &mut dyn Write) -> Result<Exit,
     for (gateway, authority) in loaded.config.gateways.iter().zip(&view.authorities) {
         let told = apply::gateway(gateway);
         let place = match gateway.discover {
-            Some(_) => "named by DNS".to_owned(),
+            Some(_) => "discovered by DNS".to_owned(),
             None => format!("{} port {}", gateway.host, gateway.port),
         };
         let ca = match authority {
@@ -212,7 +212,7 @@ pub(super) fn list(here: &Here, json: bool, out: &mut dyn Write) -> Result<Exit,
         writeln!(out, "{:<24} {place}, {ca}, tls {}", told.name, word_of(&TLS, &told.tls))?;
     }
     if loaded.config.gateways.is_empty() {
-        writeln!(out, "none is configured: the built-in one is used")?;
+        writeln!(out, "no gateway is configured; the built-in gateway is used")?;
     }
     Ok(Exit::Ok)
 }

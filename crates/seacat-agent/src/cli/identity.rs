@@ -57,7 +57,7 @@ pub(super) fn identity(
         IdentityAction::Renew => wish(here, Request::Renew, "renewing", out),
         IdentityAction::Reset { yes } => {
             if !yes && !is_sure()? {
-                writeln!(out, "nothing was deleted")?;
+                writeln!(out, "nothing deleted")?;
                 return Ok(Exit::Failed);
             }
             wish(here, Request::ResetIdentity, "key and certificate are deleted", out)

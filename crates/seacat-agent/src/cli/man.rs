@@ -13,13 +13,13 @@ use crate::exit::Exit;
 
 /// Files and folders, for the page of the whole program.
 const FILES: &[(&str, &str)] = &[
-    ("~/.config/seacat-proxy/config.toml", "The settings of a user."),
+    ("~/.config/seacat-proxy/config.toml", "The user's settings."),
     (
         "/etc/seacat-proxy/policy.d/*.toml",
-        "Settings that the administrator has fixed for everybody.",
+        "Settings that the administrator enforces for all users.",
     ),
-    ("~/.local/state/seacat-proxy/", "Lock, log, and what has to outlive a restart."),
-    ("$XDG_RUNTIME_DIR/seacat-proxy/", "The control socket, for its owner alone."),
+    ("~/.local/state/seacat-proxy/", "Log, lock, and data kept across restarts."),
+    ("$XDG_RUNTIME_DIR/seacat-proxy/", "The control socket, accessible to its owner only."),
 ];
 
 /// Writes all of them into `folder`, which is there.
@@ -63,7 +63,7 @@ fn own_options(command: &Command) -> Command {
 fn see_also() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["SEE ALSO"]);
-    roff.text([bold("seacat-proxy"), roman("(1), which has the options of all commands")]);
+    roff.text([bold("seacat-proxy"), roman("(1), for the options common to all commands")]);
     roff
 }
 

@@ -80,9 +80,9 @@ fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exit 
 /// Why a command failed.
 #[derive(Debug, Error)]
 enum CliError {
-    #[error("cannot write: {0}")]
+    #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
-    #[error("the configuration is not right:\n{0}")]
+    #[error("the configuration is invalid:\n{0}")]
     Problems(#[from] Problems),
     #[error(transparent)]
     Edit(#[from] EditError),
@@ -106,7 +106,7 @@ enum CliError {
     Config(String),
     #[error("cannot {doing}: {source}")]
     System { doing: &'static str, source: io::Error },
-    #[error("the running proxy answered something unexpected: {0:?}")]
+    #[error("unexpected response from the running proxy: {0:?}")]
     Unexpected(Box<Answer>),
 }
 

@@ -27,7 +27,7 @@ pub(super) fn serve(
     let instance = Instance::claim(&here.places.state_dir)?;
     let (log, failure) = logging::start(&loaded.config.log, &here.places.state_dir);
     if let Some(error) = failure {
-        tracing::warn!(%error, "there is no log file");
+        tracing::warn!(%error, "no log file is written");
     }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -42,14 +42,14 @@ pub(super) fn serve(
     };
     let end = runtime()?.block_on(async {
         let signals = Signals::listen()
-            .map_err(|source| CliError::System { doing: "take signals", source })?;
+            .map_err(|source| CliError::System { doing: "handle signals", source })?;
         // Before the proxy's port: whoever waits for that may give a command next. It waits in the
         // socket's queue until the engine runs.
         let control = match Listener::bind(&here.places.control_socket()) {
             Ok(listener) => Some(listener),
             // The proxy itself does its work without.
             Err(error) => {
-                tracing::warn!("no control socket, so `status` and the like do not work: {error}");
+                tracing::warn!("no control socket; `status` and other commands cannot reach this proxy: {error}");
                 None
             }
         };
@@ -61,11 +61,11 @@ pub(super) fn serve(
     drop(instance);
     match end {
         End::Drained => {
-            tracing::info!("ended");
+            tracing::info!("stopped");
             Ok(Exit::Ok)
         }
         End::Interrupted => {
-            tracing::warn!("ended before requests had finished");
+            tracing::warn!("stopped before all requests had finished");
             Ok(Exit::Interrupted)
         }
     }
@@ -73,15 +73,18 @@ pub(super) fn serve(
 
 fn announce(local: &Local, out: &mut dyn Write) -> Result<(), CliError> {
     let addresses: Vec<String> = local.proxy.iter().map(|a| format!("http://{a}")).collect();
-    writeln!(out, "SeaCat Proxy {} listens on {}", local.version, addresses.join(" and "))?;
+    writeln!(out, "SeaCat Proxy {} is listening on {}", local.version, addresses.join(" and "))?;
     for map in &local.mapped {
-        writeln!(out, "http://{} stands for {}", map.listen, map.host)?;
+        writeln!(out, "http://{} leads to host {}", map.listen, map.host)?;
     }
     if local.demo {
-        writeln!(out, "The built-in gateway answers. Try it in another terminal:")?;
+        writeln!(
+            out,
+            "No gateway is configured; using the built-in one. Try it in another terminal:"
+        )?;
         writeln!(out, "    curl -x {} http://hello.seacat/", addresses[0])?;
     }
-    writeln!(out, "Ctrl-C ends it.")?;
+    writeln!(out, "Press Ctrl-C to stop.")?;
     Ok(out.flush()?)
 }
 

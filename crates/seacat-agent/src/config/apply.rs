@@ -27,7 +27,9 @@ pub enum CredentialsError {
         source: io::Error,
     },
     /// Others may read it.
-    #[error("the credentials file {path} can be read by others (mode {mode:03o}): chmod 600 it")]
+    #[error(
+        "the credentials file {path} is readable by other users (mode {mode:03o}): run chmod 600 on it"
+    )]
     Open {
         /// Which file.
         path: PathBuf,
@@ -35,7 +37,7 @@ pub enum CredentialsError {
         mode: u32,
     },
     /// It does not hold credentials.
-    #[error("the credentials file {0} must hold one line `user:password`")]
+    #[error("the credentials file {0} must contain one line `user:password`")]
     Malformed(PathBuf),
 }
 
@@ -58,8 +60,8 @@ pub enum NetworkError {
     Url(#[from] UpstreamError),
     /// We would ask ourselves.
     #[error(
-        "the upstream proxy {0} is this very proxy: set another one, or unset https_proxy where \
-         this program is started"
+        "the upstream proxy {0} is this proxy itself: set another one, or unset https_proxy in \
+         the environment of this program"
     )]
     Loop(String),
 }
@@ -295,8 +297,8 @@ mod tests {
             ),
             (
                 &[("https_proxy", "http://localhost:3128")],
-                "the upstream proxy localhost:3128 is this very proxy: set another one, or unset \
-                 https_proxy where this program is started",
+                "the upstream proxy localhost:3128 is this proxy itself: set another one, or unset \
+                 https_proxy in the environment of this program",
             ),
         ];
         let mut config = Config::default();

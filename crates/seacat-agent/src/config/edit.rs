@@ -29,10 +29,10 @@ pub enum EditError {
     #[error("{0}")]
     BadValue(String),
     /// The file would not be right afterwards (or was not before).
-    #[error("nothing was changed, because the file would not be right:\n{0}")]
+    #[error("no changes written: the resulting file would be invalid:\n{0}")]
     Wrong(Problems),
     /// The file is not TOML.
-    #[error("{path} is not valid TOML, so it cannot be edited: {source}")]
+    #[error("{path} is not valid TOML and cannot be edited: {source}")]
     NotToml {
         /// The file.
         path: PathBuf,

@@ -22,7 +22,7 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "name",
         takes: "a text",
-        doc: "What people call it.",
+        doc: "Display name.",
         required: false,
         set: |g, v| put(&mut g.name, value::text(v, "a name").map(Some)),
         get: |g| g.name.as_deref().map(Into::into),
@@ -30,7 +30,7 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "host",
         takes: "a host name",
-        doc: "Its name; its certificate must carry it. Required, unless it is discovered.",
+        doc: "Host name; the certificate must be issued for it. Required unless `discover` is set.",
         required: false,
         set: |g, v| put(&mut g.host, value::host(v)),
         get: |g| (!g.host.is_empty()).then(|| g.host.as_str().into()),
@@ -38,7 +38,7 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "discover",
         takes: "a table with app_id and platform",
-        doc: "Ask DNS where it is, instead of host and port; needs ca_file, ca_pem or pin.",
+        doc: "Discover it through DNS instead of host and port; requires ca_file, ca_pem or pin.",
         required: false,
         set: |g, v| put(&mut g.discover, value::inner_table(v, DISCOVER_SETTINGS).map(Some)),
         get: |g| g.discover.as_ref().map(|d| value::show_table(d, DISCOVER_SETTINGS).into()),
@@ -46,7 +46,7 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "port",
         takes: "a port",
-        doc: "Its port; 443 gets through most networks.",
+        doc: "Port; 443 is reachable from most networks.",
         required: false,
         set: |g, v| put(&mut g.port, value::port(v, 1)),
         get: |g| Some(i64::from(g.port).into()),
@@ -54,7 +54,7 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "address",
         takes: "an IP address",
-        doc: "Where to find it without asking DNS; its certificate must still carry its host name.",
+        doc: "IP address to connect to, without DNS; the certificate must still be issued for the host name.",
         required: false,
         set: |g, v| put(&mut g.address, value::address(v).map(Some)),
         get: |g| g.address.map(|address| address.to_string().into()),
@@ -62,7 +62,7 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "ca_file",
         takes: "a path",
-        doc: "PEM file with the private CA that issues its certificate; public CAs are then ignored.",
+        doc: "PEM file with the private CA that issued the certificate; public CAs are then not trusted.",
         required: false,
         set: |g, v| put(&mut g.ca_file, value::path(v).map(Some)),
         get: |g| g.ca_file.as_ref().map(|p| p.display().to_string().into()),
@@ -70,7 +70,7 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "ca_pem",
         takes: "PEM text",
-        doc: "The same, pasted.",
+        doc: "The same certificate as text.",
         required: false,
         set: |g, v| put(&mut g.ca_pem, read_pem(v).map(Some)),
         get: |g| g.ca_pem.as_deref().map(Into::into),
@@ -78,7 +78,7 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "pin",
         takes: "sha256/BASE64, or a list of them",
-        doc: "SHA-256 of its public key (SubjectPublicKeyInfo); any other key is refused.",
+        doc: "SHA-256 of the public key (SubjectPublicKeyInfo); a gateway with another key is refused.",
         required: false,
         set: |g, v| put(&mut g.pins, read_pins(v)),
         get: |g| (!g.pins.is_empty()).then(|| g.pins.iter().collect()),
@@ -86,7 +86,7 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "priority",
         takes: "a number, 0-65535",
-        doc: "Lower is tried first.",
+        doc: "Gateways with a lower number are tried first.",
         required: false,
         set: |g, v| put(&mut g.priority, read_u16(v)),
         get: |g| Some(i64::from(g.priority).into()),
@@ -94,7 +94,7 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "weight",
         takes: "a number, 0-65535",
-        doc: "Share among gateways of equal priority.",
+        doc: "Share of connections among gateways of equal priority.",
         required: false,
         set: |g, v| put(&mut g.weight, read_u16(v)),
         get: |g| Some(i64::from(g.weight).into()),
@@ -102,8 +102,8 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "tls",
         takes: "modern or compat",
-        doc: "modern: TLS 1.3 and 1.2 with suites that are safe today. compat: also the one suite of \
-              gateways of the reference era, through OpenSSL. Never changed by itself.",
+        doc: "modern: TLS 1.3 and 1.2 with cipher suites considered secure. compat: also the one \
+              suite of old gateways, through OpenSSL. Never changed automatically.",
         required: false,
         set: |g, v| put(&mut g.tls, value::word(v, &TLS)),
         get: |g| Some(word_of(&TLS, &g.tls).into()),
@@ -115,7 +115,7 @@ pub static DISCOVER_SETTINGS: &[Setting<Discovery>] = &[
     Setting {
         key: "app_id",
         takes: "a text",
-        doc: "The application's id, or ## and its hash in 32 hexadecimal digits.",
+        doc: "Application id, or ## and its hash in 32 hexadecimal digits.",
         required: true,
         set: |d, v| put(&mut d.app_id, value::text(v, "an application id")),
         get: |d| Some(d.app_id.as_str().into()),
@@ -123,7 +123,7 @@ pub static DISCOVER_SETTINGS: &[Setting<Discovery>] = &[
     Setting {
         key: "platform",
         takes: "three letters or digits",
-        doc: "The platform's code, as the announcement in DNS has it.",
+        doc: "Platform code, as published in DNS.",
         required: true,
         set: |d, v| put(&mut d.platform, value::text(v, "a platform's code")),
         get: |d| Some(d.platform.as_str().into()),
@@ -131,7 +131,7 @@ pub static DISCOVER_SETTINGS: &[Setting<Discovery>] = &[
     Setting {
         key: "suffix",
         takes: "up to 8 letters or digits",
-        doc: "Tells installations of one application apart.",
+        doc: "Distinguishes installations of one application.",
         required: false,
         set: |d, v| put(&mut d.suffix, value::text(v, "a suffix").map(Some)),
         get: |d| d.suffix.as_deref().map(Into::into),
@@ -139,7 +139,7 @@ pub static DISCOVER_SETTINGS: &[Setting<Discovery>] = &[
     Setting {
         key: "domain",
         takes: "a domain",
-        doc: "Where it is announced; s.seacat.mobi when left out.",
+        doc: "DNS domain of the announcement; default s.seacat.mobi.",
         required: false,
         set: |d, v| put(&mut d.domain, value::host(v)),
         get: |d| Some(d.domain.as_str().into()),
@@ -151,7 +151,7 @@ pub static MAP_SETTINGS: &[Setting<Map>] = &[
     Setting {
         key: "listen",
         takes: "a port or address:port",
-        doc: "Where the application finds it.",
+        doc: "Local port, or address and port, for the application.",
         required: true,
         set: |m, v| put(&mut m.listen, value::socket_address(v)),
         get: |m| Some(m.listen.to_string().into()),
@@ -159,7 +159,7 @@ pub static MAP_SETTINGS: &[Setting<Map>] = &[
     Setting {
         key: "host",
         takes: "a host name",
-        doc: "The host as the gateway names it.",
+        doc: "Name of the host at the gateway.",
         required: true,
         set: |m, v| put(&mut m.host, value::host(v)),
         get: |m| Some(m.host.as_str().into()),
@@ -167,7 +167,7 @@ pub static MAP_SETTINGS: &[Setting<Map>] = &[
     Setting {
         key: "allow_origins",
         takes: "origins such as https://portal.example, or *",
-        doc: "Web pages of these origins may send requests to it, beside its own.",
+        doc: "Origins of web pages that may send requests to this port, in addition to its own.",
         required: false,
         set: |m, v| put(&mut m.allow_origins, read_origins(v)),
         get: |m| {
@@ -182,7 +182,7 @@ pub static ROUTE_SETTINGS: &[Setting<Route>] = &[
     Setting {
         key: "pattern",
         takes: "a host, *.domain or *",
-        doc: "Which hosts.",
+        doc: "Hosts the rule applies to.",
         required: true,
         set: |r, v| put(&mut r.pattern, read_pattern(v)),
         get: |r| Some(r.pattern.to_string().into()),
@@ -190,7 +190,7 @@ pub static ROUTE_SETTINGS: &[Setting<Route>] = &[
     Setting {
         key: "to",
         takes: "gateway, direct or refuse",
-        doc: "Where their requests go.",
+        doc: "Where requests to these hosts go.",
         required: true,
         set: |r, v| put(&mut r.to, value::word(v, &ACTIONS)),
         get: |r| Some(word_of(&ACTIONS, &r.to).into()),
@@ -202,7 +202,7 @@ pub static REVERSE_SETTINGS: &[Setting<ReversePort>] = &[
     Setting {
         key: "port",
         takes: "a port",
-        doc: "The number the gateway asks for.",
+        doc: "Port number at the gateway.",
         required: true,
         set: |r, v| put(&mut r.port, value::port(v, 1)),
         get: |r| Some(i64::from(r.port).into()),

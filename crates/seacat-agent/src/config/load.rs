@@ -190,7 +190,8 @@ impl Layers {
                         .map_or(String::new(), |near| {
                             format!("; did you mean {}?", near.to_uppercase())
                         });
-                    self.warnings.push(Problem::new(place, format!("sets nothing{hint}")));
+                    self.warnings
+                        .push(Problem::new(place, format!("is not a known setting{hint}")));
                 }
             }
         }
@@ -281,24 +282,20 @@ impl Layers {
         let mut wrong = Vec::new();
         for map in proxy.map.iter().filter(|map| !map.listen.ip().is_loopback()) {
             wrong.push(format!(
-                "proxy.map cannot listen on {}: a mapped port cannot ask for credentials, so it is \
-                 for this machine only",
+                "proxy.map: {} is not a loopback address; mapped ports cannot require credentials and \
+                 serve this computer only",
                 map.listen
             ));
         }
         let open = proxy.listen.iter().find(|address| !address.is_loopback());
         if let (Some(open), false) = (open, proxy.allow_remote) {
             wrong.push(format!(
-                "listening on {open} would serve other machines: set proxy.allow_remote = true and \
-                 proxy.credentials_file if that is what you want"
+                "proxy.listen: {open} is not a loopback address; to serve other computers, set \
+                 proxy.allow_remote = true and proxy.credentials_file"
             ));
         }
         if proxy.allow_remote && proxy.credentials_file.is_none() {
-            wrong.push(
-                "proxy.allow_remote needs proxy.credentials_file, so that not everybody can use the \
-                 channel"
-                    .to_owned(),
-            );
+            wrong.push("proxy.allow_remote requires proxy.credentials_file".to_owned());
         }
         for gateway in gateways.iter().filter(|g| g.ca_file.is_some() && g.ca_pem.is_some()) {
             wrong.push(format!("gateway {} has both ca_file and ca_pem: keep one", gateway.host));
@@ -324,7 +321,7 @@ impl Layers {
         }
         for (nth, door) in reverse.iter().enumerate() {
             if reverse[..nth].iter().any(|other| other.port == door.port) {
-                wrong.push(format!("reverse port {} is there twice: keep one", door.port));
+                wrong.push(format!("reverse port {} is configured twice: keep one", door.port));
             }
         }
         if let Err(error) = identity.subject.validate() {

@@ -59,7 +59,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "proxy.listen",
         takes: "IP addresses",
-        doc: "Addresses the proxy listens on. Others than loopback need proxy.allow_remote.",
+        doc: "Addresses the proxy listens on. Non-loopback addresses require proxy.allow_remote.",
         required: false,
         set: |c, v| put(&mut c.proxy.listen, value::addresses(v)),
         get: |c| Some(c.proxy.listen.iter().map(IpAddr::to_string).collect()),
@@ -75,7 +75,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "proxy.allow_remote",
         takes: "true or false",
-        doc: "Serve other machines too; needs proxy.credentials_file.",
+        doc: "Serve other computers too; requires proxy.credentials_file.",
         required: false,
         set: |c, v| put(&mut c.proxy.allow_remote, value::boolean(v)),
         get: |c| Some(c.proxy.allow_remote.into()),
@@ -83,7 +83,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "proxy.credentials_file",
         takes: "a path",
-        doc: "File readable by you alone with one line `user:password` that clients must show.",
+        doc: "File with one line `user:password` that clients must send; readable only by you.",
         required: false,
         set: |c, v| put(&mut c.proxy.credentials_file, value::path(v).map(Some)),
         get: |c| c.proxy.credentials_file.as_ref().map(|p| p.display().to_string().into()),
@@ -91,7 +91,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "proxy.users",
         takes: "user names or ids, or *",
-        doc: "Other users of this computer that are served; they act with your identity. Root and system accounts always are.",
+        doc: "Other users of this computer who may use the proxy with your identity. Root and system accounts always may.",
         required: false,
         set: |c, v| put(&mut c.proxy.users, value::users(v)),
         get: |c| Some(c.proxy.users.iter().map(String::as_str).collect()),
@@ -99,7 +99,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "proxy.max_connections",
         takes: "a number, 1-65536",
-        doc: "How many client connections are served at once; more get a quick 503.",
+        doc: "Maximum number of client connections; further ones are answered 503.",
         required: false,
         set: |c, v| put(&mut c.proxy.max_connections, value::number(v, 1..=65_536)),
         get: |c| Some(i64::from(c.proxy.max_connections).into()),
@@ -115,7 +115,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "route",
         takes: "tables with pattern and to",
-        doc: "Where requests go, first match first; what matches none goes to the gateway.",
+        doc: "Where requests go. The first matching rule wins; without a match, to the gateway.",
         required: false,
         set: |c, v| put(&mut c.routes, value::tables(v, ROUTE_SETTINGS, parse_route)),
         get: |c| Some(value::show_tables(&c.routes, ROUTE_SETTINGS)),
@@ -123,7 +123,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "gateway",
         takes: "tables with host or discover, or \"HOST[:PORT]\"",
-        doc: "The gateways; with none the built-in one is used.",
+        doc: "The gateways. Without any, the built-in one is used.",
         required: false,
         set: |c, v| put(&mut c.gateways, value::tables(v, GATEWAY_SETTINGS, parse_gateway)),
         get: |c| Some(value::show_tables(&c.gateways, GATEWAY_SETTINGS)),
@@ -131,7 +131,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "channel.wait",
         takes: "a time",
-        doc: "How long a request waits for the channel before it is answered 503.",
+        doc: "How long a request waits for the connection to the gateway before it is answered 503.",
         required: false,
         set: |c, v| put(&mut c.channel.wait, value::duration(v, Duration::ZERO..=SECOND * 600)),
         get: |c| Some(value::show_duration(c.channel.wait).into()),
@@ -139,7 +139,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "channel.keepalive",
         takes: "a time",
-        doc: "From one answered PING to the next; two unanswered mean the connection is dead.",
+        doc: "Interval between PINGs; after two without an answer the connection is considered dead.",
         required: false,
         set: |c, v| put(&mut c.channel.keepalive, value::duration(v, SECOND * 5..=SECOND * 300)),
         get: |c| Some(value::show_duration(c.channel.keepalive).into()),
@@ -147,15 +147,15 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "channel.drain",
         takes: "a time",
-        doc: "How long requests may finish when the program is told to stop.",
+        doc: "How long active requests may take to finish when the proxy stops.",
         required: false,
         set: |c, v| put(&mut c.channel.drain, value::duration(v, Duration::ZERO..=SECOND * 600)),
         get: |c| Some(value::show_duration(c.channel.drain).into()),
     },
     Setting {
         key: "channel.dns_servers",
-        takes: "IP addresses, each with a port if it is not 53",
-        doc: "Name servers to ask for discovered gateways instead of the system's.",
+        takes: "IP addresses, with a port if it is not 53",
+        doc: "Name servers for gateway discovery, instead of the system's.",
         required: false,
         set: |c, v| put(&mut c.channel.dns_servers, value::name_servers(v)),
         get: |c| Some(c.channel.dns_servers.iter().map(ToString::to_string).collect()),
@@ -163,7 +163,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "upstream.proxy",
         takes: "none, environment or http://HOST:PORT",
-        doc: "The HTTP proxy through which gateways are reached. environment reads https_proxy, all_proxy and no_proxy.",
+        doc: "HTTP proxy through which gateways are reached; environment uses https_proxy, all_proxy and no_proxy.",
         required: false,
         set: |c, v| put(&mut c.upstream.proxy, upstream_proxy(v)),
         get: |c| Some(show_upstream_proxy(&c.upstream.proxy).into()),
@@ -171,7 +171,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "upstream.credentials_file",
         takes: "a path",
-        doc: "File readable by you alone with one line `user:password` for the upstream proxy (Basic).",
+        doc: "File with one line `user:password` for the upstream proxy (Basic); readable only by you.",
         required: false,
         set: |c, v| put(&mut c.upstream.credentials_file, value::path(v).map(Some)),
         get: |c| c.upstream.credentials_file.as_ref().map(|p| p.display().to_string().into()),
@@ -179,7 +179,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "upstream.connect_by",
         takes: "name or address",
-        doc: "What the upstream proxy is asked for: the gateway's name, or an address looked up here.",
+        doc: "CONNECT target sent to the upstream proxy: the gateway's name, or an address resolved here.",
         required: false,
         set: |c, v| put(&mut c.upstream.connect_by, value::word(v, &CONNECT_BY)),
         get: |c| Some(word_of(&CONNECT_BY, &c.upstream.connect_by).into()),
@@ -187,7 +187,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "identity.enroll",
         takes: "auto, manual or off",
-        doc: "Ask the gateway for a certificate by itself, when told to, or never.",
+        doc: "Request a certificate automatically, only on command, or never.",
         required: false,
         set: |c, v| put(&mut c.identity.enroll, value::word(v, &ENROLL)),
         get: |c| Some(word_of(&ENROLL, &c.identity.enroll).into()),
@@ -195,7 +195,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "identity.key_store",
         takes: "system or file",
-        doc: "Keep the private key in the system's key store, or in a file readable by you alone.",
+        doc: "Where the private key is stored: the system's key store, or a file that only you can read.",
         required: false,
         set: |c, v| put(&mut c.identity.key_store, value::word(v, &KEY_STORES)),
         get: |c| Some(word_of(&KEY_STORES, &c.identity.key_store).into()),
@@ -211,7 +211,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "identity.common_name",
         takes: "a name",
-        doc: "CN of the certificate that is asked for.",
+        doc: "CN in the certificate request.",
         required: false,
         set: |c, v| put(&mut c.identity.subject.common_name, name(v)),
         get: |c| c.identity.subject.common_name.clone().map(Into::into),
@@ -219,7 +219,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "identity.organization",
         takes: "a name",
-        doc: "O of the certificate that is asked for.",
+        doc: "O in the certificate request.",
         required: false,
         set: |c, v| put(&mut c.identity.subject.organization, name(v)),
         get: |c| c.identity.subject.organization.clone().map(Into::into),
@@ -227,7 +227,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "identity.unit",
         takes: "a name",
-        doc: "OU of the certificate that is asked for.",
+        doc: "OU in the certificate request.",
         required: false,
         set: |c, v| put(&mut c.identity.subject.unit, name(v)),
         get: |c| c.identity.subject.unit.clone().map(Into::into),
@@ -235,7 +235,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "identity.country",
         takes: "two letters",
-        doc: "C of the certificate that is asked for.",
+        doc: "C in the certificate request.",
         required: false,
         set: |c, v| put(&mut c.identity.subject.country, name(v)),
         get: |c| c.identity.subject.country.clone().map(Into::into),
@@ -243,7 +243,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "identity.email",
         takes: "an e-mail address",
-        doc: "E-mail address in the certificate that is asked for.",
+        doc: "E-mail address in the certificate request.",
         required: false,
         set: |c, v| put(&mut c.identity.subject.email, name(v)),
         get: |c| c.identity.subject.email.clone().map(Into::into),
@@ -251,7 +251,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "identity.application",
         takes: "a label",
-        doc: "The application's label, for gateways that tell applications apart.",
+        doc: "Application label, for gateways that distinguish applications.",
         required: false,
         set: |c, v| put(&mut c.identity.subject.application, name(v)),
         get: |c| c.identity.subject.application.clone().map(Into::into),
@@ -259,7 +259,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "identity.characteristics",
         takes: "keys among apI, ccV, osh, osm, osr and oss",
-        doc: "What the gateway is told about this computer: label, version, name, processor, system.",
+        doc: "Information about this computer sent to the gateway: label, version, name, processor, system.",
         required: false,
         set: |c, v| put(&mut c.identity.characteristics, characteristics(v)),
         get: |c| Some(c.identity.characteristics.iter().map(String::as_str).collect()),
@@ -267,7 +267,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "reverse",
         takes: "tables with port and target",
-        doc: "Ports of this computer that the gateway may connect to, and no others.",
+        doc: "Ports of this computer that the gateway may connect to.",
         required: false,
         set: |c, v| put(&mut c.reverse, value::tables(v, REVERSE_SETTINGS, parse_reverse)),
         get: |c| Some(value::show_tables(&c.reverse, REVERSE_SETTINGS)),
@@ -275,7 +275,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "log.level",
         takes: "error, warn, info, debug or trace",
-        doc: "How much is logged. URLs appear at debug and below, never above.",
+        doc: "Log level. URLs are logged only at debug and trace.",
         required: false,
         set: |c, v| put(&mut c.log.level, value::word(v, &LEVELS)),
         get: |c| Some(c.log.level.as_str().into()),
@@ -291,7 +291,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "log.max_file",
         takes: "a size",
-        doc: "Size at which the log file is rotated.",
+        doc: "Maximum size of one log file.",
         required: false,
         set: |c, v| put(&mut c.log.max_file, value::size(v, 64 << 10..=1 << 30)),
         get: |c| Some(value::show_size(c.log.max_file).into()),
@@ -299,7 +299,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "log.max_total",
         takes: "a size",
-        doc: "What all log files together may take; the oldest go first.",
+        doc: "Maximum total size of the log files; the oldest are deleted first.",
         required: false,
         set: |c, v| put(&mut c.log.max_total, value::size(v, 64 << 10..=1 << 40)),
         get: |c| Some(value::show_size(c.log.max_total).into()),
@@ -307,7 +307,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "desktop.notifications",
         takes: "true or false",
-        doc: "Tell what needs a person: approved, rejected, expiring, not connected for long.",
+        doc: "Notify about what needs attention: approved, rejected, expiring, not connected for long.",
         required: false,
         set: |c, v| put(&mut c.desktop.notifications, value::boolean(v)),
         get: |c| Some(c.desktop.notifications.into()),
@@ -315,7 +315,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "desktop.icon",
         takes: "colour, light or dark",
-        doc: "The icon in the panel: colours for every panel, white for dark ones, black for light ones.",
+        doc: "Panel icon: coloured, black for light panels or white for dark ones.",
         required: false,
         set: |c, v| put(&mut c.desktop.icon, value::word(v, &ICON_TINTS)),
         get: |c| Some(word_of(&ICON_TINTS, &c.desktop.icon).into()),
@@ -323,7 +323,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "desktop.language",
         takes: "system, en or cs",
-        doc: "The language of the window: the desktop's, English or Czech.",
+        doc: "Language of the window: the desktop's, English or Czech.",
         required: false,
         set: |c, v| put(&mut c.desktop.language, value::word(v, &LANGUAGES)),
         get: |c| Some(word_of(&LANGUAGES, &c.desktop.language).into()),

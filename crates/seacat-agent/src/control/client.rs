@@ -11,16 +11,16 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// Nobody listens.
-    #[error("no proxy is running: start it with `seacat-proxy run`")]
+    #[error("no proxy is running; start it with `seacat-proxy run`")]
     NotRunning,
     /// The socket is somebody else's, or its folder is closed to us.
-    #[error("the control socket is not ours: {0}")]
+    #[error("the control socket belongs to another user: {0}")]
     Denied(io::Error),
     /// It answered no.
     #[error("{0}")]
     Refused(String),
     /// It answered something unexpected, or the conversation was cut off.
-    #[error("the running proxy cannot be asked: {0}")]
+    #[error("cannot communicate with the running proxy: {0}")]
     Io(#[from] io::Error),
 }
 

@@ -64,13 +64,13 @@ pub async fn serve(listener: Listener, desk: Desk) {
             Ok(stream) => stream,
             Err(error) => {
                 // Out of file descriptors, most likely: trying again at once would only burn.
-                tracing::warn!(%error, "the control socket cannot accept");
+                tracing::warn!(%error, "cannot accept a connection on the control socket");
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             }
         };
         let Ok(slot) = slots.clone().try_acquire_owned() else {
-            tracing::warn!("{MAX_CLIENTS} clients of the control socket already: one more refused");
+            tracing::warn!("refused a control socket connection: {MAX_CLIENTS} are open");
             continue;
         };
         let desk = desk.clone();

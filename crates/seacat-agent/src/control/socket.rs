@@ -29,7 +29,7 @@ pub enum BindError {
     )]
     TooLong(PathBuf),
     /// The system refuses.
-    #[error("the control socket {path} cannot be made: {source}")]
+    #[error("cannot create the control socket {path}: {source}")]
     Io {
         /// Where.
         path: PathBuf,
@@ -81,8 +81,12 @@ impl Listener {
             let (stream, _) = self.inner.accept().await?;
             match is_user(&stream, self.owner) {
                 Ok(true) => return Ok(stream),
-                Ok(false) => tracing::warn!("another user knocked at the control socket: refused"),
-                Err(error) => tracing::warn!(%error, "a client of the control socket has no user"),
+                Ok(false) => {
+                    tracing::warn!("refused a connection of another user to the control socket")
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot determine the user of a control socket connection")
+                }
             }
         }
     }

@@ -26,14 +26,16 @@ impl Engine {
         let new = match load(&self.sources) {
             Ok(loaded) => loaded,
             Err(problems) => {
-                tracing::warn!("the configuration is not right, the old one stays:\n{problems}");
+                tracing::warn!(
+                    "the configuration is invalid; the previous one stays in effect:\n{problems}"
+                );
                 return Answer::Error { message: problems.to_string() };
             }
         };
         match self.adopt(new).await {
             Ok(restart_for) => Answer::Reloaded { restart_for },
             Err(error) => {
-                tracing::warn!(%error, "the new configuration cannot be used, the old one stays");
+                tracing::warn!(%error, "cannot use the new configuration; the previous one stays in effect");
                 Answer::Error { message: error.to_string() }
             }
         }
@@ -89,7 +91,7 @@ impl Engine {
         self.local.demo = is_demo;
         self.local.gateways = names(&self.config);
         self.publish_running();
-        tracing::info!(?restart_for, "the configuration is in effect");
+        tracing::info!(?restart_for, "applied the configuration");
         Ok(restart_for)
     }
 
@@ -198,7 +200,7 @@ impl Engine {
                 None => fs::remove_file(&file),
             };
             if let Err(error) = restored {
-                tracing::warn!(%error, "the configuration could not be put back");
+                tracing::warn!(%error, "cannot restore the previous configuration");
             }
         }
         adopted

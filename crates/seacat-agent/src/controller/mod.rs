@@ -150,7 +150,7 @@ impl Engine {
             Request::Status => {
                 return Answer::Status { status: Box::new(self.view()) };
             }
-            Request::Stop => tracing::info!("told to stop"),
+            Request::Stop => tracing::info!("stop requested"),
             Request::Settings => return self.settings(),
             Request::CheckSettings { change } => return self.check(change),
             Request::SaveSettings { change } => return self.save(change).await,
@@ -207,15 +207,17 @@ impl Engine {
     /// Takes nothing new, waits for what runs; a second signal ends it at once.
     async fn drain(&mut self, signals: &mut Signals) -> End {
         let limit = self.config.channel.drain;
-        tracing::info!(limit_s = limit.as_secs_f64(), "finishing what runs");
+        tracing::info!(limit_s = limit.as_secs_f64(), "waiting for active requests to finish");
         let goodbye = async {
             let until = Instant::now() + limit;
             let (nobody, _) = oneshot::channel();
             let _ = std::mem::replace(&mut self.stop_proxy, nobody).send(());
             match (&mut self.proxy).await {
                 Ok(Drained { cut: 0 }) => {}
-                Ok(Drained { cut }) => tracing::warn!(cut, "connections did not finish in time"),
-                Err(error) => tracing::error!(%error, "the proxy ended in a panic"),
+                Ok(Drained { cut }) => {
+                    tracing::warn!(cut, "connections were closed before they had finished")
+                }
+                Err(error) => tracing::error!(%error, "the proxy panicked"),
             }
             self.channel.drain(until.saturating_duration_since(Instant::now())).await;
             if let Some(demo) = self.demo.take() {

@@ -69,10 +69,10 @@ pub enum StartError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// The built-in gateway does not start.
-    #[error("the built-in gateway does not start: {0}")]
+    #[error("cannot start the built-in gateway: {0}")]
     Demo(#[from] DemoError),
     /// The organisation has named its gateways.
-    #[error("the gateway is managed by your organisation: the built-in one cannot be used instead")]
+    #[error("the gateway is managed by your organisation; the built-in one cannot be used")]
     DemoLocked,
 }
 

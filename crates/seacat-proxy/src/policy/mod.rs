@@ -141,7 +141,7 @@ pub(crate) fn route(shared: &Shared, destination: &Destination<'_>) -> Result<Ro
         return Err(Fault::new(Code::OwnAddress, "The target is an address of this proxy."));
     }
     if loopback && !decision.explicit {
-        return Err(Fault::new(Code::LoopbackTarget, "The target is this computer."));
+        return Err(Fault::new(Code::LoopbackTarget, "The target host is a loopback address."));
     }
     match decision.action {
         Action::Gateway => Ok(RouteChoice::Gateway),
@@ -172,7 +172,7 @@ fn check_credentials(shared: &Shared, fields: &Fields) -> Result<(), Fault> {
 /// another host.
 fn check_mapped(request: &RequestHead, port: &MappedPort) -> Result<(), Fault> {
     if request.method == Method::CONNECT {
-        let what = "This port stands for one host and opens no tunnels.";
+        let what = "This port leads to one host and does not support tunnels.";
         return Err(Fault::new(Code::BadTarget, what));
     }
     let is_meant = |typed: &str| {
@@ -202,7 +202,7 @@ fn host_is_ours(fields: &Fields) -> bool {
 fn chosen_host(fields: &Fields) -> Result<Option<&str>, Fault> {
     let mut values = fields.all(X_SC_HOST);
     match (values.next(), values.next()) {
-        (_, Some(_)) => Err(Fault::new(Code::BadHost, "X-SC-HOST stands there twice.")),
+        (_, Some(_)) => Err(Fault::new(Code::BadHost, "X-SC-HOST appears twice.")),
         (None, None) => Ok(None),
         (Some(value), None) => Authority::parse(value)
             .map(|it| Some(it.host))

@@ -212,6 +212,6 @@ impl Clients {
 /// A panic is a bug of ours, but costs one connection only.
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(%error, "a client connection ended in a panic");
+        tracing::error!(%error, "a client connection panicked");
     }
 }

@@ -147,7 +147,7 @@ fn check_local(address: SocketAddr, allow_remote: bool) -> Result<(), BindError>
 /// `None`: IPv6 is switched off on this system.
 fn bind(address: SocketAddr, port: PortKind) -> Result<Option<Listening>, BindError> {
     let no_ipv6 = |error: &io::Error| {
-        tracing::warn!(%address, %error, "no IPv6 here, not listening on it");
+        tracing::warn!(%address, %error, "not listening on this address: IPv6 is disabled on this computer");
         Ok(None)
     };
     let failed = |source| BindError::Io { address, source };

@@ -105,7 +105,7 @@ impl Client {
         async move {
             if self.surplus {
                 let limit = self.shared.limits.connections;
-                let what = format!("{limit} connections are open already.");
+                let what = format!("{limit} connections are open.");
                 return Err(Fault::new(Code::Busy, what));
             }
             policy::admit(self, request)?;
@@ -118,7 +118,7 @@ impl Client {
             };
             record.host(destination.host);
             if self.shared.pseudonym.is_in(&request.fields) {
-                return Err(Fault::new(Code::Loop, "The Via field names this very proxy."));
+                return Err(Fault::new(Code::Loop, "The Via field contains the name of this proxy."));
             }
             let max_forwards = max_forwards(request)?;
             if max_forwards == Some(0) {

@@ -157,13 +157,16 @@ fn every_fault_is_reported_not_only_the_first() {
 fn combinations_are_checked() {
     for (text, message) in [
         ("proxy.listen = [\"0.0.0.0\"]", "set proxy.allow_remote = true"),
-        ("proxy.listen = [\"0.0.0.0\"]\nproxy.allow_remote = true", "needs proxy.credentials_file"),
-        ("proxy.map = \"192.0.2.1:80=erp\"", "for this machine only"),
+        ("proxy.listen = [\"0.0.0.0\"]\nproxy.allow_remote = true", "requires proxy.credentials_file"),
+        ("proxy.map = \"192.0.2.1:80=erp\"", "serve this computer only"),
         (
             "gateway = [{ host = \"gw\", ca_pem = \"-----BEGIN CERTIFICATE-----\" }]",
             "the CA certificate cannot be used",
         ),
-        ("reverse = [\"22=127.0.0.1:22\", \"22=127.0.0.1:23\"]", "reverse port 22 is there twice"),
+        (
+            "reverse = [\"22=127.0.0.1:22\", \"22=127.0.0.1:23\"]",
+            "reverse port 22 is configured twice",
+        ),
         ("log.max_file = \"20MiB\"", "greater"),
         (
             "gateway = [{ host = \"gw\", ca_file = \"/a\", ca_pem = \"-----BEGIN CERTIFICATE-----\" }]",
@@ -206,7 +209,7 @@ fn an_unknown_variable_is_a_warning_with_the_nearest_name() {
     let said = loaded.warnings[0].to_string();
     assert_eq!(
         said,
-        "environment variable SEACAT_PROXY_PROT: sets nothing; did you mean SEACAT_PROXY_PORT?"
+        "environment variable SEACAT_PROXY_PROT: is not a known setting; did you mean SEACAT_PROXY_PORT?"
     );
 }
 
