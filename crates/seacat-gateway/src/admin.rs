@@ -20,13 +20,13 @@ pub(crate) fn pending(config: &Path) -> Outcome {
     waiting.sort_by_key(|(_, record)| waits_since(record));
     let mut out = io::stdout().lock();
     if waiting.is_empty() {
-        writeln!(out, "nobody waits")?;
+        writeln!(out, "no client waits for approval")?;
     }
     for (id, record) in waiting {
         let about = record.about();
         writeln!(out, "{}  {}", id.tag(), plain(&about.subject))?;
         if let Some(since) = waits_since(&record) {
-            writeln!(out, "    waits since  {}", fmt_http_date(since))?;
+            writeln!(out, "    since        {}", fmt_http_date(since))?;
         }
         if record.state() == State::Revoked {
             writeln!(out, "    REVOKED      {}", fmt_http_date(record.since()))?;
@@ -38,11 +38,24 @@ pub(crate) fn pending(config: &Path) -> Outcome {
             writeln!(out, "    application  {}", plain(application))?;
         }
         for (key, value) in record.characteristics() {
-            writeln!(out, "    {:12} {}", plain(key), plain(value))?;
+            writeln!(out, "    {:12} {}", label(key), plain(value))?;
         }
         writeln!(out, "    client id    {id}")?;
     }
     Ok(())
+}
+
+/// What a characteristic is (wire spec 3.6); one that we do not know is printed with its key.
+fn label(key: &str) -> String {
+    match key {
+        "apI" => "label".to_owned(),
+        "ccV" => "version".to_owned(),
+        "osh" => "computer".to_owned(),
+        "osm" => "processor".to_owned(),
+        "osr" => "OS release".to_owned(),
+        "oss" => "OS".to_owned(),
+        unknown => plain(unknown),
+    }
 }
 
 fn waits_since(record: &Record) -> Option<SystemTime> {

@@ -124,11 +124,11 @@ fn expect_identity(answer: Answer) -> Result<IdentityView, CliError> {
 fn is_sure() -> Result<bool, CliError> {
     if !io::stdin().is_terminal() {
         return Err(CliError::Usage(
-            "the key cannot be had back once it is deleted: say --yes".to_owned(),
+            "this deletes the key permanently; use --yes to confirm".to_owned(),
         ));
     }
     let mut stderr = io::stderr();
-    write!(stderr, "Delete key and certificate? They cannot be had back. Type yes: ")?;
+    write!(stderr, "Delete the key and the certificate permanently? Type yes: ")?;
     stderr.flush()?;
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;

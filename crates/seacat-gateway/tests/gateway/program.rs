@@ -140,7 +140,7 @@ fn an_administrator_decides_while_the_gateway_runs() {
     let (machine, other) = (Machine::number(0), Machine::number(1));
     let tag = machine.id().tag();
     let running = Running::start(&config);
-    assert_eq!(admin(&config, &["pending"]), "nobody waits\n");
+    assert_eq!(admin(&config, &["pending"]), "no client waits for approval\n");
     assert_eq!(admin(&config, &["clients"]), "there are no clients\n");
     let unknown = refused(&config, &["approve", &tag]);
     assert!(unknown.contains("no client of this gateway"), "{unknown}");
