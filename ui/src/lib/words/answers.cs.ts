@@ -25,8 +25,6 @@ export const answers: Record<AnswerCode, Explained> = {
   "SC-FOREIGN-HOST": ["Pole Host k tomuto portu nepatří.", "Otevřete adresu jako http://127.0.0.1:PORT/."],
   "SC-FOREIGN-PAGE": ["Požadavek poslala stránka jiného webu.", "Zadejte adresu do adresního řádku prohlížeče."],
   "SC-FOREIGN-USER": ["Požadavek poslal jiný uživatel tohoto počítače.", "Chcete-li ho povolit, přidejte ho do proxy.users."],
-  "SC-MISDIRECTED": ["Požadavek patří jinému hostiteli než tento port.", "Pro jiné hostitele použijte port proxy."],
-  "SC-NOT-IMPLEMENTED": ["Požadavek používá část HTTP, kterou tato proxy nezná.", "Aktualizujte aplikaci."],
   "SC-NO-PAGE": ["Taková stránka tu není.", "Nastavte tuto adresu jako proxy aplikace."],
   "SC-METHOD": ["Vlastní stránky proxy lze jen číst.", "Použijte GET."],
   "SC-LOOP": ["Požadavek chodí v kruhu.", "Najděte nastavení proxy, které vede zpět sem."],

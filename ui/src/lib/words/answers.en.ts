@@ -25,8 +25,6 @@ export const answers = {
   "SC-FOREIGN-HOST": ["The Host field does not belong to this port.", "Open the address as http://127.0.0.1:PORT/."],
   "SC-FOREIGN-PAGE": ["A page of another web site sent this request.", "Enter the address in the browser's address bar."],
   "SC-FOREIGN-USER": ["Another user of this computer sent this request.", "Add the user to proxy.users to allow it."],
-  "SC-MISDIRECTED": ["The request is for another host than this port.", "Use the proxy's port for other hosts."],
-  "SC-NOT-IMPLEMENTED": ["The request uses a part of HTTP that this proxy does not know.", "Update the application."],
   "SC-NO-PAGE": ["Page not found.", "Set this address as the application's proxy."],
   "SC-METHOD": ["The proxy's own pages are read-only.", "Use GET."],
   "SC-LOOP": ["Proxy loop detected.", "Look for a proxy setting that leads back here."],
