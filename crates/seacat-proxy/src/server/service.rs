@@ -118,7 +118,10 @@ impl Client {
             };
             record.host(destination.host);
             if self.shared.pseudonym.is_in(&request.fields) {
-                return Err(Fault::new(Code::Loop, "The Via field contains the name of this proxy."));
+                return Err(Fault::new(
+                    Code::Loop,
+                    "The Via field contains the name of this proxy.",
+                ));
             }
             let max_forwards = max_forwards(request)?;
             if max_forwards == Some(0) {

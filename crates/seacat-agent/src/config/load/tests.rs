@@ -157,7 +157,10 @@ fn every_fault_is_reported_not_only_the_first() {
 fn combinations_are_checked() {
     for (text, message) in [
         ("proxy.listen = [\"0.0.0.0\"]", "set proxy.allow_remote = true"),
-        ("proxy.listen = [\"0.0.0.0\"]\nproxy.allow_remote = true", "requires proxy.credentials_file"),
+        (
+            "proxy.listen = [\"0.0.0.0\"]\nproxy.allow_remote = true",
+            "requires proxy.credentials_file",
+        ),
         ("proxy.map = \"192.0.2.1:80=erp\"", "serve this computer only"),
         (
             "gateway = [{ host = \"gw\", ca_pem = \"-----BEGIN CERTIFICATE-----\" }]",
