@@ -1,5 +1,5 @@
 //! What holds for the repository as a whole: the wire specification has every section that is cited,
-//! and crates depend on each other in one direction only.
+//! crates depend on each other in one direction only, and protocols are pure.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -146,4 +146,32 @@ fn crates_use_only_what_is_below_them() {
         }
     }
     assert!(arrows > 10, "only {arrows} dependencies were found");
+}
+
+/// Protocol and HTTP rules get bytes and times as arguments, so that every test of them can choose both.
+#[test]
+fn protocols_have_no_clock_and_no_socket() {
+    const FORBIDDEN: [&str; 8] = [
+        "Instant::now",
+        "SystemTime",
+        "std::env",
+        "std::fs",
+        "std::net::Tcp",
+        "std::process",
+        "std::thread",
+        "tokio",
+    ];
+    let mut sources = Vec::new();
+    for name in ["seacat-proto", "seacat-http1"] {
+        files(&root().join("crates").join(name).join("src"), &mut sources);
+    }
+    assert!(sources.len() > 20, "only {} files were found", sources.len());
+    for file in sources {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = code.take_while(|line| *line != "#[cfg(test)]").collect::<Vec<_>>().join("\n");
+        for word in FORBIDDEN {
+            assert!(!code.contains(word), "{} has {word}", file.display());
+        }
+    }
 }
