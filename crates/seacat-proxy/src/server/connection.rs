@@ -88,15 +88,20 @@ fn run(
 ) -> impl Future<Output = io::Result<End>> {
     async move {
         loop {
-            let begun = poll_fn(|cx| inbound.poll_head(client, cx)).await?;
-            client.follow_changes();
-            // On the heap while it lasts: an idle connection is to be small.
-            let asked = match begun {
-                Begun::Over => return Ok(End::Closed),
-                Begun::Refused(fault) => Asked::Response(refuse(client, fault)),
-                Begun::Request(request) => {
-                    client.note_login(&request.fields);
-                    Box::pin(ask(inbound, write, client, request)).await?
+            let asked = {
+                let asking = match poll_fn(|cx| inbound.poll_head(client, cx)).await? {
+                    Begun::Over => return Ok(End::Closed),
+                    Begun::Refused(fault) => Err(refuse(client, fault)),
+                    Begun::Request(request) => {
+                        client.follow_changes();
+                        client.note_login(&request.fields);
+                        // On the heap while it lasts: an idle connection is to be small.
+                        Ok(Box::pin(ask(inbound, write, client, request)))
+                    }
+                };
+                match asking {
+                    Ok(asking) => asking.await?,
+                    Err(response) => Asked::Response(response),
                 }
             };
             let response = match asked {
@@ -217,11 +222,14 @@ fn respond(
         }
         let keep = response.keeps();
         drop(response);
-        if keep && inbound.recover().await {
+        // What is seldom is on the heap, as above.
+        if keep && (inbound.is_read() || Box::pin(inbound.recover()).await) {
             return Ok(Next::Request);
         }
-        write.shutdown().await?;
-        inbound.linger().await;
+        if !inbound.is_drained() {
+            write.shutdown().await?;
+            Box::pin(inbound.linger()).await;
+        }
         Ok(Next::Close)
     }
 }

@@ -199,6 +199,16 @@ impl Inbound {
         }
     }
 
+    /// Whether no body is left to be read.
+    pub(crate) fn is_read(&self) -> bool {
+        self.lent.is_none()
+    }
+
+    /// Whether all that the client has sent, as far as it is known, has been used.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.lent.is_none() && self.buffer.is_empty() && self.partial.is_none()
+    }
+
     /// After a response: reads what is left of the request's body and throws it away. Says
     /// whether the next request can be read.
     pub(crate) async fn recover(&mut self) -> bool {
@@ -227,12 +237,11 @@ impl Inbound {
         timeout(LINGER, rest).await.unwrap_or(false)
     }
 
-    /// Waits a moment for the client to close, if it has not sent all it had to send, and throws
+    /// Waits a moment for a client to close that may not have sent all it had to send, and throws
     /// away what it sends. Our own direction has been closed.
     pub(crate) async fn linger(&mut self) {
-        let all_read = self.lent.is_none() && self.buffer.is_empty() && self.partial.is_none();
         self.take_back();
-        let Some(half) = self.half.as_mut().filter(|_| !all_read) else { return };
+        let Some(half) = &mut self.half else { return };
         self.buffer = BytesMut::new();
         let mut room = vec![0; READ];
         let mut left = LINGER_BYTES;
