@@ -26,13 +26,13 @@ impl Target {
     pub fn parse(method: &Method, target: &[u8]) -> Result<Self, Violation> {
         if *method == Method::CONNECT {
             return match Authority::parse(target) {
-                Some(Authority { port: Some(1..), .. }) => Ok(Self::new(target, b"", None)),
+                Some(Authority { port: Some(1..), .. }) => Ok(Self::new(&[target], None)),
                 _ => refuse(Rule::Target, "The target of CONNECT is not `host:port`."),
             };
         }
         match target {
-            b"*" if *method == Method::OPTIONS => Ok(Self::new(b"", b"*", None)),
-            [b'/', ..] => Ok(Self::new(b"", checked_path(target)?, None)),
+            b"*" if *method == Method::OPTIONS => Ok(Self::new(&[b"", b"*"], None)),
+            [b'/', ..] => Ok(Self::new(&[b"", checked_path(target)?], None)),
             _ => Self::absolute(method, target),
         }
     }
@@ -53,24 +53,20 @@ impl Target {
             return refuse(Rule::Target, "The host in the target is not valid.");
         }
         let path = checked_path(path)?;
-        let mut target = Self::new(authority, b"", user_information);
-        match path.first() {
-            None if *method == Method::OPTIONS => target.text.push(b'*'),
-            None | Some(b'?') => target.text.push(b'/'),
-            Some(_) => {}
-        }
-        target.text.extend_from_slice(path);
-        Ok(target)
+        let start: &[u8] = match path.first() {
+            None if *method == Method::OPTIONS => b"*",
+            None | Some(b'?') => b"/",
+            Some(_) => b"",
+        };
+        Ok(Self::new(&[authority, start, path], user_information))
     }
 
-    fn new(authority: &[u8], path: &[u8], user_information: Option<&[u8]>) -> Self {
-        // Room for the `/` of an empty path.
-        let mut text = Vec::with_capacity(authority.len() + path.len() + 1);
-        text.extend_from_slice(authority);
-        text.extend_from_slice(path);
+    /// The authority, and the parts of the path.
+    fn new(parts: &[&[u8]], user_information: Option<&[u8]>) -> Self {
+        let authority = parts.first().map_or(0, |it| it.len());
         Target {
-            text,
-            authority: authority.len(),
+            text: parts.concat(),
+            authority,
             user_information: user_information.map(Into::into),
         }
     }

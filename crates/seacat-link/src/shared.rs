@@ -412,7 +412,7 @@ impl State {
             Poll::Pending => {
                 // The driver may be the one that finds the disk ready.
                 register(&mut slot.reader, cx);
-                return Poll::Pending;
+                Poll::Pending
             }
             Poll::Ready(Ok(bytes)) => {
                 if self.behind == Some(id) {

@@ -411,8 +411,8 @@ impl Tap {
     async fn start(gateway: std::net::SocketAddr, bite: usize) -> Self {
         let front = small_socket().listen(1).unwrap();
         let address = front.local_addr().unwrap();
-        let (give_up, up) = tokio::sync::oneshot::channel();
-        let (give_down, down) = tokio::sync::oneshot::channel();
+        let (give_up, up) = oneshot::channel();
+        let (give_down, down) = oneshot::channel();
         tokio::spawn(async move {
             let (client, _) = front.accept().await.unwrap();
             let gateway = small_socket().connect(gateway).await.unwrap();
@@ -421,7 +421,7 @@ impl Tap {
             let _ = give_up.send(tokio::spawn(listen_in(client_read, gateway_write, bite)));
             let _ = give_down.send(tokio::spawn(listen_in(gateway_read, client_write, bite)));
         });
-        let heard = |way: tokio::sync::oneshot::Receiver<JoinHandle<Vec<u8>>>| {
+        let heard = |way: oneshot::Receiver<JoinHandle<Vec<u8>>>| {
             tokio::spawn(async move { way.await.unwrap().await.unwrap() })
         };
         Self { address, up: heard(up), down: heard(down) }

@@ -28,7 +28,7 @@ impl Users {
     /// Reads user names and user ids; `*` means everyone. Also returns the names that this computer
     /// does not know, which stand for no one.
     #[must_use]
-    pub fn named<'a>(names: &'a [String]) -> (Self, Vec<&'a str>) {
+    pub fn named(names: &[String]) -> (Self, Vec<&str>) {
         if names.iter().any(|name| name == "*") {
             return (Users::Everyone, Vec::new());
         }

@@ -91,7 +91,7 @@ fn run(
             let asked = {
                 let asking = match poll_fn(|cx| inbound.poll_head(client, cx)).await? {
                     Begun::Over => return Ok(End::Closed),
-                    Begun::Refused(fault) => Err(refuse(client, fault)),
+                    Begun::Refused(fault) => Err(refuse(client, &fault)),
                     Begun::Request(request) => {
                         client.follow_changes();
                         client.note_login(&request.fields);
@@ -122,7 +122,7 @@ fn run(
 }
 
 /// The response to a head that is refused. Nothing after it can be read.
-fn refuse(client: &Client, fault: Fault) -> Box<ResponseWriter> {
+fn refuse(client: &Client, fault: &Fault) -> Box<ResponseWriter> {
     let response = client.refuse(fault);
     let date = &client.shared.date;
     Box::new(ResponseWriter::new(response, &Method::GET, Version::HTTP_11, false, date))

@@ -79,10 +79,10 @@ impl Client {
     }
 
     /// The response to a head that is refused.
-    pub(crate) fn refuse(&self, fault: Fault) -> Response<ResponseBody> {
+    pub(crate) fn refuse(&self, fault: &Fault) -> Response<ResponseBody> {
         let log = &self.shared.log;
         let mut record = Record::begin(log, self.activity.begin(), self.peer, &Method::GET, "", "");
-        let response = render(&fault, &seacat_http1::Fields::default());
+        let response = render(fault, &seacat_http1::Fields::default());
         record.answered(response.status.as_u16(), Some(fault.code));
         response.map(|bytes| ResponseBody::new(Source::Own(bytes), None, record))
     }
