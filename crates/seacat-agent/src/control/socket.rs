@@ -82,10 +82,10 @@ impl Listener {
             match is_user(&stream, self.owner) {
                 Ok(true) => return Ok(stream),
                 Ok(false) => {
-                    tracing::warn!("refused a connection of another user to the control socket")
+                    tracing::warn!("refused a connection of another user to the control socket");
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot determine the user of a control socket connection")
+                    tracing::warn!(%error, "cannot determine the user of a control socket connection");
                 }
             }
         }

@@ -215,7 +215,7 @@ impl Engine {
             match (&mut self.proxy).await {
                 Ok(Drained { cut: 0 }) => {}
                 Ok(Drained { cut }) => {
-                    tracing::warn!(cut, "connections were closed before they had finished")
+                    tracing::warn!(cut, "connections were closed before they had finished");
                 }
                 Err(error) => tracing::error!(%error, "the proxy panicked"),
             }
