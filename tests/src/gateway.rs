@@ -179,7 +179,11 @@ fn configuration(road: Road, port: u16, hosts: &[Host]) -> String {
     for Host { name, port, tunnel } in hosts {
         text += &format!("\n[host.{name}]\nuri = \"http://127.0.0.1:{port}\"\n");
         if *tunnel {
-            text += &format!("upgrade = true\nconnect = \"127.0.0.1:{port}\"\n");
+            // Plain HTTP and TLS alike: clients tunnel either, to the port that the URL says.
+            let targets = ["80", "443", &port.to_string()]
+                .map(|asked| format!("{asked} = \"127.0.0.1:{port}\""))
+                .join(", ");
+            text += &format!("upgrade = true\nconnect = {{ {targets} }}\n");
         }
     }
     text

@@ -23,15 +23,19 @@ const PLACES: [&str; 9] = [
 const KINDS: [&str; 5] = ["rs", "md", "toml", "py", "txt"];
 
 /// Which of our crates each may use. Levels, from the wire up to the programs; a new crate gets a row.
-const MAY_USE: [(&str, &str); 14] = [
+const MAY_USE: [(&str, &str); 15] = [
     ("seacat-proto", ""),
     ("seacat-http1", ""),
+    ("seacat-http1-client", "seacat-http1"),
     ("seacat-files", ""),
     ("seacat-link", "seacat-proto"),
     ("seacat-identity", "seacat-files"),
     ("seacat-channel", "seacat-files seacat-http1 seacat-identity seacat-link seacat-proto"),
     ("seacat-proxy", "seacat-channel seacat-http1 seacat-proto"),
-    ("seacat-gateway", "seacat-files seacat-http1 seacat-identity seacat-link seacat-proto"),
+    (
+        "seacat-gateway",
+        "seacat-files seacat-http1 seacat-http1-client seacat-identity seacat-link seacat-proto",
+    ),
     ("seacat-control", "seacat-channel seacat-files seacat-identity"),
     (
         "seacat-agent",

@@ -260,7 +260,11 @@ impl Channel {
                 };
                 match link.open(head.clone(), bare) {
                     Ok((send, recv)) => return Ok((send, recv, generation)),
-                    Err(StreamError::TooManyStreams) => return Err(ExchangeError::Busy),
+                    Err(StreamError::TooManyStreams) => {
+                        // Boxed, as above.
+                        let room = Box::pin(timeout_at(deadline.into(), link.room()));
+                        room.await.map_err(|_| ExchangeError::Busy)?;
+                    }
                     Err(error) => {
                         tracing::debug!(%error, generation, "a connection takes nothing new");
                         *after = generation;

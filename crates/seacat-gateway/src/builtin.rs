@@ -10,7 +10,7 @@ use seacat_link::{RecvHalf, SendHalf};
 use seacat_proto::RequestHead;
 use serde::Deserialize;
 
-use crate::exchange::Failed;
+use crate::fault::Failed;
 use crate::identity::Caller;
 use crate::text::{self, Text};
 

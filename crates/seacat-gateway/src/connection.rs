@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{Instrument, Level, Span, debug, enabled, error, info, info_span};
 
+use crate::backend::Logins;
 use crate::client_id::ClientId;
 use crate::enroll::{Desk, NotListed, Registrar, Shown};
 use crate::exchange;
@@ -89,6 +90,7 @@ async fn established(
         },
         link,
         shared: Arc::clone(shared),
+        logins: Arc::default(),
     };
     let mut driver = pin!(driver);
     let mut stopped = pin!(stop.wait_for(|stop| *stop));
@@ -188,6 +190,8 @@ struct Client {
     /// Where it enrols, if it can.
     desk: Option<Desk>,
     shared: Arc<Shared>,
+    /// Back-end connections that carry a login of one of its applications'. They end with it.
+    logins: Arc<Logins>,
 }
 
 impl Client {
@@ -203,14 +207,14 @@ impl Client {
                 // All that an exchange has to say is for debugging.
                 let span = if enabled!(Level::DEBUG) { Span::current() } else { Span::none() };
                 // In a box, because a task is copied seven times before it runs.
-                let exchange = Box::pin(exchange::serve(request, host, caller));
+                let logins = Arc::clone(&self.logins);
+                let exchange = Box::pin(exchange::serve(request, host, caller, logins));
                 tokio::spawn(exchange.instrument(span));
             }
             News::Control(control) => self.heed_control(control),
             // Clients do not ask for sockets; dropped, it is refused.
             News::Socket(_) => {}
-            // No back-end connection is bound to one of the application's.
-            News::ConnectionEnded { .. } => {}
+            News::ConnectionEnded { id } => self.logins.end(id),
             // A gateway's notice; clients have no other.
             News::GoAway => {}
             News::Pong { rtt } => debug!(?rtt, "pong"),

@@ -14,73 +14,45 @@
 //! the task ends, and with it the back end's connection. What a small request does not need is in
 //! a box, so that its task is small.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
-use http_body::Body as _;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use seacat_link::{RecvHalf, SendHalf, StreamError, TunnelError, tunnel};
-use seacat_proto::{HeadTooLarge, Reason, ReplyHead, RequestHead};
+use http::{Method, StatusCode};
+use seacat_http1::{Authority, Violation};
+use seacat_http1_client as client;
+use seacat_link::{RecvHalf, SendHalf, tunnel};
+use seacat_proto::{Reason, ReplyHead, RequestHead};
+use tokio::time::timeout;
 use tracing::debug;
 
-use crate::backend::{BackendError, Connection, Pool, RequestBody, Upload};
-use crate::config::{self, Backend, Upstream};
-use crate::head::{self, Follows};
+use crate::backend::{self, Answered, Asked, Backend, BackendError, Host, Logins, Upload};
+use crate::config::{self, Upstream};
+use crate::fault::{Code, Failed, Fault, note};
+use crate::head::{self, Follows, Outgoing};
 use crate::identity::Caller;
-use crate::text::Text;
 
-/// Marks the 403 for want of an identity (RFC 9209): our client then asks whether we know it.
-const DENIAL: &str = "seacat-gateway; error=http_request_denied; details=\"identity\"";
+/// What CONNECT leads to when the client names no port: TLS.
+const TLS_PORT: u16 = 443;
 
-/// A configured host with its connections.
-pub(crate) struct Host {
-    pub(crate) config: config::Host,
-    pub(crate) pool: Arc<Pool>,
-}
-
-/// How an exchange ends when it does not end well.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    /// The client or its connection is gone.
-    Gone(StreamError),
-    /// We give the stream up.
-    Reset(Reason),
-}
-
-impl From<StreamError> for Failed {
-    fn from(error: StreamError) -> Self {
-        Self::Gone(error)
-    }
-}
-
-impl From<TunnelError> for Failed {
-    fn from(error: TunnelError) -> Self {
-        match error {
-            TunnelError::Stream(error) => Self::Gone(error),
-            TunnelError::Socket(error) => {
-                debug!(%error, "the far side of a tunnel is lost");
-                Self::Reset(Reason::INTERNAL_ERROR)
-            }
-        }
-    }
-}
-
-impl From<HeadTooLarge> for Failed {
-    /// Only heads of our own making come here, and none is that large.
-    fn from(_: HeadTooLarge) -> Self {
-        Self::Reset(Reason::INTERNAL_ERROR)
-    }
-}
+/// After an answer, how long the end of a request that has nothing more to say may take before the
+/// stream is reset all the same.
+const LATE_END: Duration = Duration::from_secs(10);
 
 /// Serves one request to its end. `host` is `None` when the gateway has none of that name.
-pub(crate) async fn serve(request: seacat_link::Request, host: Option<Arc<Host>>, caller: Caller) {
+pub(crate) async fn serve(
+    request: seacat_link::Request,
+    host: Option<Arc<Host>>,
+    caller: Caller,
+    logins: Arc<Logins>,
+) {
     let seacat_link::Request { head, end, mut reply, body } = request;
     let id = reply.id();
-    let exchange = Exchange { head: &head, end, caller: &caller, reply: &mut reply };
+    let exchange =
+        Exchange { head: &head, end, caller: &caller, logins: &logins, reply: &mut reply };
     let result = match host {
         None => exchange.unknown_host(),
         Some(host) => exchange.run(&host, body).await,
@@ -100,31 +72,27 @@ struct Exchange<'a> {
     head: &'a RequestHead,
     end: bool,
     caller: &'a Caller,
+    logins: &'a Arc<Logins>,
     reply: &'a mut SendHalf,
 }
 
 impl Exchange<'_> {
-    async fn run(mut self, host: &Host, mut body: RecvHalf) -> Result<(), Failed> {
+    async fn run(mut self, host: &Arc<Host>, mut body: RecvHalf) -> Result<(), Failed> {
         if host.config.identity
             && let Err(why) = self.caller.identity(SystemTime::now())
         {
-            let text = format!("this host is for enrolled clients: {why}\n");
-            return Text::new(StatusCode::FORBIDDEN, text)
-                .field("Proxy-Status", DENIAL)
-                .send(self.head, self.reply);
+            let what = format!("this host is for enrolled clients: {why}");
+            return self.refuse(Code::Identity, what);
         }
         if self.head.method() == b"CONNECT" {
             return Box::pin(self.connect(host, body)).await;
         }
         match &host.config.backend {
-            Some(Backend::Http(upstream)) => self.http(host, upstream, body).await,
-            Some(Backend::Builtin(builtin)) => {
+            Some(config::Backend::Http(upstream)) => self.http(host, upstream, body).await,
+            Some(config::Backend::Builtin(builtin)) => {
                 Box::pin(builtin.answer(self.head, self.caller, self.reply, &mut body)).await
             }
-            None => {
-                let text = Text::new(StatusCode::METHOD_NOT_ALLOWED, "this host is for CONNECT");
-                text.field("Allow", "CONNECT").send(self.head, self.reply)
-            }
+            None => self.refuse(Code::ConnectOnly, "this host is for CONNECT"),
         }
     }
 
@@ -133,20 +101,26 @@ impl Exchange<'_> {
         const SHOWN: usize = 100;
         let name = self.head.host();
         let name = name[..name.len().min(SHOWN)].escape_ascii();
-        let text = format!("this gateway has no host named \"{name}\"\n");
-        self.text(StatusCode::NOT_FOUND, text)
+        let what = format!("this gateway has no host named \"{name}\"");
+        self.refuse(Code::UnknownHost, what)
     }
 
-    fn text(&mut self, status: StatusCode, text: impl Into<Bytes>) -> Result<(), Failed> {
-        Text::new(status, text).send(self.head, self.reply)
+    fn refuse(&mut self, code: Code, what: impl Into<String>) -> Result<(), Failed> {
+        Fault::new(code, what).send(self.head, self.reply)
     }
 
     async fn connect(&mut self, host: &Host, body: RecvHalf) -> Result<(), Failed> {
-        let Some(target) = &host.config.connect else {
-            let text = "CONNECT is not open for this host: its `connect` is not set\n";
-            return self.text(StatusCode::FORBIDDEN, text);
+        let Some(connect) = &host.config.connect else {
+            let what = "CONNECT is not open for this host: its `connect` is not set";
+            return self.refuse(Code::Connect, what);
         };
-        let connecting = Connection::tcp(target, host.config.connect_timeout);
+        let asked = Authority::parse(self.head.path()).and_then(|it| it.port);
+        let port = asked.unwrap_or(TLS_PORT);
+        let Some(target) = connect.target(port) else {
+            let what = format!("CONNECT leads to {connect} of this host, not to port {port}");
+            return self.refuse(Code::Connect, what);
+        };
+        let connecting = backend::connect(target, host.config.connect_timeout);
         match self.unless_gone(connecting).await? {
             Ok(tcp) => {
                 self.reply.reply(ReplyHead::new(200), false)?;
@@ -158,121 +132,131 @@ impl Exchange<'_> {
 
     async fn http(
         &mut self,
-        host: &Host,
+        host: &Arc<Host>,
         upstream: &Upstream,
         mut body: RecvHalf,
     ) -> Result<(), Failed> {
-        let (head, caller) = (self.head, self.caller);
-        let converted = head::to_backend(head, self.end, upstream, caller);
-        let (mut request, mut follows) = match converted {
-            Ok(converted) => converted,
-            Err(bad) => return self.text(StatusCode::BAD_REQUEST, format!("{bad}\n")),
+        let head = self.head;
+        let mut outgoing = match head::to_backend(head, self.end, upstream, self.caller) {
+            Ok(outgoing) => outgoing,
+            Err(bad) => return self.refuse(Code::Request, bad.to_string()),
         };
+        let application = head.connection();
+        let backend = Backend { host, upstream, logins: self.logins, application };
         let mut first = None;
-        if follows == Follows::Chunks && matches!(*request.method(), Method::GET | Method::HEAD) {
+        if outgoing.follows == Follows::Chunks
+            && matches!(outgoing.method, Method::GET | Method::HEAD)
+        {
             // Some back ends refuse a GET with a body, and a client that left FIN for later most
             // likely has none.
-            first = body.data().await.transpose()?;
+            first = match timeout(upstream.body_timeout, body.data()).await {
+                Ok(first) => first.transpose()?,
+                Err(_) => return Err(Failed::Reset(Reason::CANCEL)),
+            };
             if first.is_none() {
-                request.headers_mut().remove(header::TRANSFER_ENCODING);
-                follows = Follows::Nothing;
+                outgoing.follows = Follows::Nothing;
             }
         }
-        let length = match follows {
-            Follows::Tunnel => return Box::pin(self.upgrade(host, upstream, request, body)).await,
+        let upload = match outgoing.follows {
+            Follows::Tunnel => return Box::pin(self.upgrade(&backend, &outgoing, body)).await,
             Follows::Nothing => {
-                let request = request.map(|()| RequestBody::Empty);
-                let again = || {
-                    let (request, _) = head::to_backend(head, true, upstream, caller).ok()?;
-                    request.method().is_idempotent().then(|| request.map(|()| RequestBody::Empty))
-                };
-                let asking = pin!(ask(host, upstream, request, None, again));
-                let answered = self.unless_gone(asking).await?;
-                return self.relay(&host.pool, answered, None).await;
+                self.bare(&backend, &outgoing).await?;
+                if outgoing.upgrade_left_out {
+                    // The client has left the stream open for the other protocol.
+                    let end = poll_fn(|cx| body.poll_data(cx));
+                    let _ = timeout(LATE_END, end).await;
+                }
+                return Ok(());
             }
-            Follows::Length(length) => Some(length),
-            Follows::Chunks => None,
+            Follows::Length(length) => Upload::new(body, first, Some(length)),
+            Follows::Chunks => Upload::new(body, first, None),
         };
-        let upload = Upload::new(body, first, length);
-        Box::pin(self.upload(host, upstream, request, &upload)).await
+        Box::pin(self.upload(&backend, &outgoing, upload)).await
+    }
+
+    /// Passes on a request without a body.
+    async fn bare(&mut self, backend: &Backend<'_>, outgoing: &Outgoing<'_>) -> Result<(), Failed> {
+        let asked = asked(outgoing, None);
+        let asking = pin!(backend.ask(&asked));
+        let answered = self.unless_gone(asking).await?;
+        self.relay(backend, outgoing, answered, None).await
     }
 
     /// Passes on a request with its body.
     async fn upload(
         &mut self,
-        host: &Host,
-        upstream: &Upstream,
-        request: Request<()>,
-        upload: &Upload,
+        backend: &Backend<'_>,
+        outgoing: &Outgoing<'_>,
+        upload: Upload,
     ) -> Result<(), Failed> {
-        let request = request.map(|()| RequestBody::Upload(upload.clone()));
-        let asking = pin!(ask(host, upstream, request, Some(upload), || None));
+        let asked = asked(outgoing, Some(upload.clone()));
+        let asking = pin!(backend.ask(&asked));
         let answered = self.unless_gone(asking).await?;
-        if answered.is_err() && upload.failed() {
-            debug!(id = %self.reply.id(), "the request's body is not what its head promised");
-            return Err(Failed::Reset(Reason::PROTOCOL_ERROR));
-        }
-        self.relay(&host.pool, answered, Some(upload)).await
+        self.relay(backend, outgoing, answered, Some(upload)).await
     }
 
     /// Streams the back end's answer to the client, and keeps the connection if it can be used
     /// again.
     async fn relay(
         &mut self,
-        pool: &Arc<Pool>,
-        answered: Result<(Box<Connection>, Response<Incoming>), BackendError>,
-        upload: Option<&Upload>,
+        backend: &Backend<'_>,
+        outgoing: &Outgoing<'_>,
+        answered: Result<Answered, BackendError>,
+        upload: Option<Upload>,
     ) -> Result<(), Failed> {
-        let (mut connection, response) = match answered {
+        let answered = match answered {
             Ok(answered) => answered,
             Err(error) => return self.backend_failed(&error),
         };
-        let (parts, mut body) = response.into_parts();
-        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            let text = "the back end switched to a protocol that it was not asked for\n";
-            return self.text(StatusCode::BAD_GATEWAY, text);
+        let (head, mut exchange, bound, clean) = answered.into_parts();
+        match head.status {
+            StatusCode::SWITCHING_PROTOCOLS => {
+                let what = "the back end switched to a protocol that it was not asked for";
+                return self.refuse(Code::Response, what);
+            }
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                let what = "the back end answered 407, as only a proxy may: it wants credentials \
+                            for itself as a proxy, and is used as a server";
+                return self.refuse(Code::Response, what);
+            }
+            _ => {}
         }
-        let Ok(answer) = head::to_client(&parts) else {
-            let text = "the head of the back end's answer does not fit into 16 KiB\n";
-            return self.text(StatusCode::BAD_GATEWAY, text);
+        let Ok(mut answer) = head::to_client(&head, &outgoing.method, &outgoing.names) else {
+            return self.refuse_large_head();
         };
-        let end = body.is_end_stream();
+        if outgoing.upgrade_left_out {
+            let what = "Upgrade was left out: this host does not set `upgrade`";
+            // Without room for the note the answer is still good.
+            let _ = answer.push(b"Proxy-Status", note(what).as_bytes());
+        }
+        let end = exchange.is_ended();
         self.reply.reply(answer, end)?;
         if !end {
-            self.relay_body(&mut connection, &mut body).await?;
+            self.relay_body(&mut exchange).await?;
         }
         // After an early answer the rest of the request has nowhere to go, and neither has the
         // connection: letting go of both tells the client to stop.
-        if upload.is_none_or(Upload::is_over) {
-            pool.park(connection).await;
-            if let Some(upload) = upload {
-                upload.end().await;
-            }
+        let over = upload.as_ref().is_none_or(Upload::is_over);
+        backend.keep(exchange, bound, clean);
+        if let Some(upload) = upload.filter(|_| over) {
+            upload.end().await;
         }
         Ok(())
     }
 
-    async fn relay_body(
-        &mut self,
-        connection: &mut Connection,
-        body: &mut Incoming,
-    ) -> Result<(), Failed> {
+    async fn relay_body(&mut self, exchange: &mut client::Exchange<Upload>) -> Result<(), Failed> {
         loop {
-            // The request's body may still be on its way: keep it moving.
-            connection.drive(self.reply.ready()).await?;
-            let frame = self.unless_gone(connection.drive(body.frame())).await?;
-            match frame {
-                Some(Ok(frame)) => {
-                    if let Ok(bytes) = frame.into_data() {
-                        self.reply.send(bytes)?;
-                    }
-                    if !body.is_end_stream() {
+            self.ready(exchange).await?;
+            match self.unless_gone(exchange.data()).await? {
+                Some(Ok(bytes)) => {
+                    self.reply.send(bytes)?;
+                    if !exchange.is_ended() {
                         continue;
                     }
                 }
                 Some(Err(error)) => {
-                    debug!(id = %self.reply.id(), %error, "the back end broke its answer off");
-                    return Err(Failed::Reset(Reason::INTERNAL_ERROR));
+                    debug!(id = %self.reply.id(), %error, "the back end's answer broke off");
+                    return Err(Failed::Reset(broken_off(&error)));
                 }
                 None => {}
             }
@@ -280,36 +264,38 @@ impl Exchange<'_> {
         }
     }
 
+    /// Waits until the client takes more. The request's body may still be on its way: it is kept
+    /// moving.
+    async fn ready(&mut self, exchange: &mut client::Exchange<Upload>) -> Result<(), Failed> {
+        poll_fn(|cx| {
+            if let Poll::Ready(outcome) = self.reply.poll_ready(cx) {
+                return Poll::Ready(outcome.map_err(Failed::from));
+            }
+            exchange.poll_upload(cx).map(|error| Err(Failed::Reset(broken_off(&error))))
+        })
+        .await
+    }
+
     async fn upgrade(
         &mut self,
-        host: &Host,
-        upstream: &Upstream,
-        request: Request<()>,
+        backend: &Backend<'_>,
+        outgoing: &Outgoing<'_>,
         body: RecvHalf,
     ) -> Result<(), Failed> {
-        let request = request.map(|()| RequestBody::Empty);
-        let asking = async {
-            let timeout = host.config.connect_timeout;
-            let mut connection = Connection::open(&upstream.endpoint, timeout).await?;
-            let answer = connection.send(request, upstream.response_timeout, None).await?;
-            Ok((connection, answer))
-        };
-        let answered = self.unless_gone(asking).await?;
-        match answered {
-            Ok((connection, response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                let (parts, _) = response.into_parts();
-                let Ok(answer) = head::to_client(&parts) else {
-                    let text = "the head of the back end's answer does not fit into 16 KiB\n";
-                    return self.text(StatusCode::BAD_GATEWAY, text);
+        let asked = asked(outgoing, None);
+        let asking = pin!(backend.ask(&asked));
+        match self.unless_gone(asking).await? {
+            Ok(answered) if answered.head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                let (head, exchange, ..) = answered.into_parts();
+                let answer = head::to_client(&head, &outgoing.method, &outgoing.names);
+                let Ok(answer) = answer else {
+                    return self.refuse_large_head();
                 };
-                let (tcp, early) = match connection.into_tcp().await {
-                    Ok(switched) => switched,
-                    Err(error) => return self.backend_failed(&error),
-                };
+                let (tcp, early) = exchange.into_connection().into_parts();
                 self.reply.reply(answer, false)?;
                 Ok(tunnel(tcp, early, self.reply, body).await?)
             }
-            answered => self.relay(&host.pool, answered, None).await,
+            answered => self.relay(backend, outgoing, answered, None).await,
         }
     }
 
@@ -323,59 +309,51 @@ impl Exchange<'_> {
         }
     }
 
-    /// The one place where a back end's failure becomes an answer.
+    fn refuse_large_head(&mut self) -> Result<(), Failed> {
+        let what = "the head of the back end's answer does not fit into 16 KiB";
+        self.refuse(Code::ResponseHead, what)
+    }
+
+    /// The one place where a back end's failure becomes an answer. What went wrong in our network
+    /// is for our log; the client gets the kind of it.
     fn backend_failed(&mut self, error: &BackendError) -> Result<(), Failed> {
         debug!(id = %self.reply.id(), %error, "no answer from the back end");
         match error {
-            BackendError::ConnectTimeout => return Err(Failed::Reset(Reason::CONNECTION_TIMEOUT)),
-            BackendError::ResponseTimeout => return Err(Failed::Reset(Reason::RESPONSE_TIMEOUT)),
-            BackendError::Connect(_) | BackendError::Http(_) => {}
-        }
-        // What went wrong in our network is for our log; the client gets the kind of it.
-        let text = match error {
-            BackendError::Http(_) => {
-                "the back end broke the connection or its answer is not HTTP\n"
+            BackendError::ConnectTimeout => Err(Failed::Reset(Reason::CONNECTION_TIMEOUT)),
+            BackendError::Connect(_) => {
+                self.refuse(Code::Unreachable, "the back end of this host cannot be reached")
             }
-            _ => "the back end of this host cannot be reached\n",
-        };
-        self.text(StatusCode::BAD_GATEWAY, text)
+            BackendError::Http(error) => match error {
+                client::Error::ResponseTimeout => Err(Failed::Reset(Reason::RESPONSE_TIMEOUT)),
+                client::Error::Response(Violation { what, .. }) => {
+                    self.refuse(Code::Response, format!("the back end's answer is refused: {what}"))
+                }
+                client::Error::Lost(_) | client::Error::Broken(_) => {
+                    self.refuse(Code::Lost, "the back end broke the connection without an answer")
+                }
+                error => Err(Failed::Reset(broken_off(error))),
+            },
+        }
     }
 }
 
-/// Asks the back end, on a connection that is there or a new one.
-///
-/// A connection that has been idle may be closed by the back end in the very moment it is used.
-/// A request that was not sent, or of which `again` makes another, then goes to the next one.
-async fn ask(
-    host: &Host,
-    upstream: &Upstream,
-    mut request: Request<RequestBody>,
-    upload: Option<&Upload>,
-    again: impl Fn() -> Option<Request<RequestBody>>,
-) -> Result<(Box<Connection>, Response<Incoming>), BackendError> {
-    let limit = upstream.response_timeout;
-    let mut fresh = false;
-    loop {
-        let idle = if fresh { None } else { host.pool.take() };
-        let mut connection = match idle {
-            Some(idle) => idle,
-            None => {
-                fresh = true;
-                let timeout = host.config.connect_timeout;
-                Box::pin(Connection::open(&upstream.endpoint, timeout)).await?
-            }
-        };
-        match connection.try_send(request, limit, upload).await {
-            Ok(answer) => return Ok((connection, answer)),
-            Err((error, _)) if fresh => return Err(error),
-            Err((_, Some(unsent))) => request = unsent,
-            Err((error, None)) => match again() {
-                Some(copy) if error.is_loss() => {
-                    request = copy;
-                    fresh = true; // once, and on a fresh connection
-                }
-                _ => return Err(error),
-            },
-        }
+/// How a stream ends whose bodies broke off.
+fn broken_off(error: &client::Error) -> Reason {
+    match error {
+        client::Error::Upload(_) => Reason::PROTOCOL_ERROR,
+        client::Error::BodyTimeout => Reason::RESPONSE_TIMEOUT,
+        client::Error::UploadTimeout => Reason::CANCEL,
+        _ => Reason::INTERNAL_ERROR,
+    }
+}
+
+fn asked(outgoing: &Outgoing<'_>, body: Option<Upload>) -> Asked {
+    Asked {
+        method: outgoing.method.clone(),
+        head: outgoing.encode(),
+        body,
+        chunked: outgoing.follows == Follows::Chunks,
+        authenticates: outgoing.authenticates,
+        upgrade: outgoing.follows == Follows::Tunnel,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{HeaderName, HeaderValue};
+use seacat_http1::hop_by_hop::is_same_variable;
 
 use crate::client_id::ClientId;
 use crate::enroll::NotListed;
@@ -31,18 +32,7 @@ impl IdentityFields {
     /// Could a back end take a field of this name for one of ours? Those behind CGI and its
     /// heirs see no difference between `-` and `_`.
     pub(crate) fn claims(&self, name: &[u8]) -> bool {
-        let same = |ours: &HeaderName| {
-            let ours = ours.as_str().as_bytes();
-            ours.len() == name.len() && ours.iter().zip(name).all(|(a, b)| plain(*a) == plain(*b))
-        };
-        same(&self.id) || same(&self.tag)
-    }
-}
-
-fn plain(byte: u8) -> u8 {
-    match byte {
-        b'_' => b'-',
-        other => other.to_ascii_lowercase(),
+        [&self.id, &self.tag].iter().any(|ours| is_same_variable(name, ours.as_str()))
     }
 }
 

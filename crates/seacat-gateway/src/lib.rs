@@ -13,9 +13,10 @@
 //! |---|---|
 //! | [`config`] | what the configuration file may say |
 //! | [`pki`] | certificates and TLS settings |
-//! | `head` | the table of field rules, both ways |
+//! | `head` | heads both ways: fields, framing, the two names of a host |
 //! | `exchange` | how one request is answered, or not |
-//! | `backend` | connections to back ends, kept for the next request |
+//! | `backend` | connections to back ends: kept, bound to a login, or new |
+//! | `fault` | answers that say why there is no other |
 //! | [`enroll`] | how clients get certificates, and who has one |
 //! | `identity` | who makes a request |
 //! | `reverse` | ports here that lead to ports of clients |
@@ -32,6 +33,7 @@ mod connection;
 pub mod embedded;
 pub mod enroll;
 mod exchange;
+mod fault;
 mod head;
 mod identity;
 pub mod pki;

@@ -17,11 +17,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use crate::backend::Pool;
+use crate::backend::{Host, Pool};
 use crate::config::{Config, Enroll, Identities, Limits};
 use crate::connection;
 use crate::enroll::{Registrar, Store, StoreError, Watch};
-use crate::exchange::Host;
 use crate::identity::IdentityFields;
 use crate::reverse::{Door, Present};
 

@@ -1,11 +1,13 @@
 //! Short answers of the gateway's own.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::StatusCode;
 use seacat_link::SendHalf;
 use seacat_proto::{HeadTooLarge, ReplyHead, RequestHead};
 
-use crate::exchange::Failed;
+use crate::fault::Failed;
 
 pub(crate) const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -14,13 +16,13 @@ const HTML: &str = "text/html; charset=utf-8";
 pub(crate) struct Text {
     status: StatusCode,
     content_type: &'static str,
-    field: Option<(&'static str, &'static str)>,
+    fields: Vec<(&'static str, Cow<'static, str>)>,
     text: Bytes,
 }
 
 impl Text {
     pub(crate) fn new(status: StatusCode, text: impl Into<Bytes>) -> Self {
-        Self { status, content_type: PLAIN, field: None, text: text.into() }
+        Self { status, content_type: PLAIN, fields: Vec::new(), text: text.into() }
     }
 
     pub(crate) fn html(mut self) -> Self {
@@ -29,8 +31,8 @@ impl Text {
     }
 
     /// Adds one more field.
-    pub(crate) fn field(mut self, name: &'static str, value: &'static str) -> Self {
-        self.field = Some((name, value));
+    pub(crate) fn field(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.fields.push((name, value.into()));
         self
     }
 
@@ -38,7 +40,9 @@ impl Text {
     pub(crate) fn send(self, request: &RequestHead, reply: &mut SendHalf) -> Result<(), Failed> {
         let mut answer = head(self.status, self.content_type)?;
         answer.push(b"Content-Length", self.text.len().to_string().as_bytes())?;
-        if let Some((name, value)) = self.field {
+        // A browser must not take what a client has typed for anything but text.
+        answer.push(b"X-Content-Type-Options", b"nosniff")?;
+        for (name, value) in self.fields {
             answer.push(name.as_bytes(), value.as_bytes())?;
         }
         let end = request.method() == b"HEAD";

@@ -84,6 +84,7 @@ impl Pump {
             .and_then(|()| self.transmit(&mut records, cx));
         let mut state = self.shared.lock();
         state.count_queued();
+        state.share_room();
         (state.bytes_in, state.bytes_out) = (records.bytes_in, records.bytes_out);
         let drained = state.connection.is_drained() && records.is_idle();
         match outcome {

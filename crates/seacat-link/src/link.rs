@@ -151,6 +151,22 @@ impl Link {
         state.wake_driver();
     }
 
+    /// Waits until another stream may be open, as far as the limits of both ends are concerned, or
+    /// until the connection is over. Another caller may be quicker: try again then.
+    pub async fn room(&self) {
+        let mut waited = false;
+        poll_fn(|cx| {
+            let mut state = self.shared.lock();
+            if state.closed.is_some() || state.connection.has_room() || waited {
+                return Poll::Ready(());
+            }
+            waited = true;
+            state.room_waiters.push_back(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// What both ends use beyond the reference's wire; nothing until both have announced it.
     #[must_use]
     pub fn extensions(&self) -> Extensions {

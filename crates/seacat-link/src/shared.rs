@@ -92,6 +92,8 @@ pub(crate) struct State {
     behind: Option<StreamId>,
     pub(crate) news: VecDeque<News>,
     pub(crate) news_reader: Option<Waker>,
+    /// Who waits for room for another stream, longest first.
+    pub(crate) room_waiters: VecDeque<Waker>,
     /// Whether anybody will take the news.
     pub(crate) news_wanted: bool,
     driver: Option<Waker>,
@@ -124,6 +126,7 @@ impl Shared {
             behind: None,
             news: VecDeque::new(),
             news_reader: None,
+            room_waiters: VecDeque::new(),
             news_wanted: true,
             driver: None,
             closing: false,
@@ -302,6 +305,7 @@ impl Shared {
         }
         state.closed = Some(closed);
         let reader = state.news_reader.take();
+        state.room_waiters.drain(..).for_each(Waker::wake);
         // Requests nobody has taken go with their connection. Their halves lock again.
         let untaken = std::mem::take(&mut state.news);
         drop(state);
@@ -313,6 +317,12 @@ impl Shared {
 impl State {
     pub(crate) fn wake_driver(&mut self) {
         self.driver.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes as many of those who wait for room as there is room for.
+    pub(crate) fn share_room(&mut self) {
+        let room = self.connection.room_for_streams().min(self.room_waiters.len());
+        self.room_waiters.drain(..room).for_each(Waker::wake);
     }
 
     pub(crate) fn register_driver(&mut self, cx: &Context<'_>) {

@@ -16,7 +16,7 @@ use toml::Spanned;
 use super::target::Origin;
 use super::values::{Count, Life, Parsed, Seconds, seconds};
 use super::{
-    Backend, Config, Endpoint, Enroll, Host, Identities, Limits, Reverse, StateAt, Upstream,
+    Backend, Config, Connect, Enroll, Host, Identities, Limits, Reverse, StateAt, Upstream,
 };
 use crate::builtin::Builtin;
 use crate::client_id::ClientName;
@@ -93,14 +93,24 @@ struct LimitsTable {
 struct HostTable {
     uri: Option<Parsed<Origin>>,
     builtin: Option<Builtin>,
-    connect: Option<Parsed<Endpoint>>,
+    connect: Option<Connect>,
     host_header: Option<Parsed<HeaderValue>>,
     connect_timeout: Option<Seconds>,
     identity: Option<bool>,
     response_timeout: Option<Seconds>,
+    body_timeout: Option<Seconds>,
     upgrade: Option<bool>,
     x_forwarded_for: Option<bool>,
     x_forwarded_host: Option<bool>,
+    via: Option<Via>,
+}
+
+/// `via`: whether the back end sees it.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Via {
+    On,
+    Off,
 }
 
 #[derive(Deserialize)]
@@ -179,7 +189,7 @@ impl GatewayTable {
         for (given, field) in given {
             let Some(given) = given else { continue };
             let Parsed(name) = given.get_ref();
-            if !head::is_free(name) {
+            if !head::is_free(name.as_str().as_bytes()) {
                 return Err(wrong(given, format!("HTTP itself has a use for `{name}`")));
             }
             *field = name.clone();
@@ -381,6 +391,8 @@ fn host(name: &str, spanned: &Spanned<HostTable>) -> Result<Host, Wrong> {
     }
     let for_http = table.host_header.is_some()
         || table.response_timeout.is_some()
+        || table.body_timeout.is_some()
+        || table.via.is_some()
         || table.upgrade.is_some()
         || table.x_forwarded_for.is_some()
         || table.x_forwarded_host.is_some();
@@ -396,19 +408,19 @@ fn host(name: &str, spanned: &Spanned<HostTable>) -> Result<Host, Wrong> {
         (None, Some(builtin)) => Some(Backend::Builtin(builtin)),
         (Some(Parsed(origin)), None) => Some(Backend::Http(Upstream {
             endpoint: origin.endpoint.clone(),
-            host_header: match &table.host_header {
-                Some(Parsed(value)) => value.clone(),
-                None => origin.host_header.clone(),
-            },
+            authority: origin.authority.clone(),
+            host_header: table.host_header.as_ref().map(|it| it.0.clone()),
             response_timeout: seconds(table.response_timeout, Upstream::RESPONSE_TIMEOUT),
+            body_timeout: seconds(table.body_timeout, Upstream::BODY_TIMEOUT),
             upgrade: table.upgrade.unwrap_or(false),
             x_forwarded_for: table.x_forwarded_for.unwrap_or(false),
             x_forwarded_host: table.x_forwarded_host.unwrap_or(false),
+            via: table.via != Some(Via::Off),
         })),
     };
     Ok(Host {
         backend,
-        connect: table.connect.as_ref().map(|it| it.0.clone()),
+        connect: table.connect.clone(),
         connect_timeout: seconds(table.connect_timeout, Host::CONNECT_TIMEOUT),
         identity: table.identity.unwrap_or(false),
     })

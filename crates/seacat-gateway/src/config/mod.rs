@@ -3,6 +3,7 @@
 //! The file is TOML. Unknown keys are refused, and every error names the file, the line and what
 //! to do about it. Paths in it are relative to the file itself.
 
+mod connect;
 mod file;
 mod target;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use crate::client_id::ClientName;
 use crate::enroll::Postgres;
 use crate::enroll::{ClientCa, Policy, Revoked, Store, StoreError};
 use crate::identity::IdentityFields;
+pub use connect::Connect;
 use file::File;
 use target::Origin;
 
@@ -108,9 +110,8 @@ impl StateAt {
 pub struct Host {
     /// Who answers ordinary requests; `None` when the host is for CONNECT alone.
     pub backend: Option<Backend>,
-    /// Where CONNECT leads, `host:port`; `None` refuses it. The target is fixed here, so that a
-    /// client cannot choose where in our network it arrives.
-    pub connect: Option<Endpoint>,
+    /// Where CONNECT leads; `None` refuses it.
+    pub connect: Option<Connect>,
     /// How long a back end may take to accept a TCP connection.
     pub connect_timeout: Duration,
     /// Is it for clients with an identity alone? Others are answered 403.
@@ -131,17 +132,24 @@ pub enum Backend {
 pub struct Upstream {
     /// Where it listens.
     pub endpoint: Endpoint,
-    /// The `Host` it is asked for.
-    pub host_header: HeaderValue,
+    /// Host and port of the `uri`, as written.
+    pub authority: String,
+    /// The `Host` it is asked for; `None` asks for the one that the application typed.
+    pub host_header: Option<HeaderValue>,
     /// How long it may leave us waiting for the head of its answer. A client that is still
     /// sending its request does not use up this time.
     pub response_timeout: Duration,
+    /// How long it, or a client that sends a request, may stop in the middle of a body.
+    pub body_timeout: Duration,
     /// May a client upgrade a request (WebSocket)?
     pub upgrade: bool,
     /// Tell the back end the client's address in `X-Forwarded-For`.
     pub x_forwarded_for: bool,
-    /// Tell the back end the host the client named in `X-Forwarded-Host`.
+    /// Tell the back end what the application typed, in `X-Forwarded-Host`, `-Proto` and `-Port`.
     pub x_forwarded_host: bool,
+    /// Does the back end see the `Via` of the proxies before us? Some servers (nginx, IIS) send no
+    /// compressed answers to a request that has one.
+    pub via: bool,
 }
 
 /// One `[reverse.NAME]`: a port of this machine that leads to a port of a client.
@@ -208,6 +216,8 @@ impl Host {
 impl Upstream {
     /// What HTTP servers and proxies commonly allow.
     pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+    /// Long enough for answers that are seldom continued (events, logs), as squid's `read_timeout`.
+    pub const BODY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
     /// A back end at `http://host:port` with the defaults.
     ///
@@ -217,11 +227,14 @@ impl Upstream {
         let origin = Origin::from_str(uri)?;
         Ok(Self {
             endpoint: origin.endpoint,
-            host_header: origin.host_header,
+            authority: origin.authority,
+            host_header: None,
             response_timeout: Self::RESPONSE_TIMEOUT,
+            body_timeout: Self::BODY_TIMEOUT,
             upgrade: false,
             x_forwarded_for: false,
             x_forwarded_host: false,
+            via: true,
         })
     }
 }

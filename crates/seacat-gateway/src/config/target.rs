@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use http::header::HeaderValue;
 use http::uri::{Authority, Scheme, Uri};
 
 use super::Endpoint;
@@ -37,7 +36,7 @@ fn unbracketed(host: &str) -> String {
 /// `http://authority`, the only kind of back end URI there is.
 pub(super) struct Origin {
     pub(super) endpoint: Endpoint,
-    pub(super) host_header: HeaderValue,
+    pub(super) authority: String,
 }
 
 impl FromStr for Origin {
@@ -61,8 +60,6 @@ impl FromStr for Origin {
             host: unbracketed(authority.host()),
             port: authority.port_u16().unwrap_or(80),
         };
-        let host_header =
-            HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
-        Ok(Self { endpoint, host_header })
+        Ok(Self { endpoint, authority: authority.to_string() })
     }
 }

@@ -40,6 +40,9 @@ fn what_is_wrong_is_said_with_its_line() {
         ("[host.a]\nuri = \"127.0.0.1:80\"", 6, "http://127.0.0.1:1337"),
         ("[host.a]\nconnect = \"127.0.0.1\"", 6, "is not a target"),
         ("[host.a]\nconnect = \"u@h:1\"", 6, "is not a target"),
+        ("[host.a]\nconnect = { 443 = \"x\" }", 6, "is not a target"),
+        ("[host.a]\nconnect = { https = \"h:1\" }", 6, "`https` is not a port"),
+        ("[host.a]\nconnect = {}", 6, "no port leads anywhere"),
         ("[host.a]\nbuiltin = \"heloo\"", 6, "unknown variant `heloo`"),
         ("[host.a]\nuri = \"http://x\"\nhost_header = \"a\\nb\"", 7, "header value"),
         ("[host.a]\n", 5, "needs one of `uri`, `builtin` and `connect`"),
@@ -155,7 +158,7 @@ fn every_setting_arrives() {
         "{HEAD}client_ca = \"ca.pem\"\nthreads = 3\n\
          [limits]\nconnections = 5\nstreams = 6\nhandshake_timeout = 0.5\ndrain_timeout = 7\n\
          [host.Erp]\nuri = \"http://[::1]:81\"\nhost_header = \"erp.test\"\n\
-         connect_timeout = 1\nresponse_timeout = 2.5\nupgrade = true\n\
+         connect_timeout = 1\nresponse_timeout = 2.5\nbody_timeout = 5\nvia = \"off\"\nupgrade = true\n\
          x_forwarded_for = true\nx_forwarded_host = true\nconnect = \"[::1]:8443\"\n\
          [host.plain]\nuri = \"http://backend\"\n[host.echo]\nbuiltin = \"echo\"\n",
     ))
@@ -170,15 +173,21 @@ fn every_setting_arrives() {
     assert_eq!(config.limits, limits);
     let erp = &config.hosts["erp"];
     assert_eq!(erp.connect_timeout, Duration::from_secs(1));
-    assert_eq!(erp.connect.as_ref().unwrap().to_string(), "[::1]:8443");
+    let connect = erp.connect.as_ref().unwrap();
+    for (port, target) in [(443, Some("[::1]:8443")), (8443, Some("[::1]:8443")), (80, None)] {
+        let found = connect.target(port).map(ToString::to_string);
+        assert_eq!(found.as_deref(), target, "{port}");
+    }
     let Some(Backend::Http(upstream)) = &erp.backend else { panic!("{erp:?}") };
     assert_eq!(upstream.endpoint, Endpoint { host: "::1".into(), port: 81 });
-    assert_eq!(upstream.host_header, "erp.test");
+    assert_eq!(upstream.host_header.as_ref().unwrap(), "erp.test");
+    assert_eq!(upstream.body_timeout, Duration::from_secs(5));
+    assert!(!upstream.via);
     assert_eq!(upstream.response_timeout, Duration::from_millis(2500));
     assert!(upstream.upgrade && upstream.x_forwarded_for && upstream.x_forwarded_host);
     let Some(Backend::Http(plain)) = &config.hosts["plain"].backend else { panic!() };
     assert_eq!(plain.endpoint.to_string(), "backend:80");
-    assert_eq!(plain.host_header, "backend");
+    assert!(plain.host_header.is_none() && plain.via);
     assert!(!plain.upgrade && !plain.x_forwarded_for && !plain.x_forwarded_host);
     assert!(matches!(config.hosts["echo"].backend, Some(Backend::Builtin(Builtin::Echo))));
 }

@@ -103,6 +103,31 @@ fn one_stream_too_many_is_refused() {
     });
 }
 
+/// A client that knows the gateway's limit waits instead of being refused.
+#[test]
+fn one_stream_too_many_waits_for_room() {
+    story(async {
+        let demo = with(Limits { streams: 2, ..Limits::default() });
+        let client = Client::connect(&demo).await;
+        // The limit comes with the announcement of extensions.
+        assert_eq!(client.get("hello", "/").await.unwrap().status, 200);
+        let held = [(); 2].map(|()| client.open(request("POST", "echo", "/", &[])));
+        let one_more = client.link.open(request("GET", "hello", "/", &[]), true);
+        assert!(matches!(one_more, Err(StreamError::TooManyStreams)));
+        let waiting = async {
+            client.link.room().await;
+            client.get("hello", "/").await.unwrap().status
+        };
+        let release = async {
+            // Whoever waits is not ready while both are open.
+            assert_eq!(client.link.health().streams, 2);
+            drop(held);
+        };
+        let (status, ()) = tokio::join!(waiting, release);
+        assert_eq!(status, 200);
+    });
+}
+
 #[test]
 fn one_connection_too_many_is_closed() {
     story(async {

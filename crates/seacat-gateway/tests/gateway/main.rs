@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a story that cannot go on fails")]
 
+mod answers;
 mod enroll;
+mod kept;
 mod life;
+mod logins;
 mod program;
 mod reference;
 mod requests;

@@ -132,7 +132,7 @@ fn upgrade_becomes_a_tunnel() {
         let (mut ask, mut answer) = client.open(request("GET", "app", "/chat", &WEBSOCKET));
         let head = answer.reply().await.unwrap();
         assert_eq!(head.status(), 101);
-        assert_eq!(fields(&head), "Upgrade: websocket | Sec-Websocket-Accept: a");
+        assert_eq!(fields(&head), "Sec-WebSocket-Accept: a | Upgrade: websocket");
         assert_eq!(answer.data().await.unwrap().unwrap(), "early");
         send(&mut ask, "a frame").await.unwrap();
         assert_eq!(body(&mut answer).await.unwrap(), b" late");
@@ -162,7 +162,40 @@ fn an_upgrade_that_is_not_allowed_is_not_asked_for() {
         });
         let demo = gateway(addr.await);
         let client = Client::connect(&demo).await;
-        let answer = client.ask(request("GET", "app", "/chat", &WEBSOCKET)).await.unwrap();
-        assert_eq!(answer.status, 400);
+        // As the proxy does it: the stream stays open for the other protocol.
+        for _ in 0..2 {
+            let (mut ask, mut answer) = client.open(request("GET", "app", "/chat", &WEBSOCKET));
+            let answer = Answer::read(&mut answer).await.unwrap();
+            assert_eq!(answer.status, 400);
+            assert!(answer.fields.contains("does not set `upgrade`"), "{}", answer.fields);
+            ask.finish().unwrap();
+        }
+    });
+}
+
+#[test]
+fn connect_leads_to_a_target_for_each_port() {
+    story(async {
+        let named =
+            |name: &'static str| origin(move |mut socket| async move { socket.write(name).await });
+        let (tls, shell) = (named("tls").await, named("shell").await);
+        let config: toml::Table =
+            format!("connect = {{ 443 = \"{tls}\", 22 = \"{shell}\" }}").parse().unwrap();
+        let connect = config["connect"].clone().try_into().unwrap();
+        let host = Host {
+            backend: None,
+            connect: Some(connect),
+            ..Host::new(Backend::Http(upstream(tls)))
+        };
+        let demo = Demo::start_with([("app".to_owned(), host)], Limits::default()).unwrap();
+        let client = Client::connect(&demo).await;
+        for (authority, expected) in [("app:443", "tls"), ("app:22", "shell"), ("app", "tls")] {
+            let (_ask, mut answer) = client.open(request("CONNECT", "app", authority, &[]));
+            assert_eq!(answer.reply().await.unwrap().status(), 200);
+            assert_eq!(body(&mut answer).await.unwrap(), expected.as_bytes(), "{authority}");
+        }
+        let refused = client.ask(request("CONNECT", "app", "app:80", &[])).await.unwrap();
+        assert_eq!(refused.status, 403);
+        assert!(refused.body.contains("port 22 and port 443"), "{}", refused.body);
     });
 }

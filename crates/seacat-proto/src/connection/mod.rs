@@ -437,7 +437,13 @@ impl Connection {
     /// Whether a stream more may be opened, as far as the limits are concerned.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.streams.len() < self.max_opened
+        self.room_for_streams() > 0
+    }
+
+    /// How many streams more may be opened, as far as the limits are concerned.
+    #[must_use]
+    pub fn room_for_streams(&self) -> usize {
+        self.max_opened.saturating_sub(self.streams.len())
     }
 
     /// Streams open now.
