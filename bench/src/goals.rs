@@ -73,7 +73,7 @@ use Wanted::{AtLeast, AtMost};
 
 /// What the engine may take when it does nothing, in MiB.
 const ENGINE_MIB: f64 = 10.0;
-/// What a connection may keep in memory for its readers, in MiB (docs/extensions.md). With windows, as here,
+/// What a connection may keep in memory for its readers, in MiB (docs/protocol/extensions.md). With windows, as here,
 /// nothing goes to the disk.
 const CONNECTION_MIB: f64 = 64.0;
 

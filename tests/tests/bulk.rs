@@ -90,7 +90,7 @@ fn a_gibibyte_each_way() {
 }
 
 /// Clients that ask for much and do not read it hold up nobody else; when they read again, they
-/// get everything. Between the two ends here windows do that (docs/extensions.md).
+/// get everything. Between the two ends here windows do that (docs/protocol/extensions.md).
 #[test]
 fn readers_that_do_not_read() {
     const STALLED: usize = 16;

@@ -188,7 +188,7 @@ impl Channel {
     }
 
     /// Reports that the application has closed the connection that requests have named by this
-    /// number (docs/extensions.md). Without a connection to the gateway there is nothing to end.
+    /// number (docs/protocol/extensions.md). Without a connection to the gateway there is nothing to end.
     pub fn end_connection(&self, id: u32) {
         if let Door::Open { link, .. } = &*self.door().borrow() {
             link.end_connection(id);

@@ -1,4 +1,4 @@
-//! How much of all bodies together may be under way towards us (docs/extensions.md).
+//! How much of all bodies together may be under way towards us (docs/protocol/extensions.md).
 //!
 //! A line carries its rate times its round trip. What is under way beyond that makes nothing
 //! faster: it stands in a queue somewhere, and every small answer stands behind it. So the

@@ -1,5 +1,5 @@
 //! Extensions: their bytes, how two ends agree on them, and that a peer that announced none gets
-//! and is believed nothing (docs/extensions.md).
+//! and is believed nothing (docs/protocol/extensions.md).
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 

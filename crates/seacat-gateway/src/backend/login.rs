@@ -2,7 +2,7 @@
 //! application alone, and ends with it.
 //!
 //! Which application's connection a request came on is known only of clients with the extension
-//! CONNECTIONS (docs/extensions.md). Without a name such a connection is closed after its answer:
+//! CONNECTIONS (docs/protocol/extensions.md). Without a name such a connection is closed after its answer:
 //! the login may fail, but it is never used for another requester.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
 //! Answers that servers really send: what passes, what is mended and how, what is refused and why.
-//! The same table stands in docs/protocol-choices.md in words.
+//! The same table stands in docs/protocol/choices.md in words.
 
 use seacat_link::StreamError;
 use seacat_proto::Reason;

@@ -1,4 +1,4 @@
-//! What two ends of ours do beyond the reference's wire (docs/extensions.md).
+//! What two ends of ours do beyond the reference's wire (docs/protocol/extensions.md).
 //!
 //! ```text
 //!   gateway: EXTENSIONS (I can) ──►          behind the client's first valid frame

@@ -43,7 +43,7 @@ pub struct Config {
     /// Streams open at once. Each may hold a head of 16 KiB and a queue of
     /// [`Connection::SEND_QUEUE`] bytes.
     pub max_streams: usize,
-    /// What to use with a peer that knows it too (docs/extensions.md). A gateway announces it
+    /// What to use with a peer that knows it too (docs/protocol/extensions.md). A gateway announces it
     /// behind a client's first frame; a client only answers, so that no other gateway ever sees
     /// the announcement.
     pub extensions: Extensions,

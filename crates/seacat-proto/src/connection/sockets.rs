@@ -10,7 +10,7 @@
 //! Their ids are even, so they never meet those of requests, and the parity tells the kinds
 //! apart. Nothing is sent on one before its answer; whether it has windows is settled by the
 //! answer too, because that is the one frame behind which both ends know what the other has
-//! announced (docs/extensions.md).
+//! announced (docs/protocol/extensions.md).
 
 use super::{Connection, Event, Role};
 use crate::error::{OpenError, StreamClosed};

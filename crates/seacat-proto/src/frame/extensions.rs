@@ -1,5 +1,5 @@
 //! The announcement of extensions, and the frames of the two that have their own
-//! (docs/extensions.md). WINDOW_UPDATE has a file of its own.
+//! (docs/protocol/extensions.md). WINDOW_UPDATE has a file of its own.
 //!
 //! ```text
 //! EXTENSIONS         u32 initial window   u32 extensions, one bit each   u32 streams at one time

@@ -225,7 +225,7 @@ fn assemble(kind: Kind, flags: u8, parts: &[&[u8]]) -> Result<Vec<u8>, HeadTooLa
 
 /// The value of a pseudo-field, if the block begins with it, and what follows it. Only our own kind
 /// writes them, before all other fields and only where both ends have announced the extension
-/// (docs/extensions.md).
+/// (docs/protocol/extensions.md).
 fn take_pseudo<'a>(block: &mut &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut rest = *block;
     let value = (text::take(&mut rest).ok()? == name).then(|| text::take(&mut rest).ok())??;

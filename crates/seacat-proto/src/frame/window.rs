@@ -1,5 +1,5 @@
 //! WINDOW_UPDATE: a body may go on. Used only between two ends that have both announced windows
-//! (docs/extensions.md).
+//! (docs/protocol/extensions.md).
 //!
 //! ```text
 //! WINDOW_UPDATE   u32 stream id   u32 bytes                       (as in SPDY/3)

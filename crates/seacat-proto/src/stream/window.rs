@@ -1,4 +1,4 @@
-//! How much may be under way on one stream (docs/extensions.md).
+//! How much may be under way on one stream (docs/protocol/extensions.md).
 //!
 //! The receiver's memory for a stream is its window: what the peer may still send, plus
 //! what waits for the reader, plus what the reader has taken and the peer has not yet been

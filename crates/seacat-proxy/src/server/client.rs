@@ -115,7 +115,7 @@ pub(crate) struct Client {
 }
 
 /// A connection that the gateway knows by a number, so that it serves it with back-end connections
-/// of its own (docs/extensions.md). Dropped, it is reported as closed.
+/// of its own (docs/protocol/extensions.md). Dropped, it is reported as closed.
 pub(crate) struct NamedConnection {
     id: u32,
     channel: Channel,
