@@ -1,19 +1,18 @@
 //! The direct route: a host that the rules send straight to the network. One connection per
 //! request; speed is not the point here, doing no harm is.
 
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming as Body;
-use hyper_util::rt::TokioIo;
-use seacat_channel::Carried;
-use seacat_http1::Fields;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
+use http::{Method, StatusCode};
+use seacat_channel::{Carried, RequestBody};
+use seacat_http1::{Fields, Framing, ResponseHead};
+use seacat_http1_client::{Body, BoxError, Connection, Error, Exchange, Limits, Request, connect};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -22,11 +21,17 @@ use crate::fault::{Fault, of_broken_request};
 use crate::forward::fields::incoming;
 use crate::forward::{Far, Forward, Forwarded};
 use crate::policy::host::is_loopback_address;
-use crate::server::request_body::{ClientBody, HyperBody};
+use crate::server::request_body::ClientBody;
 use crate::server::response_body::Source;
 
 /// What is read at once in each direction of a tunnel.
 const BUFFER: usize = seacat_proto::MAX_PAYLOAD;
+/// How long a server or a client may do nothing. The application decides how long it waits; this
+/// ends only what is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An exchange whose response has begun.
+pub(crate) type DirectExchange = Exchange<ClientBody>;
 
 impl Forward<'_> {
     /// One exchange, or one tunnel, on a connection of its own. `loopback`: this computer may be
@@ -50,79 +55,80 @@ impl Forward<'_> {
         if self.method == Method::CONNECT {
             let (status, reason) = (StatusCode::OK, Box::default());
             let head = incoming(status, reason, Fields::default(), false, pseudonym)?;
-            return Ok(Forwarded::Tunnel(head, Far::Direct(DirectTunnel(Box::new(tcp)))));
+            let far = DirectTunnel { tcp, early: Bytes::new() };
+            return Ok(Forwarded::Tunnel(head, Far::Direct(far)));
         }
-        let mut response = exchange(tcp, self.direct_request(body)?).await?;
-        let switched = self.outgoing.upgrade && response.status() == 101;
-        let far = switched.then(|| hyper::upgrade::on(&mut response));
-        let (parts, body) = response.into_parts();
-        let mut fields = Fields::with_capacity(parts.headers.len() + 1, 512);
-        for (name, value) in &parts.headers {
-            fields.push(&title_case(name.as_str()), value.as_bytes());
+        let mut exchange = self.start(tcp, body);
+        let ResponseHead { status, reason, fields, .. } = self.response(&mut exchange).await?;
+        let switched = self.outgoing.upgrade && status == StatusCode::SWITCHING_PROTOCOLS;
+        let head = incoming(status, reason, fields, switched, pseudonym)?;
+        if !switched {
+            return Ok(Forwarded::Response(head, Source::Direct(Box::new(exchange))));
         }
-        let head = incoming(parts.status, Box::default(), fields, switched, pseudonym)?;
-        match far {
-            None => Ok(Forwarded::Response(head, Source::Direct(body))),
-            Some(far) => {
-                let far = far.await.map_err(|error| {
-                    Fault::new(Code::Lost, format!("The upgrade failed: {error}."))
-                })?;
-                let far = DirectTunnel(Box::new(TokioIo::new(far)));
-                Ok(Forwarded::Tunnel(self.tunnel_head(head), Far::Direct(far)))
+        let (tcp, early) = exchange.into_connection().into_parts();
+        Ok(Forwarded::Tunnel(self.tunnel_head(head), Far::Direct(DirectTunnel { tcp, early })))
+    }
+
+    fn start(&self, tcp: TcpStream, body: Option<ClientBody>) -> DirectExchange {
+        let chunked = body.is_some() && self.outgoing.request.framing == Framing::Chunked;
+        let head = self.outgoing.http(self.method, self.destination.path, chunked);
+        let request = Request { method: self.method.clone(), head, body, chunked };
+        let limits = Limits { response: FORGOTTEN, body: FORGOTTEN };
+        Exchange::start(Box::new(Connection::new(tcp)), request, limits)
+    }
+
+    /// The head of the response, with one length at most and only if it counts.
+    async fn response(&self, exchange: &mut DirectExchange) -> Result<ResponseHead, Fault> {
+        let mut head = exchange.head().await.map_err(|error| broken(&error))?;
+        match head.framing(self.method) {
+            Ok(Framing::Length(length @ 1..)) => {
+                head.fields.set("Content-Length", length.to_string().as_bytes());
             }
+            Ok(Framing::Chunked) => head.fields.remove("content-length"),
+            _ => {}
         }
-    }
-
-    fn direct_request(&self, body: Option<ClientBody>) -> Result<Request<HyperBody>, Fault> {
-        let mut request = Request::builder()
-            .method(self.method)
-            .uri(self.destination.path)
-            .body(HyperBody(body))
-            .map_err(|_| Fault::new(Code::BadTarget, "The target is not valid."))?;
-        *request.headers_mut() = self.outgoing.http();
-        Ok(request)
+        Ok(head)
     }
 }
 
-/// `Content-Type` for `content-type`: hyper forgets the spelling of names.
-fn title_case(name: &str) -> Vec<u8> {
-    let mut title = name.as_bytes().to_vec();
-    let mut upper = true;
-    for b in &mut title {
-        if upper {
-            b.make_ascii_uppercase();
-        }
-        upper = *b == b'-';
+impl Body for ClientBody {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        std::pin::Pin::new(self).poll_chunk(cx)
     }
-    title
-}
 
-/// A socket, or what an upgrade has left of one.
-trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+    fn is_ended(&self) -> bool {
+        RequestBody::is_ended(self)
+    }
+}
 
 /// The far end of a tunnel on the direct route.
-pub(crate) struct DirectTunnel(Box<dyn Wire>);
+pub(crate) struct DirectTunnel {
+    tcp: TcpStream,
+    /// Read beyond the head that opened the tunnel.
+    early: Bytes,
+}
 
 impl DirectTunnel {
-    /// Carries bytes until both directions have ended. A far end that is torn resets the client.
+    /// Carries bytes until both directions have ended. If one is torn, both ends are reset.
     ///
     /// # Errors
     /// What the access line gets, and the cause.
     pub(crate) async fn carry(
-        self,
+        mut self,
         mut client: TcpStream,
         early: Bytes,
         carried: &Carried,
     ) -> Result<(), (Code, String)> {
         let (from_client, to_client) = client.split();
-        let (from_far, to_far) = split(self.0);
-        let up = pump(io::Cursor::new(early).chain(from_client), to_far, &carried.sent);
-        let down = pump(from_far, to_client, &carried.received);
-        let ended = tokio::try_join!(up, down);
+        let (from_far, to_far) = self.tcp.split();
+        let (up, down) = (io::Cursor::new(early), io::Cursor::new(self.early));
+        let ended = tokio::try_join!(
+            pump(up.chain(from_client), to_far, &carried.sent),
+            pump(down.chain(from_far), to_client, &carried.received),
+        );
         ended.map(drop).map_err(|error| {
-            // If it is the client that is gone, it is reset in vain.
-            let _ = client.set_zero_linger();
+            // An end that is gone is reset in vain.
+            let _ = client.set_zero_linger().and(self.tcp.set_zero_linger());
             (Code::ClientGone, error.to_string())
         })
     }
@@ -141,76 +147,58 @@ async fn pump(
             return to.shutdown().await;
         }
         to.write_all(&buffer[..n]).await?;
-        to.flush().await?;
         bytes.fetch_add(n as u64, Ordering::Relaxed);
     }
 }
 
-/// Resolves a host and connects to the first address that answers. Addresses for which
-/// `forbidden` has a fault are not tried.
+/// Resolves a host and connects to the first of its addresses that answers (RFC 8305). Addresses
+/// for which `forbidden` has a fault are not tried.
 async fn dial(
     host: &str,
     port: u16,
     limit: Duration,
     forbidden: impl Fn(SocketAddr) -> Option<Fault>,
 ) -> Result<TcpStream, Fault> {
-    timeout(limit, try_each(host, port, forbidden)).await.unwrap_or_else(|_| {
+    let dialling = async {
+        let addresses = resolve(host, port, forbidden).await?;
+        connect(addresses).await.map_err(|error| {
+            Fault::new(Code::DirectConnect, format!("Connecting to port {port} failed: {error}."))
+        })
+    };
+    timeout(limit, dialling).await.unwrap_or_else(|_| {
         let what = format!("No connection was made within {} s.", limit.as_secs());
         Err(Fault::new(Code::DirectTimeout, what))
     })
 }
 
-async fn try_each(
+async fn resolve(
     host: &str,
     port: u16,
     forbidden: impl Fn(SocketAddr) -> Option<Fault>,
-) -> Result<TcpStream, Fault> {
+) -> Result<Vec<SocketAddr>, Fault> {
     let name = host.trim_matches(['[', ']']);
-    let addresses = lookup_host((name, port)).await.map_err(|error| {
+    let found = lookup_host((name, port)).await.map_err(|error| {
         Fault::new(Code::DirectName, format!("The name cannot be resolved: {error}."))
     })?;
     let mut last = Fault::new(Code::DirectName, "The name has no address.");
-    for address in addresses {
-        if let Some(fault) = forbidden(address) {
-            last = fault;
-            continue;
-        }
-        match TcpStream::connect(address).await {
-            Ok(tcp) => {
-                // Only a delay is lost if this cannot be set.
-                let _ = tcp.set_nodelay(true);
-                return Ok(tcp);
-            }
-            Err(error) => {
-                let what = format!("Connecting to port {port} failed: {error}.");
-                last = Fault::new(Code::DirectConnect, what);
-            }
+    let mut allowed = Vec::new();
+    for address in found {
+        match forbidden(address) {
+            Some(fault) => last = fault,
+            None => allowed.push(address),
         }
     }
-    Err(last)
+    if allowed.is_empty() { Err(last) } else { Ok(allowed) }
 }
 
-/// Sends one request on a fresh connection. The connection lives as long as its answer is read,
-/// or as long as it is upgraded.
-async fn exchange(tcp: TcpStream, request: Request<HyperBody>) -> Result<Response<Body>, Fault> {
-    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-        .title_case_headers(true)
-        .handshake(TokioIo::new(tcp))
-        .await
-        .map_err(|error| broken(&error))?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "a direct connection ended");
+fn broken(error: &Error) -> Fault {
+    let what = || format!("The server's answer could not be read: {error}.");
+    match error {
+        Error::Upload(cause) => of_broken_request(&**cause),
+        Error::Response(violation) => Fault::new(Code::BadReply, violation.what),
+        Error::ResponseTimeout | Error::BodyTimeout | Error::UploadTimeout => {
+            Fault::new(Code::DirectTimeout, what())
         }
-    });
-    sender.send_request(request).await.map_err(|error| broken(&error))
-}
-
-fn broken(error: &hyper::Error) -> Fault {
-    // `is_user`: our half failed, which is the client's body.
-    if let Some(cause) = error.source().filter(|_| error.is_user()) {
-        return of_broken_request(cause);
+        Error::Lost(_) | Error::Broken(_) => Fault::new(Code::Lost, what()),
     }
-    let what = format!("The server's answer could not be read: {error}.");
-    Fault::new(if error.is_parse() { Code::BadReply } else { Code::Lost }, what)
 }

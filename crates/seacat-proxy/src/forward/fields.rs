@@ -9,11 +9,11 @@ use std::convert::Infallible;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{StatusCode, Version};
+use bytes::Bytes;
+use http::{Method, StatusCode, Version};
 use seacat_http1::hop_by_hop::{end_to_end, imitates, is_hop_by_hop};
 use seacat_http1::syntax::{VALUE, all, list};
-use seacat_http1::{Fields, RequestHead, is, parse_length};
+use seacat_http1::{Fields, RequestHead, encode, is, parse_length};
 use seacat_proto::{HeadTooLarge, ReplyHead};
 
 use crate::policy::X_SC_HOST;
@@ -140,22 +140,22 @@ impl Outgoing<'_> {
         Some(format!("Basic {}", STANDARD.encode(user)))
     }
 
-    /// The fields for an HTTP server dialled directly.
-    pub(crate) fn http(&self) -> HeaderMap {
-        let mut map = HeaderMap::with_capacity(self.request.fields.len() + 2);
+    /// The whole head for an HTTP server dialled directly. `chunked`: so is the body.
+    pub(crate) fn http(&self, method: &Method, target: &[u8], chunked: bool) -> Bytes {
+        let mut head = Vec::with_capacity(1024);
+        encode::request_line(&mut head, method, target);
         let Ok(()) = self.each(|name, value| {
-            let name = HeaderName::from_bytes(name);
-            let value = HeaderValue::from_bytes(value);
-            debug_assert!(name.is_ok() && value.is_ok());
-            if let (Ok(name), Ok(value)) = (name, value) {
-                map.append(name, value);
-            }
+            encode::field(&mut head, name, value);
             Ok::<(), Infallible>(())
         });
-        if self.upgrade {
-            map.append("connection", HeaderValue::from_static("Upgrade"));
+        if chunked {
+            encode::chunked(&mut head);
         }
-        map
+        if self.upgrade {
+            encode::field(&mut head, b"Connection", b"Upgrade");
+        }
+        encode::end(&mut head);
+        head.into()
     }
 }
 
@@ -399,19 +399,10 @@ mod tests {
             max_forwards: Some(4),
             pseudonym: &pseudonym,
         };
-        let map = outgoing.http();
-        let found: Vec<_> =
-            map.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
-        let expected = [
-            "host: Right:81",
-            "accept: */*",
-            "max-forwards: 4",
-            "content-length: 0",
-            "upgrade: x",
-            "via: 1.0 me",
-            "connection: Upgrade",
-        ];
-        assert_eq!(found, expected);
+        let head = outgoing.http(&Method::GET, b"/a", false);
+        let expected = "GET /a HTTP/1.1\r\nHost: Right:81\r\nAccept: */*\r\nMax-Forwards: 4\r\n\
+             Content-Length: 0\r\nUpgrade: x\r\nVia: 1.0 me\r\nConnection: Upgrade\r\n\r\n";
+        assert_eq!(std::str::from_utf8(&head).unwrap(), expected);
     }
 
     #[test]

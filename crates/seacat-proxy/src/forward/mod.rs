@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 mod client_tests;
-mod direct;
+pub(crate) mod direct;
 pub(crate) mod fields;
 
 use http::{Method, StatusCode};

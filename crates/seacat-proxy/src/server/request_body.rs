@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame, SizeHint};
 use seacat_channel::{BodyError, RequestBody};
 use seacat_http1::{BodyDecoder, Decoded, Framing, RequestHead, expects_continue};
 use seacat_proto::MAX_PAYLOAD;
@@ -197,34 +196,5 @@ impl RequestBody for ClientBody {
 
     fn is_ended(&self) -> bool {
         self.lent.lock().decoder.is_ended()
-    }
-}
-
-/// A request's body, or none, for the direct route, where hyper is the other end.
-pub(crate) struct HyperBody(pub(crate) Option<ClientBody>);
-
-impl Body for HyperBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.0 {
-            Some(body) => Pin::new(body).poll_chunk(cx).map_ok(Frame::data),
-            None => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(RequestBody::is_ended)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Some(body) => body.length.map_or_else(SizeHint::default, SizeHint::with_exact),
-            None => SizeHint::with_exact(0),
-        }
     }
 }

@@ -1,17 +1,16 @@
 //! A response's body on its way from the channel or a server to the client.
 
-use std::pin::Pin;
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Body as _;
-use hyper::body::Incoming;
 use seacat_channel::{BodyError, ReplyBody};
 
 use crate::access::Record;
 use crate::errors::Code;
 use crate::fault::of_broken_body;
+use crate::forward::direct::DirectExchange;
 
 /// After a response's last byte, how long its end (an empty DATA with FIN) may take before the
 /// stream is reset all the same.
@@ -24,7 +23,7 @@ pub(crate) enum Source {
     /// From the gateway. It owns the exchange: dropped, it resets the stream.
     Gateway(ReplyBody),
     /// From a server dialled directly.
-    Direct(Incoming),
+    Direct(Box<DirectExchange>),
 }
 
 /// A response's body. Owns the request's [`Record`].
@@ -97,7 +96,7 @@ impl ResponseBody {
         match &self.source {
             Source::Own(_) => self.left == Some(0),
             Source::Gateway(body) => body.is_ended(),
-            Source::Direct(body) => body.is_end_stream(),
+            Source::Direct(exchange) => exchange.is_ended(),
         }
     }
 
@@ -114,22 +113,13 @@ impl ResponseBody {
                 }
                 Poll::Ready(data.map(|data| Ok(data?)))
             }
-            Source::Direct(body) => loop {
-                match ready!(Pin::new(&mut *body).poll_frame(cx)) {
-                    None => return Poll::Ready(None),
-                    Some(Ok(frame)) => {
-                        // Trailers are dropped here too.
-                        let Ok(data) = frame.into_data() else {
-                            continue;
-                        };
-                        return Poll::Ready(Some(Ok(data)));
-                    }
-                    Some(Err(error)) => {
-                        self.note(|record| record.failed(Code::Lost));
-                        return Poll::Ready(Some(Err(error.into())));
-                    }
+            Source::Direct(exchange) => {
+                let data = ready!(pin!(exchange.data()).poll(cx));
+                if let Some(Err(_)) = &data {
+                    self.note(|record| record.failed(Code::Lost));
                 }
-            },
+                Poll::Ready(data.map(|data| Ok(data?)))
+            }
         }
     }
 }
