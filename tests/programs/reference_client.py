@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 PORT, NAME, CA, GOLDEN, SUITE, PART = sys.argv[1:]
-WINDOWS = (0x80A1, 0x57)  # our gateway's announcement; a type this client does not know
+EXTENSIONS = (0x80A1, 0x58)  # our gateway's announcement; a type this client does not know
 RST_STREAM = (0x8003, 3)
 # Streams that were answered. The gateway may answer before it has read our end, and then tells us
 # to stop; the client of that time has forgotten the stream and does not care.
@@ -66,7 +66,7 @@ def read(tls):
     assert len(record) == 8 + length, f"a record of {len(record)} bytes, a frame of {8 + length}"
     if record[0] & 0x80:
         kind = (int.from_bytes(record[:2], "big"), int.from_bytes(record[2:4], "big"))
-        if kind == WINDOWS or (kind == RST_STREAM and record[8:12] in forgotten):
+        if kind == EXTENSIONS or (kind == RST_STREAM and record[8:12] in forgotten):
             return read(tls)
         return kind, record[4], record[8:]
     return int.from_bytes(record[:4], "big"), record[4], record[8:]
