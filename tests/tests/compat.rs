@@ -52,9 +52,9 @@ fn a_modern_client_names_the_switch_and_the_switch_works() {
     let origin = Origin::start();
     let gateway = gateway(Road::Reference, &origin);
     let modern = Proxy::start_speaking(Road::Modern, gateway.port(), &gateway.ca(), "origin", None);
-    let stopped = status(&modern, "stopped");
-    println!("modern, to a gateway with 0xC028 alone: {}", stopped["sentence"]);
-    let told = stopped.to_string();
+    let failed = status(&modern, "waiting");
+    println!("modern, to a gateway with 0xC028 alone: {}", failed["sentence"]);
+    let told = failed.to_string();
     assert!(told.contains("SC-TLS-SUITE"), "{told}");
     assert!(told.contains("no TLS cipher suite in common"), "{told}");
     assert!(told.contains(r#"`tls = \"compat\"`"#), "{told}");

@@ -335,12 +335,12 @@ fn failed_for_good() {
     let notifications = Notifications::serve(&desktop);
     let session = Session::start_on(desktop, &configuration, &["--background"]);
     let icon = session.icon();
-    let line = icon.wait_for_line("Stopped: the certificate was issued by ");
+    let line = icon.wait_for_line("Not connected: the certificate was issued by ");
     assert!(line.chars().count() <= 73, "{line}");
     println!("{}", icon.text());
     assert_eq!(icon.status(), "NeedsAttention");
     session.desktop.picture("tray-failed");
-    let (id, body) = notifications.wait_for("Stopped: the gateway cannot be used");
+    let (id, body) = notifications.wait_for("Not connected: the gateway cannot be used");
     println!("notification: {body}");
     notifications.click(id);
     assert_eq!(session.wait_for_window(0), window_arguments(&session, "diagnostics"));

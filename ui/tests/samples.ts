@@ -18,6 +18,8 @@ export function status(change: Partial<StatusView> = {}): StatusView {
     next_attempt_ms: null,
     failure: null,
     last_failure: null,
+    last_failure_age_ms: null,
+    reload: null,
     streams: 0,
     bytes_in: 0,
     bytes_out: 0,

@@ -38,6 +38,9 @@ fn pid_text(pid: &Option<u32>) -> String {
     pid.map_or(String::new(), |pid| format!(" (process {pid})"))
 }
 
+const LOCK: &str = "instance.lock";
+const PID: &str = "instance.pid";
+
 /// The right to be the only copy. Given back when dropped.
 #[derive(Debug)]
 pub struct Instance {
@@ -52,9 +55,9 @@ impl Instance {
     /// When another copy runs, or the folder or file cannot be used.
     pub fn claim(state_dir: &Path) -> Result<Self, InstanceError> {
         make_private_folder(state_dir)?;
-        let path = state_dir.join("instance.lock");
+        let path = state_dir.join(LOCK);
         // The process id is in a file of its own: Windows lets nobody read a locked one.
-        let pid_file = state_dir.join("instance.pid");
+        let pid_file = state_dir.join(PID);
         let failed = |source| InstanceError::Lock { path: path.clone(), source };
         let file = OpenOptions::new()
             .write(true)
@@ -74,6 +77,23 @@ impl Instance {
             tracing::warn!(%error, "cannot write the process id");
         }
         Ok(Self { lock: file, pid_file })
+    }
+}
+
+impl Instance {
+    /// Whether a copy runs with this state folder, and its process id when it could be read. Nothing
+    /// is made or written.
+    #[must_use]
+    pub fn holder(state_dir: &Path) -> Option<Option<u32>> {
+        // Without it nothing runs, and the lock is not touched: another process may be taking it.
+        if !state_dir.join(PID).exists() {
+            return None;
+        }
+        let lock = OpenOptions::new().write(true).open(state_dir.join(LOCK)).ok()?;
+        match lock.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(read_pid(&state_dir.join(PID))),
+            _ => None,
+        }
     }
 }
 
@@ -142,7 +162,9 @@ mod tests {
         let first = Instance::claim(&state).unwrap();
         let error = Instance::claim(&state).expect_err("the first still holds it").to_string();
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert_eq!(Instance::holder(&state), Some(Some(std::process::id())));
         drop(first);
+        assert_eq!(Instance::holder(&state), None);
         Instance::claim(&state).unwrap();
     }
 }

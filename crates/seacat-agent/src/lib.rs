@@ -34,6 +34,7 @@ pub mod settings;
 pub mod signals;
 pub mod status;
 pub mod support;
+pub mod system_events;
 pub mod tray_menu;
 #[cfg(test)]
 mod typescript;

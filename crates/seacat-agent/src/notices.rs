@@ -74,16 +74,21 @@ impl Notices {
             return None;
         }
         let since = *self.lost_since.get_or_insert(now);
-        // What has stopped does not heal by itself, so there is nothing to wait for.
-        let due = view.state == Word::Stopped || now.saturating_duration_since(since) >= LONG;
+        // Where something must change first, there is nothing to wait for.
+        let due = view.needs_attention() || now.saturating_duration_since(since) >= LONG;
         if !due || std::mem::replace(&mut self.lost_told, true) {
             return None;
         }
-        let title = match view.state {
-            Word::Stopped => "Stopped: the gateway cannot be used",
+        let failure = view.failure.as_ref().or(view.last_failure.as_ref());
+        let code = failure.map(|failure| failure.code.as_str());
+        let title = match (view.state, code) {
+            (Word::Stopped, _) => "Stopped: the gateway cannot be used",
+            (Word::Waiting, Some("SC-CAPTIVE-PORTAL")) => "Sign in to this network",
+            (Word::Waiting, _) if view.needs_attention() => {
+                "Not connected: the gateway cannot be used"
+            }
             _ => "Not connected for 5 minutes",
         };
-        let failure = view.failure.as_ref().or(view.last_failure.as_ref());
         let why = failure.map_or("The gateway does not answer", |failure| &failure.message);
         let body = format!("{why}.");
         Some(Notice { title, body, page: Page::Diagnostics })
@@ -94,6 +99,7 @@ impl Notices {
 mod tests {
     use super::*;
     use crate::identity_view::IdentityView;
+    use crate::status::FailureView;
 
     fn state(state: Word) -> StatusView {
         StatusView { state, ..StatusView::default() }
@@ -158,6 +164,12 @@ mod tests {
 
     #[test]
     fn what_does_not_heal_is_told_at_once_and_a_wish_to_be_off_is_no_loss() {
+        let portal = FailureView { code: "SC-CAPTIVE-PORTAL".to_owned(), ..Default::default() };
+        let portal = StatusView { failure: Some(portal), ..state(Word::Waiting) };
+        assert_eq!(
+            told(&[state(Word::Waiting), portal.clone(), portal]),
+            ["Sign in to this network"]
+        );
         let title = "Stopped: the gateway cannot be used";
         assert_eq!(told(&[state(Word::Connecting), state(Word::Stopped)]), [title]);
         assert_eq!(told(&[state(Word::Stopped), state(Word::Stopped)]), [title]);

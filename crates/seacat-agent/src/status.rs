@@ -45,6 +45,12 @@ pub struct StatusView {
     pub failure: Option<FailureView>,
     /// What went wrong last, even when all is well again.
     pub last_failure: Option<FailureView>,
+    /// How long ago that was, in milliseconds.
+    #[serde(default)]
+    pub last_failure_age_ms: Option<u64>,
+    /// How the last attempt to put a changed configuration in effect ended, since the start.
+    #[serde(default)]
+    pub reload: Option<ReloadView>,
     /// Requests in flight.
     pub streams: usize,
     /// Bytes from the gateway on this connection.
@@ -63,6 +69,30 @@ pub struct StatusView {
     /// The local side.
     #[serde(flatten)]
     pub local: Local,
+}
+
+impl StatusView {
+    /// Whether something must change before another attempt can help: a setting, the network, the
+    /// gateway. A person had better know at once.
+    #[must_use]
+    pub fn needs_attention(&self) -> bool {
+        let code = self.failure.as_ref().map_or("", |failure| failure.code.as_str());
+        let named = matches!(
+            code,
+            "SC-CAPTIVE-PORTAL"
+                | "SC-NOT-TLS"
+                | "SC-HTTPS-SERVER"
+                | "SC-TLS-SUITE"
+                | "SC-TLS-VERSION"
+                | "SC-CLIENT-CERT"
+                | "SC-GATEWAY-CONFIG"
+        );
+        match self.state {
+            Word::Stopped => true,
+            Word::Waiting => named || code.starts_with("SC-CERT-"),
+            _ => false,
+        }
+    }
 }
 
 /// The state in one word.
@@ -85,6 +115,16 @@ pub enum Word {
     Draining,
 }
 
+/// How an attempt to put a changed configuration in effect ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ReloadView {
+    /// Why it was refused; the configuration from before is in effect then.
+    pub error: Option<String>,
+    /// How long ago, in milliseconds.
+    pub age_ms: u64,
+}
+
 /// How the connection is secured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -98,7 +138,7 @@ pub struct TlsView {
 }
 
 /// Something that went wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct FailureView {
     /// The stable code, `SC-…`.
@@ -166,7 +206,11 @@ impl From<ReverseStatus> for ReverseView {
 pub fn view(status: &Status, health: Option<Health>, local: &Local, now: Instant) -> StatusView {
     let health = health.or(status.health).unwrap_or_default();
     let mut view = StatusView {
-        last_failure: status.last_failure.as_ref().map(failure_view),
+        last_failure: status.last_failure.as_ref().map(|(why, _)| failure_view(why)),
+        last_failure_age_ms: status
+            .last_failure
+            .as_ref()
+            .map(|(_, at)| millis(now.saturating_duration_since(*at))),
         rtt_ms: health.rtt.map(tenths),
         pong_age_ms: health.last_pong.map(|at| millis(now.saturating_duration_since(at))),
         streams: health.streams,
@@ -272,6 +316,7 @@ pub(crate) fn params(failure: &Failure) -> BTreeMap<String, String> {
             vec![("host", expected.clone()), ("names", found.join(", "))]
         }
         Failure::UnknownCa { issuer } => vec![("issuer", issuer.clone())],
+        Failure::Portal { host } => host.iter().map(|host| ("host", host.clone())).collect(),
         Failure::Expired { not_after } => vec![("date", not_after.clone())],
         Failure::NotYetValid { not_before } => vec![("date", not_before.clone())],
         Failure::PinMismatch { found } => vec![("found", found.clone())],
@@ -287,6 +332,7 @@ pub(crate) fn params(failure: &Failure) -> BTreeMap<String, String> {
         | Failure::NotTls
         | Failure::NoCommonSuite
         | Failure::TlsVersion
+        | Failure::GoingAway
         | Failure::HttpsServer => vec![],
     };
     named.into_iter().map(|(name, value): (&str, String)| (name.to_owned(), value)).collect()
@@ -331,8 +377,13 @@ pub fn advice(failure: &Failure) -> &'static str {
         Failure::HungUp | Failure::Tls(_) => {
             "a firewall or another server may stand at that address: check the gateway's name and port"
         }
+        Failure::Portal { .. } => {
+            "sign in to this network: open any page that begins with http:// in a browser; the \
+             connection follows within seconds"
+        }
         Failure::NotTls | Failure::HttpsServer => {
-            "another server answers there: check the gateway's name and port"
+            "another server answers there: check the gateway's name and port; on a network that one \
+             has to sign in to, sign in. It is tried again every few seconds while requests come"
         }
         Failure::NoCommonSuite => {
             "a gateway of the reference era needs `tls = \"compat\"` in its settings here; if that is set, ask its administrator to allow TLS 1.2 with AES-GCM, or TLS 1.3"
@@ -344,7 +395,8 @@ pub fn advice(failure: &Failure) -> &'static str {
             "use the name that is in the certificate, or ask the administrator for a right certificate"
         }
         Failure::UnknownCa { .. } => {
-            "if the gateway has a private CA, set its ca_file; if not, somebody intercepts TLS on this network"
+            "if the gateway has a private CA, set its ca_file; if it worked before, this network \
+             intercepts TLS: try another one. It is tried again every few seconds while requests come"
         }
         Failure::Expired { .. } | Failure::NotYetValid { .. } => {
             "check this computer's date and time; if they are right, tell the gateway's administrator"
@@ -352,13 +404,17 @@ pub fn advice(failure: &Failure) -> &'static str {
         Failure::PinMismatch { .. } => {
             "do not go on unless the administrator confirms the new key; then change the pin"
         }
-        Failure::BadCertificate(_) => "tell the gateway's administrator",
+        Failure::BadCertificate(_) => {
+            "if it worked before, another server answers on this network: try another one; if it \
+             never did, tell the gateway's administrator"
+        }
         Failure::ClientCertRefused { .. } => {
             "the gateway wants an identity of this computer that it accepts: ask its administrator"
         }
         Failure::Silent(_) => "check that the address is a SeaCat gateway's",
+        Failure::GoingAway => "it is tried again automatically, within seconds at first",
         Failure::Interrupted(_) | Failure::Other(_) => {
-            "it is tried again by itself; if it stays, check the network connection"
+            "it is tried again automatically; if it stays, check the network connection"
         }
     }
 }
@@ -419,7 +475,14 @@ pub fn text(view: &StatusView) -> String {
         line("last answer", &format!("{} ago", seconds(Duration::from_millis(age))));
     }
     if let Some(failure) = &view.last_failure {
-        line("last failure", &format!("{} ({})", failure.message, failure.code));
+        let age = view.last_failure_age_ms.unwrap_or_default();
+        let age = seconds(Duration::from_millis(age));
+        line("last failure", &format!("{} ({}), {age} ago", failure.message, failure.code));
+    }
+    if let Some(ReloadView { error: Some(error), age_ms }) = &view.reload {
+        let age = seconds(Duration::from_millis(*age_ms));
+        let error = error.trim_end().replace('\n', "; ");
+        line("configuration", &format!("the change {age} ago was refused: {error}"));
     }
     for address in &view.local.proxy {
         line("proxy", &format!("http://{address}"));
@@ -547,13 +610,18 @@ mod tests {
             tls,
             since: then,
         };
-        let stale =
-            Status { state, health: Some(Health::default()), last_failure: Some(Failure::HungUp) };
+        let stale = Status {
+            state,
+            health: Some(Health::default()),
+            last_failure: Some((Failure::HungUp, then)),
+        };
         let view = view(&stale, Some(health), &Local::default(), now);
         assert_eq!(view.sentence, "connected to gw, round trip 12.3 ms");
         assert_eq!((view.connected_ms, view.pong_age_ms), (Some(65_000), Some(5_000)));
         assert_eq!((view.streams, view.bytes_in, view.bytes_out), (3, 7, 8));
         assert_eq!(view.last_failure.as_ref().unwrap().code, "SC-TLS-HUNG-UP");
+        assert_eq!(view.last_failure_age_ms, Some(65_000));
+        assert!(text(&view).contains("(SC-TLS-HUNG-UP), 65 s ago"), "{}", text(&view));
         assert_eq!(view.failure, None, "all is well now");
         let json = serde_json::to_value(&view).unwrap();
         assert_eq!(json["state"], "connected");

@@ -108,6 +108,7 @@ fn action(label: &str, click: Click) -> Item {
 fn mark(view: &StatusView) -> Mark {
     let identity = view.identity.as_ref().map_or(Standing::Quiet, standing);
     match (view.state, identity) {
+        _ if view.needs_attention() => Mark::Attention,
         (Word::Stopped, _)
         | (Word::Connecting | Word::Connected | Word::Waiting, Standing::Alarm) => Mark::Attention,
         (Word::Connected, Standing::Waiting) | (Word::Waiting, _) => Mark::Waiting,

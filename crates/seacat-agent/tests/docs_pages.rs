@@ -67,6 +67,7 @@ fn failures() -> Vec<Failure> {
         Failure::TimedOut { stage: Stage::Tcp, limit: Duration::from_secs(20) },
         Failure::HungUp,
         Failure::NotTls,
+        Failure::Portal { host: Some("login.hotel.example".into()) },
         Failure::NoCommonSuite,
         Failure::TlsVersion,
         Failure::Tls("…".into()),
@@ -79,6 +80,7 @@ fn failures() -> Vec<Failure> {
         Failure::ClientCertRefused { alert: "…".into() },
         Failure::HttpsServer,
         Failure::Silent(Duration::from_secs(10)),
+        Failure::GoingAway,
         Failure::Interrupted(Closed::Truncated),
         Failure::Other("…".into()),
     ]

@@ -11,9 +11,11 @@ use seacat_proto::{Bytes, Reason, ReplyHead};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use crate::exchange::{Loss, Tries};
 use crate::testing::{
-    Body, Ca, TestGateway, answer, head, install_provider, leaf, listen, nobody, serve,
+    Body, Ca, Relay, TestGateway, answer, head, install_provider, leaf, listen, nobody, serve,
 };
+use crate::upload::Body as BodyState;
 use crate::*;
 
 const OK: &str = "hello";
@@ -67,17 +69,21 @@ async fn until(channel: &Channel, there: impl FnMut(&Status) -> bool) -> Status 
     channel.status().wait_for(there).await.unwrap().clone()
 }
 
-async fn stopped(channel: &Channel) -> Failure {
-    match until(channel, |status| matches!(status.state, State::Stopped { .. })).await.state {
-        State::Stopped { why } => why,
+/// Why there is no connection, once there is none.
+async fn failed(channel: &Channel) -> Failure {
+    let is_over = |state: &State| matches!(state, State::Waiting { .. } | State::Stopped { .. });
+    match until(channel, |status| is_over(&status.state)).await.state {
+        State::Waiting { why, .. } | State::Stopped { why } => why,
         other => panic!("{other:?}"),
     }
 }
 
 /// Cuts the connection, and does not wait for the back-off afterwards.
 async fn cut(channel: &Channel, gateway: &TestGateway) {
+    let before = std::time::Instant::now();
     gateway.cut();
-    until(channel, |status| matches!(status.state, State::Waiting { .. })).await;
+    until(channel, |status| status.last_failure.as_ref().is_some_and(|(_, at)| *at >= before))
+        .await;
     channel.connect();
 }
 
@@ -188,20 +194,8 @@ async fn what_may_have_been_processed_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_refused_stream_is_tried_again_and_other_resets_are_not() {
+async fn a_stream_that_is_reset_for_another_reason_is_not_tried_again() {
     let (channel, mut gateway) = pair().await;
-    let exchange = get(&channel, Replay::Never);
-    gateway.request().await.reply.reset(Reason::REFUSED_STREAM);
-    answer(&mut gateway.request().await, 200, OK);
-    assert!(exchange.await.unwrap().unwrap().timings.resent);
-    assert_eq!(gateway.connections(), 1);
-
-    let exchange = get(&channel, Replay::Never);
-    gateway.request().await.reply.reset(Reason::REFUSED_STREAM);
-    gateway.request().await.reply.reset(Reason::REFUSED_STREAM);
-    let failed = error(exchange.await.unwrap());
-    assert!(matches!(failed, ExchangeError::Reset(Reason::REFUSED_STREAM)), "{failed}");
-
     let exchange = get(&channel, Replay::Idempotent);
     gateway.request().await.reply.reset(Reason::RESPONSE_TIMEOUT);
     let failed = error(exchange.await.unwrap());
@@ -215,24 +209,171 @@ fn the_retry_rule() {
     let lost = || StreamError::Lost(Closed::Truncated);
     let refused = || StreamError::Reset(Reason::REFUSED_STREAM);
     let cancelled = || StreamError::Reset(Reason::CANCEL);
-    // (error, started, body taken, replay, sent again)
+    // (error, started, body, replay, how often it is sent again)
     let cases = [
-        (lost(), false, false, Never, true),
-        (lost(), false, false, Idempotent, true),
-        (lost(), false, true, Never, false),
-        (lost(), true, false, Never, false),
-        (lost(), true, false, Idempotent, true),
-        (lost(), true, true, Idempotent, false),
-        (refused(), true, false, Never, true),
-        (refused(), true, true, Never, false),
-        (cancelled(), true, false, Idempotent, false),
-        (StreamError::Closed, false, false, Idempotent, false),
-        (StreamError::Stalled, true, false, Idempotent, false),
+        (lost(), false, BodyState::Whole, Never, 3),
+        (lost(), false, BodyState::Kept, Never, 3),
+        (lost(), false, BodyState::Gone, Idempotent, 0),
+        (lost(), true, BodyState::Whole, Never, 0),
+        (lost(), true, BodyState::Whole, Idempotent, 1),
+        (lost(), true, BodyState::Kept, Idempotent, 0),
+        (refused(), true, BodyState::Whole, Never, 3),
+        (refused(), true, BodyState::Kept, Never, 3),
+        (refused(), true, BodyState::Gone, Idempotent, 0),
+        (cancelled(), true, BodyState::Whole, Idempotent, 0),
+        (StreamError::Closed, false, BodyState::Whole, Idempotent, 0),
+        (StreamError::Stalled, true, BodyState::Whole, Idempotent, 0),
     ];
-    for (error, started, taken, replay, expected) in cases {
-        let verdict = exchange::may_repeat(&error, started, taken, replay);
-        assert_eq!(verdict, expected, "{error}, {started}, {taken}, {replay:?}");
+    for (error, started, body, replay, expected) in cases {
+        let mut tries = Tries::default();
+        let loss = || Loss::of(&error, started);
+        let again = std::iter::repeat_with(|| tries.allow(loss(), body, replay));
+        let again = again.take_while(|it| *it).count();
+        assert_eq!(again, expected, "{error}, {started}, {body:?}, {replay:?}");
     }
+}
+
+/// A gateway that shuts down refuses what it has not begun: the next one answers, with all of the
+/// body that the first was sent.
+#[tokio::test]
+async fn a_refused_request_goes_to_the_next_gateway_with_its_body() {
+    let ca = Ca::new("our CA");
+    let mut first = TestGateway::start(ca.server()).await;
+    let mut second = TestGateway::start(ca.server()).await;
+    let fallback = GatewayConfig { priority: 1, ..ca.gateway_at(second.address) };
+    let channel = Channel::start(ChannelConfig::new(vec![ca.gateway_at(first.address), fallback]));
+    let (filler, body) = Body::new();
+    let exchange = post(&channel, body, Replay::Never);
+    filler.send(Ok(Bytes::from_static(b"one "))).unwrap();
+    let mut request = first.request().await;
+    assert!(matches!(request.body.data().await, Some(Ok(_))));
+    // Nobody takes its place.
+    first.stop_accepting();
+    request.reply.reset(Reason::REFUSED_STREAM);
+
+    let mut request = second.request().await;
+    filler.send(Ok(Bytes::from_static(b"two"))).unwrap();
+    drop(filler);
+    assert_eq!(received(&mut request).await.0, b"one two");
+    answer(&mut request, 200, OK);
+    let reply = exchange.await.unwrap().unwrap();
+    assert!(reply.timings.resent);
+    assert_eq!(text(reply.body).await, OK);
+}
+
+/// Long answers go on where they began.
+#[tokio::test]
+async fn a_connection_that_refuses_is_replaced_and_finishes() {
+    let (channel, mut gateway) = pair().await;
+    let old = get(&channel, Replay::Never);
+    let mut running = gateway.request().await;
+    let exchange = get(&channel, Replay::Never);
+    gateway.request().await.reply.reset(Reason::REFUSED_STREAM);
+    answer(&mut gateway.request().await, 200, "new");
+    assert_eq!(text(exchange.await.unwrap().unwrap().body).await, "new");
+    assert_eq!(gateway.connections(), 2);
+    answer(&mut running, 200, "old");
+    assert_eq!(text(old.await.unwrap().unwrap().body).await, "old");
+}
+
+/// A channel whose one connection goes through a relay, and has been heard.
+async fn relayed() -> (Channel, TestGateway, Relay) {
+    let ca = Ca::new("our CA");
+    let gateway = TestGateway::start(ca.server()).await;
+    let relay = Relay::start(gateway.address).await;
+    let channel = Channel::start(ChannelConfig::new(vec![ca.gateway_at(relay.address)]));
+    until(&channel, |status| matches!(status.state, State::Connected { .. })).await;
+    (channel, gateway, relay)
+}
+
+/// A router forgets the connection: the first request notices, and moves; the second, which must not
+/// be sent twice, is not sent on a connection in doubt.
+#[tokio::test]
+async fn a_connection_that_carries_nothing_is_replaced_within_two_seconds() {
+    let (channel, mut gateway, relay) = relayed().await;
+    relay.freeze();
+    let began = std::time::Instant::now();
+    let moved = get(&channel, Replay::Idempotent);
+    until(&channel, |status| !matches!(status.state, State::Connected { .. })).await;
+    let held = get(&channel, Replay::Never);
+    for _ in 0..2 {
+        answer(&mut gateway.request().await, 200, OK);
+    }
+    assert!(moved.await.unwrap().unwrap().timings.resent);
+    assert!(!held.await.unwrap().unwrap().timings.resent);
+    println!("answered after {:?}", began.elapsed());
+    assert_eq!(relay.connections(), 2);
+}
+
+/// The network says that it has changed: half a second, and nothing has to wait for it.
+#[tokio::test]
+async fn a_change_of_network_finds_a_dead_connection_without_a_request() {
+    let (channel, mut gateway, relay) = relayed().await;
+    channel.network_changed();
+    // Well: the connection answers, and stays.
+    answer_to(&channel, &mut gateway).await;
+    assert_eq!(relay.connections(), 1);
+    relay.freeze();
+    channel.network_changed();
+    until(&channel, |status| !matches!(status.state, State::Connected { .. })).await;
+    until(&channel, |status| matches!(status.state, State::Connected { .. })).await;
+    answer_to(&channel, &mut gateway).await;
+    assert_eq!(relay.connections(), 2);
+}
+
+/// A line that was away for a moment: what was on it arrives, and no other takes its place.
+#[tokio::test]
+async fn a_connection_that_is_heard_again_goes_on() {
+    let (channel, mut gateway, relay) = relayed().await;
+    let waiting = get(&channel, Replay::Never);
+    let mut request = gateway.request().await;
+    // Nor does the gateway take another for now.
+    gateway.stop_accepting();
+    relay.freeze();
+    channel.network_changed();
+    until(&channel, |status| !matches!(status.state, State::Connected { .. })).await;
+    answer(&mut request, 200, OK);
+    relay.thaw();
+    until(&channel, |status| matches!(status.state, State::Connected { .. })).await;
+    assert_eq!(text(waiting.await.unwrap().unwrap().body).await, OK);
+    answer_to(&channel, &mut gateway).await;
+}
+
+/// One request and its answer.
+async fn answer_to(channel: &Channel, gateway: &mut TestGateway) {
+    let exchange = get(channel, Replay::Never);
+    answer(&mut gateway.request().await, 200, OK);
+    assert_eq!(text(exchange.await.unwrap().unwrap().body).await, OK);
+}
+
+/// A CA is replaced while the proxy runs, with a file that holds the old one and the new one.
+#[tokio::test]
+async fn a_ca_file_that_has_changed_is_read_again() {
+    let (old, new) = (Ca::new("old CA"), Ca::new("new CA"));
+    let gateway = TestGateway::start(new.server()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, old.pem()).unwrap();
+    let trust = Trust { roots: Roots::File(file.clone()), pins: vec![] };
+    let gateways = vec![GatewayConfig { trust, ..new.gateway_at(gateway.address) }];
+    let channel = Channel::start(ChannelConfig::new(gateways));
+    assert_eq!(failed(&channel).await.code(), "SC-CERT-CA");
+    std::fs::write(&file, old.pem() + &new.pem()).unwrap();
+    channel.network_changed();
+    until(&channel, |status| matches!(status.state, State::Connected { .. })).await;
+}
+
+/// A gateway that refuses one request for what it is answers it in the end, and the others.
+#[tokio::test]
+async fn a_request_that_is_always_refused_fails() {
+    let (channel, mut gateway) = pair().await;
+    let exchange = get(&channel, Replay::Never);
+    for _ in 0..4 {
+        gateway.request().await.reply.reset(Reason::REFUSED_STREAM);
+        channel.connect();
+    }
+    let failed = error(exchange.await.unwrap());
+    assert!(matches!(failed, ExchangeError::Reset(Reason::REFUSED_STREAM)), "{failed}");
 }
 
 #[tokio::test]
@@ -337,7 +478,7 @@ async fn a_request_waits_for_a_gateway_that_comes_up() {
     let address = nobody().await;
     let channel = Channel::start(ChannelConfig::new(vec![ca.gateway_at(address)]));
     let status = until(&channel, |status| matches!(status.state, State::Waiting { .. })).await;
-    assert_eq!(status.last_failure.unwrap().code(), "SC-TCP-REFUSED");
+    assert_eq!(status.last_failure.unwrap().0.code(), "SC-TCP-REFUSED");
 
     let exchange = get(&channel, Replay::Never);
     let mut gateway = TestGateway::on(TcpListener::bind(address).await.unwrap(), ca.server());
@@ -384,9 +525,9 @@ async fn while_off_or_stopped_a_request_fails_at_once() {
 
     let gateways = vec![ca.gateway_at(gateway.address)];
     let off = Channel::start(ChannelConfig { connect: false, ..config(gateways) });
-    let failed = error(get(&off, Replay::Never).await.unwrap());
-    let nothing = matches!(failed, ExchangeError::NotConnected { why: None, retry_after: None });
-    assert!(nothing, "{failed}");
+    let refused = error(get(&off, Replay::Never).await.unwrap());
+    let nothing = matches!(refused, ExchangeError::NotConnected { why: None, retry_after: None });
+    assert!(nothing, "{refused}");
     off.connect();
     until(&off, |status| matches!(status.state, State::Connected { .. })).await;
     off.disconnect();
@@ -398,15 +539,16 @@ async fn while_off_or_stopped_a_request_fails_at_once() {
 
     let wrong_ca = vec![Ca::new("another CA").gateway_at(gateway.address)];
     let channel = Channel::start(config(wrong_ca));
-    assert_eq!(stopped(&channel).await.code(), "SC-CERT-CA");
-    let failed = error(get(&channel, Replay::Never).await.unwrap());
-    let ExchangeError::NotConnected { why: Some(why), retry_after: None } = failed else {
-        panic!("{failed}")
+    assert_eq!(failed(&channel).await.code(), "SC-CERT-CA");
+    let refused = error(get(&channel, Replay::Never).await.unwrap());
+    let ExchangeError::NotConnected { why: Some(why), retry_after: Some(after) } = refused else {
+        panic!("{refused}")
     };
     assert_eq!(why.code(), "SC-CERT-CA");
+    assert!(after <= Duration::from_secs(10), "it is tried again: {after:?}");
 
     let none = Channel::start(config(vec![]));
-    assert_eq!(stopped(&none).await.code(), "SC-NO-GATEWAY");
+    assert_eq!(failed(&none).await.code(), "SC-NO-GATEWAY");
 }
 
 #[tokio::test]
@@ -426,7 +568,7 @@ async fn the_next_gateway_is_tried_before_waiting() {
         }
         status.changed().await.unwrap();
     }
-    assert_eq!(status.borrow().last_failure.as_ref().unwrap().code(), "SC-TCP-REFUSED");
+    assert_eq!(status.borrow().last_failure.as_ref().unwrap().0.code(), "SC-TCP-REFUSED");
 }
 
 #[tokio::test]
@@ -544,7 +686,7 @@ async fn an_https_server_is_recognised() {
     })
     .await;
     let channel = Channel::start(ChannelConfig::new(vec![ca.gateway_at(server.address)]));
-    let why = stopped(&channel).await;
+    let why = failed(&channel).await;
     assert_eq!(why.to_string(), "this is an HTTPS server, not a SeaCat gateway");
     assert_eq!(why.code(), "SC-HTTPS-SERVER");
 }
@@ -563,7 +705,7 @@ async fn a_gateway_that_wants_a_certificate_is_understood_in_tls_1_3_too() {
         .unwrap();
     let gateway = TestGateway::start(Arc::new(tls)).await;
     let channel = Channel::start(ChannelConfig::new(vec![ca.gateway_at(gateway.address)]));
-    let why = stopped(&channel).await;
+    let why = failed(&channel).await;
     assert_eq!(why.code(), "SC-CLIENT-CERT", "{why}");
 }
 
@@ -577,11 +719,11 @@ async fn a_server_that_answers_no_ping_is_given_up() {
     .await;
     let channel = Channel::start(ChannelConfig::new(vec![ca.gateway_at(server.address)]));
     let status = until(&channel, |status| matches!(status.state, State::Waiting { .. })).await;
-    assert_eq!(status.last_failure.unwrap().code(), "SC-GATEWAY-SILENT");
+    assert_eq!(status.last_failure.unwrap().0.code(), "SC-GATEWAY-SILENT");
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_used_stop_the_channel_until_they_can() {
+async fn settings_that_cannot_be_used_hold_the_channel_until_they_can() {
     let ca = Ca::new("our CA");
     let (listener, address) = listen().await;
     let _gateway = TestGateway::on(listener, ca.server());
@@ -590,7 +732,7 @@ async fn settings_that_cannot_be_used_stop_the_channel_until_they_can() {
     let trust = Trust { roots: Roots::File(file.clone()), pins: vec![] };
     let gateway = GatewayConfig { trust, ..ca.gateway_at(address) };
     let channel = Channel::start(ChannelConfig::new(vec![gateway]));
-    assert_eq!(stopped(&channel).await.code(), "SC-GATEWAY-CONFIG");
+    assert_eq!(failed(&channel).await.code(), "SC-GATEWAY-CONFIG");
 
     std::fs::write(&file, ca.pem()).unwrap();
     channel.connect();

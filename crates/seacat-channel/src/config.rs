@@ -199,7 +199,8 @@ pub enum Roots {
     #[default]
     WebPki,
     /// The CA certificates in this PEM file, and no others. The file is read when the gateway is
-    /// dialled for the first time, and anew after [`Channel::connect`](crate::Channel::connect).
+    /// dialled for the first time, and again when it has changed or did not lead to the gateway's
+    /// certificate.
     File(PathBuf),
     /// The CA certificates in this PEM text, and no others.
     Pem(String),

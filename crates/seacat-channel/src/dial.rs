@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::GatewayConfig;
 use crate::failure::{Failure, Stage};
+use crate::portal;
 use crate::transport::{Secured, Transport};
 use crate::upstream::{ConnectBy, Upstream, authority, tunnel};
 
@@ -31,6 +32,12 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// of upload that could have been interleaved with it; less would starve a fast network.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const NOTSENT_LOWAT: u32 = 128 * 1024;
+
+/// How long bytes may stay unacknowledged until the kernel gives the connection up (RFC 5482). Longer
+/// than a line that comes back (a lift, a reboot of the router), shorter than what the kernel would
+/// wait without it (a quarter of an hour).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A secured connection and the address it leads to.
 #[derive(Debug)]
@@ -149,6 +156,7 @@ async fn try_all(
             Ok(tcp) => match secure(tcp, way, transport).await {
                 Ok(secured) => return Ok(Dialled { secured, address }),
                 Err(failure) if failure.is_permanent() => return Err(failure),
+                Err(failure) if way.is_none() => portal::explain(failure, gateway, address).await,
                 Err(failure) => failure,
             },
             Err(error) => {
@@ -199,8 +207,14 @@ pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let tcp = TcpStream::connect(address).await?;
     tcp.set_nodelay(true)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Err(error) = socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(NOTSENT_LOWAT) {
-        tracing::debug!(%error, "TCP_NOTSENT_LOWAT is not to be had");
+    {
+        let socket = socket2::SockRef::from(&tcp);
+        let limits = socket
+            .set_tcp_notsent_lowat(NOTSENT_LOWAT)
+            .and_then(|()| socket.set_tcp_user_timeout(Some(USER_TIMEOUT)));
+        if let Err(error) = limits {
+            tracing::debug!(%error, "the socket's limits could not be set");
+        }
     }
     Ok(tcp)
 }

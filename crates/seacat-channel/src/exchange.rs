@@ -10,11 +10,11 @@ use seacat_proto::{Bytes, Reason, ReplyHead, RequestHead};
 use tokio::time::timeout_at;
 
 use crate::Channel;
-use crate::door::Door;
+use crate::availability::Availability;
 use crate::driver::now;
 use crate::failure::Failure;
 use crate::task::Task;
-use crate::upload::{BodyError, NoBody, RequestBody, Upload};
+use crate::upload::{Body, BodyError, NoBody, RequestBody, Upload};
 
 /// Whether a request may be sent again although the gateway may have seen it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,9 +142,11 @@ impl Channel {
     ///
     /// Waits for a connection first, up to [`ChannelConfig::wait`](crate::ChannelConfig::wait).
     /// The body is sent while waiting for the reply, and goes on being sent when the reply has
-    /// come first. If the connection is lost before the reply, the request is sent once more if
-    /// the gateway certainly has not processed it, or if `replay` allows it; and only if nothing
-    /// of its body has been taken. Dropping the future resets the stream.
+    /// come first. A request that the gateway certainly has not processed (it refused the stream, or
+    /// the connection was lost before anything of it was written) is sent again on another
+    /// connection, if its body can be had again: see `upload.rs`. One that it may have processed is
+    /// sent again once if `replay` allows it and nothing of its body has been taken. Dropping the
+    /// future resets the stream.
     ///
     /// # Errors
     /// [`ExchangeError`].
@@ -158,10 +160,13 @@ impl Channel {
         async move {
             let mut upload = body.map(Upload::new);
             let bare = upload.is_none();
-            let answered = self.attempt_twice(head, bare, &mut upload, replay).await?;
+            let answered = self.attempt_all(head, bare, &mut upload, replay).await?;
             let Answered { head, send, recv, timings } = answered;
             let rest = upload.filter(|upload| !upload.over);
-            let upload = rest.map(|rest| Task::spawn(rest.finish(send)));
+            let upload = rest.map(|mut rest| {
+                rest.settle();
+                Task::spawn(rest.finish(send))
+            });
             Ok(Reply { head, body: ReplyBody { recv, _upload: upload }, timings })
         }
     }
@@ -177,7 +182,7 @@ impl Channel {
         ok: fn(u16) -> bool,
     ) -> Result<Tunnel, ExchangeError> {
         let no_upload = &mut None::<Upload<NoBody>>;
-        let answered = self.attempt_twice(head, false, no_upload, Replay::Never).await?;
+        let answered = self.attempt_all(head, false, no_upload, Replay::Never).await?;
         let Answered { head, mut send, recv, timings } = answered;
         if ok(head.status()) {
             return Ok(Tunnel::Open(head, Duplex::new(send, recv), timings));
@@ -190,14 +195,14 @@ impl Channel {
     /// Reports that the application has closed the connection that requests have named by this
     /// number (docs/protocol/extensions.md). Without a connection to the gateway there is nothing to end.
     pub fn end_connection(&self, id: u32) {
-        if let Door::Open { link, .. } = &*self.door().borrow() {
+        if let Availability::Open { link, .. } = &*self.availability().borrow() {
             link.end_connection(id);
         }
     }
 
     /// The retry rule.
     #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
-    fn attempt_twice<B: RequestBody>(
+    fn attempt_all<B: RequestBody>(
         &self,
         head: RequestHead,
         bare: bool,
@@ -207,9 +212,13 @@ impl Channel {
         async move {
             let arrived = now();
             let mut after = 0;
-            let mut resent = false;
+            let mut tries = Tries::default();
             loop {
-                let (send, recv, generation) = self.open(&head, bare, &mut after).await?;
+                let (send, mut recv, generation) =
+                    self.open(&head, bare, replay, &mut after).await?;
+                if bare && replay == Replay::Idempotent {
+                    recv.allow_repeat();
+                }
                 let sent = now();
                 let (send, recv, outcome) = attempt(send, recv, upload).await;
                 let error = match outcome {
@@ -218,23 +227,24 @@ impl Channel {
                     }
                     Ok(head) => {
                         self.note_denial(&head);
-                        let timings = Timings { arrived, sent, resent };
+                        let timings = Timings { arrived, sent, resent: tries.resent() };
                         return Ok(Answered { head, send, recv, timings });
                     }
                     Err(AttemptError::Body(error)) => return Err(ExchangeError::Body(error)),
                     Err(AttemptError::Stream(error)) => error,
                 };
-                let body_taken = upload.as_ref().is_some_and(|upload| upload.taken);
-                if resent || !may_repeat(&error, recv.started(), body_taken, replay) {
-                    return Err(verdict(error, body_taken));
+                let body = upload.as_ref().map_or(Body::Whole, Upload::state);
+                let loss = Loss::of(&error, recv.started());
+                if !tries.allow(loss, body, replay) {
+                    return Err(verdict(error, body != Body::Whole));
                 }
                 tracing::debug!(%error, "sending a request again");
-                resent = true;
                 if let Some(upload) = upload {
                     upload.restart();
                 }
-                if matches!(error, StreamError::Lost(_)) {
-                    after = generation;
+                after = generation;
+                if loss == Some(Loss::Refused) {
+                    self.exhausted(generation);
                 }
             }
         }
@@ -247,16 +257,21 @@ impl Channel {
         &self,
         head: &RequestHead,
         bare: bool,
+        replay: Replay,
         after: &mut u64,
     ) -> impl Future<Output = Result<(SendHalf, RecvHalf, u64), ExchangeError>> {
         async move {
             let deadline = now() + self.wait();
             loop {
-                let seen = self.door().borrow().look(*after, deadline);
+                let seen = match &*self.availability().borrow() {
+                    // A request in front of a pause asks for its end.
+                    availability if availability.pauses() => None,
+                    availability => availability.look(*after, replay, deadline),
+                };
                 let (link, generation) = match seen {
                     Some(seen) => seen?,
                     // Boxed: what waits for a reply is to be small, there may be thousands.
-                    None => Box::pin(self.enter(*after, deadline)).await?,
+                    None => Box::pin(self.enter(*after, replay, deadline)).await?,
                 };
                 match link.open(head.clone(), bare) {
                     Ok((send, recv)) => return Ok((send, recv, generation)),
@@ -269,7 +284,7 @@ impl Channel {
                         tracing::debug!(%error, generation, "a connection takes nothing new");
                         *after = generation;
                         if matches!(error, StreamError::Draining) {
-                            self.spent(generation);
+                            self.exhausted(generation);
                         }
                     }
                 }
@@ -278,42 +293,92 @@ impl Channel {
     }
 
     /// Waits for a connection newer than `after`.
-    async fn enter(&self, after: u64, deadline: Instant) -> Result<(Link, u64), ExchangeError> {
-        let mut door = self.door().clone();
+    async fn enter(
+        &self,
+        after: u64,
+        replay: Replay,
+        deadline: Instant,
+    ) -> Result<(Link, u64), ExchangeError> {
+        let mut availability = self.availability().clone();
         loop {
-            {
-                let door = door.borrow_and_update();
-                if let Some(seen) = door.look(after, deadline) {
-                    return seen;
+            let seen = {
+                let availability = availability.borrow_and_update();
+                if availability.pauses() {
+                    self.demand();
+                } else if availability.is_doubtful(replay) {
+                    self.doubt();
                 }
-                if matches!(*door, Door::Soon { next: Some(_), .. }) {
-                    self.want();
-                }
+                availability.look(after, replay, deadline)
+            };
+            if let Some(seen) = seen {
+                return seen;
             }
-            match timeout_at(deadline.into(), door.changed()).await {
+            match timeout_at(deadline.into(), availability.changed()).await {
                 Ok(Ok(())) => {}
                 // The driver is gone.
                 Ok(Err(_)) => return Err(ExchangeError::Draining),
-                Err(_) => return Err(door.borrow().closed()),
+                Err(_) => return Err(availability.borrow().closed()),
             }
         }
     }
 }
 
-/// Whether a request that failed like this may be sent once more.
-pub(crate) fn may_repeat(
-    error: &StreamError,
-    started: bool,
-    body_taken: bool,
-    replay: Replay,
-) -> bool {
-    let unprocessed = match error {
-        StreamError::Reset(reason) => *reason == Reason::REFUSED_STREAM,
-        StreamError::Lost(_) => !started,
-        _ => return false,
-    };
-    let repeatable = matches!(error, StreamError::Lost(_)) && replay == Replay::Idempotent;
-    !body_taken && (unprocessed || repeatable)
+/// What a failed attempt says about the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// The gateway refused the stream, which says that it did not begin (RFC 9113 section 8.7).
+    Refused,
+    /// Nothing of it was written to the connection.
+    Unwritten,
+    /// The gateway may have processed it.
+    Unknown,
+}
+
+impl Loss {
+    /// `None` where another attempt would meet the same.
+    pub(crate) fn of(error: &StreamError, started: bool) -> Option<Self> {
+        match error {
+            StreamError::Reset(Reason::REFUSED_STREAM) => Some(Self::Refused),
+            StreamError::Lost(_) if !started => Some(Self::Unwritten),
+            StreamError::Lost(_) => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+}
+
+/// The attempts of one request.
+#[derive(Debug, Default)]
+pub(crate) struct Tries {
+    unprocessed: u8,
+    unknown: u8,
+}
+
+impl Tries {
+    /// Connections in a row that may refuse a request. A gateway that refuses one for what it is
+    /// must not cost everyone their connection again and again.
+    const UNPROCESSED: u8 = 3;
+    /// Attempts that the gateway may have processed, beyond the first.
+    const UNKNOWN: u8 = 1;
+
+    fn resent(&self) -> bool {
+        self.unprocessed + self.unknown > 0
+    }
+
+    /// Whether the request may be sent again after this.
+    pub(crate) fn allow(&mut self, loss: Option<Loss>, body: Body, replay: Replay) -> bool {
+        match loss {
+            Some(Loss::Refused | Loss::Unwritten) => {
+                self.unprocessed += 1;
+                body != Body::Gone && self.unprocessed <= Self::UNPROCESSED
+            }
+            Some(Loss::Unknown) => {
+                self.unknown += 1;
+                let repeatable = body == Body::Whole && replay == Replay::Idempotent;
+                repeatable && self.unknown <= Self::UNKNOWN
+            }
+            None => false,
+        }
+    }
 }
 
 fn verdict(error: StreamError, sent_body: bool) -> ExchangeError {

@@ -109,6 +109,12 @@ pub enum Failure {
     /// Something answered, but not in TLS.
     #[error("the answer is not TLS: something else listens on that port")]
     NotTls,
+    /// The network answers in the gateway's place until the user has signed in to it.
+    #[error("this network wants its users to sign in first{}", at(host.as_deref()))]
+    Portal {
+        /// Where it sends its users, if it says so.
+        host: Option<String>,
+    },
     /// No cipher suite that both sides accept. A reference-era gateway knows only
     /// ECDHE-RSA-AES256-CBC-SHA384 (wire specification, section 0).
     #[error("the gateway and this client have no TLS cipher suite in common")]
@@ -171,9 +177,12 @@ pub enum Failure {
     /// TLS is fine, but an HTTPS server answers (wire specification, section 7).
     #[error("this is an HTTPS server, not a SeaCat gateway")]
     HttpsServer,
-    /// TLS is fine, but nobody answers a PING.
-    #[error("TLS came up, but no PING was answered within {} s: is this a SeaCat gateway?", .0.as_secs())]
+    /// TLS is fine, but not one frame came.
+    #[error("TLS came up, but nothing followed within {} s: is this a SeaCat gateway?", .0.as_secs())]
     Silent(Duration),
+    /// The gateway shuts down, or refuses all requests.
+    #[error("the gateway takes no more requests: it shuts down, or has too many")]
+    GoingAway,
     /// A connection that was up has ended.
     #[error("the connection was lost: {0}")]
     Interrupted(Closed),
@@ -232,9 +241,9 @@ impl std::fmt::Display for ProxyAuth {
 pub(crate) enum Remedy {
     /// Another try, at the pace of the back-off.
     Retry,
-    /// Another try much later: a certificate is renewed or a clock set within hours.
+    /// The same at an easier pace: the network, the gateway or a clock must change first.
     RetrySlowly,
-    /// Only somebody who changes a setting, here or at the gateway.
+    /// A person, and trying again without one does harm or is no use.
     Human,
 }
 
@@ -243,6 +252,11 @@ impl Failure {
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         self.remedy() == Remedy::Human
+    }
+
+    /// Whether the network, the gateway or a clock must change before another try can help.
+    pub(crate) fn heals_slowly(&self) -> bool {
+        self.remedy() == Remedy::RetrySlowly
     }
 
     pub(crate) fn remedy(&self) -> Remedy {
@@ -258,17 +272,20 @@ impl Failure {
             | Self::HungUp
             | Self::Tls(_)
             | Self::Silent(_)
+            | Self::GoingAway
             | Self::Interrupted(_)
             | Self::Other(_) => Remedy::Retry,
             // Proxies answer 5xx while a gateway is away, and 4xx because of a rule.
             Self::ProxyRefused { status: 500.., .. } => Remedy::Retry,
             Self::ProxyRefused { .. } => Remedy::RetrySlowly,
-            // A load balancer whose gateway is down may answer in plain text for a while.
-            Self::NotTls | Self::Expired { .. } | Self::NotYetValid { .. } => Remedy::RetrySlowly,
-            Self::NoGateway
+            // What one network, one moment or one clock says. A captive portal, an inspecting box, a
+            // load balancer without its gateway say it for a while; a handshake that fails has sent
+            // nothing, so another costs nothing.
+            Self::NotTls
+            | Self::Portal { .. }
+            | Self::Expired { .. }
+            | Self::NotYetValid { .. }
             | Self::BadConfig(_)
-            // A wrong password again and again locks an account.
-            | Self::ProxyAuth { .. }
             | Self::NoCommonSuite
             | Self::TlsVersion
             | Self::WrongName { .. }
@@ -276,7 +293,9 @@ impl Failure {
             | Self::PinMismatch { .. }
             | Self::BadCertificate(_)
             | Self::ClientCertRefused { .. }
-            | Self::HttpsServer => Remedy::Human,
+            | Self::HttpsServer => Remedy::RetrySlowly,
+            // A wrong password again and again locks an account.
+            Self::NoGateway | Self::ProxyAuth { .. } => Remedy::Human,
         }
     }
 
@@ -314,6 +333,7 @@ impl Failure {
             Self::TimedOut { .. } => "SC-TIMED-OUT",
             Self::HungUp => "SC-TLS-HUNG-UP",
             Self::NotTls => "SC-NOT-TLS",
+            Self::Portal { .. } => "SC-CAPTIVE-PORTAL",
             Self::NoCommonSuite => "SC-TLS-SUITE",
             Self::TlsVersion => "SC-TLS-VERSION",
             Self::Tls(_) => "SC-TLS",
@@ -326,6 +346,7 @@ impl Failure {
             Self::ClientCertRefused { .. } => "SC-CLIENT-CERT",
             Self::HttpsServer => "SC-HTTPS-SERVER",
             Self::Silent(_) => "SC-GATEWAY-SILENT",
+            Self::GoingAway => "SC-GATEWAY-DRAINING",
             Self::Interrupted(_) => "SC-CONNECTION-LOST",
             Self::Other(_) => "SC-OTHER",
         }
@@ -489,6 +510,10 @@ fn day(time: UnixTime) -> String {
 
 fn or_nothing(names: &[String]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+fn at(host: Option<&str>) -> String {
+    host.map(|host| format!(" (at {host})")).unwrap_or_default()
 }
 
 fn or_nobody(names: &[String]) -> String {

@@ -36,8 +36,8 @@ fn what_the_end_of_a_connection_means() {
         (Closed::Peer, "SC-CONNECTION-LOST", false),
         (Closed::Truncated, "SC-CONNECTION-LOST", false),
         (Closed::Protocol(ConnectionError::Dead), "SC-CONNECTION-LOST", false),
-        (Closed::Protocol(ConnectionError::HttpServer), "SC-HTTPS-SERVER", true),
-        (Closed::Tls(revoked), "SC-CLIENT-CERT", true),
+        (Closed::Protocol(ConnectionError::HttpServer), "SC-HTTPS-SERVER", false),
+        (Closed::Tls(revoked), "SC-CLIENT-CERT", false),
         (Closed::Tls(rustls::Error::DecryptError), "SC-CONNECTION-LOST", false),
     ];
     for (closed, code, permanent) in cases {

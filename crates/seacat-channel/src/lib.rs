@@ -5,11 +5,11 @@
 //! requests, each as one [`Channel::exchange`].
 //!
 //! ```text
-//!   Channel ──wishes──► Driver ──inputs──► Machine (pure: state.rs)
-//!      ▲                  │ ▲ ◄──actions──────┘
-//!      │ door, status     │ └── dial: resolver, every address, TLS, trust
-//!      └──────────────────┘
-//!   exchange: look through the door, open a stream on the link behind it, send, wait, maybe again
+//!   Channel ──desired state──► Driver ──inputs──► Machine (pure: state.rs)
+//!      ▲                         │ ▲ ◄──actions──────┘
+//!      │ availability, status    │ └── dial: resolver, every address, TLS, trust
+//!      └─────────────────────────┘
+//!   exchange: take the link that is available, open a stream on it, send, wait, maybe again
 //! ```
 //!
 //! * Why there is no connection is a [`Failure`]: told apart, with a code, permanent or not.
@@ -18,16 +18,17 @@
 //!
 //! Section numbers refer to the project's wire specification.
 
+mod availability;
 mod backoff;
 mod config;
 mod dial;
 mod discovery;
-mod door;
 mod driver;
 mod exchange;
 mod failure;
 pub mod identity;
 mod order;
+mod portal;
 pub mod probe;
 mod reverse;
 mod state;
@@ -61,8 +62,8 @@ pub use upstream::{ConnectBy, Credentials, Except, Upstream, UpstreamError};
 
 use identity::{Identity, IdentityConfig, Port};
 
-use door::Door;
-use driver::{Driver, Identities, Wishes};
+use availability::Availability;
+use driver::{DesiredState, Driver, Identities};
 use reverse::Reverse;
 
 /// A handle of a channel. Clones are handles of the same one; when the last is dropped, the
@@ -73,8 +74,8 @@ pub struct Channel {
 }
 
 struct Inner {
-    wishes: watch::Sender<Wishes>,
-    door: watch::Receiver<Door>,
+    desired: watch::Sender<DesiredState>,
+    availability: watch::Receiver<Availability>,
     status: watch::Receiver<Status>,
     identity: Mutex<Option<Identity>>,
     ports: mpsc::UnboundedSender<Option<Port>>,
@@ -90,23 +91,24 @@ impl Channel {
     #[must_use]
     pub fn start(mut config: ChannelConfig) -> Self {
         let (identity, port) = config.identity.take().map(Identity::start).unzip();
-        let (wishes, wished) = watch::channel(Wishes {
+        let (desired, changes) = watch::channel(DesiredState {
             connect: config.connect,
-            nudges: 0,
-            networks: 0,
-            wanted: 0,
-            spent: 0,
+            connect_requests: 0,
+            network_changes: 0,
+            demand: 0,
+            doubts: 0,
+            exhausted: 0,
             gateways: Arc::new(config.gateways.clone()),
             network: Arc::new(config.network.clone()),
             drain_until: None,
         });
         // What is seen before the driver has run for the first time.
         let first = if config.connect {
-            Door::Soon { next: None, why: None }
+            Availability::Soon { next: None, why: None }
         } else {
-            Door::Shut { why: None }
+            Availability::Shut { why: None }
         };
-        let (door_sender, door) = watch::channel(first);
+        let (publisher, availability) = watch::channel(first);
         let off = Status { state: State::Off, health: None, last_failure: None };
         let (status_sender, status) = watch::channel(off);
         let wait = config.wait;
@@ -114,47 +116,50 @@ impl Channel {
         let (ports, new_ports) = mpsc::unbounded_channel();
         let identities = Identities { port, ports: new_ports };
         let driver =
-            Driver::new(config, wished, door_sender, status_sender, identities, reverse.clone());
+            Driver::new(config, changes, publisher, status_sender, identities, reverse.clone());
         tokio::spawn(driver.run());
         let identity = Mutex::new(identity);
-        Self { inner: Arc::new(Inner { wishes, door, status, identity, ports, reverse, wait }) }
+        let inner = Inner { desired, availability, status, identity, ports, reverse, wait };
+        Self { inner: Arc::new(inner) }
     }
 
-    /// Wishes to be connected, now: the back-off starts again, a channel that had stopped tries
-    /// again, a connection that is up is asked for a sign of life.
+    /// To be connected, now and to the preferred gateway: the back-off starts again, a channel that
+    /// had stopped tries again, a connection that is up is asked for a sign of life, or replaced by
+    /// one to a gateway that is preferred to its own.
     pub fn connect(&self) {
-        self.inner.wishes.send_modify(|wishes| {
-            wishes.connect = true;
-            wishes.nudges += 1;
+        self.inner.desired.send_modify(|desired| {
+            desired.connect = true;
+            desired.connect_requests += 1;
         });
     }
 
-    /// Wishes not to be connected. What runs is lost.
+    /// Not to be connected. Requests in flight are lost.
     pub fn disconnect(&self) {
-        self.inner.wishes.send_modify(|wishes| wishes.connect = false);
+        self.inner.desired.send_modify(|desired| desired.connect = false);
     }
 
-    /// The computer woke up or has another network: as [`Channel::connect`], unless the channel is
-    /// off.
+    /// The computer woke up, has another network or another time. A connection that is up is asked
+    /// for a sign of life, and replaced when it gives none; a channel that waits or had stopped tries
+    /// again. Nothing happens when the channel is off.
     pub fn network_changed(&self) {
-        self.inner.wishes.send_modify(|wishes| wishes.networks += 1);
+        self.inner.desired.send_modify(|desired| desired.network_changes += 1);
     }
 
     /// Replaces the list of gateways. A connection to one that is still in it, with the same host,
     /// port, address and trust, stays; another is let go of, and what runs on it may finish.
     pub fn set_gateways(&self, gateways: Vec<GatewayConfig>) {
-        self.inner.wishes.send_modify(|wishes| wishes.gateways = Arc::new(gateways));
+        self.inner.desired.send_modify(|desired| desired.gateways = Arc::new(gateways));
     }
 
     /// Changes how gateways are found and reached. A connection that goes through another proxy than
     /// it should, or through one that it should not, is let go of, and what runs on it may finish.
     pub fn set_network(&self, network: NetworkConfig) {
-        self.inner.wishes.send_if_modified(|wishes| {
-            let news = *wishes.network != network;
-            if news {
-                wishes.network = Arc::new(network);
+        self.inner.desired.send_if_modified(|desired| {
+            let differs = *desired.network != network;
+            if differs {
+                desired.network = Arc::new(network);
             }
-            news
+            differs
         });
     }
 
@@ -162,9 +167,9 @@ impl Channel {
     /// a goodbye takes). The channel is over then.
     pub async fn drain(&self, deadline: Duration) {
         let until = driver::now() + deadline;
-        self.inner.wishes.send_modify(|wishes| {
-            let sooner = wishes.drain_until.map_or(until, |other| other.min(until));
-            wishes.drain_until = Some(sooner);
+        self.inner.desired.send_modify(|desired| {
+            let sooner = desired.drain_until.map_or(until, |other| other.min(until));
+            desired.drain_until = Some(sooner);
         });
         let mut status = self.inner.status.clone();
         // An error means that the driver is gone, which is just as well.
@@ -207,8 +212,8 @@ impl Channel {
     /// The pulse of the connection at this moment, if there is one.
     #[must_use]
     pub fn health(&self) -> Option<Health> {
-        match &*self.inner.door.borrow() {
-            Door::Open { link, .. } => Some(link.health()),
+        match &*self.inner.availability.borrow() {
+            Availability::Open { link, .. } => Some(link.health()),
             _ => None,
         }
     }
@@ -226,21 +231,26 @@ impl Channel {
         self.inner.wait
     }
 
-    fn door(&self) -> &watch::Receiver<Door> {
-        &self.inner.door
+    fn availability(&self) -> &watch::Receiver<Availability> {
+        &self.inner.availability
     }
 
     /// A request waits while nothing is being tried.
-    fn want(&self) {
-        self.inner.wishes.send_modify(|wishes| wishes.wanted += 1);
+    fn demand(&self) {
+        self.inner.desired.send_modify(|desired| desired.demand += 1);
     }
 
-    /// Connection number `generation` has no stream ids left.
-    fn spent(&self, generation: u64) {
-        self.inner.wishes.send_if_modified(|wishes| {
-            let news = wishes.spent < generation;
-            wishes.spent = wishes.spent.max(generation);
-            news
+    /// Something that must not be lost is to be sent on a connection that has not been heard lately.
+    fn doubt(&self) {
+        self.inner.desired.send_modify(|desired| desired.doubts += 1);
+    }
+
+    /// Connection number `generation` takes no more streams.
+    fn exhausted(&self, generation: u64) {
+        self.inner.desired.send_if_modified(|desired| {
+            let newer = desired.exhausted < generation;
+            desired.exhausted = desired.exhausted.max(generation);
+            newer
         });
     }
 }

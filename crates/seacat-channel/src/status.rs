@@ -16,8 +16,8 @@ pub struct Status {
     /// The connection's pulse when this was published, while there is one;
     /// [`Channel::health`](crate::Channel::health) has the present one.
     pub health: Option<Health>,
-    /// What went wrong last, if anything ever did. It stays when the channel has recovered.
-    pub last_failure: Option<Failure>,
+    /// What went wrong last, and when, if anything ever did. It stays when the channel has recovered.
+    pub last_failure: Option<(Failure, Instant)>,
 }
 
 /// Where the channel is.

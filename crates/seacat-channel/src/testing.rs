@@ -14,8 +14,10 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use seacat_link::{Link, LinkConfig, News, Request, handshake_server};
 use seacat_proto::{Bytes, ReplyHead, RequestHead};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::task::Task;
 use crate::{BodyError, GatewayConfig, RequestBody, Roots, Trust};
@@ -151,7 +153,7 @@ pub(crate) struct TestGateway {
     pub(crate) address: SocketAddr,
     requests: mpsc::UnboundedReceiver<Request>,
     connections: Arc<Mutex<Vec<Task<()>>>>,
-    _accept: Task<()>,
+    accept: Option<Task<()>>,
 }
 
 impl TestGateway {
@@ -171,12 +173,17 @@ impl TestGateway {
                 list.lock().unwrap().push(Task::spawn(connection));
             }
         });
-        Self { address, requests, connections, _accept: accept }
+        Self { address, requests, connections, accept: Some(accept) }
     }
 
     /// The next request, on whatever connection.
     pub(crate) async fn request(&mut self) -> Request {
         self.requests.recv().await.unwrap()
+    }
+
+    /// Takes no more connections; those that are up stay.
+    pub(crate) fn stop_accepting(&mut self) {
+        self.accept = None;
     }
 
     /// Cuts every connection off without a goodbye.
@@ -245,4 +252,77 @@ impl RequestBody for Body {
 /// The address of a gateway that is expected at `ip`.
 pub(crate) fn at(ip: &str) -> SocketAddr {
     SocketAddr::new(ip.parse::<IpAddr>().unwrap(), 443)
+}
+
+/// A road to a gateway whose connections can be made to carry nothing, as behind a router that has
+/// forgotten them.
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    frozen: watch::Sender<usize>,
+    accepted: Arc<Mutex<usize>>,
+    _accept: Task<()>,
+}
+
+impl Relay {
+    pub(crate) async fn start(to: SocketAddr) -> Self {
+        let (listener, address) = listen().await;
+        let (frozen, seen) = watch::channel(0);
+        let accepted = Arc::new(Mutex::new(0));
+        let count = accepted.clone();
+        let accept = Task::spawn(async move {
+            let mut connections = Vec::new();
+            loop {
+                let (near, _) = listener.accept().await.unwrap();
+                *count.lock().unwrap() += 1;
+                let number = *count.lock().unwrap();
+                let Ok(far) = TcpStream::connect(to).await else {
+                    continue;
+                };
+                let (near_in, near_out) = near.into_split();
+                let (far_in, far_out) = far.into_split();
+                for way in [
+                    carry(near_in, far_out, number, seen.clone()),
+                    carry(far_in, near_out, number, seen.clone()),
+                ] {
+                    connections.push(Task::spawn(way));
+                }
+            }
+        });
+        Self { address, frozen, accepted, _accept: accept }
+    }
+
+    /// From now on the connections so far carry nothing.
+    pub(crate) fn freeze(&self) {
+        self.frozen.send_replace(*self.accepted.lock().unwrap());
+    }
+
+    /// All of them carry again what they were given.
+    pub(crate) fn thaw(&self) {
+        self.frozen.send_replace(0);
+    }
+
+    /// How many connections there have been.
+    pub(crate) fn connections(&self) -> usize {
+        *self.accepted.lock().unwrap()
+    }
+}
+
+/// One direction of connection `number`, while that is not among the first so many.
+async fn carry(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    number: usize,
+    mut frozen: watch::Receiver<usize>,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let Ok(count @ 1..) = from.read(&mut buffer).await else {
+            return;
+        };
+        if frozen.wait_for(|frozen| number > *frozen).await.is_err()
+            || to.write_all(&buffer[..count]).await.is_err()
+        {
+            return;
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! From a TCP connection to a secured one: rustls, or OpenSSL for a gateway with
 //! `tls = "compat"`. Who is believed is the same for both.
 
-use std::io;
 use std::sync::Arc;
+use std::time::SystemTime;
+use std::{fs, io};
 
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
@@ -12,7 +13,7 @@ use rustls::{CipherSuite, ClientConfig, SupportedCipherSuite};
 use seacat_link::{ClientTls, Closed, Session, handshake};
 use tokio::net::TcpStream;
 
-use crate::config::{ConfigError, GatewayConfig, Tls};
+use crate::config::{ConfigError, GatewayConfig, Roots, Tls};
 use crate::failure::{Failure, printable};
 use crate::identity::{Certified, Presenter};
 use crate::status::TlsInfo;
@@ -25,6 +26,18 @@ pub(crate) struct Transport {
     name: ServerName<'static>,
     tls: ClientTls,
     presenter: Arc<Presenter>,
+    ca_file: Option<Stamp>,
+}
+
+/// The age and the length of a CA file, which change with its content.
+type Stamp = (SystemTime, u64);
+
+fn stamp(roots: &Roots) -> Option<Stamp> {
+    let Roots::File(path) = roots else {
+        return None;
+    };
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// A TCP connection with an established TLS session.
@@ -40,9 +53,12 @@ pub(crate) struct Secured {
 impl Transport {
     /// Connections that are secured like this show `presenter`'s certificate, if it has one.
     pub(crate) fn new(gateway: &GatewayConfig, presenter: Presenter) -> Result<Self, ConfigError> {
+        // Before it is read, so that a change meanwhile is noticed the next time.
+        let ca_file = stamp(&gateway.trust.roots);
         let provider = provider(aes_in_hardware());
         let verifier = Verifier::new(&gateway.trust, provider.signature_verification_algorithms)?;
-        Self::judged(gateway, presenter, provider, Arc::new(verifier))
+        let transport = Self::judged(gateway, presenter, provider, Arc::new(verifier))?;
+        Ok(Self { ca_file, ..transport })
     }
 
     /// Connections that stand whatever the certificate is, and the one who saw it. They show
@@ -66,7 +82,7 @@ impl Transport {
             Tls::Modern => modern(provider, judge, &presenter),
             Tls::Compat => compat(judge, &presenter)?,
         };
-        Ok(Self { name: gateway.server_name()?, tls, presenter })
+        Ok(Self { name: gateway.server_name()?, tls, presenter, ca_file: None })
     }
 
     /// Performs the TLS handshake.
@@ -98,6 +114,11 @@ impl Transport {
             (None, None) => true,
             _ => false,
         }
+    }
+
+    /// Whether the gateway's CA file is still the one that was read.
+    pub(crate) fn is_current(&self, gateway: &GatewayConfig) -> bool {
+        self.ca_file == stamp(&gateway.trust.roots)
     }
 }
 

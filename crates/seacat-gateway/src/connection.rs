@@ -213,7 +213,7 @@ impl Client {
             }
             News::Control(control) => self.heed_control(control),
             // Clients do not ask for sockets; dropped, it is refused.
-            News::Socket(_) => {}
+            News::Socket(_) | News::Heard | News::Unanswered => {}
             News::ConnectionEnded { id } => self.logins.end(id),
             // A gateway's notice; clients have no other.
             News::GoAway => {}

@@ -5,12 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use seacat_proto::ConnectionError;
+use seacat_proto::{ConnectionError, Role};
 use tokio::time::{Sleep, sleep_until, timeout};
 
-use crate::Closed;
 use crate::records::{Received, Records};
 use crate::shared::Shared;
+use crate::{Closed, News};
 
 /// Plaintext taken in one turn before the streams' tasks get theirs. On a single-threaded
 /// runtime they could not empty their inboxes otherwise.
@@ -23,6 +23,10 @@ const FRAME_BUDGET: usize = 1024;
 /// How long our goodbye may take (wire spec 1.3: the reference client waits 2 s too).
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// For how long the peer may say nothing after we have written something, until that is reported.
+/// Longer than any round trip that people work with, shorter than their patience.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// Moves bytes between the socket and the streams until the connection is over, and
 /// says how it ended. Spawn it or await it; dropping it cuts the connection.
 #[must_use = "a connection stands still until its driver is polled"]
@@ -32,7 +36,13 @@ pub struct Driver {
 
 impl Driver {
     pub(crate) fn new(shared: Shared, http_answer: &'static [u8]) -> Self {
-        let pump = Pump { _end: End(shared.clone()), shared, timer: None };
+        let pump = Pump {
+            _end: End(shared.clone()),
+            shared,
+            timer: None,
+            silence: None,
+            blocked_at: None,
+        };
         Self { inner: Box::pin(pump.run(http_answer)) }
     }
 }
@@ -58,6 +68,10 @@ impl Drop for End {
 struct Pump {
     shared: Shared,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// Ends when the silence may have lasted too long. It is not moved with every frame.
+    silence: Option<Pin<Box<Sleep>>>,
+    /// What had been written when the socket took no more.
+    blocked_at: Option<u64>,
     _end: End,
 }
 
@@ -82,6 +96,7 @@ impl Pump {
             .receive(&mut records, cx)
             .and_then(|()| self.pass_time(cx))
             .and_then(|()| self.transmit(&mut records, cx));
+        self.watch_silence(records.bytes_out, cx);
         let mut state = self.shared.lock();
         state.count_queued();
         state.share_room();
@@ -143,13 +158,47 @@ impl Pump {
         }
     }
 
-    fn transmit(&self, records: &mut Records, cx: &mut Context<'_>) -> Result<(), Closed> {
+    /// Reports a peer that says nothing although we have written to it. The timer runs on when the
+    /// peer is heard, and is set anew only when it ends: a busy connection sets one a second.
+    fn watch_silence(&mut self, written: u64, cx: &mut Context<'_>) {
+        if self.shared.role() != Role::Client {
+            return;
+        }
+        let mut state = self.shared.lock();
+        // The kernel takes more only when the peer's has acknowledged some of what it had.
+        if self.blocked_at.take_if(|before| written > *before).is_some() {
+            state.heard();
+        }
+        if std::mem::take(&mut state.wrote) {
+            state.unanswered_since.get_or_insert_with(Instant::now);
+        }
+        let Some(since) = state.unanswered_since.filter(|_| state.connection.stream_count() > 0)
+        else {
+            return;
+        };
+        loop {
+            let end = || Box::pin(sleep_until((since + SILENCE).into()));
+            if self.silence.get_or_insert_with(end).as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.silence = None;
+            if since.elapsed() >= SILENCE {
+                state.unanswered_since = None;
+                return state.push_news(News::Unanswered);
+            }
+        }
+    }
+
+    fn transmit(&mut self, records: &mut Records, cx: &mut Context<'_>) -> Result<(), Closed> {
         loop {
             let more = self.shared.lock().fill(records)?;
             match records.poll_flush(cx) {
                 Poll::Ready(Ok(())) if more => {}
                 Poll::Ready(outcome) => return Ok(outcome?),
-                Poll::Pending => return Ok(()),
+                Poll::Pending => {
+                    self.blocked_at.get_or_insert(records.bytes_out);
+                    return Ok(());
+                }
             }
         }
     }

@@ -184,6 +184,14 @@ impl RecvHalf {
         is_started(&self.shared, self.id)
     }
 
+    /// Until its answer comes, the request may be sent again on another connection:
+    /// [`Link::abandon`](crate::Link::abandon) ends it.
+    pub fn allow_repeat(&mut self) {
+        if let Some(slot) = self.shared.lock().slots.get_mut(&self.id) {
+            slot.repeatable = true;
+        }
+    }
+
     /// Ready with the answer's head, once (client only).
     ///
     /// # Errors

@@ -12,6 +12,13 @@ use crate::records::Records;
 use crate::shared::{Shared, register};
 use crate::{Closed, Driver, RecvHalf, SendHalf, Session, SocketRequest, StreamError};
 
+/// For how long a peer may let something stand without being doubted: several round trips.
+const UNANSWERED: Duration = Duration::from_millis(250);
+
+/// How long a connection may rest without being doubted. Routers forget connections that rest; after
+/// minutes, but what is lost then is what a person has just typed.
+const RESTED: Duration = Duration::from_secs(5);
+
 /// What a connection needs to know.
 #[derive(Clone, Debug)]
 pub struct LinkConfig {
@@ -82,6 +89,11 @@ pub enum News {
     GoAway,
     /// A control frame for the program.
     Control(Control),
+    /// The first frame of the connection, or the first since [`Link::ping`]: the peer is there.
+    Heard,
+    /// Something was sent on a stream a second ago, and nothing has come since (client). Said once
+    /// for each silence.
+    Unanswered,
     /// The peer answered a PING.
     Pong {
         /// From our PING to its echo.
@@ -144,10 +156,12 @@ impl Link {
         Ok(())
     }
 
-    /// Asks the peer for a sign of life now.
+    /// Asks the peer for a sign of life now: [`News::Heard`] follows with the next frame, whatever
+    /// it is.
     pub fn ping(&self) {
         let mut state = self.shared.lock();
         state.connection.ping(Instant::now());
+        state.reports_frame = true;
         state.wake_driver();
     }
 
@@ -199,6 +213,25 @@ impl Link {
     /// Charges another share for this connection from here on.
     pub fn move_to(&self, share: &Share) {
         self.shared.lock().move_to(share);
+    }
+
+    /// Whether the peer should be asked for a sign of life before something is sent that must not be
+    /// lost: it has let something stand for a while, or has not been heard for long. Never so of a
+    /// peer that has answered no PING.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        let state = self.shared.lock();
+        let longer = |since: Option<Instant>, limit| since.is_some_and(|it| it.elapsed() > limit);
+        state.last_pong.is_some()
+            && (longer(state.unanswered_since, UNANSWERED)
+                || longer(state.connection.last_frame(), RESTED))
+    }
+
+    /// Ends every request that may safely be sent again: one that has not been written, or one that
+    /// [`RecvHalf::allow_repeat`] says so of and that has no answer yet. For a peer that does not
+    /// answer; the others go on.
+    pub fn abandon(&self) {
+        self.shared.abandon();
     }
 
     /// How the connection ended, once it has.

@@ -61,6 +61,8 @@ pub(crate) struct Slot {
     pub(crate) error: Option<StreamError>,
     /// Its SYN_STREAM has been handed to the socket.
     pub(crate) started: bool,
+    /// Its request may be sent again elsewhere.
+    pub(crate) repeatable: bool,
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
     /// Memory that it is charged for beside its inbox.
@@ -97,6 +99,12 @@ pub(crate) struct State {
     /// Whether anybody will take the news.
     pub(crate) news_wanted: bool,
     driver: Option<Waker>,
+    /// The next frame is to be reported with [`News::Heard`].
+    pub(crate) reports_frame: bool,
+    /// A frame of a stream has been written since the driver last looked.
+    pub(crate) wrote: bool,
+    /// Since when the peer has let something that we wrote stand.
+    pub(crate) unanswered_since: Option<Instant>,
     /// The program asked for the end.
     pub(crate) closing: bool,
     pub(crate) closed: Option<Closed>,
@@ -129,6 +137,9 @@ impl Shared {
             room_waiters: VecDeque::new(),
             news_wanted: true,
             driver: None,
+            reports_frame: role == Role::Client,
+            wrote: false,
+            unanswered_since: None,
             closing: false,
             closed: None,
             rtt: None,
@@ -199,6 +210,7 @@ impl Shared {
         now: Instant,
     ) -> Result<usize, ConnectionError> {
         let mut state = self.lock();
+        let before = state.connection.last_frame();
         let mut taken = 0;
         while taken < bytes.len() && *frames > 0 {
             let batch = EVENT_BATCH.min(*frames);
@@ -212,6 +224,9 @@ impl Shared {
             if state.behind.is_some() {
                 *frames = 0;
             }
+        }
+        if state.connection.last_frame() != before {
+            state.heard();
         }
         if state.news.len() > state.connection.max_streams() + NEWS_LIMIT {
             return Err(ConnectionError::Flood);
@@ -290,6 +305,22 @@ impl Shared {
         state.push_news(News::Socket(SocketRequest { port, send, recv }));
     }
 
+    /// See [`Link::abandon`](crate::Link::abandon).
+    pub(crate) fn abandon(&self) {
+        let mut state = self.lock();
+        let State { connection, slots, .. } = &mut *state;
+        for (id, slot) in slots {
+            let waits = slot.reply.is_none() && slot.error.is_none() && !slot.ended;
+            if waits && (slot.repeatable || !slot.started) {
+                connection.reset(*id, Reason::CANCEL);
+                let silent = Closed::Protocol(ConnectionError::Dead);
+                slot.error = Some(StreamError::Lost(silent));
+                slot.wake();
+            }
+        }
+        state.wake_driver();
+    }
+
     /// Ends everything: every stream and every waiter is told.
     pub(crate) fn close(&self, closed: Closed) {
         let mut state = self.lock();
@@ -341,6 +372,7 @@ impl State {
                 continue;
             };
             slot.started = true;
+            self.wrote = true;
             slot.writer.take().into_iter().for_each(Waker::wake);
         }
         Ok(true)
@@ -360,7 +392,16 @@ impl State {
         }
     }
 
-    fn push_news(&mut self, news: News) {
+    /// The peer is there.
+    pub(crate) fn heard(&mut self) {
+        self.wrote = false;
+        self.unanswered_since = None;
+        if std::mem::take(&mut self.reports_frame) {
+            self.push_news(News::Heard);
+        }
+    }
+
+    pub(crate) fn push_news(&mut self, news: News) {
         if self.news_wanted {
             self.news.push_back(news);
             self.news_reader.take().into_iter().for_each(Waker::wake);

@@ -462,6 +462,19 @@ export type NoteCode = "invalid" | "required" | "unknown" | "locked" | "conflict
 export type OriginView = "default" | "file" | "environment" | "command_line" | "policy";
 
 /**
+ * How an attempt to put a changed configuration in effect ended.
+ */
+export type ReloadView = { 
+/**
+ * Why it was refused; the configuration from before is in effect then.
+ */
+error: string | null, 
+/**
+ * How long ago, in milliseconds.
+ */
+age_ms: number, };
+
+/**
  * What can be asked.
  */
 export type Request = { "do": "status" } | { "do": "watch" } | { "do": "access" } | { "do": "connect" } | { "do": "disconnect" } | { "do": "reload" } | { "do": "stop" } | { "do": "enroll", 
@@ -654,6 +667,14 @@ failure: FailureView | null,
  * What went wrong last, even when all is well again.
  */
 last_failure: FailureView | null, 
+/**
+ * How long ago that was, in milliseconds.
+ */
+last_failure_age_ms: number | null, 
+/**
+ * How the last attempt to put a changed configuration in effect ended, since the start.
+ */
+reload: ReloadView | null, 
 /**
  * Requests in flight.
  */

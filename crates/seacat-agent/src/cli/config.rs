@@ -1,12 +1,11 @@
 //! `config`: show, check, find and change settings.
 
-use std::fs;
 use std::io::Write;
 
 use super::args::ConfigAction;
 use super::{CliError, Here, control, runtime};
 use crate::config::load::load;
-use crate::config::{Loaded, Sources, apply, edit, show};
+use crate::config::{Loaded, Sources, check, edit, show};
 use crate::control::{Answer, ClientError, Request};
 use crate::exit::Exit;
 
@@ -42,26 +41,9 @@ fn policy(here: &Here) -> Result<Loaded, CliError> {
     Ok(load(&Sources { policy_dir, ..Sources::default() })?)
 }
 
-/// What can only be found out by looking at the files that are named.
 fn check(here: &Here, loaded: &Loaded, out: &mut dyn Write) -> Result<(), CliError> {
-    for gateway in &loaded.config.gateways {
-        if let Some(path) = &gateway.ca_file {
-            let unusable = |why: String| {
-                CliError::Config(format!(
-                    "gateway {}: ca_file {} {why}",
-                    gateway.host,
-                    path.display()
-                ))
-            };
-            let pem =
-                fs::read_to_string(path).map_err(|e| unusable(format!("cannot be read: {e}")))?;
-            let mut pasted = apply::gateway(gateway);
-            pasted.trust.roots = seacat_channel::Roots::Pem(pem);
-            pasted.validate().map_err(|e| unusable(format!("cannot be used: {e}")))?;
-        }
-    }
-    apply::proxy(&loaded.config).map_err(|e| CliError::Config(e.to_string()))?;
-    here.network(&loaded.config)?;
+    check::files(&loaded.config, &here.places.state_dir, &here.sources.environment)
+        .map_err(|error| CliError::Config(error.to_string()))?;
     for warning in &loaded.warnings {
         writeln!(out, "warning: {warning}")?;
     }

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::{CliError, Here, runtime};
 use crate::access;
-use crate::control::{Answer, Client, Request};
+use crate::control::{Answer, Client, ClientError, Request};
 use crate::exit::Exit;
+use crate::instance::Instance;
 use crate::status::{self, StatusView, Word};
 
 /// How the status is printed.
@@ -128,6 +129,14 @@ fn wish(here: &Here, request: Request, said: &str, out: &mut dyn Write) -> Resul
     }
 }
 
-pub(super) async fn client(here: &Here) -> Result<Client, crate::control::ClientError> {
-    Client::connect(&here.places.control_socket()).await
+pub(super) async fn client(here: &Here) -> Result<Client, ClientError> {
+    let path = here.places.control_socket();
+    Client::connect(&path).await.map_err(|error| match error {
+        // The lock knows better than the socket.
+        ClientError::NotRunning => match Instance::holder(&here.places.state_dir) {
+            Some(pid) => ClientError::SocketGone { pid, path },
+            None => error,
+        },
+        error => error,
+    })
 }

@@ -117,7 +117,10 @@ impl CliError {
             CliError::Instance(InstanceError::AlreadyRunning { .. }) => Exit::AlreadyRunning,
             CliError::Start(StartError::PortTaken { .. }) => Exit::PortTaken,
             CliError::Start(
-                StartError::Credentials(_) | StartError::Network(_) | StartError::DemoLocked,
+                StartError::Credentials(_)
+                | StartError::Network(_)
+                | StartError::Files(_)
+                | StartError::DemoLocked,
             ) => Exit::Config,
             CliError::Client(ClientError::NotRunning) => Exit::NotRunning,
             CliError::Usage(_) => Exit::Usage,

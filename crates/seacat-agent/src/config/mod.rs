@@ -13,6 +13,7 @@
 //! holds a secret; where one is needed, the file names another file that holds it.
 
 pub mod apply;
+pub mod check;
 pub mod edit;
 pub mod elements;
 pub mod load;

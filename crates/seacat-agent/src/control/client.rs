@@ -1,11 +1,13 @@
 //! The other end of the control socket: what the command line and the window use.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::lines::Lines;
 use super::{Answer, Request, socket};
 use thiserror::Error;
+use tokio::time::timeout;
 
 /// Why the running proxy cannot be asked.
 #[derive(Debug, Error)]
@@ -13,6 +15,21 @@ pub enum ClientError {
     /// Nobody listens.
     #[error("no proxy is running; start it with `seacat-proxy run`")]
     NotRunning,
+    /// A proxy runs, but its socket is not there.
+    #[error(
+        "the proxy is running{}, but its control socket {path} is gone: it makes another as soon as the \
+         folder can be used again; until then it can only be ended with a signal",
+        process(*.pid)
+    )]
+    SocketGone {
+        /// Its process id, when it could be read.
+        pid: Option<u32>,
+        /// Where the socket should be.
+        path: PathBuf,
+    },
+    /// It does not answer.
+    #[error("the running proxy has not answered within {} s: it may be stopped or overloaded", .0.as_secs())]
+    Silent(Duration),
     /// The socket is somebody else's, or its folder is closed to us.
     #[error("the control socket belongs to another user: {0}")]
     Denied(io::Error),
@@ -23,6 +40,13 @@ pub enum ClientError {
     #[error("cannot communicate with the running proxy: {0}")]
     Io(#[from] io::Error),
 }
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or(String::new(), |pid| format!(" (process {pid})"))
+}
+
+/// What needs no work is answered at once; a busy machine gets some time.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// A conversation with the running proxy.
 #[derive(Debug)]
@@ -50,9 +74,26 @@ impl Client {
     /// # Errors
     /// When the proxy says no, or is gone.
     pub async fn ask(&mut self, request: Request) -> Result<Answer, ClientError> {
-        self.lines.write(&request).await?;
-        let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "it ended without an answer");
-        self.next().await?.ok_or_else(|| gone().into())
+        let is_quick = matches!(
+            request,
+            Request::Status
+                | Request::Watch
+                | Request::Connect
+                | Request::Disconnect
+                | Request::Stop
+        );
+        let answer = async {
+            self.lines.write(&request).await?;
+            let gone = "it ended without an answer";
+            let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, gone);
+            self.next().await?.ok_or_else(|| gone().into())
+        };
+        match is_quick {
+            true => timeout(ANSWER_LIMIT, answer)
+                .await
+                .unwrap_or(Err(ClientError::Silent(ANSWER_LIMIT))),
+            false => answer.await,
+        }
     }
 
     /// The next answer after [`Request::Watch`] or [`Request::Access`]; `None` when the proxy ended.

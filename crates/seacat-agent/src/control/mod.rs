@@ -28,6 +28,7 @@ mod socket;
 #[cfg(not(unix))]
 #[path = "socket_missing.rs"]
 mod socket;
+mod vanished;
 
 use crate::access::AccessView;
 use crate::diagnose::{FindingView, StepView};

@@ -1,6 +1,7 @@
 //! The proxy's end of the control socket.
 
 use std::io;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::lines::Lines;
-use super::{Answer, Listener, Request, identity, look};
+use super::{Answer, Listener, Request, identity, look, vanished};
 use crate::config::schema::Config;
 use crate::controller::Command;
 use crate::diagnose::Report;
@@ -56,9 +57,44 @@ pub struct Running {
     pub identity: Option<Identity>,
 }
 
-/// Serves clients until it is dropped.
-pub async fn serve(listener: Listener, desk: Desk) {
+/// Serves clients until it is dropped. A socket that has gone from its folder is made again as soon as
+/// that can be done.
+pub async fn serve(mut listener: Listener, desk: Desk) {
     let slots = Arc::new(Semaphore::new(MAX_CLIENTS));
+    loop {
+        let path = listener.path().to_owned();
+        tokio::select! {
+            () = accept_all(&listener, &slots, &desk) => {}
+            () = vanished::vanished(&path) => {
+                tracing::warn!(path = %path.display(), "the control socket is gone");
+                // It would remove the next one.
+                drop(listener);
+                listener = bind_again(&path).await;
+                tracing::info!(path = %path.display(), "the control socket is there again");
+            }
+        }
+    }
+}
+
+/// Makes the socket, when its folder can be used again.
+async fn bind_again(path: &Path) -> Listener {
+    loop {
+        let watch = vanished::Watch::new(path);
+        match Listener::bind(path) {
+            Ok(listener) => return listener,
+            Err(error) => tracing::debug!(%error, "no control socket yet"),
+        }
+        match watch {
+            Ok(watch) => watch.changed().await,
+            Err(error) => {
+                tracing::warn!(%error, "the control socket will not come back");
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+async fn accept_all(listener: &Listener, slots: &Arc<Semaphore>, desk: &Desk) {
     loop {
         let stream = match listener.accept().await {
             Ok(stream) => stream,

@@ -91,6 +91,11 @@ impl Listener {
         }
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// For tests: takes only clients of another user than this one.
     #[cfg(test)]
     pub(super) fn with_owner(mut self, owner: u32) -> Self {

@@ -29,6 +29,11 @@ impl Listener {
     }
 
     /// Never called: there is none.
+    pub(super) fn path(&self) -> &Path {
+        match self.0 {}
+    }
+
+    /// Never called: there is none.
     ///
     /// # Errors
     /// None.

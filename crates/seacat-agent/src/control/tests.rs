@@ -223,3 +223,36 @@ fn the_protocol_as_written_down() {
     let line = serde_json::to_string(&Envelope { v: VERSION, body: Answer::Done }).unwrap();
     assert_eq!(line, r#"{"v":1,"is":"done"}"#);
 }
+
+/// Logout removes the runtime folder of a user, and the next login makes another.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_socket_whose_folder_vanished_is_made_again() {
+    let (folder, path) = socket_path();
+    let Office { desk, .. } = office();
+    let serving = tokio::spawn(serve(Listener::bind(&path).unwrap(), desk));
+    let answers = async |path: &std::path::Path| loop {
+        let asked = async { Client::connect(path).await?.ask(Request::Connect).await };
+        match asked.await {
+            Ok(answer) => return answer,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(answers(&path).await, Answer::Done);
+    fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    assert_eq!(answers(&path).await, Answer::Done);
+
+    // The folder above it as well.
+    fs::remove_dir_all(folder.path()).unwrap();
+    assert_eq!(answers(&path).await, Answer::Done);
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_proxy_that_does_not_answer_is_told_from_one_that_does() {
+    let (_folder, path) = socket_path();
+    let _never_accepted = Listener::bind(&path).unwrap();
+    let mut client = Client::connect(&path).await.unwrap();
+    let error = client.ask(Request::Status).await.unwrap_err();
+    assert!(matches!(error, ClientError::Silent(_)), "{error}");
+}

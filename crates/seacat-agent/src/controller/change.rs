@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use seacat_channel::NetworkConfig;
 use seacat_gateway::Demo;
+use seacat_proxy::ProxyConfig;
 use serde_json::Value;
 
 use super::Engine;
@@ -14,7 +16,7 @@ use crate::config::apply::{self, NetworkError};
 use crate::config::load::load;
 use crate::config::schema::{Channel as ChannelSettings, Config, Log};
 use crate::config::settings::SETTINGS;
-use crate::config::{Loaded, Problems, Sources, edit};
+use crate::config::{Loaded, Problems, Sources, check, edit};
 use crate::control::Answer;
 use crate::login::Login;
 use crate::settings::{self, Checked, Note, SettingsChange};
@@ -22,23 +24,30 @@ use crate::status::Local;
 
 impl Engine {
     /// Reads the configuration again. What can change while requests run does; the rest is named.
+    /// The outcome is in the status.
     pub(super) async fn reload(&mut self) -> Answer {
-        let new = match load(&self.sources) {
-            Ok(loaded) => loaded,
-            Err(problems) => {
-                tracing::warn!(
-                    "the configuration is invalid; the previous one stays in effect:\n{problems}"
-                );
-                return Answer::Error { message: problems.to_string() };
-            }
-        };
-        match self.adopt(new).await {
+        let outcome = self.take_configuration().await;
+        let error = outcome.as_ref().err().cloned();
+        self.last_reload = Some((error, Instant::now()));
+        match outcome {
             Ok(restart_for) => Answer::Reloaded { restart_for },
-            Err(error) => {
-                tracing::warn!(%error, "cannot use the new configuration; the previous one stays in effect");
-                Answer::Error { message: error.to_string() }
+            Err(message) => {
+                tracing::warn!("the previous configuration stays in effect: {message}");
+                Answer::Error { message }
             }
         }
+    }
+
+    async fn take_configuration(&mut self) -> Result<Vec<String>, String> {
+        let new = load(&self.sources).map_err(|problems| problems.to_string())?;
+        let chosen = self.wants_demo || self.demo.is_some() || self.is_managed;
+        if new.config.gateways.is_empty() && !chosen {
+            let file = self.sources.file.display();
+            return Err(format!(
+                "no gateway is configured in {file} any more; for the built-in one, start with --demo"
+            ));
+        }
+        self.adopt(new).await.map_err(|error| error.to_string())
     }
 
     /// Puts a configuration in effect, as far as that can be done while requests run; returns the
@@ -46,13 +55,13 @@ impl Engine {
     async fn adopt(&mut self, loaded: Loaded) -> Result<Vec<String>, StartError> {
         self.is_managed = loaded.origin("gateway").is_locked();
         let new = loaded.config;
-        let network = apply::network(&new, &self.state_dir, &self.sources.environment)?;
+        let (proxy, network) = check::files(&new, &self.state_dir, &self.sources.environment)?;
         let is_demo = !self.is_managed && (self.wants_demo || new.gateways.is_empty());
         let demo = match (is_demo, &self.demo) {
             (true, None) => Some(Demo::start()?),
             _ => None,
         };
-        self.turn_proxy(&new).await?;
+        self.turn_proxy(proxy, &new).await?;
         if let Some(log) = &self.log {
             log.set_level(new.log.level);
         }
@@ -96,11 +105,11 @@ impl Engine {
     }
 
     /// Moves the listeners, if they are to be elsewhere. Requests under way finish.
-    async fn turn_proxy(&mut self, new: &Config) -> Result<(), StartError> {
+    async fn turn_proxy(&mut self, proxy: ProxyConfig, new: &Config) -> Result<(), StartError> {
         if self.config.proxy == new.proxy && self.config.routes == new.routes {
             return Ok(());
         }
-        let addresses = self.proxy_handle.reconfigure(apply::proxy(new)?).await;
+        let addresses = self.proxy_handle.reconfigure(proxy).await;
         let addresses = addresses.map_err(|error| StartError::from_bind(error, new))?;
         let Local { proxy, mapped, .. } = local(&addresses, new);
         (self.local.proxy, self.local.mapped) = (proxy, mapped);

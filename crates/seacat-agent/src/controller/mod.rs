@@ -7,10 +7,8 @@
 //!                                     └─► StatusView to whoever watches
 //! ```
 //!
-//! There is no timer here, so an idle engine wakes only for the channel's PINGs. For the same reason
-//! it does not watch for suspend and resume or a change of network: a clock that is compared now and
-//! then would wake the machine more often than a PING does, and no more quickly notice that the
-//! connection is dead. Whoever knows (a resume hook of the system, the window) says `connect`.
+//! There is no timer here, so an idle engine wakes only for the channel's PINGs, and for what the
+//! system says about network, sleep and clock (`system_events`).
 
 mod change;
 mod start;
@@ -39,6 +37,7 @@ use crate::logging::LogHandle;
 use crate::login::Login;
 use crate::signals::{Signal, Signals};
 use crate::status::{Local, StatusView};
+use crate::system_events::Changes;
 
 /// A wish, and where its answer goes.
 #[derive(Debug)]
@@ -81,6 +80,9 @@ pub struct Engine {
     /// The requests, until the first of them has been seen.
     requests: Option<broadcast::Receiver<Arc<AccessLine>>>,
     is_managed: bool,
+    /// How the last attempt to take a changed configuration ended, and when.
+    last_reload: Option<(Option<String>, Instant)>,
+    changes: Changes,
 }
 
 impl Engine {
@@ -109,6 +111,7 @@ impl Engine {
                 // An error means that the channel is gone: nothing more to publish, but to obey.
                 Ok(()) = status.changed() => drop(status.borrow_and_update()),
                 () = changed(identity.as_mut()) => {}
+                () = self.changes.next() => self.channel.network_changed(),
                 () = first_request(self.requests.as_mut(), &self.desk.own) => {
                     self.requests = None;
                     remember(self.first_run.see_request());

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::Engine;
 use super::status::{is_mapped, local, names, running};
 use crate::config::apply::{self, CredentialsError, NetworkError};
+use crate::config::check::FilesError;
 use crate::config::schema::Config;
 use crate::config::{Loaded, Sources};
 use crate::control::Desk;
@@ -25,6 +26,7 @@ use crate::logging::LogHandle;
 use crate::login::Login;
 use crate::port_owner::{self, Owner};
 use crate::status::{Local, view};
+use crate::system_events::Changes;
 
 /// Wishes that may wait for the loop. It answers each at once, so a few are plenty.
 const COMMANDS: usize = 16;
@@ -68,6 +70,9 @@ pub enum StartError {
     /// The upstream proxy cannot be used.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// A file that the changed configuration names cannot be used.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The built-in gateway does not start.
     #[error("cannot start the built-in gateway: {0}")]
     Demo(#[from] DemoError),
@@ -180,6 +185,8 @@ impl Engine {
             first_run,
             requests,
             is_managed,
+            last_reload: None,
+            changes: Changes::listen(),
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::config::{Sources, apply};
 use crate::control::{Running, today};
 use crate::identity_view::IdentityView;
 use crate::reference;
-use crate::status::{Local, MappedView, StatusView, view};
+use crate::status::{Local, MappedView, ReloadView, StatusView, view};
 
 impl Engine {
     pub(super) fn view(&self) -> StatusView {
@@ -26,6 +26,10 @@ impl Engine {
         let identity = self.channel.identity().as_ref().map(Identity::status);
         view.identity = identity.map(|status| IdentityView::new(&status.borrow(), today()));
         view.reverse = self.channel.reverse().into_iter().map(Into::into).collect();
+        view.reload = self.last_reload.as_ref().map(|(error, at)| ReloadView {
+            error: error.clone(),
+            age_ms: u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
         view.reference = reference::letters(&view);
         view
     }

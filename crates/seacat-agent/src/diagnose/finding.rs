@@ -257,6 +257,7 @@ fn meaning(failure: &Failure) -> &'static str {
             "Somebody cut the connection when TLS began: most likely a firewall that looks inside."
         }
         Failure::NotTls => "Another service listens on that port.",
+        Failure::Portal { .. } => "The network answers in the gateway's place until you sign in.",
         Failure::NoCommonSuite => {
             "The gateway is of an older era, and offers only encryption that is switched off here by default."
         }
@@ -279,6 +280,7 @@ fn meaning(failure: &Failure) -> &'static str {
         }
         Failure::HttpsServer => "The name or the port leads to a web server.",
         Failure::Silent(_) => "Something speaks TLS there and does not understand SeaCat.",
+        Failure::GoingAway => "The gateway is there, and begins nothing new.",
         Failure::Interrupted(_) | Failure::Other(_) => "The network broke off.",
     }
 }

@@ -129,7 +129,9 @@ impl Dialler {
         let gateway = &destination.gateway;
         let key = (index, gateway.host.clone());
         let transport = match self.transports.get(&key) {
-            Some(transport) if transport.shows(certified) => Ok(transport.clone()),
+            Some(transport) if transport.shows(certified) && transport.is_current(gateway) => {
+                Ok(transport.clone())
+            }
             _ => Transport::new(gateway, Presenter::new(certified.cloned()))
                 .inspect(|made| drop(self.transports.insert(key, made.clone())))
                 .map_err(|error| Failure::BadConfig(error.to_string())),
@@ -214,6 +216,10 @@ impl Driver {
         }
         let presented = identified && failure.may_be_dismissal();
         self.rejection.connection_failed(Evidence { presented, answered: false });
+        if matches!(failure, Failure::UnknownCa { .. }) {
+            // The CA file is read again for the next attempt, whatever its age says.
+            self.dialler.forget();
+        }
         self.step(Input::Failed(failure));
     }
 }

@@ -1,18 +1,19 @@
 //! The connection that is up: its start, its news, its end; and those that were let go of.
 
 use std::future::pending;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use seacat_link::{Closed, Incoming, Link, News};
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 
-use super::{Driver, Event, now};
+use super::{Driver, LinkEvent, now};
 use crate::config::GatewayConfig;
 use crate::dial::Dialled;
 use crate::failure::Failure;
-use crate::identity::{Evidence, LinkAuth};
+use crate::identity::{Evidence, Heard, LinkAuth};
 use crate::state::{Input, STEADY};
 use crate::status::{Road, TlsInfo};
 use crate::task::Task;
@@ -24,6 +25,10 @@ pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// an idle socket, and there is one such socket for each change of gateways.
 pub(super) const RETIRE_LIMIT: Duration = Duration::from_secs(3600);
 
+/// A connection that did not answer when another was found to has this long to do so after all, for
+/// the sake of requests that must not be sent twice.
+const SILENT_LIMIT: Duration = Duration::from_secs(10);
+
 /// A connection and what there is to know about it.
 pub(super) struct Live {
     pub(super) link: Link,
@@ -34,11 +39,23 @@ pub(super) struct Live {
     pub(super) generation: u64,
     pub(super) gateway: GatewayConfig,
     pub(super) address: SocketAddr,
+    /// Our end's address.
+    local: Option<IpAddr>,
     pub(super) road: Road,
     pub(super) tls: TlsInfo,
     pub(super) identified: bool,
     pub(super) auth: LinkAuth,
     pub(super) since: Instant,
+}
+
+impl Live {
+    /// Whether our end's address is not this computer's any more. A socket is bound to find out:
+    /// nothing is sent.
+    pub(super) fn is_unbound(&self) -> bool {
+        let bind = |local: IpAddr| UdpSocket::bind((local, 0));
+        let error = self.local.and_then(|local| bind(local).err());
+        error.is_some_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+    }
 }
 
 /// Connections that were let go of and still say goodbye.
@@ -51,6 +68,18 @@ impl Leaving {
         while self.0.try_join_next().is_some() {}
         self.0.spawn(async move {
             let _ = timeout(limit, driver).await;
+        });
+    }
+
+    /// Requests on a connection that does not answer may be answered late.
+    fn add_silent(&mut self, link: Link, driver: Task<Closed>) {
+        let heard = link.health().last_frame;
+        self.0.spawn(async move {
+            let mut driver = driver;
+            let silent = timeout(SILENT_LIMIT, &mut driver).await.is_err();
+            if silent && link.health().last_frame != heard {
+                let _ = timeout(RETIRE_LIMIT, driver).await;
+            }
         });
     }
 
@@ -72,6 +101,7 @@ impl Driver {
     ) {
         let Dialled { secured, address } = dialled;
         self.generation += 1;
+        let local = secured.tcp.local_addr().ok().map(|local| local.ip());
         let (link, incoming, driver) = Link::start(secured.tcp, secured.session, &self.link_config);
         tracing::debug!(gateway = gateway.name, %address, tls = ?secured.tls, "TLS is up");
         self.live = Some(Live {
@@ -81,6 +111,7 @@ impl Driver {
             generation: self.generation,
             gateway,
             address,
+            local,
             road,
             tls: secured.tls,
             identified: secured.identified,
@@ -113,36 +144,90 @@ impl Driver {
         self.step(Input::Lost(failure));
     }
 
-    pub(super) fn with_link(&self, wish: fn(&Link)) {
+    pub(super) fn with_link(&self, command: fn(&Link)) {
         if let Some(live) = &self.live {
-            wish(&live.link);
+            command(&live.link);
         }
     }
 
-    /// Parts with the connection, which ends by itself or after `limit`.
+    pub(super) fn on_live(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Heard => self.step(Input::Heard),
+            LinkEvent::Unanswered => self.step(Input::Unanswered),
+            LinkEvent::GoAway => self.step(Input::Spent),
+            LinkEvent::Lost(closed) => self.lost(closed),
+            other => self.on_either(other),
+        }
+    }
+
+    pub(super) fn on_standby(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Heard => self.step(Input::StandbyHeard),
+            LinkEvent::GoAway => self.step(Input::StandbySpent),
+            LinkEvent::Lost(closed) => {
+                self.standby = None;
+                self.step(Input::StandbyLost(Failure::from_closed(closed)));
+            }
+            other => self.on_either(other),
+        }
+    }
+
+    fn on_either(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Control(frame) => drop(self.hear(Heard::Frame(frame))),
+            LinkEvent::Socket(request) => self.reverse.answer(request),
+            // The status shows it, and is published after every event.
+            LinkEvent::Pong => {}
+            LinkEvent::Heard | LinkEvent::Unanswered | LinkEvent::GoAway | LinkEvent::Lost(_) => {}
+        }
+    }
+
+    /// Parts with the connection, which ends with its last stream or after `limit`.
     pub(super) fn let_go(&mut self, goodbye: fn(&Link), limit: Duration) {
-        let Some(Live { link, driver, .. }) = self.live.take() else {
-            return;
-        };
-        goodbye(&link);
-        self.leaving.add(driver, limit);
+        if let Some(Live { link, driver, .. }) = self.live.take() {
+            goodbye(&link);
+            self.leaving.add(driver, limit);
+        }
+    }
+
+    pub(super) fn release_standby(&mut self, goodbye: fn(&Link), limit: Duration) {
+        if let Some(Live { link, driver, .. }) = self.standby.take() {
+            goodbye(&link);
+            self.leaving.add(driver, limit);
+        }
+    }
+
+    pub(super) fn abandon_standby(&mut self) {
+        if let Some(Live { link, driver, .. }) = self.standby.take() {
+            link.abandon();
+            link.drain();
+            self.leaving.add_silent(link, driver);
+        }
+    }
+
+    /// Requests that were refused by an earlier connection must not take it for that one.
+    pub(super) fn resume(&mut self) {
+        self.generation += 1;
+        let generation = self.generation;
+        self.live = self.standby.take().map(|live| Live { generation, ..live });
     }
 }
 
-/// What a live connection has to say; nothing, for ever, when there is none.
-pub(super) async fn news(live: Option<&mut Live>) -> Event {
+/// What happens on a connection; nothing, for ever, when there is none.
+pub(super) async fn link_event(live: Option<&mut Live>) -> LinkEvent {
     let Some(live) = live else {
         return pending().await;
     };
     loop {
         tokio::select! {
-            closed = &mut live.driver => return Event::Lost(closed),
+            closed = &mut live.driver => return LinkEvent::Lost(closed),
             Some(news) = live.incoming.next() => match news {
-                News::Pong { .. } => return Event::Pong,
-                News::Control(control) => return Event::Control(control),
-                News::Socket(request) => return Event::Socket(request),
-                // The next request finds the connection draining and asks for another.
-                News::GoAway => {}
+                News::Heard => return LinkEvent::Heard,
+                News::Unanswered => return LinkEvent::Unanswered,
+                News::Pong { .. } => return LinkEvent::Pong,
+                News::Control(control) => return LinkEvent::Control(control),
+                News::Socket(request) => return LinkEvent::Socket(request),
+                News::GoAway => return LinkEvent::GoAway,
                 // A gateway makes no requests and names no connections; a request that is
                 // dropped is refused.
                 News::Request(_) | News::ConnectionEnded { .. } => {}

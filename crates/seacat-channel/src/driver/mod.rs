@@ -13,11 +13,11 @@ use seacat_proto::Control;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
+use crate::availability::Availability;
 use crate::config::{ChannelConfig, GatewayConfig, NetworkConfig};
 use crate::discovery::Answer;
-use crate::door::Door;
 use crate::failure::Failure;
-use crate::identity::{Heard, Port, Shown, SilentRejection, Wire};
+use crate::identity::{Port, Shown, SilentRejection, Wire};
 use crate::order::Rank;
 use crate::reverse::Reverse;
 use crate::state::{Action, Input, Machine, Phase};
@@ -25,22 +25,24 @@ use crate::status::{Road, State, Status};
 
 use dialling::{Dialler, Outcome};
 use identity::changed;
-use live::{CLOSE_LIMIT, Leaving, Live, RETIRE_LIMIT, news};
+use live::{CLOSE_LIMIT, Leaving, Live, RETIRE_LIMIT, link_event};
 
-/// What everybody who holds the channel wishes from the driver. It is a state, not a queue:
-/// wishes that come faster than they are fulfilled are merged, the latest counts.
+/// What the handles of the channel want of the driver. It is a state, not a queue: changes that come
+/// faster than they are acted on are merged, the latest counts.
 #[derive(Clone, Debug)]
-pub(crate) struct Wishes {
+pub(crate) struct DesiredState {
     /// To be connected at all.
     pub(crate) connect: bool,
     /// Counts the calls of "connect now".
-    pub(crate) nudges: u64,
+    pub(crate) connect_requests: u64,
     /// Counts the requests that found nothing but a pause.
-    pub(crate) wanted: u64,
+    pub(crate) demand: u64,
+    /// Counts the requests that wait for a sign of life.
+    pub(crate) doubts: u64,
     /// Counts the changes of the network.
-    pub(crate) networks: u64,
-    /// The highest connection known to have used up its stream ids.
-    pub(crate) spent: u64,
+    pub(crate) network_changes: u64,
+    /// The highest connection known to take no more streams.
+    pub(crate) exhausted: u64,
     pub(crate) gateways: Arc<Vec<GatewayConfig>>,
     pub(crate) network: Arc<NetworkConfig>,
     pub(crate) drain_until: Option<Instant>,
@@ -51,14 +53,16 @@ pub(crate) struct Driver {
     machine: Machine,
     link_config: LinkConfig,
     dialler: Dialler,
-    wishes: watch::Receiver<Wishes>,
-    /// The wishes that have been passed to the machine.
-    fulfilled: Wishes,
+    desired: watch::Receiver<DesiredState>,
+    /// What of it has been passed to the machine.
+    applied: DesiredState,
     /// Every handle is gone.
     orphaned: bool,
-    door: watch::Sender<Door>,
+    availability: watch::Sender<Availability>,
     status: watch::Sender<Status>,
     live: Option<Live>,
+    /// The connection that another is to replace, see [`Standby`](crate::state::Standby).
+    standby: Option<Live>,
     leaving: Leaving,
     /// Counts the connections.
     generation: u64,
@@ -75,18 +79,27 @@ pub(crate) struct Driver {
 
 /// What the loop may wake up for.
 enum Event {
-    Wishes,
+    Desired,
     Orphaned,
     Found(Result<Answer, Failure>),
     Dialled(Outcome),
-    Pong,
-    Lost(Closed),
+    Live(LinkEvent),
+    Standby(LinkEvent),
     Timer,
-    Control(Control),
-    Socket(SocketRequest),
     Identity(Shown),
     /// Somebody else from now on, or nobody.
     Somebody(Option<Port>),
+}
+
+/// What happened on a connection.
+enum LinkEvent {
+    Heard,
+    Unanswered,
+    GoAway,
+    Pong,
+    Lost(Closed),
+    Control(Control),
+    Socket(SocketRequest),
 }
 
 /// Who we are, and who we are to become.
@@ -98,25 +111,26 @@ pub(crate) struct Identities {
 impl Driver {
     pub(crate) fn new(
         config: ChannelConfig,
-        wishes: watch::Receiver<Wishes>,
-        door: watch::Sender<Door>,
+        desired: watch::Receiver<DesiredState>,
+        availability: watch::Sender<Availability>,
         status: watch::Sender<Status>,
         identities: Identities,
         reverse: Reverse,
     ) -> Self {
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
-        let fulfilled = Wishes { connect: false, ..wishes.borrow().clone() };
-        let dialler = Dialler::new(fulfilled.gateways.clone(), fulfilled.network.clone());
+        let applied = DesiredState { connect: false, ..desired.borrow().clone() };
+        let dialler = Dialler::new(applied.gateways.clone(), applied.network.clone());
         Self {
             machine: Machine::new(ranks(&config.gateways), seed),
             link_config: LinkConfig { proto: config.proto, ..LinkConfig::client() },
             dialler,
-            wishes,
-            fulfilled,
+            desired,
+            applied,
             orphaned: false,
-            door,
+            availability,
             status,
             live: None,
+            standby: None,
             leaving: Leaving::default(),
             generation: 0,
             identity: identities.port,
@@ -130,28 +144,24 @@ impl Driver {
     /// Runs until the channel has been drained or every handle of it is gone.
     pub(crate) async fn run(mut self) {
         self.meet_identity().await;
-        self.look_at_wishes();
+        self.apply_desired();
         while !matches!(self.machine.phase(), Phase::Ended) {
             self.publish();
             match self.next_event().await {
-                Event::Wishes => self.look_at_wishes(),
+                Event::Desired => self.apply_desired(),
                 Event::Orphaned => self.step(Input::Drain { until: now() }),
                 Event::Found(answer) => self.found(answer),
                 Event::Dialled(outcome) => self.dialled(outcome),
-                Event::Pong => self.step(Input::Pong),
-                Event::Lost(closed) => self.lost(closed),
+                Event::Live(event) => self.on_live(event),
+                Event::Standby(event) => self.on_standby(event),
                 Event::Timer => self.timer(),
-                Event::Control(frame) => {
-                    self.hear(Heard::Frame(frame));
-                }
-                Event::Socket(request) => self.reverse.answer(request),
                 Event::Identity(shown) => self.show(shown),
                 Event::Somebody(port) => self.become_somebody(port).await,
             }
         }
-        // Nothing new is taken from here on, but who is leaving may finish.
-        self.door.send_replace(Door::Draining);
-        let until = self.fulfilled.drain_until.unwrap_or_else(now).max(now() + CLOSE_LIMIT);
+        // Nothing new is taken from here on, but connections that are leaving may finish.
+        self.availability.send_replace(Availability::Draining);
+        let until = self.applied.drain_until.unwrap_or_else(now).max(now() + CLOSE_LIMIT);
         self.leaving.all_gone(until).await;
         self.publish();
     }
@@ -161,10 +171,11 @@ impl Driver {
         let in_doubt = self.steady_at().filter(|_| self.rejection.withhold_certificate());
         let deadline = self.machine.deadline().into_iter().chain(in_doubt).min();
         tokio::select! {
-            event = news(self.live.as_mut()) => event,
+            event = link_event(self.live.as_mut()) => Event::Live(event),
+            event = link_event(self.standby.as_mut()) => Event::Standby(event),
             event = self.dialler.news() => event,
-            changed = self.wishes.changed(), if !self.orphaned => match changed {
-                Ok(()) => Event::Wishes,
+            changed = self.desired.changed(), if !self.orphaned => match changed {
+                Ok(()) => Event::Desired,
                 Err(_) => {
                     self.orphaned = true;
                     Event::Orphaned
@@ -178,41 +189,53 @@ impl Driver {
         }
     }
 
-    /// Passes on what is new among the wishes.
-    fn look_at_wishes(&mut self) {
-        let wishes = self.wishes.borrow_and_update().clone();
-        let before = std::mem::replace(&mut self.fulfilled, wishes.clone());
-        if !Arc::ptr_eq(&wishes.gateways, &before.gateways) {
-            self.set_gateways(wishes.gateways);
+    /// Passes on what has changed in the desired state.
+    fn apply_desired(&mut self) {
+        let desired = self.desired.borrow_and_update().clone();
+        let before = std::mem::replace(&mut self.applied, desired.clone());
+        if !Arc::ptr_eq(&desired.gateways, &before.gateways) {
+            self.set_gateways(desired.gateways);
         }
-        if wishes.network != before.network {
-            self.set_network(wishes.network);
+        if desired.network != before.network {
+            self.set_network(desired.network);
         }
-        if wishes.wanted != before.wanted {
+        if desired.demand != before.demand {
             self.step(Input::Wanted);
         }
-        if wishes.networks != before.networks {
+        if desired.doubts != before.doubts {
+            self.step(Input::Unanswered);
+        }
+        if desired.network_changes != before.network_changes {
             // Another network has other name servers, and they may have other answers.
             self.dialler.forget_answers();
-            self.step(Input::NetworkChanged);
+            let unbound = self.live.as_ref().is_some_and(Live::is_unbound);
+            self.step(Input::NetworkChanged { unbound });
         }
-        if self.live.as_ref().is_some_and(|live| live.generation == wishes.spent) {
-            self.step(Input::Spent);
-        }
-        let nudged = wishes.nudges != before.nudges;
-        match (wishes.connect, before.connect) {
-            (true, was) if !was || nudged => {
-                // Whoever asks may have put another CA file in place, or changed DNS.
+        self.take_exhausted(desired.exhausted);
+        let requested = desired.connect_requests != before.connect_requests;
+        match (desired.connect, before.connect) {
+            (true, was) if !was || requested => {
+                // The CA file or DNS may have been put right before.
                 self.dialler.forget();
                 self.step(Input::Connect);
             }
             (false, true) => self.step(Input::Disconnect),
             _ => {}
         }
-        if let Some(until) = wishes.drain_until
-            && before.drain_until != wishes.drain_until
+        if let Some(until) = desired.drain_until
+            && before.drain_until != desired.drain_until
         {
             self.step(Input::Drain { until });
+        }
+    }
+
+    /// Connection number `generation` takes no more streams.
+    fn take_exhausted(&mut self, generation: u64) {
+        let is = |it: &Option<Live>| it.as_ref().is_some_and(|it| it.generation == generation);
+        if is(&self.live) {
+            self.step(Input::Spent);
+        } else if is(&self.standby) {
+            self.step(Input::StandbySpent);
         }
     }
 
@@ -228,7 +251,9 @@ impl Driver {
     fn set_network(&mut self, network: Arc<NetworkConfig>) {
         let moves = self.dialler.set_network(network);
         let in_use = match self.machine.phase() {
-            Phase::Proving { gateway, .. } | Phase::Connected { gateway, .. } => Some(*gateway),
+            Phase::Proving { gateway, .. }
+            | Phase::Trial { gateway, .. }
+            | Phase::Connected { gateway, .. } => Some(*gateway),
             _ => None,
         };
         let keep = in_use.filter(|_| !moves);
@@ -251,17 +276,28 @@ impl Driver {
                 Action::Drain => self.with_link(Link::drain),
                 Action::Retire => self.let_go(Link::drain, RETIRE_LIMIT),
                 Action::Close => self.let_go(Link::close, CLOSE_LIMIT),
+                Action::StandBy => self.standby = self.live.take(),
+                Action::Resume => self.resume(),
+                Action::ReleaseStandby => self.release_standby(Link::drain, RETIRE_LIMIT),
+                Action::AbandonStandby => self.abandon_standby(),
+                Action::CloseStandby => self.release_standby(Link::close, CLOSE_LIMIT),
             }
         }
     }
 
+    /// The connection that requests take, if there is one.
+    fn serving(&self) -> Option<&Live> {
+        if self.machine.standby_serves() { self.standby.as_ref() } else { self.live.as_ref() }
+    }
+
     fn publish(&self) {
-        self.door.send_replace(self.door());
+        self.availability.send_replace(self.availability());
+        let serving = self.serving();
         if let Some(port) = &self.identity {
-            let generation = self.live.as_ref().map(|live| live.generation);
+            let generation = serving.map(|live| live.generation);
             port.wire.send_if_modified(|wire| {
                 let changed = wire.as_ref().map(|wire| wire.generation) != generation;
-                *wire = self.live.as_ref().map(|live| Wire {
+                *wire = serving.map(|live| Wire {
                     link: live.link.clone(),
                     generation: live.generation,
                     auth: live.auth,
@@ -270,48 +306,63 @@ impl Driver {
             });
         }
         let state = self.state();
-        let health = self.live.as_ref().map(|live| live.link.health());
+        let health = serving.map(|live| live.link.health());
         let last_failure = self.machine.last_failure().cloned();
         let before = self.status.send_replace(Status { state, health, last_failure });
         self.announce(&before.state);
     }
 
-    fn door(&self) -> Door {
-        match (self.machine.phase(), &self.live) {
-            (Phase::Off, _) => Door::Shut { why: None },
-            (Phase::Stopped { why }, _) => Door::Shut { why: Some(why.clone()) },
-            (Phase::Draining { .. } | Phase::Ended, _) => Door::Draining,
-            (Phase::Waiting { soonest, why, .. }, _) => {
-                Door::Soon { next: Some(*soonest), why: Some(why.clone()) }
+    fn availability(&self) -> Availability {
+        let open = |live: &Live, probed| Availability::Open {
+            link: live.link.clone(),
+            generation: live.generation,
+            probed,
+        };
+        match (self.machine.phase(), self.serving()) {
+            (Phase::Off, _) => Availability::Shut { why: None },
+            (Phase::Draining { .. } | Phase::Ended, _) => Availability::Draining,
+            (Phase::Connected { probe, .. }, Some(live)) => open(live, probe.is_some()),
+            (_, Some(live)) => open(live, false),
+            (Phase::Stopped { why }, None) => Availability::Shut { why: Some(why.clone()) },
+            (Phase::Waiting { soonest, why, .. }, None) => {
+                Availability::Soon { next: Some(*soonest), why: Some(why.clone()) }
             }
-            (_, Some(live)) => Door::Open { link: live.link.clone(), generation: live.generation },
-            (_, None) => Door::Soon { next: None, why: self.machine.last_failure().cloned() },
+            (_, None) => {
+                let why = self.machine.last_failure().map(|(why, _)| why.clone());
+                Availability::Soon { next: None, why }
+            }
         }
     }
 
     fn state(&self) -> State {
         let name = |index: usize| self.dialler.gateways()[index].name.clone();
-        match (self.machine.phase(), &self.live) {
-            (Phase::Off, _) => State::Off,
-            (Phase::Connected { gateway, since }, Some(live)) => State::Connected {
-                gateway: name(*gateway),
-                address: live.address,
-                road: live.road.clone(),
-                tls: live.tls.clone(),
-                since: *since,
-            },
+        let connected = |live: &Live, gateway, since| State::Connected {
+            gateway: name(gateway),
+            address: live.address,
+            road: live.road.clone(),
+            tls: live.tls.clone(),
+            since,
+        };
+        let standby = self.machine.standby().filter(|_| self.machine.standby_serves());
+        match (self.machine.phase(), standby, self.serving()) {
+            (Phase::Off, ..) => State::Off,
+            (Phase::Draining { .. }, ..) => State::Draining,
+            (Phase::Ended, ..) => State::Ended,
+            (_, Some(standby), Some(live)) => connected(live, standby.gateway, standby.since),
+            (Phase::Connected { gateway, since, .. }, _, Some(live)) => {
+                connected(live, *gateway, *since)
+            }
             (
                 Phase::Dialing { gateway }
                 | Phase::Proving { gateway, .. }
+                | Phase::Trial { gateway, .. }
                 | Phase::Connected { gateway, .. },
-                _,
+                ..,
             ) => State::Connecting { gateway: name(*gateway), attempt: self.machine.attempt() },
-            (Phase::Waiting { until, why, .. }, _) => {
+            (Phase::Waiting { until, why, .. }, ..) => {
                 State::Waiting { until: *until, why: why.clone() }
             }
-            (Phase::Stopped { why }, _) => State::Stopped { why: why.clone() },
-            (Phase::Draining { .. }, _) => State::Draining,
-            (Phase::Ended, _) => State::Ended,
+            (Phase::Stopped { why }, ..) => State::Stopped { why: why.clone() },
         }
     }
 

@@ -70,8 +70,9 @@ fn get(path: &str) -> RequestHead {
 
 async fn next_request(requests: &mut Incoming) -> Request {
     loop {
-        if let News::Request(request) = requests.next().await.expect("a request") {
-            return request;
+        match requests.next().await.expect("a request") {
+            News::Request(request) => return request,
+            _ => {}
         }
     }
 }

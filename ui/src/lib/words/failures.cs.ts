@@ -149,6 +149,16 @@ export const failures: Record<FailureCode, Told> = {
     means: "Spojení je zabezpečené, ale nikdo na něm neodpovídá. Možná to není brána SeaCat.",
     do: "Zkontrolujte jméno a port brány.",
   },
+  "SC-CAPTIVE-PORTAL": {
+    what: "Do této sítě se musíte nejdřív přihlásit",
+    means: "Dokud to neuděláte, odpovídá místo brány.",
+    do: "Otevřete v prohlížeči libovolnou stránku začínající http:// a přihlaste se. Spojení se naváže během několika sekund.",
+  },
+  "SC-GATEWAY-DRAINING": {
+    what: "Brána už nepřijímá požadavky",
+    means: "Ukončuje se, nebo jich má příliš mnoho. Další pokus proběhne sám.",
+    do: "Počkejte několik sekund.",
+  },
   "SC-CONNECTION-LOST": {
     what: "Spojení se přerušilo",
     means: "Nové se naváže samo.",

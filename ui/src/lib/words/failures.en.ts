@@ -157,6 +157,16 @@ export const failures = {
     means: "The connection is secured, and nobody answers on it. Perhaps this is not a SeaCat gateway.",
     do: "Check the gateway's name and port.",
   },
+  "SC-CAPTIVE-PORTAL": {
+    what: "This network wants you to sign in first",
+    means: "It answers in the gateway's place until you have.",
+    do: "Open any page that begins with http:// in a browser and sign in. The connection follows within seconds.",
+  },
+  "SC-GATEWAY-DRAINING": {
+    what: "The gateway takes no more requests",
+    means: "It shuts down, or has too many. It is tried again automatically.",
+    do: "Wait a few seconds.",
+  },
   "SC-CONNECTION-LOST": {
     what: "The connection was lost",
     means: "It is tried again by itself.",
