@@ -235,7 +235,7 @@ impl Exchange<'_> {
             self.relay_body(&mut exchange).await?;
         }
         // After an early answer the rest of the request has nowhere to go, and neither has the
-        // connection: letting go of both tells the client to stop.
+        // connection: dropping both stops the client.
         let over = upload.as_ref().is_none_or(Upload::is_over);
         backend.keep(exchange, bound, clean);
         if let Some(upload) = upload.filter(|_| over) {
@@ -299,7 +299,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Works for the client as long as it wants the result. Large work comes pinned: what an
+    /// Runs `work` until the client gives the stream up. Large work comes pinned: what an
     /// `async fn` is given has two places in its memory.
     async fn unless_gone<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failed> {
         tokio::select! {

@@ -26,7 +26,7 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
-    /// Something has happened: whoever has to act has the whole limit again.
+    /// There was progress: the party that has to act has the whole limit again.
     pub(crate) fn restart(&mut self) {
         self.since = None;
     }

@@ -280,8 +280,8 @@ fn agreed_frames_must_have_their_form() {
     }
 }
 
-/// A gateway that drains tells its client, serves what was under way, and ends when the client has
-/// said that nothing more is.
+/// A gateway that drains sends GOAWAY, serves what was under way, and ends when the client has
+/// answered that nothing more is.
 #[test]
 fn a_gateway_that_goes_away_loses_nothing() {
     let mut pair = agreed(Extensions::ALL);

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | of an application's connection that has logged in | the connection that carries the login |
 //! | that may be sent again (idempotent, without a body) | a kept connection; if that is lost, once more to a new one |
-//! | any other | a new connection: a kept one may be closing, and then nobody knows whether the request was carried out |
+//! | any other | a new connection: a kept one may be closing, and then it is unknown whether the request was carried out |
 
 mod login;
 mod pool;
@@ -171,7 +171,7 @@ impl Backend<'_> {
 }
 
 impl Answered {
-    /// The head, the exchange, and what [`Backend::keep`] wants to know of it.
+    /// The head, the exchange, and the two arguments of [`Backend::keep`].
     pub(crate) fn into_parts(self) -> (ResponseHead, Exchange<Upload>, bool, bool) {
         (self.head, self.exchange, self.bound, self.clean)
     }

@@ -149,7 +149,7 @@ fn passed(came: &Fields, upstream: &Upstream, names: &Names<'_>) -> Fields {
     fields
 }
 
-/// What the back end is told of the client. Set, not appended: what a client claims about its past
+/// The fields that describe the client to the back end. Set, not appended: what a client claims about its past
 /// is not ours to vouch for.
 fn add_forwarded(fields: &mut Fields, upstream: &Upstream, caller: &Caller, names: &Names<'_>) {
     let mut set = |name: &str, value: &str| {

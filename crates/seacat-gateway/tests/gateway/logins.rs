@@ -1,4 +1,4 @@
-//! Logins that a back end ties to its connection (NTLM): nobody is answered as somebody else.
+//! Logins that a back end ties to its connection (NTLM): no requester is answered as another user.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ fn a_login_belongs_to_one_connection_of_one_application() {
         let (tell, mut ended) = mpsc::unbounded_channel();
         let demo = gateway(server(tell).await);
         let (anna, other) = (knowing(&demo).await, knowing(&demo).await);
-        // A slow request of somebody else runs through all of it.
+        // Slow requests of another client come in between.
         let slow = {
             let link = other.link.clone();
             tokio::spawn(async move {
@@ -132,7 +132,7 @@ fn a_login_ends_with_its_client() {
 }
 
 /// A client without the extension cannot say which connection a request came on: its login fails,
-/// and nobody gets it.
+/// and no other requester gets it.
 #[test]
 fn without_the_extension_a_login_is_never_shared() {
     story(async {
@@ -168,7 +168,7 @@ fn no_answer_is_for_the_wrong_user() {
                 let user = format!("user{number}");
                 assert_eq!(log_in(link, Some(number), &user).await, user);
                 for turn in 0..REQUESTS {
-                    // Some of the requests of the same computer are nobody's.
+                    // Some requests of the same computer have no login.
                     if turn % 10 == 0 {
                         assert_eq!(ask(link, on(None, "/", None)).await, "who are you?");
                     }

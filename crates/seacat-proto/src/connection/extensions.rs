@@ -50,8 +50,8 @@ impl Connection {
     }
 
     /// The application has closed the connection that requests have named with
-    /// [`RequestHead::set_connection`](crate::RequestHead::set_connection) (client). Says whether
-    /// the gateway is told; without the extension it was never told of the connection.
+    /// [`RequestHead::set_connection`](crate::RequestHead::set_connection) (client). Returns
+    /// whether a frame was queued: without the extension the gateway does not know the connection.
     pub fn end_connection(&mut self, id: u32) -> bool {
         let told = self.agreement.has(Extensions::CONNECTIONS);
         if told {
@@ -131,8 +131,8 @@ impl Connection {
         self.events.push_back(Event::ConnectionEnded { id });
     }
 
-    /// Tells a peer that understands it, once: a gateway that it drains, a client that all it has
-    /// opened has come before.
+    /// Sends GOAWAY once, if the peer understands it: a gateway when it drains, a client behind the
+    /// last stream that it opens.
     pub(super) fn go_away(&mut self) {
         if self.agreement.has(Extensions::GOAWAY) && !self.agreement.left {
             self.agreement.left = true;
