@@ -5,12 +5,13 @@
 //! different ones.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::places::{PlaceError, make_private_folder};
+use crate::private;
 
 /// Why this copy may not run.
 #[derive(Debug, Error)]
@@ -55,15 +56,13 @@ impl Instance {
     /// When another copy runs, or the folder or file cannot be used.
     pub fn claim(state_dir: &Path) -> Result<Self, InstanceError> {
         make_private_folder(state_dir)?;
+        #[cfg(unix)]
+        private::check_folder(state_dir, private::own_uid(), private::Closed::ToWriters)?;
         let path = state_dir.join(LOCK);
         // The process id is in a file of its own: Windows lets nobody read a locked one.
         let pid_file = state_dir.join(PID);
         let failed = |source| InstanceError::Lock { path: path.clone(), source };
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
+        let file = private::open_file(&path, OpenOptions::new().write(true).truncate(false))
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -73,7 +72,9 @@ impl Instance {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         // Only for the message to a second copy: not worth failing for on a full disk.
-        if let Err(error) = fs::write(&pid_file, std::process::id().to_string()) {
+        let written = private::open_file(&pid_file, OpenOptions::new().write(true).truncate(true))
+            .and_then(|mut file| file.write_all(std::process::id().to_string().as_bytes()));
+        if let Err(error) = written {
             tracing::warn!(%error, "cannot write the process id");
         }
         Ok(Self { lock: file, pid_file })
@@ -112,7 +113,7 @@ fn read_pid(path: &Path) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::io::{BufRead as _, BufReader};
     use std::process::{Command, Stdio};
 
     /// Set for the child process of the test below, to the state folder it shall lock.

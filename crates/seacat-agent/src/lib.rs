@@ -29,6 +29,7 @@ pub mod notices;
 pub mod page;
 pub mod places;
 pub mod port_owner;
+pub mod private;
 pub mod reference;
 pub mod settings;
 pub mod signals;

@@ -14,6 +14,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::config::schema::{Level, Log};
+use crate::private;
 
 /// The name of the newest log file.
 pub const LOG_FILE: &str = "seacat-proxy.log";
@@ -97,11 +98,7 @@ impl RotatingFile {
     }
 
     fn reopen(&mut self) -> io::Result<&mut File> {
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&self.path)?;
+        let file = private::open_file(&self.path, OpenOptions::new().append(true))?;
         self.size = file.metadata()?.len();
         Ok(self.file.insert(file))
     }

@@ -35,7 +35,7 @@ pub enum PlaceError {
     },
     /// Somebody else could reach into it.
     #[error(
-        "the folder {path} {fault}: other users could reach the control socket. Remove it or repair it (chmod 700)"
+        "the folder {path} {fault}: other users could reach what is in it. Remove it or repair it (chmod 700)"
     )]
     Unsafe {
         /// Which folder.

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use seacat_link::descriptors::raise_limit;
+
 use super::{CliError, Here, runtime};
 use crate::control::Listener;
 use crate::controller::{End, Engine, Setup};
@@ -23,11 +25,16 @@ pub(super) fn serve(
     begin: impl FnOnce(&Engine),
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
+    // Before the configuration, whose limits follow it.
+    let raised = raise_limit();
     let loaded = here.load()?;
     let instance = Instance::claim(&here.places.state_dir)?;
     let (log, failure) = logging::start(&loaded.config.log, &here.places.state_dir);
     if let Some(error) = failure {
         tracing::warn!(%error, "no log file is written");
+    }
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit on open files stays as it is");
     }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");

@@ -9,6 +9,7 @@ use seacat_channel::identity::{IdentityConfig, gather_facts};
 use seacat_channel::{
     ChannelConfig, Except, GatewayConfig, NetworkConfig, Roots, Trust, Upstream, UpstreamError,
 };
+use seacat_link::descriptors::for_peers;
 use seacat_proxy::{Credentials, Limits, MappedPort, ProxyConfig, Users};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -206,6 +207,9 @@ pub fn proxy(config: &Config) -> Result<ProxyConfig, CredentialsError> {
     if !unknown.is_empty() {
         tracing::warn!(names = unknown.join(", "), "proxy.users: no such users on this computer");
     }
+    // A connection may need a second descriptor: for a direct route, a tunnel, a temporary file.
+    let descriptors = usize::try_from(for_peers() / 2).unwrap_or(usize::MAX);
+    let connections = descriptors.min(settings.max_connections as usize);
     Ok(ProxyConfig {
         listen: settings.listen.iter().map(|ip| SocketAddr::new(*ip, settings.port)).collect(),
         allow_remote: settings.allow_remote,
@@ -221,7 +225,7 @@ pub fn proxy(config: &Config) -> Result<ProxyConfig, CredentialsError> {
             })
             .collect(),
         routes: config.routes.iter().map(|route| (route.pattern.clone(), route.to)).collect(),
-        limits: Limits { connections: settings.max_connections as usize, ..Limits::default() },
+        limits: Limits { connections, ..Limits::default() },
         ..ProxyConfig::default()
     })
 }

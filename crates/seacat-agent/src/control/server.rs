@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use seacat_channel::identity::Identity;
 use seacat_channel::{GatewayConfig, NetworkConfig};
+use seacat_link::Throttle;
+use seacat_link::descriptors::AcceptErrors;
 use seacat_proxy::{AccessLine, AccessLog};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::error::RecvError;
@@ -27,6 +29,8 @@ const MAX_CLIENTS: usize = 32;
 
 /// A client that does not read for this long is let go, so that it holds no slot.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+static FULL: Throttle = Throttle::new();
 
 /// What the server needs of the running proxy.
 #[derive(Clone)]
@@ -61,6 +65,7 @@ pub struct Running {
 /// that can be done.
 pub async fn serve(mut listener: Listener, desk: Desk) {
     let slots = Arc::new(Semaphore::new(MAX_CLIENTS));
+    let mut errors = AcceptErrors::new("the control socket");
     loop {
         let path = listener.path().to_owned();
         tokio::select! {
@@ -99,14 +104,15 @@ async fn accept_all(listener: &Listener, slots: &Arc<Semaphore>, desk: &Desk) {
         let stream = match listener.accept().await {
             Ok(stream) => stream,
             Err(error) => {
-                // Out of file descriptors, most likely: trying again at once would only burn.
-                tracing::warn!(%error, "cannot accept a connection on the control socket");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                errors.failed(&error, || false).await;
                 continue;
             }
         };
+        errors.accepted();
         let Ok(slot) = slots.clone().try_acquire_owned() else {
-            tracing::warn!("refused a control socket connection: {MAX_CLIENTS} are open");
+            if let Some(more) = FULL.pass() {
+                tracing::warn!(MAX_CLIENTS, more, "refused a control socket connection: too many are open");
+            }
             continue;
         };
         let desk = desk.clone();

@@ -2,13 +2,14 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::places::{PlaceError, make_private_folder};
+use crate::private::{Closed, check_folder, own_uid};
 
 /// A connection to or from the other side.
 pub type Stream = UnixStream;
@@ -57,10 +58,10 @@ impl Listener {
         if path.as_os_str().len() > MAX_PATH {
             return Err(BindError::TooLong(path.to_owned()));
         }
-        let owner = own_uid().map_err(failed)?;
+        let owner = own_uid();
         if let Some(folder) = path.parent() {
             make_private_folder(folder)?;
-            check_folder(folder, owner)?;
+            check_folder(folder, owner, Closed::Fully)?;
         }
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -117,7 +118,7 @@ impl Drop for Listener {
 pub async fn connect(path: &Path) -> io::Result<Stream> {
     let stream = UnixStream::connect(path).await?;
     // Root may look at anybody's proxy: it can do so anyway.
-    let me = own_uid()?;
+    let me = own_uid();
     if me != 0 && !is_user(&stream, me)? {
         let message = "another user listens on the control socket";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
@@ -127,32 +128,4 @@ pub async fn connect(path: &Path) -> io::Result<Stream> {
 
 fn is_user(stream: &UnixStream, uid: u32) -> io::Result<bool> {
     Ok(stream.peer_cred()?.uid() == uid)
-}
-
-/// Who we are, as the kernel tells the other end of a socket.
-pub(super) fn own_uid() -> io::Result<u32> {
-    let (one, _other) = std::os::unix::net::UnixStream::pair()?;
-    one.set_nonblocking(true)?;
-    Ok(UnixStream::from_std(one)?.peer_cred()?.uid())
-}
-
-/// The folder must be ours and closed to everybody else: it may have been there before us.
-pub(super) fn check_folder(path: &Path, owner: u32) -> Result<(), PlaceError> {
-    // Not followed: a link could lead to a folder that changes later.
-    let metadata = fs::symlink_metadata(path).map_err(|source| PlaceError::Folder {
-        path: path.to_owned(),
-        doing: "looked at",
-        source,
-    })?;
-    let mode = metadata.permissions().mode() & 0o777;
-    let fault = if !metadata.is_dir() {
-        "is not a folder".to_owned()
-    } else if metadata.uid() != owner {
-        format!("belongs to another user (uid {})", metadata.uid())
-    } else if mode & 0o077 != 0 {
-        format!("is open to others (mode {mode:03o})")
-    } else {
-        return Ok(());
-    };
-    Err(PlaceError::Unsafe { path: path.to_owned(), fault })
 }

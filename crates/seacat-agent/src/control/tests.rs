@@ -16,6 +16,7 @@ use super::*;
 use crate::config::schema::Config;
 use crate::controller::Command;
 use crate::diagnose::request::OwnRequests;
+use crate::private::{Closed, check_folder, own_uid};
 
 /// A desk whose controller answers every wish with `Done`, and the sending ends of its news.
 struct Office {
@@ -99,8 +100,8 @@ async fn unsafe_folders_are_refused() {
         assert!(error.contains("is open to others"), "{error}");
     }
     fs::set_permissions(run, fs::Permissions::from_mode(0o700)).unwrap();
-    let stranger = socket::own_uid().unwrap() + 1;
-    let error = socket::check_folder(run, stranger).expect_err("foreign folder").to_string();
+    let stranger = own_uid() + 1;
+    let error = check_folder(run, stranger, Closed::Fully).expect_err("foreign folder").to_string();
     assert!(error.contains("belongs to another user"), "{error}");
     let link = path.with_file_name("link");
     std::os::unix::fs::symlink(run, &link).unwrap();
@@ -120,7 +121,7 @@ async fn a_path_that_does_not_fit_says_what_to_do() {
 #[tokio::test]
 async fn a_foreign_client_is_turned_away() {
     let (_folder, path) = socket_path();
-    let stranger = socket::own_uid().unwrap() + 1;
+    let stranger = own_uid() + 1;
     let listener = Listener::bind(&path).unwrap().with_owner(stranger);
     let office = office();
     tokio::spawn(serve(listener, office.desk));

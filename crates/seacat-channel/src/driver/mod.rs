@@ -8,7 +8,7 @@ mod live;
 use std::sync::Arc;
 use std::time::Instant;
 
-use seacat_link::{Closed, Link, LinkConfig, SocketRequest};
+use seacat_link::{BudgetLimits, Closed, Link, LinkConfig, Share, SocketRequest};
 use seacat_proto::Control;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
@@ -120,9 +120,13 @@ impl Driver {
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let applied = DesiredState { connect: false, ..desired.borrow().clone() };
         let dialler = Dialler::new(applied.gateways.clone(), applied.network.clone());
+        // One account for all connections to gateways, the old one of a change and the new one.
+        let descriptors = seacat_link::descriptors::for_peers() / 4;
+        let limits = BudgetLimits { descriptors, ..LinkConfig::LIMITS };
+        let share = Some(Share::alone(&limits));
         Self {
             machine: Machine::new(ranks(&config.gateways), seed),
-            link_config: LinkConfig { proto: config.proto, ..LinkConfig::client() },
+            link_config: LinkConfig { proto: config.proto, share, ..LinkConfig::client() },
             dialler,
             desired,
             applied,
