@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use crate::place::{binary, clean_command, free_port, scratch};
+use crate::place::{binary, clean_command, free_port, limited, scratch};
 use crate::process::Process;
 use crate::road::Road;
 
@@ -25,6 +25,7 @@ pub struct Gateway {
     process: Option<Process>,
     dir: tempfile::TempDir,
     port: u16,
+    files: Option<u32>,
 }
 
 impl Gateway {
@@ -61,6 +62,14 @@ impl Gateway {
         let (road, port) = (Road::chosen(), free_port());
         let text = configuration(road, port, hosts) + more;
         Self::configured(road, port, &["localhost"], &text).started()
+    }
+
+    /// The same, and it may have no more than so many open files.
+    pub fn start_limited(hosts: &[Host], more: &str, files: Option<u32>) -> Self {
+        let (road, port) = (Road::chosen(), free_port());
+        let text = configuration(road, port, hosts) + more;
+        let gateway = Self::configured(road, port, &["localhost"], &text);
+        Self { files, ..gateway }.started()
     }
 
     /// One that enrols: newcomers wait for [`Gateway::command`]`("approve")`, and every host is
@@ -110,7 +119,7 @@ impl Gateway {
         assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
         road.certify(dir.path());
         fs::write(dir.path().join("gateway.toml"), configuration).unwrap();
-        Self { process: None, dir, port }
+        Self { process: None, dir, port, files: None }
     }
 
     /// Starts it; returns when it accepts connections.
@@ -158,6 +167,9 @@ impl Gateway {
     /// Starts it with more in its environment, and does not wait.
     pub fn launch(&mut self, environment: &[(&str, String)]) {
         let mut command = clean_command(binary("seacat-gateway"), self.dir.path());
+        if let Some(files) = self.files {
+            command = limited(&command, files);
+        }
         command.args(["run", "--config", "gateway.toml"]);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(Process::start("seacat-gateway", self.dir.path(), &command));

@@ -97,6 +97,18 @@ pub fn clean_command(program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Comma
     command
 }
 
+/// The same command with a limit on its open files, soft and hard. Arguments can still be added.
+pub(crate) fn limited(command: &Command, files: u32) -> Command {
+    let mut limited = Command::new("prlimit");
+    limited.arg(format!("--nofile={files}:{files}")).arg(command.get_program());
+    limited.args(command.get_args()).env_clear();
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = command.get_current_dir() {
+        limited.current_dir(folder);
+    }
+    limited
+}
+
 /// The same with all of a user's folders in `home`.
 pub fn user_command(program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Command {
     let mut command = clean_command(program, home);

@@ -37,6 +37,8 @@ cargo xtask test [NAME]...             everything that must hold, step by step; 
 cargo xtask test --list                the names of the steps
 cargo xtask fuzz TARGET [SECONDS]      look for inputs that break TARGET (default: 60 s)
 cargo xtask fuzz TARGET merge          keep in the repository what the last runs found, minimised
+cargo xtask flood [SECONDS]            floods against release builds, each for so long (default: 15):
+                                       what they cost, and how another client fares
 cargo xtask bench [WHAT]... [OPTIONS]  our proxy beside its peers; WHAT is small, bulk, fair, stall,
                                        idle, startup, growth or wan (all without); --help says the
                                        rest
@@ -67,6 +69,11 @@ fn main() -> ExitCode {
         ["fuzz", target, "merge"] => fuzz::merge(target),
         ["fuzz", target, seconds] => match seconds.parse() {
             Ok(seconds) => fuzz::fuzz(target, seconds),
+            Err(_) => Err(format!("{seconds:?} is not a number of seconds")),
+        },
+        ["flood"] => test::flood(15),
+        ["flood", seconds] => match seconds.parse() {
+            Ok(seconds) => test::flood(seconds),
             Err(_) => Err(format!("{seconds:?} is not a number of seconds")),
         },
         ["bench", arguments @ ..] => bench::bench(arguments),

@@ -153,6 +153,7 @@ const STEPS: &[Step] = &[
     Step::suite("suite-browser", "web pages in Chromium against the ports", "browser"),
     Step::suite("suite-wire", "what the network sees", "wire"),
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
+    Step::suite("suite-flood", "strangers flood the gateway: memory, files, places", "flood"),
     Step::suite("suite-kill", "the gateway killed under load", "kill"),
     Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
     Step::suite("suite-window", "the real window: stories, pictures, memory, load", "window"),
@@ -318,6 +319,16 @@ fn suite(test: &str, tls: &str) -> Command {
         cargo(&format!("test --workspace --test {test} -- --nocapture --test-threads=1"));
     command.env("SEACAT_SUITE_TLS", tls);
     command
+}
+
+/// The floods against programs as they are released, each for so many seconds.
+pub(crate) fn flood(seconds: u32) -> Outcome {
+    check(&mut cargo("build --release -p seacat-gateway -p seacat-agent --bins"))?;
+    println!(
+        "| flood | peak memory | spool | descriptors | p50 | p99 | slowest | failed | newcomer |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    check(released("flood", "--test-threads=1").env("SEACAT_FLOOD_SECONDS", seconds.to_string()))
 }
 
 fn released(suite: &str, test: &str) -> Command {

@@ -2,8 +2,9 @@
 //! meanwhile and notices by itself.
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use httpdate::fmt_http_date;
 use seacat_gateway::config::{Identities, StateAt};
@@ -26,7 +27,10 @@ pub(crate) fn pending(config: &Path) -> Outcome {
         let about = record.about();
         writeln!(out, "{}  {}", id.tag(), plain(&about.subject))?;
         if let Some(since) = waits_since(&record) {
-            writeln!(out, "    since        {}", fmt_http_date(since))?;
+            writeln!(out, "    since        {} ({})", fmt_http_date(since), age(since))?;
+        }
+        if let Some(address) = record.address() {
+            writeln!(out, "    address      {address}")?;
         }
         if record.state() == State::Revoked {
             writeln!(out, "    REVOKED      {}", fmt_http_date(record.since()))?;
@@ -115,6 +119,37 @@ pub(crate) fn forget(config: &Path, name: &ClientName) -> Outcome {
     store.forget(&id)?;
     writeln!(io::stdout(), "forgotten: {}", id.tag())?;
     Ok(())
+}
+
+/// Forgets newcomers who wait: those who came before `older_than`, or at this address, or both.
+pub(crate) fn forget_pending(
+    config: &Path,
+    older_than: Option<Duration>,
+    address: Option<IpAddr>,
+) -> Outcome {
+    let store = open(config)?;
+    let now = SystemTime::now();
+    let forgotten = store.forget_pending(|record| {
+        let waited = now.duration_since(record.since()).unwrap_or_default();
+        older_than.is_none_or(|age| waited > age)
+            && address.is_none_or(|address| record.address() == Some(address))
+    })?;
+    let mut out = io::stdout().lock();
+    for id in &forgotten {
+        writeln!(out, "forgotten: {}", id.tag())?;
+    }
+    writeln!(out, "{} forgotten", forgotten.len())?;
+    Ok(())
+}
+
+/// How long ago something was, in its largest unit.
+fn age(since: SystemTime) -> String {
+    let seconds = since.elapsed().unwrap_or_default().as_secs();
+    match seconds {
+        ..3600 => format!("{} min", seconds / 60),
+        ..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 fn change(

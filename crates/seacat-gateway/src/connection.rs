@@ -21,6 +21,7 @@ use crate::client_id::ClientId;
 use crate::enroll::{Desk, NotListed, Registrar, Shown};
 use crate::exchange;
 use crate::identity::{Anonymous, Caller, Identity};
+use crate::places::{Place, Seat};
 use crate::server::{Gate, Shared};
 
 /// What an HTTPS client gets. Browsers and port scanners come by; they are told where they are
@@ -36,16 +37,27 @@ const HTTPS_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
 pub(crate) async fn serve(
     tcp: TcpStream,
     peer: SocketAddr,
+    place: Place,
     shared: Arc<Shared>,
     stop: watch::Receiver<bool>,
 ) {
     let span = info_span!("client", %peer);
     let work = async move {
+        let seat = place.seat();
         let handshake = handshake_server(tcp, shared.tls.clone());
-        match timeout(shared.limits.handshake_timeout, handshake).await {
-            Ok(Ok((tcp, session))) => established(tcp, session, peer, &shared, stop).await,
-            Ok(Err(closed)) => handshake_failed(&shared, &closed),
-            Err(_) => handshake_failed(&shared, &"it took too long"),
+        let handshake = async {
+            tokio::select! {
+                ended = timeout(shared.limits.handshake_timeout, handshake) => Some(ended),
+                () = seat.leave() => None,
+            }
+        };
+        match handshake.await {
+            Some(Ok(Ok((tcp, session)))) => {
+                established(tcp, session, peer, place, &shared, stop).await;
+            }
+            Some(Ok(Err(closed))) => handshake_failed(&shared, &closed),
+            Some(Err(_)) => handshake_failed(&shared, &"it took too long"),
+            None => handshake_failed(&shared, &"another client needed its place"),
         }
     };
     work.instrument(span).await;
@@ -60,6 +72,7 @@ async fn established(
     tcp: TcpStream,
     session: Session,
     peer: SocketAddr,
+    mut place: Place,
     shared: &Arc<Shared>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -70,28 +83,38 @@ async fn established(
     let client = identity.as_ref().ok().map(|it| it.id);
     debug!(version = session.version(), suite = session.suite(), ?client, "connected");
 
+    let Some(share) = place.settle(client.as_ref()) else {
+        return shared.no_place(peer);
+    };
     let mut config = LinkConfig::gateway(HTTPS_ANSWER);
+    config.share = Some(share.clone());
     config.proto.max_streams = shared.limits.streams;
     let (link, mut incoming, driver) = Link::start(tcp, session, &config);
+    if client.is_none() {
+        place.expose(&link);
+    }
     let mut guard = JoinSet::new(); // ends with the connection
     if let (Gate::Enroll(registrar, _), Ok(_), Some(shown)) = (&shared.gate, &identity, &shown) {
         let (registrar, shown) = (Arc::clone(registrar), shown.clone());
         guard.spawn(end_when_revoked(link.clone(), registrar, shown, changes).in_current_span());
     }
-    let caller = Caller::new(peer.ip(), identity, Arc::clone(&shared.identity_fields));
+    let fields = Arc::clone(&shared.identity_fields);
+    let caller = Caller::new(peer.ip(), identity, fields, share, Arc::clone(&shared.blind));
     let _presence = client.map(|_| shared.present.enter(caller.clone(), link.clone()));
     let mut client = Client {
         caller,
         desk: match &shared.gate {
             Gate::Enroll(registrar, _) => {
-                Some(Desk::open(link.clone(), Arc::clone(registrar), shown))
+                Some(Desk::open(link.clone(), Arc::clone(registrar), shown, peer.ip()))
             }
             Gate::Open | Gate::ClientCa => None,
         },
         link,
+        seat: place.seat(),
         shared: Arc::clone(shared),
         logins: Arc::default(),
     };
+    let seat = place.seat();
     let mut driver = pin!(driver);
     let mut stopped = pin!(stop.wait_for(|stop| *stop));
     let mut draining = false;
@@ -101,6 +124,10 @@ async fn established(
             // First, so that the driver has its next turn when all that it brought is taken.
             Some(news) = incoming.next() => client.heed(news),
             closed = &mut driver => break closed,
+            () = seat.leave() => {
+                info!("a client without an identity rested, and its place was needed");
+                client.link.close();
+            }
             // An error means that the gateway itself is gone.
             _ = &mut stopped, if !draining => {
                 draining = true;
@@ -189,6 +216,7 @@ struct Client {
     caller: Caller,
     /// Where it enrols, if it can.
     desk: Option<Desk>,
+    seat: Arc<Seat>,
     shared: Arc<Shared>,
     /// Back-end connections that carry a login of one of its applications'. They end with it.
     logins: Arc<Logins>,
@@ -198,6 +226,7 @@ impl Client {
     fn heed(&mut self, news: News) {
         match news {
             News::Request(request) => {
+                self.seat.touch();
                 self.shared.stats.streams.add();
                 let host = self.shared.host(request.head.host());
                 let id = request.reply.id();
@@ -224,6 +253,7 @@ impl Client {
     /// Frames that belong to no stream. What we do not know is ignored (wire specification,
     /// section 3.12).
     fn heed_control(&mut self, control: Control) {
+        self.seat.touch();
         let enrolment = matches!(
             control,
             Control::Csr(_) | Control::CertQuery(_) | Control::Characteristics(_)

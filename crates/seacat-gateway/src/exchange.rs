@@ -24,7 +24,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use seacat_http1::{Authority, Violation};
 use seacat_http1_client as client;
-use seacat_link::{RecvHalf, SendHalf, tunnel};
+use seacat_link::{RecvHalf, Resource, SendHalf, tunnel};
 use seacat_proto::{Reason, ReplyHead, RequestHead};
 use tokio::time::timeout;
 use tracing::debug;
@@ -84,6 +84,10 @@ impl Exchange<'_> {
             let what = format!("this host is for enrolled clients: {why}");
             return self.refuse(Code::Identity, what);
         }
+        // For the connection to the back end.
+        let Some(_descriptor) = self.caller.share.permit(Resource::Descriptors, 1) else {
+            return Err(Failed::Reset(Reason::REFUSED_STREAM));
+        };
         if self.head.method() == b"CONNECT" {
             return Box::pin(self.connect(host, body)).await;
         }

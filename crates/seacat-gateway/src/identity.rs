@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use http::header::{HeaderName, HeaderValue};
 use seacat_http1::hop_by_hop::is_same_variable;
+use seacat_link::Share;
 
 use crate::client_id::ClientId;
 use crate::enroll::NotListed;
@@ -63,6 +65,10 @@ pub(crate) struct Caller {
     pub(crate) address: IpAddr,
     identity: Result<Arc<Identity>, Anonymous>,
     pub(crate) fields: Arc<IdentityFields>,
+    /// What it may use of the gateway's account.
+    pub(crate) share: Share,
+    /// Whether the records of clients cannot be read.
+    blind: Arc<AtomicBool>,
 }
 
 impl Caller {
@@ -70,13 +76,17 @@ impl Caller {
         address: IpAddr,
         identity: Result<Identity, Anonymous>,
         fields: Arc<IdentityFields>,
+        share: Share,
+        blind: Arc<AtomicBool>,
     ) -> Self {
-        Self { address, identity: identity.map(Arc::new), fields }
+        Self { address, identity: identity.map(Arc::new), fields, share, blind }
     }
 
-    /// Who it is now. A certificate may end while its connection lives.
+    /// Who it is now. A certificate may end while its connection lives, and may have been taken back
+    /// while the records cannot be read.
     pub(crate) fn identity(&self, now: SystemTime) -> Result<&Identity, Anonymous> {
         match &self.identity {
+            Ok(_) if self.blind.load(Ordering::Relaxed) => Err(Anonymous::NotNow),
             Ok(identity) if identity.until > now => Ok(identity),
             Ok(_) => Err(NotListed::Expired.into()),
             Err(anonymous) => Err(*anonymous),

@@ -19,6 +19,7 @@
 //! | `fault` | answers that say why there is no other |
 //! | [`enroll`] | how clients get certificates, and who has one |
 //! | `identity` | who makes a request |
+//! | `places` | how many connections there may be, for whom, and who gives way |
 //! | `reverse` | ports here that lead to ports of clients |
 //! | [`embedded`] | a gateway inside another program |
 //!
@@ -37,6 +38,7 @@ mod fault;
 mod head;
 mod identity;
 pub mod pki;
+mod places;
 mod reverse;
 mod server;
 mod text;

@@ -4,9 +4,11 @@ mod admin;
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use seacat_gateway::{ClientName, Config, Gateway, pki};
@@ -72,8 +74,8 @@ enum Command {
     Reject(One),
     /// Revoke a client's certificates and close its connections
     Revoke(One),
-    /// Delete all records of a client
-    Forget(One),
+    /// Delete all records of a client, or of clients that wait for approval
+    Forget(Forget),
     /// Print a shell completion script
     Completions {
         /// Shell to complete for
@@ -105,6 +107,41 @@ struct One {
     place: Place,
 }
 
+/// Whom to forget.
+#[derive(clap::Args)]
+struct Forget {
+    /// Tag, with or without brackets, or client id
+    #[arg(value_name = "TAG|ID", required_unless_present_any = ["older_than", "address"],
+        conflicts_with_all = ["older_than", "address"])]
+    client: Option<ClientName>,
+    /// Clients that have waited for approval for longer: 90m, 12h, 7d
+    #[arg(long, value_name = "AGE")]
+    older_than: Option<Age>,
+    /// Clients that wait for approval at this address
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// A number of minutes, hours or days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Age(Duration);
+
+impl FromStr for Age {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "an age is a number with m, h or d: 90m, 12h, 7d";
+        let units = [("m", 60), ("h", 3600), ("d", 86_400)];
+        let parsed = units.into_iter().find_map(|(unit, seconds)| {
+            let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
+            Some(Duration::from_secs(u64::from(number) * seconds))
+        });
+        parsed.map(Self).ok_or(wrong)
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = start_log(&arguments).and_then(|()| match arguments.command {
@@ -116,7 +153,12 @@ fn main() -> ExitCode {
         Command::Approve(one) => admin::approve(&one.place.config, &one.client),
         Command::Reject(one) => admin::reject(&one.place.config, &one.client),
         Command::Revoke(one) => admin::revoke(&one.place.config, &one.client),
-        Command::Forget(one) => admin::forget(&one.place.config, &one.client),
+        Command::Forget(Forget { client: Some(client), place, .. }) => {
+            admin::forget(&place.config, &client)
+        }
+        Command::Forget(Forget { older_than, address, place, .. }) => {
+            admin::forget_pending(&place.config, older_than.map(|age| age.0), address)
+        }
         Command::Completions { shell } => completions(shell),
         Command::Man { folder } => {
             clap_mangen::generate_to(Arguments::command(), folder).map_err(Into::into)
@@ -170,6 +212,10 @@ fn completions(shell: clap_complete::Shell) -> Outcome {
 
 /// Configure, bind, announce, wait, drain with a deadline, say how it went.
 fn run(config: &Path, listen: Option<SocketAddr>) -> Outcome {
+    // Before the configuration, whose limits follow it.
+    if let Err(error) = seacat_link::descriptors::raise_limit() {
+        warn!(%error, "the limit on open files stays as it is");
+    }
     let mut config = Config::load(config)?;
     config.listen = listen.unwrap_or(config.listen);
     runtime(config.threads)?.block_on(async {
@@ -244,5 +290,17 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_minutes_hours_and_days() {
+        let seconds = |text: &str| text.parse::<Age>().ok().map(|age| age.0.as_secs());
+        assert_eq!(["90m", "12h", "7d"].map(seconds), [Some(5400), Some(43_200), Some(604_800)]);
+        assert_eq!(["", "7", "d", "-1d", "7 d", "1w"].map(seconds), [None; 6]);
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use seacat_link::descriptors::AcceptErrors;
 use seacat_link::{Link, TunnelError, tunnel};
 use seacat_proto::Reason;
 use tokio::net::{TcpListener, TcpStream};
@@ -90,8 +91,9 @@ impl Door {
         let Self { listener, name, config } = self;
         let name: Arc<str> = name.into();
         let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut errors = AcceptErrors::new("a reverse port");
         loop {
-            let (tcp, peer) = server::accept(&listener).await;
+            let (tcp, peer) = server::accept(&listener, &mut errors, || false).await;
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                 warn!(reverse = %name, CONNECTIONS, "a reverse port is full");
                 abort(&tcp);

@@ -6,10 +6,11 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
-use seacat_link::ServerTls;
+use seacat_link::descriptors::AcceptErrors;
+use seacat_link::{Budget, BudgetLimits, Division, ServerTls, Throttle};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -22,10 +23,19 @@ use crate::config::{Config, Enroll, Identities, Limits};
 use crate::connection;
 use crate::enroll::{Registrar, Store, StoreError, Watch};
 use crate::identity::IdentityFields;
+use crate::places::Places;
 use crate::reverse::{Door, Present};
 
 /// Clients that may wait to be accepted: a fleet that comes back after an outage.
 const BACKLOG: i32 = 1024;
+
+/// Between two looks for strangers' connections that have rested too long.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// A part of the descriptors is for idle connections to back ends: one in so many.
+const POOLED: usize = 4;
+
+static FULL: Throttle = Throttle::new();
 
 /// A gateway that listens and does not serve yet, see [`Gateway::run`].
 pub struct Gateway {
@@ -45,6 +55,9 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     pub(crate) identity_fields: Arc<IdentityFields>,
     pub(crate) present: Arc<Present>,
+    pub(crate) places: Arc<Places>,
+    /// The records of clients cannot be read: who was revoked meanwhile is not known.
+    pub(crate) blind: Arc<AtomicBool>,
     hosts: HashMap<Vec<u8>, Arc<Host>>,
 }
 
@@ -63,7 +76,7 @@ pub(crate) enum Gate {
 pub struct Stats {
     /// Connections accepted.
     pub connections: Counter,
-    /// Connections closed at once because [`Limits::connections`] were there.
+    /// Connections that found no place, see [`Limits::connections`].
     pub refused: Counter,
     /// Connections that did not become TLS connections.
     pub handshakes_failed: Counter,
@@ -105,8 +118,10 @@ impl Gateway {
         let local_addr = listener.local_addr()?;
         let door = |(name, config)| Door::open(name, config);
         let doors = config.reverse.into_iter().map(door).collect::<io::Result<_>>()?;
+        let descriptors = config.limits.descriptors as usize;
+        let pooled = descriptors / POOLED / config.hosts.len().max(1);
         let host = |(name, config): (String, _)| {
-            (name.into_bytes(), Arc::new(Host { config, pool: Arc::new(Pool::default()) }))
+            (name.into_bytes(), Arc::new(Host { config, pool: Arc::new(Pool::new(pooled)) }))
         };
         let (gate, watch) = match config.identities {
             Identities::None => (Gate::Open, None),
@@ -116,9 +131,22 @@ impl Gateway {
                 (Gate::Enroll(Arc::new(registrar), watch::Sender::new(())), Some(watch))
             }
         };
+        let limits = config.limits;
+        let budget = Budget::new(&BudgetLimits {
+            memory: limits.memory,
+            spool: limits.spool,
+            descriptors: limits.descriptors - limits.descriptors / POOLED as u64,
+            connections: limits.connections as u64,
+            division: match gate {
+                Gate::Open => Division::Strangers,
+                Gate::ClientCa | Gate::Enroll(..) => Division::Identities,
+            },
+        });
         let shared = Shared {
             tls: config.tls,
-            limits: config.limits,
+            limits,
+            places: Places::new(budget),
+            blind: Arc::default(),
             stats: Arc::default(),
             gate,
             identity_fields: Arc::new(config.identity_fields),
@@ -153,9 +181,12 @@ impl Gateway {
         let mut shutdown = pin!(shutdown);
         let mut clients = JoinSet::new();
         let (stop, stopping) = watch::channel(false);
+        let mut errors = AcceptErrors::new("the clients' port");
+        let mut sweep = tokio::time::interval(SWEEP);
         let mut watching = JoinSet::new(); // ends with us
         if let Some(watch) = watch {
             watching.spawn(follow_changes(Arc::clone(&shared), watch));
+            watching.spawn(expire_newcomers(Arc::clone(&shared)));
         }
         for door in doors {
             watching.spawn(door.serve(Arc::clone(&shared.present)));
@@ -165,15 +196,15 @@ impl Gateway {
                 biased;
                 () = &mut shutdown => break,
                 Some(_) = clients.join_next() => {}
-                (tcp, peer) = accept(&listener) => {
+                _ = sweep.tick() => shared.places.sweep(shared.limits.stranger_idle),
+                (tcp, peer) = accept(&listener, &mut errors, || shared.places.make_room()) => {
                     shared.stats.connections.add();
-                    if clients.len() >= shared.limits.connections {
-                        shared.stats.refused.add();
-                        warn!(%peer, limit = clients.len(), "a client was refused: too many connections");
+                    let Some(place) = shared.places.enter(peer.ip()) else {
+                        shared.no_place(peer);
                         continue;
-                    }
+                    };
                     let shared = Arc::clone(&shared);
-                    clients.spawn(connection::serve(tcp, peer, shared, stopping.clone()));
+                    clients.spawn(connection::serve(tcp, peer, place, shared, stopping.clone()));
                 }
             }
         }
@@ -189,6 +220,14 @@ impl Gateway {
 }
 
 impl Shared {
+    /// Notes that a connection from `peer` found no place.
+    pub(crate) fn no_place(&self, peer: SocketAddr) {
+        self.stats.refused.add();
+        if let Some(more) = FULL.pass() {
+            warn!(%peer, more, "a client was refused: too many connections");
+        }
+    }
+
     /// Tells when a client's record may have changed.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         match &self.gate {
@@ -219,13 +258,20 @@ fn open_records(enroll: Enroll) -> Result<(Registrar, Box<dyn Watch>), StoreErro
 /// Looks whether a record was changed by an administrator or another gateway and tells the
 /// connections, which then look their client up again. Where a look takes long, most of the time
 /// is still left for clients.
+///
+/// While a look at a folder fails or hangs, certificates give no identity: one of them may have been
+/// taken back. A database that is lost leaves a copy, by which enrolled clients go on.
 async fn follow_changes(shared: Arc<Shared>, mut watch: Box<dyn Watch>) {
     const SHARE: u32 = 10;
+    /// A look that takes longer has failed: a revocation is to count within two seconds.
+    const PATIENCE: Duration = Duration::from_secs(1);
     let Gate::Enroll(registrar, changes) = &shared.gate else {
         return;
     };
     let mut failing = false;
     let mut rest = watch.interval();
+    let has_copy = rest.is_zero();
+    let set_blind = |blind: bool| shared.blind.store(blind && !has_copy, Ordering::Relaxed);
     loop {
         tokio::time::sleep(rest).await;
         let began = Instant::now();
@@ -233,14 +279,23 @@ async fn follow_changes(shared: Arc<Shared>, mut watch: Box<dyn Watch>) {
             let changed = it.store().follow(&mut *watch);
             Ok((watch, changed))
         };
+        let mut looking = pin!(registrar.beside(look));
+        let looked = match timeout(PATIENCE, &mut looking).await {
+            Ok(looked) => looked,
+            Err(_) => {
+                set_blind(true);
+                looking.await
+            }
+        };
         // An error means that the runtime ends.
-        let Ok((back, changed)) = registrar.beside(look).await else { return };
+        let Ok((back, changed)) = looked else { return };
         watch = back;
         rest = match watch.interval() {
             // It waits for a change itself.
             Duration::ZERO => Duration::ZERO,
             interval => interval.max(began.elapsed() * SHARE),
         };
+        set_blind(changed.is_err());
         match &changed {
             Ok(true) => changes.send_replace(()),
             Ok(false) => {}
@@ -248,6 +303,20 @@ async fn follow_changes(shared: Arc<Shared>, mut watch: Box<dyn Watch>) {
             Err(_) => {}
         }
         failing = changed.is_err();
+    }
+}
+
+/// Forgets newcomers who have waited for too long, which is a matter of days.
+async fn expire_newcomers(shared: Arc<Shared>) {
+    const PAUSE: Duration = Duration::from_secs(600);
+    let Gate::Enroll(registrar, _) = &shared.gate else {
+        return;
+    };
+    loop {
+        if let Err(error) = registrar.in_turn(|it| it.expire(SystemTime::now())).await {
+            warn!(%error, "newcomers who have waited too long could not be forgotten");
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -273,33 +342,24 @@ fn try_listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// The next client. Errors of one connection are skipped; when the system is short of something
-/// the listener rests, longer each time, instead of spinning.
-pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    const FIRST_REST: Duration = Duration::from_millis(50);
-    const LONGEST_REST: Duration = Duration::from_secs(1);
-    let mut rest = FIRST_REST;
+/// The next connection. `make_room` is asked when the system has no more descriptors.
+pub(crate) async fn accept(
+    listener: &TcpListener,
+    errors: &mut AcceptErrors,
+    make_room: impl Fn() -> bool,
+) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((tcp, peer)) => match prepare(&tcp) {
-                Ok(()) => return (tcp, peer),
+                Ok(()) => {
+                    errors.accepted();
+                    return (tcp, peer);
+                }
                 Err(error) => debug!(%error, "a client was gone at once"),
             },
-            Err(error) if concerns_one_client(&error) => {
-                debug!(%error, "a client was gone before it was accepted");
-            }
-            Err(error) => {
-                warn!(%error, ?rest, "no client can be accepted now");
-                tokio::time::sleep(rest).await;
-                rest = LONGEST_REST.min(rest * 2);
-            }
+            Err(error) => errors.failed(&error, &make_room).await,
         }
     }
-}
-
-fn concerns_one_client(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 /// Socket options. Not every SeaCat client answers a gateway's PING (wire specification, section

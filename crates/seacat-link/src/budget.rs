@@ -7,8 +7,8 @@
 //! ```text
 //!   a peer may use as much as is free for its class
 //!   class newcomer (no TLS yet)    an eighth of the limit
-//!         stranger (no identity)   half of it, if there are identities; else as known
-//!         known    (identity)      all but the newcomers' eighth
+//!         stranger (no identity)   half of the rest, if there are identities; else as known
+//!         known    (identity)      the rest
 //! ```
 //!
 //! This is the dynamic threshold of shared-memory switches (Choudhury and Hahne, 1998): one peer alone
@@ -29,10 +29,27 @@ pub enum Resource {
     Spool,
     /// File descriptors: sockets and temporary files.
     Descriptors,
+    /// Connections to peers.
+    Connections,
 }
 
-const RESOURCES: usize = 3;
+const RESOURCES: usize = 4;
 const CLASSES: usize = 3;
+
+/// Connections in their handshake that there may always be, beside [`BudgetLimits::connections`].
+const LEAST_NEWCOMERS: u64 = 16;
+
+impl Resource {
+    /// What a peer may use while anything is free, so that small limits can be used up.
+    const fn floor(self) -> u64 {
+        match self {
+            Self::Memory => 1024 * 1024,
+            Self::Spool => 0,
+            Self::Descriptors => 4,
+            Self::Connections => 8,
+        }
+    }
+}
 
 /// How much is known of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,6 +95,8 @@ pub struct BudgetLimits {
     pub spool: u64,
     /// File descriptors.
     pub descriptors: u64,
+    /// Connections whose handshake is done; an eighth as many may be in their handshake.
+    pub connections: u64,
     /// How they are divided.
     pub division: Division,
 }
@@ -99,7 +118,9 @@ pub struct Budget(Arc<Account>);
 
 #[derive(Debug)]
 struct Account {
-    limits: [u64; RESOURCES],
+    /// For those whose handshake is done.
+    served: [u64; RESOURCES],
+    newcomers: [u64; RESOURCES],
     division: Division,
     used: [[AtomicU64; CLASSES]; RESOURCES],
     groups: Mutex<HashMap<(Class, Peer), Weak<Group>>>,
@@ -130,8 +151,17 @@ impl Budget {
     /// An account of which nothing is used.
     #[must_use]
     pub fn new(limits: &BudgetLimits) -> Self {
+        let BudgetLimits { memory, spool, descriptors, connections, .. } = *limits;
+        let newcomers = match limits.division {
+            Division::OnePeer => [0; RESOURCES],
+            Division::Identities | Division::Strangers => {
+                [memory / 8, spool / 8, descriptors / 8, LEAST_NEWCOMERS.max(connections / 8)]
+            }
+        };
+        let [m, s, d, _] = newcomers;
         Self(Arc::new(Account {
-            limits: [limits.memory, limits.spool, limits.descriptors],
+            served: [memory - m, spool - s, descriptors - d, connections],
+            newcomers,
             division: limits.division,
             used: Default::default(),
             groups: Mutex::default(),
@@ -161,12 +191,6 @@ impl Budget {
     pub fn used(&self, resource: Resource) -> u64 {
         self.0.used_by(resource, &[Class::Newcomer, Class::Stranger, Class::Known])
     }
-
-    /// The limit.
-    #[must_use]
-    pub fn limit(&self, resource: Resource) -> u64 {
-        self.0.limits[resource as usize]
-    }
 }
 
 impl Account {
@@ -178,18 +202,18 @@ impl Account {
     /// What is free for a class.
     fn free(&self, resource: Resource, class: Class) -> u64 {
         use Class::{Known, Newcomer, Stranger};
-        let limit = self.limits[resource as usize];
-        let newcomers = limit / 8;
-        let served = (limit - newcomers).saturating_sub(self.used_by(resource, &[Stranger, Known]));
+        let limit = self.served[resource as usize];
+        let free = limit.saturating_sub(self.used_by(resource, &[Stranger, Known]));
         match (self.division, class) {
-            (Division::OnePeer, _) => {
-                limit.saturating_sub(self.used_by(resource, &[Newcomer, Stranger, Known]))
+            (_, Newcomer) => {
+                let limit = self.newcomers[resource as usize];
+                limit.saturating_sub(self.used_by(resource, &[Newcomer]))
             }
-            (_, Newcomer) => newcomers.saturating_sub(self.used_by(resource, &[Newcomer])),
             (Division::Identities, Stranger) => {
-                (limit / 2).saturating_sub(self.used_by(resource, &[Stranger])).min(served)
+                let half = limit.div_ceil(2);
+                half.saturating_sub(self.used_by(resource, &[Stranger])).min(free)
             }
-            _ => served,
+            _ => free,
         }
     }
 }
@@ -219,11 +243,10 @@ impl Share {
     /// right; the next to ask will not.
     fn has(&self, resource: Resource, amount: u64) -> bool {
         let Group { account, class, .. } = &*self.0;
-        let already = match account.division {
-            Division::OnePeer => 0,
-            Division::Identities | Division::Strangers => self.used(resource),
-        };
-        already + amount <= account.free(resource, *class)
+        let free = account.free(resource, *class);
+        let after = self.used(resource) + amount;
+        let fair = account.division == Division::OnePeer || after <= free.max(resource.floor());
+        amount <= free && fair
     }
 
     fn try_take(&self, resource: Resource, amount: u64) -> bool {
@@ -354,7 +377,9 @@ mod tests {
     const MIB: u64 = 1024 * 1024;
 
     fn budget(division: Division) -> Budget {
-        let limits = BudgetLimits { memory: 512 * MIB, spool: 0, descriptors: 64, division };
+        let (spool, descriptors, connections) = (0, 64, 2);
+        let memory = 512 * MIB;
+        let limits = BudgetLimits { memory, spool, descriptors, connections, division };
         Budget::new(&limits)
     }
 
@@ -373,11 +398,11 @@ mod tests {
         let shares: Vec<Share> =
             (0..50).map(|number| budget.share(Class::Stranger, stranger(number))).collect();
         let held: Vec<Vec<Permit>> = shares.iter().map(fill).collect();
-        assert_eq!(held[0].len(), 128, "one alone has half of the strangers' half");
-        assert_eq!(held[1].len(), 64);
-        assert!(budget.used(Memory) <= 256 * MIB);
+        assert_eq!(held[0].len(), 112, "one alone has half of the strangers' half");
+        assert_eq!(held[1].len(), 56);
+        assert!(budget.used(Memory) <= 224 * MIB);
         let known = budget.share(Class::Known, Peer::Name(b"client".as_slice().into()));
-        assert!(fill(&known).len() >= 96, "{}", fill(&known).len());
+        assert_eq!(fill(&known).len(), 112);
         let newcomer = budget.share(Class::Newcomer, stranger(1));
         assert_eq!(fill(&newcomer).len(), 32);
         drop((held, shares));
@@ -400,6 +425,15 @@ mod tests {
             Peer::at("2001:db8::2".parse().unwrap())
         );
         assert_eq!(Peer::at("::ffff:10.0.0.1".parse().unwrap()), stranger(1));
+    }
+
+    #[test]
+    fn small_limits_can_be_used_up() {
+        let budget = budget(Division::Strangers);
+        let share = budget.share(Class::Stranger, stranger(1));
+        let take = || share.permit(Resource::Connections, 1);
+        let (first, second) = (take(), take());
+        assert!(first.is_some() && second.is_some() && take().is_none());
     }
 
     #[test]

@@ -156,8 +156,9 @@ mod tests {
     const MIB: u64 = 1024 * 1024;
 
     fn held(memory: u64, spool: u64, descriptors: u64) -> Held {
-        let division = Division::OnePeer;
-        Held::new(Share::alone(&BudgetLimits { memory, spool, descriptors, division }))
+        let (connections, division) = (1, Division::OnePeer);
+        let limits = BudgetLimits { memory, spool, descriptors, connections, division };
+        Held::new(Share::alone(&limits))
     }
 
     fn account(held: &Held) -> [u64; 3] {

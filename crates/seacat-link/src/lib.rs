@@ -18,6 +18,7 @@ mod budget;
 mod closed;
 #[cfg(feature = "compat")]
 pub mod compat;
+pub mod descriptors;
 mod driver;
 mod duplex;
 mod half;

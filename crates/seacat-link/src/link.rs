@@ -39,6 +39,7 @@ impl LinkConfig {
         memory: 128 * 1024 * 1024,
         spool: 4 * 1024 * 1024 * 1024,
         descriptors: 256,
+        connections: 1,
         division: Division::OnePeer,
     };
 

@@ -213,14 +213,14 @@ impl Shared {
         let before = state.connection.last_frame();
         let mut taken = 0;
         while taken < bytes.len() && *frames > 0 {
-            let batch = EVENT_BATCH.min(*frames);
-            let outcome = state.connection.handle_frames(&bytes[taken..], batch, now);
+            let mut batch = EVENT_BATCH.min(*frames);
+            *frames -= batch;
+            let outcome = state.connection.handle_frames(&bytes[taken..], &mut batch, now);
+            *frames += batch;
             while let Some(event) = state.connection.poll_event() {
                 self.dispatch(&mut state, event, now);
             }
             taken += outcome?;
-            // Fewer when the input has ended; then it does not matter.
-            *frames -= batch;
             if state.behind.is_some() {
                 *frames = 0;
             }
@@ -548,6 +548,10 @@ impl State {
     pub(crate) fn drop_reader(&mut self, id: StreamId) {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.inbox.clear(&mut self.held);
+        }
+        if self.behind == Some(id) {
+            // The job that would have woken it is not waited for any more.
+            self.wake_driver();
         }
         self.drop_half(id);
     }

@@ -111,7 +111,11 @@ async fn accept_all(listener: &Listener, slots: &Arc<Semaphore>, desk: &Desk) {
         errors.accepted();
         let Ok(slot) = slots.clone().try_acquire_owned() else {
             if let Some(more) = FULL.pass() {
-                tracing::warn!(MAX_CLIENTS, more, "refused a control socket connection: too many are open");
+                tracing::warn!(
+                    MAX_CLIENTS,
+                    more,
+                    "refused a control socket connection: too many are open"
+                );
             }
             continue;
         };

@@ -19,9 +19,9 @@ impl Idle {
 }
 
 /// The idle connections of one host.
-#[derive(Default)]
 pub(crate) struct Pool {
     idle: Mutex<List>,
+    largest: usize,
 }
 
 #[derive(Default)]
@@ -39,6 +39,11 @@ impl Pool {
     const LARGEST: usize = 1024;
     /// Below the 60 s and more that most servers keep an idle connection.
     const IDLE: Duration = Duration::from_secs(30);
+
+    /// A pool for which there are so many file descriptors.
+    pub(crate) fn new(descriptors: usize) -> Self {
+        Self { idle: Mutex::default(), largest: Self::LARGEST.min(descriptors) }
+    }
 
     /// The connection used last, if it is still open. Newest first lets the others grow old.
     pub(super) fn take(&self) -> Option<Box<Connection>> {
@@ -63,7 +68,7 @@ impl Pool {
     /// Keeps a connection for the next request.
     pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>) {
         let mut idle = self.lock();
-        if idle.connections.len() >= Self::LARGEST {
+        if idle.connections.len() >= self.largest {
             return;
         }
         idle.connections.push(Idle::now(connection));

@@ -76,6 +76,7 @@ struct EnrollTable {
     auto_renew: Option<bool>,
     auto_renew_expired: Option<bool>,
     max_pending: Option<Count>,
+    pending_expiry: Option<Life>,
     max_clients: Option<Count>,
 }
 
@@ -83,6 +84,9 @@ struct EnrollTable {
 #[serde(deny_unknown_fields)]
 struct LimitsTable {
     connections: Option<Count>,
+    memory: Option<Count>,
+    spool: Option<Count>,
+    stranger_idle: Option<Seconds>,
     streams: Option<Count>,
     handshake_timeout: Option<Seconds>,
     drain_timeout: Option<Seconds>,
@@ -172,6 +176,10 @@ impl File {
             reverse: doors,
             limits: Limits {
                 connections: self.limits.connections.map_or(limits.connections, |it| it.0),
+                memory: self.limits.memory.map_or(limits.memory, Count::mebibytes),
+                spool: self.limits.spool.map_or(limits.spool, Count::mebibytes),
+                descriptors: limits.descriptors,
+                stranger_idle: seconds(self.limits.stranger_idle, limits.stranger_idle),
                 streams: self.limits.streams.map_or(limits.streams, |it| it.0),
                 handshake_timeout: seconds(self.limits.handshake_timeout, limits.handshake_timeout),
                 drain_timeout: seconds(self.limits.drain_timeout, limits.drain_timeout),
@@ -319,6 +327,7 @@ impl EnrollTable {
                 auto_renew: self.auto_renew.unwrap_or(default.auto_renew),
                 auto_renew_expired: self.auto_renew_expired.unwrap_or(default.auto_renew_expired),
                 max_pending: self.max_pending.map_or(default.max_pending, |it| it.0),
+                pending_expiry: self.pending_expiry.map_or(default.pending_expiry, |it| it.0),
                 max_clients: self.max_clients.map_or(default.max_clients, |it| it.0),
             },
             state: self.records(base)?,

@@ -175,9 +175,19 @@ pub struct Endpoint {
 /// The bounds of a gateway, each with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Client connections at one time. A connection costs a socket and some tens of KiB; one
-    /// more than this is closed at once, which tells its client to back off.
+    /// Client connections at one time whose handshake is done; half of them at most for clients
+    /// without an identity, if there are identities. One that finds no place is closed at once, which
+    /// tells its client to back off.
     pub connections: usize,
+    /// Bytes of memory for all clients together, see [`seacat_link::Budget`].
+    pub memory: u64,
+    /// Bytes of temporary files for all clients together: bodies that a slow back end has not taken
+    /// of clients that keep no windows.
+    pub spool: u64,
+    /// File descriptors for all clients together: their sockets, those to back ends, files.
+    pub descriptors: u64,
+    /// How long a client without an identity may rest.
+    pub stranger_idle: Duration,
     /// Streams at one time in one connection. Each may hold 64 KiB of reply for a client that
     /// reads slowly, so this bounds a connection's memory; one more is refused (RST 3).
     pub streams: usize,
@@ -191,6 +201,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            memory: 512 * 1024 * 1024,
+            spool: 1024 * 1024 * 1024,
+            descriptors: seacat_link::descriptors::for_peers(),
+            // A client that is in use is back at once, and one that is not holds no place for ever.
+            stranger_idle: Duration::from_secs(3600),
             streams: 1024,
             handshake_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),

@@ -133,6 +133,7 @@ fn every_setting_of_enrolment_arrives() {
          [enroll]\nmode = \"automatic\"\nstate = \"clients\"\nvalidity = 60\n\
          ca_certificate = \"client-ca.pem\"\nca_key = \"client-ca.key\"\n\
          auto_renew = false\nauto_renew_expired = true\nmax_pending = 2\nmax_clients = 3\n\
+         pending_expiry = 86400\n\
          [host.a]\nbuiltin = \"echo\"\nidentity = true\n",
     ))
     .unwrap();
@@ -146,6 +147,7 @@ fn every_setting_of_enrolment_arrives() {
         auto_renew: false,
         auto_renew_expired: true,
         max_pending: 2,
+        pending_expiry: Duration::from_secs(86_400),
         max_clients: 3,
     };
     assert_eq!(enroll.policy, policy);
@@ -157,6 +159,7 @@ fn every_setting_arrives() {
     let config = load(&format!(
         "{HEAD}client_ca = \"ca.pem\"\nthreads = 3\n\
          [limits]\nconnections = 5\nstreams = 6\nhandshake_timeout = 0.5\ndrain_timeout = 7\n\
+         memory = 8\nspool = 9\nstranger_idle = 10\n\
          [host.Erp]\nuri = \"http://[::1]:81\"\nhost_header = \"erp.test\"\n\
          connect_timeout = 1\nresponse_timeout = 2.5\nbody_timeout = 5\nvia = \"off\"\nupgrade = true\n\
          x_forwarded_for = true\nx_forwarded_host = true\nconnect = \"[::1]:8443\"\n\
@@ -166,6 +169,10 @@ fn every_setting_arrives() {
     assert_eq!(config.threads, 3);
     let limits = Limits {
         connections: 5,
+        memory: 8 << 20,
+        spool: 9 << 20,
+        descriptors: seacat_link::descriptors::for_peers(),
+        stranger_idle: Duration::from_secs(10),
         streams: 6,
         handshake_timeout: Duration::from_millis(500),
         drain_timeout: Duration::from_secs(7),

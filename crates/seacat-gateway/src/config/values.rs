@@ -40,6 +40,13 @@ impl<'de, const MOST: u64> Deserialize<'de> for Time<MOST> {
 #[derive(Clone, Copy)]
 pub(super) struct Count(pub(super) usize);
 
+impl Count {
+    /// So many MiB, in bytes.
+    pub(super) fn mebibytes(self) -> u64 {
+        self.0 as u64 * 1024 * 1024
+    }
+}
+
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         match u32::deserialize(from)? {

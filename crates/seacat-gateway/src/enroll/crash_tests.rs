@@ -238,7 +238,13 @@ impl<'a> Gateway<'a> {
                     Some(Shown { id: self.request(who).id, der })
                 });
                 let request = self.request(who);
-                let said = self.registrar.submit(request, shown.as_ref(), None, now)?;
+                let said = self.registrar.submit(
+                    request,
+                    shown.as_ref(),
+                    None,
+                    [192, 0, 2, 1].into(),
+                    now,
+                )?;
                 let expected = match self.record(who).unwrap().state() {
                     State::Pending | State::Revoked => Verdict::Stored,
                     _ => Verdict::Approved,

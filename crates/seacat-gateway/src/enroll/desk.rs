@@ -1,6 +1,7 @@
 //! One connection's counter: takes its CSR, CERT_QUERY and CHARACTERISTICS frames one by one, and
 //! answers each when the answer is on the disk.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -28,9 +29,15 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// `shown`: the certificate that the connection has shown.
-    pub(crate) fn open(link: Link, registrar: Arc<Registrar>, shown: Option<Shown>) -> Self {
+    pub(crate) fn open(
+        link: Link,
+        registrar: Arc<Registrar>,
+        shown: Option<Shown>,
+        address: IpAddr,
+    ) -> Self {
         let (tray, frames) = mpsc::channel(TRAY);
-        let clerk = Clerk { link, registrar, shown, who: None, facts: None };
+        let (who, facts) = (None, None);
+        let clerk = Clerk { link, registrar, shown, address, who, facts };
         tokio::spawn(clerk.work(frames).in_current_span());
         let now = Instant::now();
         Self {
@@ -62,6 +69,8 @@ struct Clerk {
     link: Link,
     registrar: Arc<Registrar>,
     shown: Option<Shown>,
+    /// Where the client connects from.
+    address: IpAddr,
     /// Who has sent a good CSR on this connection.
     who: Option<ClientId>,
     /// What the client has told about itself before we knew who it is.
@@ -86,6 +95,7 @@ impl Clerk {
     async fn csr(&mut self, csr: Csr) -> Verdict {
         let (shown, facts) = (self.shown.clone(), self.facts.clone());
         let serial = facts.as_ref().map(|it| it.serial);
+        let address = self.address;
         let work = move |registrar: &Registrar| {
             let request = match Request::parse(&csr.der) {
                 Ok(request) => request,
@@ -95,7 +105,8 @@ impl Clerk {
                 }
             };
             let now = SystemTime::now();
-            let verdict = registrar.submit(&request, shown.as_ref(), facts.as_ref(), now)?;
+            let verdict =
+                registrar.submit(&request, shown.as_ref(), facts.as_ref(), address, now)?;
             Ok((verdict, Some(request.id)))
         };
         match self.registrar.in_turn(work).await {

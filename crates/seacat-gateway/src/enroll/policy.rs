@@ -34,6 +34,8 @@ pub struct Policy {
     /// Requests that may wait for a human: more than one reads in a day, and few enough that
     /// strangers cannot bury the ones that matter.
     pub max_pending: usize,
+    /// How long a newcomer may wait for a human. One that still wants to be let in asks again.
+    pub pending_expiry: Duration,
     /// Clients on record in all. One is a file of a few KiB, so this bounds the disk.
     pub max_clients: usize,
 }
@@ -46,6 +48,7 @@ impl Default for Policy {
             auto_renew: true,
             auto_renew_expired: false,
             max_pending: 1000,
+            pending_expiry: Duration::from_secs(7 * 86_400),
             max_clients: 100_000,
         }
     }

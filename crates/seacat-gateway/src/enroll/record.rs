@@ -16,6 +16,7 @@
 //! [policy](super::policy) lets it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use data_encoding::BASE64;
@@ -64,6 +65,9 @@ pub struct Record {
     pub(crate) state: State,
     /// When it came into this state.
     since: Seconds,
+    /// Where the client connected from when it sent the request that waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
     /// When it has sent a request again since it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asks_again: Option<Seconds>,
@@ -136,6 +140,7 @@ impl Record {
             version: Version,
             state: State::Pending,
             since: now.into(),
+            address: None,
             asks_again: None,
             csr: Der(csr.to_vec()),
             certificates: Vec::new(),
@@ -198,13 +203,14 @@ impl Record {
 
     /// Puts a request before a human. The same one again changes nothing. A client that was
     /// revoked stays so meanwhile.
-    pub(crate) fn wait(&mut self, csr: &[u8], now: SystemTime) {
+    pub(crate) fn wait(&mut self, csr: &[u8], address: IpAddr, now: SystemTime) {
         self.csr.0 = csr.to_vec();
         match self.state {
             State::Pending => {}
             State::Revoked => self.asks_again = self.asks_again.or(Some(now.into())),
             _ => self.enter(State::Pending, now),
         }
+        self.address.get_or_insert(address);
     }
 
     /// Notes a certificate that was made of `csr`.
@@ -227,6 +233,7 @@ impl Record {
         self.state = state;
         self.since = now.into();
         self.asks_again = None;
+        self.address = None;
     }
 
     /// Where it stands.
@@ -239,6 +246,12 @@ impl Record {
     #[must_use]
     pub fn since(&self) -> SystemTime {
         self.since.time()
+    }
+
+    /// Where the client connected from when it sent the request that waits.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Since when it has been asking to be let in again, if it was revoked and does.

@@ -1,9 +1,11 @@
 //! Answers the questions of enrolment: may it, where is it, who is it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use seacat_link::{Peer, Throttle};
 use tracing::{error, info, warn};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -106,6 +108,7 @@ impl Registrar {
         request: &Request,
         shown: Option<&Shown>,
         facts: Option<&Facts>,
+        address: IpAddr,
         now: SystemTime,
     ) -> Result<Verdict, StoreError> {
         self.store.update(&request.id, |record| {
@@ -119,12 +122,12 @@ impl Registrar {
             let verdict = match decision {
                 Decision::Reject => Verdict::Rejected,
                 Decision::Ready => Verdict::Approved,
-                _ if record.is_none() && !self.make_room(request.id, decision) => {
+                _ if record.is_none() && !self.make_room(request.id, address, decision) => {
                     Verdict::NotStored
                 }
                 Decision::Wait => {
                     let record = record.get_or_insert_with(|| Record::new(&request.der, now));
-                    record.wait(&request.der, now);
+                    record.wait(&request.der, address, now);
                     Verdict::Stored
                 }
                 Decision::Issue => self.issue(record, request, now),
@@ -211,12 +214,29 @@ impl Registrar {
         })
     }
 
-    /// Takes a place for one more client, if there is one.
-    fn make_room(&self, id: ClientId, decision: Decision) -> bool {
+    /// Forgets newcomers who have waited for too long. Their clients ask again, if there still are
+    /// any.
+    pub(crate) fn expire(&self, now: SystemTime) -> Result<(), StoreError> {
+        let latest = now.checked_sub(self.policy.pending_expiry).unwrap_or(SystemTime::UNIX_EPOCH);
+        let forgotten = self.store.forget_pending(|record| record.since() < latest)?;
+        if !forgotten.is_empty() {
+            info!(count = forgotten.len(), "newcomers were forgotten: they have waited too long");
+            let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+            room.count_again(&self.store)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a place for one more client, if there is one. One address has no more places than are
+    /// free: strangers who come from one cannot take those of all others.
+    fn make_room(&self, id: ClientId, address: IpAddr, decision: Decision) -> bool {
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = decision == Decision::Wait;
+        let address = Peer::at(address);
         let fits = |room: &Room| {
-            let pending = !waits || room.pending.len() < self.policy.max_pending;
+            let free = self.policy.max_pending.saturating_sub(room.pending.len());
+            let own = room.pending.values().filter(|it| it.as_ref() == Some(&address)).count();
+            let pending = !waits || (free > 0 && own < free.max(Room::LEAST));
             pending && room.clients < self.policy.max_clients
         };
         if !fits(&room)
@@ -228,20 +248,23 @@ impl Registrar {
         let fits = fits(&room);
         if fits {
             room.clients += 1;
-            room.pending.extend(waits.then_some(id));
-        } else {
+            room.pending.extend(waits.then_some((id, Some(address))));
+        } else if let Some(more) = FULL.pass() {
             let (pending, clients) = (room.pending.len(), room.clients);
-            warn!(pending, clients, "a CSR was not stored: too many are there");
+            warn!(?address, pending, clients, more, "a CSR was not stored: too many are there");
         }
         fits
     }
 }
 
+static FULL: Throttle = Throttle::new();
+
 /// How many clients there are, at most. Administrators only ever make them fewer, so counting
 /// again can wait until there seems to be no room.
 struct Room {
     clients: usize,
-    pending: HashSet<ClientId>,
+    /// Who waits, and where from.
+    pending: HashMap<ClientId, Option<Peer>>,
     counted: Instant,
 }
 
@@ -250,12 +273,15 @@ impl Room {
     /// who knocks at a full house.
     const COUNT_AGAIN: Duration = Duration::from_secs(2);
 
+    /// Newcomers who may wait at one address while there is any place: an office.
+    const LEAST: usize = 16;
+
     /// Reads every record, once.
     fn count(store: &Store) -> Result<Self, StoreError> {
         let ids = store.ids()?;
         let mut room = Self {
             clients: ids.len(),
-            pending: ids.into_iter().collect(),
+            pending: ids.into_iter().map(|id| (id, None)).collect(),
             counted: Instant::now(),
         };
         room.forget_answered(store);
@@ -271,11 +297,13 @@ impl Room {
 
     /// Keeps those who still wait. A record that cannot be read is not one of them.
     fn forget_answered(&mut self, store: &Store) {
-        let waits = |id: &ClientId| {
-            let record = store.read(id);
-            record.is_ok_and(|it| it.is_some_and(|it| it.state() == State::Pending))
-        };
-        self.pending.retain(waits);
+        self.pending.retain(|id, address| match store.read(id) {
+            Ok(Some(record)) if record.state() == State::Pending => {
+                *address = record.address().map(Peer::at);
+                true
+            }
+            _ => false,
+        });
     }
 }
 
@@ -295,7 +323,7 @@ mod tests {
         let registrar = start();
         let now = SystemTime::now();
         let submit = |registrar: &Registrar, request: &Request| {
-            registrar.submit(request, None, None, now).unwrap()
+            registrar.submit(request, None, None, [192, 0, 2, 1].into(), now).unwrap()
         };
         assert_eq!(submit(&registrar, &anna), Verdict::Stored);
         assert_eq!(submit(&registrar, &bob), Verdict::NotStored);
@@ -305,5 +333,38 @@ mod tests {
         registrar.room.lock().unwrap().counted -= Room::COUNT_AGAIN * 2;
         assert_eq!(submit(&registrar, &bob), Verdict::Stored);
         assert_eq!(submit(&registrar, &anna), Verdict::Rejected);
+    }
+
+    #[test]
+    fn who_has_waited_too_long_is_forgotten() {
+        let policy = Policy::default();
+        let expiry = policy.pending_expiry;
+        let ca = Arc::new(ClientCa::generate().unwrap());
+        let store = Arc::new(Store::in_memory());
+        let registrar = Registrar::new(Arc::clone(&store), policy, ca).unwrap();
+        let anna = Request::parse(&golden("csr")).unwrap();
+        let now = SystemTime::now();
+        registrar.submit(&anna, None, None, [192, 0, 2, 1].into(), now).unwrap();
+        registrar.expire(now + expiry - Duration::from_secs(1)).unwrap();
+        assert!(store.read(&anna.id).unwrap().is_some());
+        registrar.expire(now + expiry + Duration::from_secs(2)).unwrap();
+        assert!(store.read(&anna.id).unwrap().is_none());
+        assert_eq!(registrar.room.lock().unwrap().clients, 0);
+    }
+
+    #[test]
+    fn one_address_leaves_places_to_others() {
+        let policy = Policy { max_pending: 100, ..Policy::default() };
+        let ca = Arc::new(ClientCa::generate().unwrap());
+        let registrar = Registrar::new(Store::in_memory().into(), policy, ca).unwrap();
+        let fill = |address: [u8; 4]| {
+            let fits = |number: &u8| {
+                let id = ClientId::of_key(&[*number, address[3]]);
+                registrar.make_room(id, address.into(), Decision::Wait)
+            };
+            (0..u8::MAX).take_while(fits).count()
+        };
+        let took = [1, 2, 3, 4, 5].map(|number| fill([192, 0, 2, number]));
+        assert_eq!(took, [50, 25, 16, 9, 0]);
     }
 }

@@ -202,6 +202,10 @@ impl Length {
 mod tests {
     use std::sync::Arc;
 
+    use std::net::IpAddr;
+
+    use seacat_link::{LinkConfig, Share};
+
     use super::*;
     use crate::client_id::ClientId;
     use crate::identity::{Anonymous, Identity};
@@ -210,9 +214,14 @@ mod tests {
         Upstream::new("http://back.test:81").unwrap()
     }
 
+    fn caller(address: IpAddr, identity: Result<Identity, Anonymous>) -> Caller {
+        let share = Share::alone(&LinkConfig::LIMITS);
+        Caller::new(address, identity, Arc::default(), share, Arc::default())
+    }
+
     fn anonymous() -> Caller {
         let address = "::ffff:192.0.2.9".parse().unwrap();
-        Caller::new(address, Err(Anonymous::NoCertificate), Arc::default())
+        caller(address, Err(Anonymous::NoCertificate))
     }
 
     fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> RequestHead {
@@ -314,8 +323,7 @@ mod tests {
         );
         let until = SystemTime::now() + std::time::Duration::from_secs(60);
         let id = ClientId::of_key(b"a key");
-        let known =
-            Caller::new("192.0.2.9".parse().unwrap(), Ok(Identity { id, until }), Arc::default());
+        let known = caller("192.0.2.9".parse().unwrap(), Ok(Identity { id, until }));
         let (text, _) = convert(&head("GET", "/", &[]), true, &upstream(), &known).unwrap();
         let expected = format!(
             "GET / HTTP/1.1 | Host: erp | x-seacat-client-id: {id} | x-seacat-client-tag: {}",

@@ -449,6 +449,34 @@ fn what_is_revoked_beside_the_gateway_is_refused() {
     });
 }
 
+/// While the records cannot be read, a certificate may have been taken back unnoticed.
+#[test]
+fn while_records_cannot_be_read_no_certificate_counts() {
+    story(async {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("state");
+        let demo = gateway(policy(Mode::Automatic), StateAt::Folder(at.clone()));
+        let machine = Machine::number(0);
+        let mut client = Client::connect(&demo).await;
+        assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
+        let (_, certificate) = client.query(machine.public_key()).await;
+        let connected = machine.connect(&demo, &certificate).await;
+        assert_eq!(standing(&connected).await, told(&machine));
+
+        let (records, away) = (at.join("clients"), at.join("away"));
+        let becomes = async |expected: (u16, String)| {
+            while connected.get("inner", "/").await.unwrap().status != expected.0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            assert_eq!(standing(&connected).await, expected);
+        };
+        std::fs::rename(&records, &away).unwrap();
+        becomes(refused("your certificate could not be looked up")).await;
+        std::fs::rename(&away, &records).unwrap();
+        becomes(told(&machine)).await;
+    });
+}
+
 #[test]
 fn a_gateway_that_starts_again_knows_its_clients() {
     story(async {

@@ -133,15 +133,23 @@ fn one_connection_too_many_is_closed() {
     story(async {
         let demo = with(Limits { connections: 1, ..Limits::default() });
         let first = Client::connect(&demo).await;
-        assert_eq!(first.get("hello", "/").await.unwrap().status, 200);
-        let mut second = tokio::net::TcpStream::connect(demo.addr).await.unwrap();
-        assert_eq!(second.read(&mut [0; 1]).await.unwrap(), 0);
+        assert!(is_served(&first).await);
+        let second = Client::connect(&demo).await;
+        assert!(!is_served(&second).await);
+        second.driver.await.unwrap();
         assert_eq!(demo.stats.refused.get(), 1);
         first.link.close();
         first.driver.await.unwrap();
         // Its place is free when the gateway has seen its end.
-        while handshake(demo.addr, anonymous(&demo.ca_pem)).await.is_err() {}
+        while !is_served(&Client::connect(&demo).await).await {}
     });
+}
+
+async fn is_served(client: &Client) -> bool {
+    match client.link.open(request("GET", "hello", "/", &[]), true) {
+        Ok((_, mut answer)) => Answer::read(&mut answer).await.is_ok(),
+        Err(_) => false,
+    }
 }
 
 #[test]

@@ -459,19 +459,19 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError`]: the connection is over; feed it nothing more.
     pub fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<(), ConnectionError> {
-        self.handle_frames(input, usize::MAX, now).map(drop)
+        self.handle_frames(input, &mut { usize::MAX }, now).map(drop)
     }
 
-    /// Takes bytes from the wire until `limit` frames were found, and returns how many bytes were
-    /// taken. A peer that cuts its body into frames of one byte makes work by the frame, not by the
-    /// byte.
+    /// Takes bytes from the wire until as many frames were found as `frames` says, which is counted
+    /// down, and returns how many bytes were taken. A peer that cuts its body into frames of one byte
+    /// makes work by the frame, not by the byte.
     ///
     /// # Errors
     /// As [`Connection::handle_input`].
     pub fn handle_frames(
         &mut self,
         input: &[u8],
-        limit: usize,
+        frames: &mut usize,
         now: Instant,
     ) -> Result<usize, ConnectionError> {
         self.sniffer.check(self.role, input)?;
@@ -481,16 +481,15 @@ impl Connection {
         // The decoder lends out frames while the rest of `self` changes.
         let mut decoder = std::mem::take(&mut self.decoder);
         let mut rest = input;
-        let mut frames = 0;
         let outcome = loop {
-            if frames == limit {
+            if *frames == 0 {
                 break Ok(());
             }
             match decoder.next(&mut rest) {
                 Ok(None) => break Ok(()),
                 Ok(Some(raw)) => {
                     self.last_frame = Some(now);
-                    frames += 1;
+                    *frames -= 1;
                     if let Err(error) = self.handle_frame(raw, now) {
                         break Err(error);
                     }

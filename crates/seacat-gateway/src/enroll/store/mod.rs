@@ -29,7 +29,7 @@ use folder::Folder;
 #[cfg(feature = "postgres")]
 pub use postgres::{InvalidDatabase, Postgres};
 
-use super::record::{Pointless, Record};
+use super::record::{Pointless, Record, State};
 use super::revoked::Revoked;
 use crate::client_id::{ClientId, ClientName};
 
@@ -259,6 +259,29 @@ impl Store {
     /// [`WishError`].
     pub fn forget(&self, id: &ClientId) -> Result<(), WishError> {
         self.update(id, |record| record.take().ok_or(WishError::Unknown))?.map(drop)
+    }
+
+    /// Forgets the newcomers who wait and are meant. Returns who they were. A record that cannot be
+    /// read is left alone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_pending(
+        &self,
+        is_meant: impl Fn(&Record) -> bool,
+    ) -> Result<Vec<ClientId>, StoreError> {
+        let mut forgotten = Vec::new();
+        let goes = |record: &Record| record.state() == State::Pending && is_meant(record);
+        for id in self.ids()? {
+            if !self.read(&id).is_ok_and(|record| record.as_ref().is_some_and(goes)) {
+                continue;
+            }
+            // It may have been approved meanwhile.
+            if self.update(&id, |record| record.take_if(|it| goes(it)).is_some())? {
+                forgotten.push(id);
+            }
+        }
+        Ok(forgotten)
     }
 
     fn wish(
