@@ -623,14 +623,26 @@ async fn limits_of_time_and_number() {
         idle: Duration::from_millis(200),
         ..Limits::default()
     };
-    let proxy = start(ProxyConfig { limits, ..config() });
-    let mut first = TcpStream::connect(proxy.addresses[0]).await.unwrap();
-    first.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-    read_until(&mut first, "</html>\n").await;
-    // The first one is open still, so this is one too many.
-    let answer = proxy.ask("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let proxy = start(ProxyConfig { limits, ..direct() });
+    let page = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let origin = TcpListener::bind(LOCAL).await.unwrap();
+    let mut busy = TcpStream::connect(proxy.addresses[0]).await.unwrap();
+    let head = format!("GET http://{}/ HTTP/1.1\r\nHost: a\r\n\r\n", origin.local_addr().unwrap());
+    busy.write_all(head.as_bytes()).await.unwrap();
+    let waiting = origin.accept().await.unwrap();
+    // A request is under way on the only connection, so this is one too many.
+    let answer = proxy.ask(page).await;
     assert!(status(&answer) == 503 && answer.contains("SC-BUSY"), "{answer}");
+    drop((busy, waiting));
+    while status(&proxy.ask(page).await) != 200 {}
+    // A connection at rest gives way.
+    let mut first = TcpStream::connect(proxy.addresses[0]).await.unwrap();
+    first.write_all(page.as_bytes()).await.unwrap();
+    read_until(&mut first, "</html>\n").await;
+    assert_eq!(status(&proxy.ask(page).await), 200);
+    assert_eq!(read_all(&mut first).await, "");
     // A head that is begun and not finished.
+    let mut first = TcpStream::connect(proxy.addresses[0]).await.unwrap();
     first.write_all(b"GET / HT").await.unwrap();
     let answer = read_all(&mut first).await;
     assert!(status(&answer) == 408 && answer.contains("SC-HEAD-TIMEOUT"), "{answer}");

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use seacat_link::descriptors::raise_limit;
+use seacat_channel::descriptors::raise_limit;
 
 use super::{CliError, Here, runtime};
 use crate::control::Listener;

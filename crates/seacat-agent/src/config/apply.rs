@@ -5,11 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use seacat_channel::descriptors::for_peers;
 use seacat_channel::identity::{IdentityConfig, gather_facts};
 use seacat_channel::{
     ChannelConfig, Except, GatewayConfig, NetworkConfig, Roots, Trust, Upstream, UpstreamError,
 };
-use seacat_link::descriptors::for_peers;
 use seacat_proxy::{Credentials, Limits, MappedPort, ProxyConfig, Users};
 use thiserror::Error;
 use zeroize::Zeroizing;

@@ -6,10 +6,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seacat_channel::Throttle;
+use seacat_channel::descriptors::AcceptErrors;
 use seacat_channel::identity::Identity;
 use seacat_channel::{GatewayConfig, NetworkConfig};
-use seacat_link::Throttle;
-use seacat_link::descriptors::AcceptErrors;
 use seacat_proxy::{AccessLine, AccessLog};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::error::RecvError;
@@ -65,7 +65,6 @@ pub struct Running {
 /// that can be done.
 pub async fn serve(mut listener: Listener, desk: Desk) {
     let slots = Arc::new(Semaphore::new(MAX_CLIENTS));
-    let mut errors = AcceptErrors::new("the control socket");
     loop {
         let path = listener.path().to_owned();
         tokio::select! {
@@ -100,6 +99,7 @@ async fn bind_again(path: &Path) -> Listener {
 }
 
 async fn accept_all(listener: &Listener, slots: &Arc<Semaphore>, desk: &Desk) {
+    let mut errors = AcceptErrors::new("the control socket");
     loop {
         let stream = match listener.accept().await {
             Ok(stream) => stream,

@@ -200,9 +200,8 @@ impl Length {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use std::net::IpAddr;
+    use std::sync::Arc;
 
     use seacat_link::{LinkConfig, Share};
 

@@ -35,6 +35,16 @@ impl Activity {
         }
     }
 
+    /// Whether no request is under way, and it was not asked to end yet.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.running.load(Ordering::Relaxed) == 0 && !self.is_leaving()
+    }
+
+    /// Whether no request has begun since the last sweep, which found none under way.
+    pub(crate) fn has_rested(&self) -> bool {
+        self.rested.load(Ordering::Relaxed) == self.ever.load(Ordering::Relaxed) + 1
+    }
+
     /// Asks the connection to end as soon as nothing is under way on it.
     pub(crate) fn leave(&self) {
         self.leaving.store(true, Ordering::Release);
@@ -108,6 +118,19 @@ mod tests {
         activity.sweep();
         activity.sweep();
         assert!(activity.is_leaving(), "it has been at rest for long");
+    }
+
+    #[test]
+    fn what_rests_can_be_spared() {
+        let activity = Arc::new(Activity::default());
+        assert!(activity.is_at_rest() && !activity.has_rested());
+        activity.sweep();
+        assert!(activity.has_rested());
+        let running = activity.begin();
+        assert!(!activity.is_at_rest() && !activity.has_rested());
+        drop(running);
+        activity.leave();
+        assert!(!activity.is_at_rest());
     }
 
     #[test]

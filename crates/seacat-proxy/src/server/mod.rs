@@ -23,6 +23,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use seacat_channel::Channel;
+use seacat_channel::descriptors::AcceptErrors;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -37,8 +38,6 @@ pub use ports::BindError;
 
 /// Surplus connections that get an answer at once; beyond them they are just closed.
 const SURPLUS: usize = 64;
-/// After a failed accept (no file descriptors left), wait for something to be closed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A proxy whose ports are bound and which serves once it is [run](Proxy::run).
 pub struct Proxy {
     listeners: Vec<Listening>,
@@ -124,6 +123,7 @@ impl Proxy {
         let Proxy { mut listeners, mut shared, mut changes, handle: _handle, .. } = self;
         let mut connections = JoinSet::new();
         let mut clients = Clients::default();
+        let mut errors = AcceptErrors::new("the proxy's port");
         let mut sweep = pin!(sleep(shared.limits.idle));
         let mut shutdown = pin!(shutdown);
         loop {
@@ -131,8 +131,11 @@ impl Proxy {
                 () = &mut shutdown => break,
                 accepted = accept(&listeners) => match accepted {
                     Ok(Accepted { tcp, peer, here, port }) => {
+                        errors.accepted();
                         let open = connections.len();
                         let limit = shared.limits.connections;
+                        // A connection at rest gives way rather than the new one.
+                        let surplus = open >= limit && !clients.spare();
                         if open < limit + SURPLUS {
                             let stranger = shared.stranger(&port, peer, here);
                             let client = Client {
@@ -140,7 +143,7 @@ impl Proxy {
                                 activity: Arc::default(),
                                 port,
                                 peer,
-                                surplus: open >= limit,
+                                surplus,
                                 stranger,
                                 here,
                                 named: None,
@@ -149,10 +152,7 @@ impl Proxy {
                             connections.spawn(connection::serve(tcp, client));
                         }
                     }
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
-                        sleep(ACCEPT_PAUSE).await;
-                    }
+                    Err(error) => errors.failed(&error, || clients.spare()).await,
                 },
                 Some(Reconfigure { mut config, reply }) = changes.recv() => {
                     let outcome = listen(&mut config, &mut listeners).map(|()| {
@@ -202,6 +202,14 @@ impl Clients {
             self.full = 2 * self.list.len() + 64;
         }
         self.list.push(Arc::downgrade(client));
+    }
+
+    /// Ends the connection that can best be spared, and says whether there was one: the first that
+    /// has been at rest since the last sweep, else the first that is at rest now.
+    fn spare(&self) -> bool {
+        let at_rest = || self.list.iter().filter_map(Weak::upgrade).filter(|it| it.is_at_rest());
+        let spared = at_rest().find(|it| it.has_rested()).or_else(|| at_rest().next());
+        spared.as_deref().map(Activity::leave).is_some()
     }
 
     fn each(&self, act: impl Fn(&Activity)) {
