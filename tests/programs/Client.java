@@ -25,12 +25,16 @@ public class Client {
         same(204, ask("GET", web + "/no-content", null, 0).status);
         same("hello from nginx\n", new String(ask("GET", web + "/moved", null, 0).body));
 
+        String named = origin.replace("http://", "http://ann:secret@") + "/echo#top";
+        String echo = new String(ask("GET", named, null, 0).body);
+        same(true, echo.contains("Authorization: Basic YW5uOnNlY3JldA=="));
+
         List<String> cookies =
             ask("GET", web + "/cookies", null, 0).from.getHeaderFields().get("Set-Cookie");
         same(2, cookies.size());
         for (int i = 0; i < 200; i++) same(200, ask("GET", web + "/small", null, 0).status);
-        System.out.println("HttpURLConnection: GET HEAD POST PUT DELETE, chunked, 204, 302, two"
-            + " cookies, 200 more requests");
+        System.out.println("HttpURLConnection: GET HEAD POST PUT DELETE, chunked, 204, 302, a"
+            + " password in the URL, two cookies, 200 more requests");
     }
 
     /** One request; chunk > 0 sends the body chunked. */

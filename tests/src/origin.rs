@@ -2,10 +2,11 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/echo` | the request's head as it arrived, an empty line, the body |
+//! | `/echo`, `/echo/…` | the request's head as it arrived, an empty line, the body |
 //! | `/sum` | SHA-256 and length of the body |
 //! | `/slow/MS` | "slow" after that many milliseconds |
 //! | `/drip/N/MS` | N chunks of 1 KiB, that many milliseconds apart |
+//! | `/torn` | one chunk, and the connection is closed 100 ms later |
 //! | `/hang-up` | none: the connection is closed |
 //! | anything else | 200 and the path |
 
@@ -114,12 +115,18 @@ fn serve(stream: &TcpStream, record: &Mutex<Vec<Seen>>) -> io::Result<()> {
         let words: Vec<&str> = target.trim_start_matches('/').split('/').collect();
         match words.as_slice() {
             _ if is_head => answer(stream, 200, b"")?,
-            ["echo"] => answer(stream, 200, &text)?,
+            ["echo", ..] => answer(stream, 200, &text)?,
             ["slow", ms] => {
                 thread::sleep(millis(ms));
                 answer(stream, 200, b"slow\n")?;
             }
             ["drip", count, ms] => drip(stream, count.parse().unwrap_or(1), millis(ms))?,
+            ["torn"] => {
+                let torn = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntorn\r\n";
+                (&*stream).write_all(torn)?;
+                thread::sleep(millis("100"));
+                return stream.shutdown(Shutdown::Both);
+            }
             ["hang-up"] => return stream.shutdown(Shutdown::Both),
             _ => answer(stream, 200, format!("you asked for {target}\n").as_bytes())?,
         }

@@ -30,6 +30,8 @@ impl Servers {
         let apache = Apache::start();
         fs::write(apache.site().join("four-megabytes"), vec![7; 4 << 20]).unwrap();
         git(&apache, home);
+        documents(&nginx.site());
+        documents(&apache.site());
 
         let files = folder(home, "files");
         fs::write(files.join("report.txt"), "a report\n").unwrap();
@@ -108,6 +110,14 @@ fn folder(home: &Path, name: &str) -> std::path::PathBuf {
     let folder = home.join(name);
     fs::create_dir(&folder).unwrap();
     folder
+}
+
+/// A folder with a page that leads to a folder in it, without the slash: the server redirects.
+fn documents(site: &Path) {
+    fs::create_dir_all(site.join("docs/deep")).unwrap();
+    let index = "<a href=\"deep\">the documents</a>\n";
+    fs::write(site.join("docs/index.html"), index).unwrap();
+    fs::write(site.join("docs/deep/index.html"), "a page\n").unwrap();
 }
 
 /// An empty repository that anybody may push to.
