@@ -33,6 +33,8 @@ enum How {
     Package,
     /// Clients and servers from npm and PyPI.
     Tools,
+    /// The spell checker, by typos.toml.
+    Spelling,
     Guard,
     /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
     /// starts the programs, so they are built first.
@@ -110,6 +112,7 @@ const STEPS: &[Step] = &[
     Step { name: "packages", what: "system packages the suite needs", how: How::Packages },
     Step::cargo("fmt", "formatting", "fmt --all --check"),
     Step::cargo("fmt-fuzz", "formatting", "fmt --manifest-path fuzz/Cargo.toml --check"),
+    Step { name: "spelling", what: "texts, comments and names", how: How::Spelling },
     Step { name: "icons", what: "pictures as their sources say", how: How::Icons },
     Step { name: "ui", what: "the window's pages", how: How::Ui },
     Step { name: "ui-unit", what: "their types, words, lists and forms", how: How::Npm(UI_UNIT) },
@@ -287,6 +290,7 @@ fn run(step: &Step) -> Outcome {
         }
         How::Package => package::package_for_suite(),
         How::Tools => tools::install(),
+        How::Spelling => tools::check_spelling(),
         How::Guard => guard::check_counts(),
         How::Suite(test, tls) | How::Patient(test, tls) => {
             build()?;
@@ -347,6 +351,7 @@ fn repeat(step: &Step) -> String {
         How::Npm(_) => format!("cargo xtask test {}", step.name),
         How::Package => "cargo xtask test package".to_owned(),
         How::Tools => "cargo xtask test tools".to_owned(),
+        How::Spelling => "cargo xtask test spelling".to_owned(),
         How::Guard => "cargo xtask test bench-guard".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
         How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),

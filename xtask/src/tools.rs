@@ -1,9 +1,10 @@
-//! The clients and servers of the suite that come from npm and PyPI, installed in `target/suite`.
+//! The clients and servers of the suite that come from npm and PyPI, installed in `target/suite`, and
+//! the spell checker, which comes from there, too.
 //!
 //! Their versions are pinned in `tests/programs/package-lock.json` and `requirements.txt`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Outcome;
@@ -16,29 +17,45 @@ const PYTHON: &str = "/usr/bin/python3";
 
 /// Installs what is missing or has changed.
 pub(crate) fn install() -> Outcome {
-    let from = root().join("tests/programs");
-    let into = target_dir().join("suite");
-    once(&from, &into.join("node"), &["package.json", "package-lock.json"], |folder| {
+    once(&folder("node"), &["package.json", "package-lock.json"], |folder| {
         check_node()?;
         let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
         check(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
     })?;
-    once(&from, &into.join("python"), &["requirements.txt"], |folder| {
+    install_python()
+}
+
+fn install_python() -> Outcome {
+    once(&folder("python"), &["requirements.txt"], |folder| {
         check(Command::new(PYTHON).args(["-m", "venv", "--clear", "."]).current_dir(folder))?;
         let mut pip = Command::new(folder.join("bin/python3"));
-        pip.args(["-m", "pip", "install", "--quiet", "-r"]).arg(from.join("requirements.txt"));
+        pip.args(["-m", "pip", "install", "--quiet", "-r"])
+            .arg(programs().join("requirements.txt"));
         check(&mut pip)
     })
 }
 
+/// Where the lists are.
+fn programs() -> PathBuf {
+    root().join("tests/programs")
+}
+
+/// Where the packages of one registry go.
+fn folder(name: &str) -> PathBuf {
+    target_dir().join("suite").join(name)
+}
+
+/// Looks for typing mistakes in all files of the repository; `typos.toml` has the exceptions.
+pub(crate) fn check_spelling() -> Outcome {
+    install_python()?;
+    let typos = folder("python").join("bin/typos");
+    check(Command::new(typos).args(["--format", "brief"]).current_dir(root()))
+}
+
 /// Makes `folder` anew with copies of `files`, and runs `make` there, unless that was done with the
 /// same files before.
-fn once(
-    from: &Path,
-    folder: &Path,
-    files: &[&str],
-    make: impl FnOnce(&Path) -> Outcome,
-) -> Outcome {
+fn once(folder: &Path, files: &[&str], make: impl FnOnce(&Path) -> Outcome) -> Outcome {
+    let from = &programs();
     let stamp = folder.with_extension("stamp");
     let now = sum(from, files)?;
     if is_stamped(&stamp, &now) {
