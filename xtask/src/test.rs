@@ -141,7 +141,7 @@ const STEPS: &[Step] = &[
     Step::suite("suite-run", "first run: one command, one line pasted", "run"),
     Step::suite("suite-clients", "curl, wget, Python, Java, git, WebSocket", "clients"),
     Step { name: "tools", what: "clients and servers from npm and PyPI", how: How::Tools },
-    Step::suite("suite-applications", "twenty clients, nine servers, one gateway", "applications"),
+    Step::suite("suite-applications", "thirty clients, nine servers, one gateway", "applications"),
     Step::suite("suite-logins", "NTLM and Kerberos: no answer for the wrong user", "logins"),
     Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
     Step::suite(
