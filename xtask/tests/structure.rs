@@ -31,7 +31,7 @@ const MAY_USE: [(&str, &str); 15] = [
     ("seacat-link", "seacat-proto"),
     ("seacat-identity", "seacat-files"),
     ("seacat-channel", "seacat-files seacat-http1 seacat-identity seacat-link seacat-proto"),
-    ("seacat-proxy", "seacat-channel seacat-http1 seacat-proto"),
+    ("seacat-proxy", "seacat-channel seacat-http1 seacat-http1-client seacat-proto"),
     (
         "seacat-gateway",
         "seacat-files seacat-http1 seacat-http1-client seacat-identity seacat-link seacat-proto",
