@@ -267,6 +267,9 @@ impl Client {
                     debug!(%error, "the acknowledgement was not sent");
                 }
             }
+            (None, Control::Csr(_)) => {
+                info!("a request for a certificate was ignored: there is no [enroll] here");
+            }
             _ => debug!(frame = ?std::mem::discriminant(&control), "control frame ignored"),
         }
     }

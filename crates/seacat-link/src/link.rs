@@ -157,6 +157,12 @@ impl Link {
         Ok(())
     }
 
+    /// From now on answers without a body end on their head (gateway), see
+    /// [`Connection::end_on_head`].
+    pub fn end_on_head(&self) {
+        self.shared.lock().connection.end_on_head();
+    }
+
     /// Asks the peer for a sign of life now: [`News::Heard`] follows with the next frame, whatever
     /// it is.
     pub fn ping(&self) {

@@ -312,3 +312,15 @@ fn half_close_goes_both_ways() {
         assert_eq!((pair.client.stream_count(), pair.gateway.stream_count()), (0, 0));
     }
 }
+
+/// The reference client frees a port at the end of its stream, and knows no RST_STREAM for it.
+#[test]
+fn a_visitor_that_breaks_off_frees_the_port_of_a_reference_client() {
+    let mut gateway = new(Role::Gateway);
+    let socket = gateway.connect(22).unwrap();
+    written(&mut gateway);
+    hear(&mut gateway, &reply(2, SocketsCode::OK));
+    gateway.send(socket, Bytes::from_static(b"half")).unwrap();
+    gateway.reset(socket, Reason::CANCEL);
+    assert_eq!(written(&mut gateway), [data(2, true, ""), rst(2, Reason::CANCEL)]);
+}

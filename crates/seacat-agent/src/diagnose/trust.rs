@@ -88,6 +88,10 @@ fn is_own_issuer(certificate: &CertificateSeen) -> bool {
     certificate.subject == certificate.issuer
 }
 
+/// 2026-01-01 in seconds since 1970. No version of this program is older, so what ended before that
+/// day has ended by any clock: the reference era's root CA, and all that it issued, in 2024.
+const NO_EARLIER: i64 = 1_767_225_600;
+
 /// Whether the clock is to blame. A gateway may forget to renew its certificate; that its CA, which
 /// lasts for many years, is over on the same day is less likely than a clock that is ahead. And
 /// nobody is issued a certificate of the future.
@@ -102,7 +106,8 @@ pub(super) fn judge_clock(
         let evidence = format!("The gateway's certificate was issued on {from}.");
         return Some(FindingView::clock(&today, "in the past", &evidence));
     }
-    let ca = ours.filter(|ca| ca.not_after < now && certificate.not_after < now)?;
+    let over = |it: &CertificateSeen| (NO_EARLIER..now).contains(&it.not_after);
+    let ca = ours.filter(|ca| over(ca) && over(certificate))?;
     let evidence = format!(
         "By this clock the gateway's certificate ended on {} and its CA on {}.",
         day(certificate.not_after),
@@ -171,6 +176,9 @@ mod tests {
         assert_eq!(code(None, 500).as_deref(), Some("SC-CLOCK"));
         assert_eq!(code(Some(&lasting), 3_000), None, "the gateway's own fault");
         assert_eq!(code(None, 3_000), None, "nobody knows");
-        assert_eq!(code(Some(&leaf), 3_000).as_deref(), Some("SC-CLOCK"));
+        assert_eq!(code(Some(&leaf), 3_000), None, "both are over by any clock");
+        let late = CertificateSeen { not_after: NO_EARLIER + 1, ..leaf.clone() };
+        let blamed = judge_clock(&late, Some(&late), NO_EARLIER + 2).map(|it| it.code);
+        assert_eq!(blamed.as_deref(), Some("SC-CLOCK"));
     }
 }

@@ -57,7 +57,7 @@ pub(crate) struct Runner {
 }
 
 enum Event {
-    Done(Done),
+    Done(Box<Done>),
     Wire,
     Heard(Heard),
     Wish(Wish),
@@ -100,7 +100,7 @@ impl Runner {
             self.jobs.start_next(self.found.key.as_ref());
             self.publish();
             match self.next_event().await {
-                Event::Done(done) => self.done(done),
+                Event::Done(done) => self.done(*done),
                 Event::Wire => self.wire_changed(),
                 Event::Heard(Heard::Frame(frame)) => self.frame(frame),
                 Event::Heard(Heard::Refused(which)) => self.refused(&which),
@@ -116,7 +116,7 @@ impl Runner {
         let settle = matches!(self.machine.step(), Step::Idle { .. }).then_some(self.settle_at);
         let deadline = self.machine.deadline(now()).into_iter().chain(settle).min();
         tokio::select! {
-            done = self.jobs.done() => done.map_or(Event::Over, Event::Done),
+            done = self.jobs.done() => done.map_or(Event::Over, |it| Event::Done(Box::new(it))),
             changed = self.line.changed() => match changed {
                 Ok(()) => Event::Wire,
                 Err(_) => Event::Over,

@@ -11,6 +11,7 @@ use seacat_proto::{Bytes, Control};
 use tokio::sync::mpsc;
 use tracing::{Instrument, debug, error, info};
 
+use super::platform;
 use super::record::Facts;
 use super::registrar::{Found, Registrar, Shown, Verdict};
 use super::request::Request;
@@ -79,6 +80,7 @@ struct Clerk {
 
 impl Clerk {
     async fn work(mut self, mut frames: mpsc::Receiver<Control>) {
+        self.recognise().await;
         while let Some(frame) = frames.recv().await {
             match frame {
                 Control::Csr(csr) => {
@@ -92,10 +94,22 @@ impl Clerk {
         }
     }
 
+    /// Finds out where a client that is on record looks for the end of an answer.
+    async fn recognise(&self) {
+        let Some(id) = self.shown.as_ref().map(|it| it.id) else { return };
+        let known = self.registrar.beside(move |it| it.store().read(&id)).await;
+        if let Ok(Some(record)) = known
+            && platform::record_ends_on_head(&record)
+        {
+            self.link.end_on_head();
+        }
+    }
+
     async fn csr(&mut self, csr: Csr) -> Verdict {
         let (shown, facts) = (self.shown.clone(), self.facts.clone());
         let serial = facts.as_ref().map(|it| it.serial);
         let address = self.address;
+        let link = self.link.clone();
         let work = move |registrar: &Registrar| {
             let request = match Request::parse(&csr.der) {
                 Ok(request) => request,
@@ -104,6 +118,10 @@ impl Clerk {
                     return Ok((Verdict::Rejected, None));
                 }
             };
+            let label = request.about.application.as_deref();
+            if platform::ends_on_head(label.and_then(platform::of_label)) {
+                link.end_on_head();
+            }
             let now = SystemTime::now();
             let verdict =
                 registrar.submit(&request, shown.as_ref(), facts.as_ref(), address, now)?;
@@ -157,6 +175,9 @@ impl Clerk {
     /// attribute waits for a CSR, and a client that sends none tells us again another time.
     async fn characteristics(&mut self, frame: &Characteristics) {
         let facts = Facts::from(frame);
+        if platform::ends_on_head(platform::of_facts(&facts)) {
+            self.link.end_on_head();
+        }
         let known = self.who.or(self.shown.as_ref().map(|it| it.id));
         let stored = match known {
             None => Ok(false),

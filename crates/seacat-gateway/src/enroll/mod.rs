@@ -15,6 +15,7 @@ mod ca;
 #[cfg(test)]
 mod crash_tests;
 mod desk;
+mod platform;
 mod policy;
 mod record;
 mod registrar;

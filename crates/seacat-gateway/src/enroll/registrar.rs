@@ -154,6 +154,7 @@ impl Registrar {
             Ok(certificate) => {
                 let record = record.get_or_insert_with(|| Record::new(&request.der, now));
                 record.issue(request.der.clone(), certificate, now);
+                info!(client = %new.id.tag(), until = ?record.until(), "a certificate was issued");
                 Verdict::Approved
             }
             Err(error) => {

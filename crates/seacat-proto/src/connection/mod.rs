@@ -146,6 +146,8 @@ pub struct Connection {
     next_even: u32,
     draining: bool,
     agreement: Agreement,
+    /// The peer looks for the end of an answer on its head.
+    ends_on_head: bool,
     /// A round trip was once shorter than [`NEAR`].
     near: bool,
     /// What the peer allows on a fresh stream, once both ends have announced windows.
@@ -187,6 +189,7 @@ impl Connection {
             next_even: 2,
             draining: false,
             agreement: Agreement::new(config.extensions),
+            ends_on_head: false,
             peer_window: None,
             near: false,
             flow: Flow::new(),
@@ -234,17 +237,22 @@ impl Connection {
         }
     }
 
+    /// From now on answers without a body end on their head (gateway).
+    pub fn end_on_head(&mut self) {
+        self.ends_on_head = true;
+    }
+
     /// Answers a stream with a head, once; `end` when no body follows (gateway).
     ///
-    /// The end rides on the head only when the peer keeps windows, and so is one of ours. The
-    /// reference's Python layer does not look for it there and would wait for ever (wire spec
-    /// 3.2); an empty DATA at the end is understood by all.
+    /// The end rides on the head when the peer keeps windows, and so is one of ours, or when it is
+    /// known to look for it there ([`Connection::end_on_head`]). The reference's Python layer does not
+    /// and would wait for ever (wire spec 3.2); its Android layer breaks on an empty DATA at the end.
     ///
     /// # Errors
     /// [`StreamClosed`] when the stream is gone or already answered.
     pub fn reply(&mut self, id: StreamId, head: ReplyHead, end: bool) -> Result<(), StreamClosed> {
         let stream = self.streams.get_mut(&id).filter(|_| id.is_odd()).ok_or(StreamClosed)?;
-        let fin = end && self.peer_window.is_some();
+        let fin = end && (self.peer_window.is_some() || self.ends_on_head);
         stream.state.send_head(fin).map_err(|_| StreamClosed)?;
         let over = stream.state.is_closed();
         let stop = fin && stream.unwanted;
@@ -352,9 +360,17 @@ impl Connection {
         };
         let head_unsent = self.outbox.forget(id, stream.priority, stream.waiting);
         let ours = id.is_odd() == (self.role == Role::Client);
-        if !(head_unsent && ours) {
-            self.push_rst(id, reason);
+        if head_unsent && ours {
+            return;
         }
+        // The reference client does not know RST_STREAM for a socket: the port would stay in use until
+        // it connects again. It knows the end (wire spec 3.11).
+        let socket = self.role == Role::Gateway && ours;
+        if socket && self.peer_window.is_none() && !stream.state.is_sent() {
+            let end = head::data(id, true, 0);
+            self.outbox.push_control(Transmit::new(Some(id), &end, Bytes::new()));
+        }
+        self.push_rst(id, reason);
     }
 
     /// Wants no more of the peer's half while ours goes on: what still comes is dropped,
