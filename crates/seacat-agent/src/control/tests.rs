@@ -230,8 +230,9 @@ fn the_protocol_as_written_down() {
 #[tokio::test]
 async fn a_socket_whose_folder_vanished_is_made_again() {
     let (folder, path) = socket_path();
-    let Office { desk, .. } = office();
-    let serving = tokio::spawn(serve(Listener::bind(&path).unwrap(), desk));
+    // Its other ends stay, or the controller ends.
+    let office = office();
+    let serving = tokio::spawn(serve(Listener::bind(&path).unwrap(), office.desk.clone()));
     let answers = async |path: &std::path::Path| loop {
         let asked = async { Client::connect(path).await?.ask(Request::Connect).await };
         match asked.await {

@@ -164,6 +164,7 @@ fn control_frames_that_nobody_knows_are_ignored() {
         };
         client.link.control(&unknown).unwrap();
         client.link.ping();
+        assert!(matches!(client.incoming.next().await, Some(News::Heard)));
         assert!(matches!(client.incoming.next().await, Some(News::Pong { .. })));
     });
 }
@@ -184,6 +185,7 @@ fn characteristics_are_acknowledged_by_a_gateway_that_keeps_none() {
         let mut client = Client::over(tcp, session);
         let facts = Characteristics::new(42, &[("osv", "1")]).unwrap();
         client.link.control(&Control::Characteristics(facts)).unwrap();
+        assert!(matches!(client.incoming.next().await, Some(News::Heard)));
         let Some(News::Control(answer)) = client.incoming.next().await else { panic!() };
         assert_eq!(answer, Control::CharacteristicsAck(CharacteristicsAck { serial: 42 }));
     });
