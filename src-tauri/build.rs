@@ -14,6 +14,8 @@ const COMMANDS: &[&str] = &[
     "copy",
     "save",
     "page",
+    "ready",
+    "close_window",
 ];
 
 fn main() {

@@ -44,8 +44,8 @@ pub(crate) async fn open(
     request: Request,
     channel: Channel<Vec<Answer>>,
 ) -> Said<u32> {
-    let (client, first) = engine.open(request).await.map_err(words)?;
-    Ok(streams.open(client, first, move |answers| channel.send(answers).is_ok()))
+    let (source, first) = engine.open(request).await.map_err(words)?;
+    Ok(streams.open(source, first, move |answers| channel.send(answers).is_ok()))
 }
 
 /// Ends a stream.
@@ -66,23 +66,50 @@ pub(crate) async fn start_engine(engine: State<'_, Engine>) -> Said<()> {
     engine.start().await.map_err(words)
 }
 
-/// Lets a person choose a key file and hands it to the engine; nothing of it comes back here.
+/// The key file that was chosen last, while its password is asked for. Wiped when it is dropped.
+#[derive(Default)]
+pub(crate) struct KeyFile(Mutex<Option<Secret>>);
+
+impl KeyFile {
+    fn take(&self) -> Option<Secret> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, file: Secret) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+    }
+}
+
+/// Hands a key file to the engine; nothing of it comes back here. With a password it is the file that
+/// was chosen last, else a person chooses one.
 #[tauri::command]
 pub(crate) async fn import_file(
     window: WebviewWindow,
     engine: State<'_, Engine>,
+    kept: State<'_, KeyFile>,
+    title: String,
     password: Option<Secret>,
 ) -> Said<Option<Answer>> {
-    let Some(file) = files::choose_key(&window).await.map_err(words)? else {
-        return Ok(None);
+    let before = kept.take().filter(|_| password.is_some());
+    let file = match before {
+        Some(file) => file,
+        None => match files::choose_key(&window, &title).await.map_err(words)? {
+            Some(file) => file,
+            None => return Ok(None),
+        },
     };
-    engine.ask(Request::ImportIdentity { file, password }).await.map(Some).map_err(words)
+    let request = Request::ImportIdentity { file: file.clone(), password };
+    let answer = engine.ask(request).await.map_err(words)?;
+    if matches!(answer, Answer::PasswordNeeded { .. }) {
+        kept.put(file);
+    }
+    Ok(Some(answer))
 }
 
-/// Lets a person choose a certificate; its PEM text.
+/// Lets a person choose a file with certificates; their PEM text.
 #[tauri::command]
-pub(crate) async fn read_ca(window: WebviewWindow) -> Said<Option<String>> {
-    files::choose_certificate(&window).await.map_err(words)
+pub(crate) async fn read_ca(window: WebviewWindow, title: String) -> Said<Option<String>> {
+    files::choose_certificate(&window, &title).await.map_err(words)
 }
 
 /// To the clipboard. Not on the main thread: a display that hangs shall not freeze the window.
@@ -101,9 +128,10 @@ pub(crate) fn copy(clipboard: State<'_, Clipboard>, text: String) -> Said<()> {
 pub(crate) async fn save(
     window: WebviewWindow,
     engine: State<'_, Engine>,
+    title: String,
     kind: Saved,
 ) -> Said<Option<String>> {
-    let Some(place) = files::choose_place(&window, kind).await else { return Ok(None) };
+    let Some(place) = files::choose_place(&window, &title, kind).await else { return Ok(None) };
     match kind {
         Saved::Request => export(&engine, Request::ExportRequest, &place).await?,
         Saved::Certificate => export(&engine, Request::ExportCertificate, &place).await?,
@@ -120,6 +148,18 @@ async fn export(engine: &Engine, request: Request, place: &Path) -> Said<()> {
         other => return Err(format!("the engine answered something unexpected: {other:?}")),
     };
     std::fs::write(place, text).map_err(|error| format!("the file cannot be written: {error}"))
+}
+
+/// The pages have something to show: the window appears, and not before, white and empty.
+#[tauri::command]
+pub(crate) fn ready(window: WebviewWindow) -> Said<()> {
+    window.show().map_err(words)
+}
+
+/// Closes the window, as its own button does.
+#[tauri::command]
+pub(crate) fn close_window(window: WebviewWindow) -> Said<()> {
+    window.close().map_err(words)
 }
 
 /// The page to begin with.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use seacat_agent::control::{Answer, Client, ClientError, Request};
 use seacat_agent::exit::Exit;
 use thiserror::Error;
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{Instant, sleep};
 
 /// The engine's program, beside ours or on the path.
@@ -53,11 +54,32 @@ impl Engine {
         refusal(Client::connect(&self.socket).await?.ask(request).await)
     }
 
-    /// Begins a stream: the conversation and its first answer.
-    pub(crate) async fn open(&self, request: Request) -> Result<(Client, Answer), ClientError> {
-        let mut client = Client::connect(&self.socket).await?;
+    /// Begins a stream: where its answers come from, and the first of them. A diagnosis needs no
+    /// engine: without one its program takes the steps.
+    pub(crate) async fn open(&self, request: Request) -> Result<(Source, Answer), ClientError> {
+        let mut client = match (Client::connect(&self.socket).await, request.clone()) {
+            (Ok(client), _) => client,
+            (Err(ClientError::NotRunning), Request::Diagnose { host }) => {
+                let mut source = self.diagnose(host.as_deref())?;
+                let first = source.next().await.unwrap_or_else(nothing_said);
+                return Ok((source, first));
+            }
+            (Err(error), _) => return Err(error),
+        };
         let first = refusal(client.ask(request).await)?;
-        Ok((client, first))
+        Ok((Source::Engine(client), first))
+    }
+
+    /// The diagnosis of its program, whose lines are the answers that an engine would give.
+    fn diagnose(&self, host: Option<&str>) -> Result<Source, ClientError> {
+        let (_, mut command) = self.command();
+        command.args(["diagnose", "--stream"]);
+        command.args(host.into_iter().flat_map(|host| ["--host", host]));
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let output = child.stdout.take().ok_or(ClientError::NotRunning)?;
+        let lines = BufReader::new(output).lines();
+        Ok(Source::Program(Box::new(Program { lines, _child: child })))
     }
 
     /// Whether one runs.
@@ -108,6 +130,37 @@ impl Engine {
         command.args(&self.arguments).stdin(Stdio::null());
         (path, command)
     }
+}
+
+/// Where the answers of a stream come from.
+pub(crate) enum Source {
+    /// The engine.
+    Engine(Client),
+    /// Its program.
+    Program(Box<Program>),
+}
+
+/// A program that writes a JSON object a line, and ends with the stream.
+pub(crate) struct Program {
+    lines: Lines<BufReader<ChildStdout>>,
+    _child: Child,
+}
+
+impl Source {
+    /// The next answer; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<Answer> {
+        match self {
+            Self::Engine(client) => client.next().await.ok().flatten(),
+            Self::Program(program) => {
+                let line = program.lines.next_line().await.ok().flatten()?;
+                serde_json::from_str(&line).ok()
+            }
+        }
+    }
+}
+
+fn nothing_said() -> Answer {
+    Answer::Error { message: "The check could not be started.".to_owned() }
 }
 
 fn refusal(answer: Result<Answer, ClientError>) -> Result<Answer, ClientError> {

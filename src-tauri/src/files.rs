@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use rfd::{AsyncFileDialog, FileHandle};
+use seacat_agent::certificates_as_pem;
 use seacat_agent::control::Secret;
 use serde::Deserialize;
 use tauri::WebviewWindow;
@@ -18,11 +19,11 @@ const MAX_FILE: u64 = 64 * 1024;
 /// Why a file was not taken.
 #[derive(Debug, Error)]
 pub(crate) enum FileError {
-    #[error("the file cannot be read: {0}")]
+    #[error("The file cannot be read: {0}.")]
     Read(io::Error),
-    #[error("the file has more than {} KiB: it is not what was asked for", MAX_FILE / 1024)]
+    #[error("This file is too large: it has more than {} KiB.", MAX_FILE / 1024)]
     TooLong,
-    #[error("there is no certificate in this file: it begins with -----BEGIN CERTIFICATE-----")]
+    #[error("No certificate found in this file.")]
     NoCertificate,
 }
 
@@ -46,8 +47,12 @@ impl Saved {
 }
 
 /// A key file, as the engine takes it; `None` when the person chose none.
-pub(crate) async fn choose_key(window: &WebviewWindow) -> Result<Option<Secret>, FileError> {
-    let dialog = dialog(window).add_filter("PKCS#12, PEM", &["p12", "pfx", "pem"]);
+pub(crate) async fn choose_key(
+    window: &WebviewWindow,
+    title: &str,
+) -> Result<Option<Secret>, FileError> {
+    let dialog = dialog(window, title).add_filter("PKCS#12, PEM", &["p12", "pfx", "pem"]);
+    let dialog = dialog.add_filter(ANY, &["*"]);
     let Some(chosen) = dialog.pick_file().await else { return Ok(None) };
     read(&chosen).map(|bytes| Some(Secret::new(bytes)))
 }
@@ -55,21 +60,32 @@ pub(crate) async fn choose_key(window: &WebviewWindow) -> Result<Option<Secret>,
 /// The certificates in a file, without whatever else is in it.
 pub(crate) async fn choose_certificate(
     window: &WebviewWindow,
+    title: &str,
 ) -> Result<Option<String>, FileError> {
-    let dialog = dialog(window).add_filter("PEM", &["pem", "crt", "cer"]);
+    let dialog = dialog(window, title);
+    let dialog = dialog.add_filter("X.509", &["pem", "crt", "cer", "der", "p7b", "p7c"]);
+    let dialog = dialog.add_filter(ANY, &["*"]);
     let Some(chosen) = dialog.pick_file().await else { return Ok(None) };
     let bytes = read(&chosen)?;
-    certificates(&String::from_utf8_lossy(&bytes)).map(Some).ok_or(FileError::NoCertificate)
+    certificates_as_pem(&bytes).map(Some).ok_or(FileError::NoCertificate)
 }
 
 /// Where the person wants it; `None` when they chose no place.
-pub(crate) async fn choose_place(window: &WebviewWindow, kind: Saved) -> Option<PathBuf> {
-    let dialog = dialog(window).set_file_name(kind.file_name());
+pub(crate) async fn choose_place(
+    window: &WebviewWindow,
+    title: &str,
+    kind: Saved,
+) -> Option<PathBuf> {
+    let dialog = dialog(window, title).set_file_name(kind.file_name());
     dialog.save_file().await.map(Into::into)
 }
 
-fn dialog(window: &WebviewWindow) -> AsyncFileDialog {
-    AsyncFileDialog::new().set_parent(window)
+/// The filter that hides nothing: names end as their senders like. It needs no words.
+const ANY: &str = "*";
+
+/// `title` is in the language of the pages.
+fn dialog(window: &WebviewWindow, title: &str) -> AsyncFileDialog {
+    AsyncFileDialog::new().set_parent(window).set_title(title)
 }
 
 fn read(chosen: &FileHandle) -> Result<Zeroizing<Vec<u8>>, FileError> {
@@ -84,34 +100,9 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     if bytes.len() as u64 > MAX_FILE { Err(FileError::TooLong) } else { Ok(bytes) }
 }
 
-/// The certificates of a PEM file (RFC 7468); `None` without one.
-fn certificates(text: &str) -> Option<String> {
-    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-    const END: &str = "-----END CERTIFICATE-----";
-    let mut found = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find(BEGIN) {
-        let Some(length) = rest[start..].find(END) else { break };
-        let end = start + length + END.len();
-        found += &rest[start..end];
-        found.push('\n');
-        rest = &rest[end..];
-    }
-    (!found.is_empty()).then_some(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn certificates_alone_leave_a_file() {
-        let one = "-----BEGIN CERTIFICATE-----\nAAA\n-----END CERTIFICATE-----\n";
-        let key = "-----BEGIN PRIVATE KEY-----\nBBB\n-----END PRIVATE KEY-----\n";
-        assert_eq!(certificates(&format!("{key}subject=x\n{one}{key}{one}")), Some(one.repeat(2)));
-        assert_eq!(certificates(key), None);
-        assert_eq!(certificates("-----BEGIN CERTIFICATE-----\nAAA"), None);
-    }
 
     #[test]
     fn a_file_of_the_wrong_kind_is_refused_by_its_length() {

@@ -6,10 +6,12 @@ use std::mem;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use seacat_agent::control::{Answer, Client};
+use seacat_agent::control::Answer;
 use tauri::async_runtime::{JoinHandle, spawn};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+
+use crate::engine::Source;
 
 /// From one message to the page to the next. The first comes at once.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -33,7 +35,7 @@ impl Streams {
     /// is for [`Streams::close`]. `show` says whether somebody still looks.
     pub(crate) fn open(
         &self,
-        client: Client,
+        source: Source,
         first: Answer,
         show: impl Fn(Vec<Answer>) -> bool + Send + 'static,
     ) -> u32 {
@@ -41,7 +43,7 @@ impl Streams {
         open.tasks.retain(|_, task| !task.inner().is_finished());
         open.last = open.last.wrapping_add(1);
         let id = open.last;
-        open.tasks.insert(id, spawn(pump(client, first, show)));
+        open.tasks.insert(id, spawn(pump(source, first, show)));
         id
     }
 
@@ -62,7 +64,7 @@ impl Streams {
     }
 }
 
-async fn pump(client: Client, first: Answer, show: impl Fn(Vec<Answer>) -> bool) {
+async fn pump(source: Source, first: Answer, show: impl Fn(Vec<Answer>) -> bool) {
     if !show(vec![first]) {
         return;
     }
@@ -71,12 +73,12 @@ async fn pump(client: Client, first: Answer, show: impl Fn(Vec<Answer>) -> bool)
     // showing are two loops. The end of showing is the end; after the end of reading the rest is shown.
     tokio::select! {
         () = batches(answers, show) => {}
-        () = async { read(client, sender).await; pending().await } => {}
+        () = async { read(source, sender).await; pending().await } => {}
     }
 }
 
-async fn read(mut client: Client, sender: mpsc::Sender<Answer>) {
-    while let Ok(Some(answer)) = client.next().await {
+async fn read(mut source: Source, sender: mpsc::Sender<Answer>) {
+    while let Some(answer) = source.next().await {
         if sender.send(answer).await.is_err() {
             return;
         }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use seacat_agent::places::Places;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use tauri::{
 use tokio::sync::oneshot;
 
 use crate::StartError;
-use crate::commands::{self, Clipboard, Wanted};
+use crate::commands::{self, Clipboard, KeyFile, Wanted};
 use crate::engine::Engine;
 use crate::only::{self, Only, Wish};
 use crate::stream::Streams;
@@ -89,6 +90,7 @@ pub(crate) fn run(
         .manage(Engine::new(places.control_socket(), arguments))
         .manage(Streams::default())
         .manage(Clipboard::default())
+        .manage(KeyFile::default())
         .manage(Wanted(Mutex::new(wish.page)))
         .invoke_handler(tauri::generate_handler![
             commands::ask,
@@ -101,6 +103,8 @@ pub(crate) fn run(
             commands::copy,
             commands::save,
             commands::page,
+            commands::ready,
+            commands::close_window,
         ])
         .setup(move |app| {
             make(app.handle(), &kept)?;
@@ -134,16 +138,29 @@ fn make(app: &AppHandle, folder: &Path) -> tauri::Result<()> {
         .data_directory(folder.join("webview"))
         .zoom_hotkeys_enabled(true)
         .initialization_script(LANGUAGE)
-        // Shown when there is something to see.
+        // Shown when the pages say that there is something to see, see `commands::ready`.
         .visible(false)
         .on_page_load(|window, load| match load.event() {
             PageLoadEvent::Started => window.state::<Streams>().close_all(),
-            PageLoadEvent::Finished => drop(window.show()),
+            PageLoadEvent::Finished => show_at_last(window.app_handle()),
         })
         // Nothing but our own pages, whatever a page says.
         .on_navigation(|url| url.scheme() == "tauri" || url.host_str() == Some("tauri.localhost"))
         .build()?;
     Ok(())
+}
+
+/// Pages that are broken do not say that they are ready, and a window that never appears says less.
+fn show_at_last(app: &AppHandle) {
+    /// Longer than the first status takes to come on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        tokio::time::sleep(PATIENCE).await;
+        if let Some(window) = app.get_webview_window(LABEL) {
+            let _ = window.show();
+        }
+    });
 }
 
 fn remember(window: &WebviewWindow, folder: &Path) {

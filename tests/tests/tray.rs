@@ -201,15 +201,15 @@ fn connecting_waiting_connected_off_and_quit() {
 
     drop(silent);
     icon.wait_for_line("Not connected: ");
-    icon.wait_for_line("Next attempt in ");
+    icon.wait_for_line("Retry now (next attempt in ");
     println!("{}", icon.text());
     session.desktop.picture("tray-waiting");
     let clock = icon.picture();
 
     gateway.restart();
     // The countdown may have ended in the meantime; clicking is then no longer on offer.
-    if icon.text().contains("retry now") {
-        icon.click("Next attempt in ");
+    if icon.text().contains("Retry now") {
+        icon.click("Retry now");
     }
     let line = icon.wait_for_line("Connected to localhost, ");
     assert!(line.ends_with(" ms"), "{line}");
@@ -254,6 +254,8 @@ fn connecting_waiting_connected_off_and_quit() {
     wait_for("the icon to be gone", PATIENCE, || session.desktop.icons().is_empty().then_some(()));
 }
 
+const APPROVED: &str = "SeaCat Proxy: this computer was approved";
+
 #[test]
 fn waiting_for_approval_and_approved() {
     let gateway = Gateway::start_enrolling(&[]);
@@ -271,15 +273,15 @@ fn waiting_for_approval_and_approved() {
     assert!(notifications.titles().is_empty(), "{:?}", notifications.titles());
 
     gateway.command(&["approve", &tag]);
-    let (id, body) = notifications.wait_for("Approved");
-    assert!(body.starts_with("This computer is enrolled until "), "{body}");
+    let (id, body) = notifications.wait_for(APPROVED);
+    assert!(body.starts_with("It is registered until "), "{body}");
     wait_for("the tag to leave the menu", PATIENCE, || {
         (!icon.text().contains("Copy Client Tag")).then_some(())
     });
     notifications.click(id);
     assert_eq!(session.wait_for_window(0), window_arguments(&session, "identity"));
 
-    assert_eq!(notifications.titles(), ["Approved"], "once");
+    assert_eq!(notifications.titles(), [APPROVED], "once");
 }
 
 /// Half of the time for a renewal is over, and the gateway's administrator has not approved it.
@@ -335,12 +337,12 @@ fn failed_for_good() {
     let notifications = Notifications::serve(&desktop);
     let session = Session::start_on(desktop, &configuration, &["--background"]);
     let icon = session.icon();
-    let line = icon.wait_for_line("Not connected: the certificate was issued by ");
+    let line = icon.wait_for_line("Not connected: the gateway's certificate isn't trusted");
     assert!(line.chars().count() <= 73, "{line}");
     println!("{}", icon.text());
     assert_eq!(icon.status(), "NeedsAttention");
     session.desktop.picture("tray-failed");
-    let (id, body) = notifications.wait_for("Not connected: the gateway cannot be used");
+    let (id, body) = notifications.wait_for("SeaCat Proxy can't use the gateway");
     println!("notification: {body}");
     notifications.click(id);
     assert_eq!(session.wait_for_window(0), window_arguments(&session, "diagnostics"));
@@ -362,12 +364,15 @@ fn no_network() {
     let gateway = "[[gateway]]\nhost = \"gw.example.com\"\naddress = \"224.0.0.1\"\n";
     let session = Session::start(&(gateway.to_owned() + ANONYMOUS), &["--background"]);
     let icon = session.icon();
-    let line = icon.wait_for_line("No network: ");
+    let line = icon.wait_for_line("No network");
     println!("{}", icon.text());
-    assert!(line.contains("cannot be reached"), "{line}");
-    let pause = icon.wait_for_line("Next attempt in ");
+    assert_eq!(line, "No network");
+    let pause = icon.wait_for_line("Retry now (next attempt in ");
     wait_for("the countdown to go on", PATIENCE, || {
-        let now = icon.menu().into_iter().find(|it| it.label.starts_with("Next attempt in "))?;
+        let now = icon
+            .menu()
+            .into_iter()
+            .find(|it| it.label.starts_with("Retry now (next attempt in "))?;
         (now.label != pause).then_some(())
     });
     session.desktop.picture("tray-no-network");
@@ -404,7 +409,7 @@ fn one_copy_and_a_panel_that_comes_and_goes() {
     let pages = [
         ("Open SeaCat Proxy…", "overview"),
         ("Recent requests…", "requests"),
-        ("Why doesn't it work?…", "diagnostics"),
+        ("Troubleshoot…", "diagnostics"),
         ("Gateway settings…", "gateway"),
     ];
     for (i, (label, page)) in pages.into_iter().enumerate() {

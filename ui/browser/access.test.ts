@@ -56,10 +56,12 @@ for (const lang of LANGUAGES) {
           await by(page, `page-${one}`).waitFor();
           if (one === "requests") await by(page, "request-row").first().waitFor();
           if (one === "diagnostics") await by(page, "finding").waitFor();
-          if (["gateway", "identity", "proxy", "about"].includes(one)) await page.locator("form").waitFor();
+          if (["gateway", "identity", "proxy"].includes(one)) await page.locator("form").waitFor();
           expect(await violations(page), `${one} ${name}`).toEqual([]);
           const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
           expect(wide, `${one} ${name} must not scroll sideways`).toBe(false);
+          const high = await page.evaluate(() => document.documentElement.scrollHeight - innerHeight);
+          expect(high, `${one} ${name} must not scroll the window`).toBeLessThanOrEqual(0);
           await page.screenshot({ path: join(PICTURES, `${one}-${lang}-${theme}-${name}.png`) });
         }
         await by(page, "nav-requests").click();
@@ -76,7 +78,7 @@ for (const lang of LANGUAGES) {
 }
 
 test("questions and menus too", async () => {
-  const { page, faults } = await windows.window("about");
+  const { page, faults } = await windows.window("settings");
   await by(page, "quit").or(by(page, "first-later")).first().waitFor();
   if (await by(page, "first-later").isVisible()) await by(page, "first-later").click();
   await by(page, "quit").click();

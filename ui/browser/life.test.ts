@@ -101,7 +101,7 @@ test("the list follows, stays still while somebody reads, and can be searched", 
   expect(await by(page, "timeline").locator("li").count()).toBe(3);
   await by(page, "copy-curl").click();
   const copied = await page.evaluate(() => navigator.clipboard.readText());
-  expect(copied).toBe(`curl -x http://${await engine.address()} 'http://hello.seacat/load/3'`);
+  expect(copied).toBe(`curl -g -x http://${await engine.address()} 'http://hello.seacat/load/3'`);
   await page.keyboard.press("Escape");
   await expect.poll(() => by(page, "request-sheet").count()).toBe(0);
 

@@ -3,13 +3,14 @@ import { expect, test } from "vitest";
 import { cardFor } from "../src/lib/card";
 import { facts } from "../src/lib/facts";
 import { headline, mark } from "../src/lib/headline";
-import { toldFailure, toldFinding } from "../src/lib/told";
+import { identityText, identityTitle } from "../src/lib/identity";
+import { kindOf, toldFailure, toldFinding } from "../src/lib/told";
 import type { Word } from "../src/lib/types";
 import { cs } from "../src/lib/words/cs";
 import { en } from "../src/lib/words/en";
 import { identity, status } from "./samples";
 
-const failure = { code: "SC-TIMED-OUT", message: "the TCP connection took longer than 20 s", permanent: false, params: {} };
+const failure = { code: "SC-TIMED-OUT", title: "t", message: "the TCP connection took longer than 20 s", permanent: false, params: {} };
 
 test("each state has a mark, a title and one action", () => {
   const all: [Word, string, string, string | null][] = [
@@ -18,7 +19,7 @@ test("each state has a mark, a title and one action", () => {
     ["connected", "connected", "Connected to gw.example.com", "disconnect"],
     ["waiting", "waiting", "Not connected", "retry"],
     ["stopped", "attention", "Not connected", "retry"],
-    ["draining", "connecting", "Finishing what runs", null],
+    ["draining", "connecting", "Finishing running requests", null],
   ];
   for (const [state, shape, title, action] of all) {
     expect(headline(status({ state }), en)).toEqual({ mark: shape, title, action });
@@ -28,6 +29,23 @@ test("each state has a mark, a title and one action", () => {
 test("no network has words of its own", () => {
   const lost = { ...failure, code: "SC-UNREACHABLE" };
   expect(headline(status({ state: "waiting", failure: lost }), en).title).toBe("No network");
+});
+
+test("without a gateway nothing looks connected, and nothing looks broken", () => {
+  const none = { ...failure, code: "SC-NO-GATEWAY", permanent: true };
+  const view = status({ state: "stopped", gateway: null, failure: none });
+  expect(headline(view, en)).toEqual({ mark: "off", title: "Choose a gateway", action: null });
+  expect(cardFor(view, en, "en")).toMatchObject({ id: "SC-NO-GATEWAY", kind: "quiet", to: "gateway" });
+});
+
+test("what waits for an administrator is no alarm in a diagnosis either", () => {
+  const of = (code: string, ok = false) => kindOf({ code, ok, message: "", meaning: "", advice: "", params: {} });
+  expect(["SC-OK", "SC-WAITING-FOR-APPROVAL", "SC-ENROLLING", "SC-REJECTED"].map((it) => of(it, it === "SC-OK"))).toEqual([
+    "ok",
+    "wait",
+    "wait",
+    "alarm",
+  ]);
 });
 
 test("an identity that needs somebody shows in the mark, as in the panel", () => {
@@ -41,6 +59,13 @@ test("an identity that needs somebody shows in the mark, as in the panel", () =>
   ]);
   expect(of("enrolled", true)).toBe("attention");
   expect(mark(status({ state: "off", identity: identity("rejected") }))).toBe("off");
+});
+
+test("a certificate that the gateway has not confirmed is not called registered", () => {
+  const one = identity("enrolled", { confirmed: false });
+  expect(identityTitle(one, en, "en")).toContain("not confirmed");
+  expect(identityText(one, en)).toBe(en.identity.unconfirmedText);
+  expect(identityTitle(identity("enrolled"), en, "en")).toMatch(/^Registered until/);
 });
 
 test("facts grow older between two statuses", () => {
@@ -64,13 +89,13 @@ test("there is a card when a person must act, and only then", () => {
 });
 
 test("a failure without words of ours is told in the engine's", () => {
-  const odd = { code: "SC-NEW", message: "something new", permanent: true, params: {} };
+  const odd = { code: "SC-NEW", title: "t", message: "something new", permanent: true, params: {} };
   const card = cardFor(status({ state: "stopped", failure: odd, advice: "do this" }), en, "en");
   expect(card).toMatchObject({ title: "Something new", text: "Do this" });
 });
 
 test("a failure names what it knows, and says it without names otherwise", () => {
-  const ca = { code: "SC-CERT-CA", message: "m", permanent: true };
+  const ca = { code: "SC-CERT-CA", title: "t", message: "m", permanent: true };
   const named = toldFailure({ ...ca, params: { issuer: "CN=X" } }, null, cs);
   expect(named.what).toBe("Certifikát brány vydal „CN=X“, kterému zde nevěříme");
   expect(named.detail).toBeNull();
@@ -82,8 +107,8 @@ test("a failure names what it knows, and says it without names otherwise", () =>
 
 test("a finding is told in the window's language, and in English as the engine says it", () => {
   const finding = { code: "SC-OFF", ok: false, message: "it is off", meaning: "m", advice: "`seacat-proxy connect`", params: {} };
-  expect(toldFinding(finding, en, "en")).toMatchObject({ what: "It is off", do: "Choose Connect on the page Overview." });
-  expect(toldFinding(finding, cs, "cs")).toMatchObject({ what: "Někdo proxy od brány odpojil", detail: "it is off" });
+  expect(toldFinding(finding, en, "en")).toMatchObject({ what: "It is off", do: "Choose Connect under Overview." });
+  expect(toldFinding(finding, cs, "cs")).toMatchObject({ what: "SeaCat Proxy byla od brány odpojena", detail: "it is off" });
   const named = { ...finding, message: "gw is a web server", params: { host: "gw" } };
   expect(toldFinding(named, en, "en").what).toBe("gw is a web server");
   const odd = { ...finding, code: "SC-NEW" };

@@ -3,6 +3,10 @@ import { beforeEach, expect, test } from "vitest";
 import { slice } from "../src/lib/virtual";
 import { KEPT, Requests } from "../src/lib/requests.svelte";
 import { timeline } from "../src/lib/timeline";
+import { sorted } from "../src/lib/columns.svelte";
+import { parse, toggle } from "../src/lib/filter";
+import { reason, works } from "../src/lib/outcome";
+import { en } from "../src/lib/words/en";
 import { access, line } from "./samples";
 
 let list: Requests;
@@ -48,6 +52,61 @@ test("the search looks at all of a line, old and new", () => {
   expect(paths()).toEqual(["/b", "/d"]);
   list.find("");
   expect(paths()).toEqual(["/a", "/b", "/c", "/d"]);
+});
+
+test("a list that is left while its search is changed shows the new search", () => {
+  list.take([access({ path: "/a" })]);
+  list.read(true);
+  list.find("zzzz");
+  list.take([access({ path: "/b" }), access({ path: "/zzzz" })]);
+  // What a table does in its teardown, when nothing matches any more.
+  list.read(false);
+  expect(paths()).toEqual(["/zzzz"]);
+});
+
+test("the overview is not governed by the list", () => {
+  list.find("zzzz");
+  list.pause(true);
+  list.take(Array.from({ length: 9 }, (_, n) => access({ path: `/${n}` })));
+  expect(list.recent.map((it) => it.path)).toEqual(["/8", "/7", "/6", "/5", "/4", "/3"]);
+  expect(list.shown).toEqual([]);
+});
+
+test("a filter holds when all its terms do", () => {
+  const slow = line({ host: "erp", path: "/health", status: 502, total_ms: 700, bytes_down: 2_000_000 });
+  const holds = (text: string) => parse(text)(slow);
+  for (const text of ["status:5xx", "5xx", "status:502", "host:ER", ">500ms", "<1s", ">1MB", "-404", "path:/health 502", "is:failed", "-is:slow", "", "GET", '"erp/health"', "method:get"])
+    expect(holds(text), text).toBe(true);
+  for (const text of ["status:4xx", "host:hr", "-path:/health", ">1s", "status:5xx host:hr", "is:slow", "-5xx", "method:POST", "code:SC-BUSY"])
+    expect(holds(text), text).toBe(false);
+  // What is not understood is a word.
+  expect([holds("status:many"), holds("is:odd"), holds("-")]).toEqual([false, false, false]);
+  expect(parse("status:none")(line({ status: null }))).toBe(true);
+});
+
+test("a chip adds its term and takes it out again", () => {
+  expect(toggle("erp", "is:failed")).toBe("erp is:failed");
+  expect(toggle('is:failed "a b"', "is:failed")).toBe('"a b"');
+});
+
+test("any column sorts, the newer of equals first", () => {
+  const lines = [line({ path: "/b", total_ms: 5 }), line({ path: "/a", total_ms: 9 }), line({ path: "/c", total_ms: 5 })].map(
+    (it, id) => ({ ...it, id }),
+  );
+  const by = (column: "time" | "path" | "duration", down: boolean) => sorted(lines, { column, down }).map((it) => it.path);
+  expect(by("time", true)).toEqual(["/c", "/a", "/b"]);
+  expect(by("time", false)).toEqual(["/b", "/a", "/c"]);
+  expect(by("path", false)).toEqual(["/a", "/b", "/c"]);
+  expect(by("duration", true)).toEqual(["/a", "/c", "/b"]);
+});
+
+test("only success and a wish for a sign-in show that it works", () => {
+  const all = [200, 204, 301, 401, 403, 404, 500, 502, null].map((status) => works(line({ status })));
+  expect(all).toEqual([true, true, true, true, false, false, false, false, false]);
+  expect(works(line({ status: 401, code: "SC-AUTH" }))).toBe(false);
+  expect(reason(line({ status: 503, code: "SC-NOT-CONNECTED" }), en)).toBe(en.answers["SC-NOT-CONNECTED"][0]);
+  expect(reason(line({ status: 418 }), en)).toBe(en.outcome.clientError);
+  expect(reason(line({ status: null }), en)).toBe(en.requests.noStatus);
 });
 
 test("only matching lines are counted as new", () => {

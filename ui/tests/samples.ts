@@ -31,6 +31,7 @@ export function status(change: Partial<StatusView> = {}): StatusView {
     proxy: ["127.0.0.1:3128"],
     mapped: [],
     demo: false,
+    quitting: false,
     gateways: ["gw.example.com"],
     ...change,
   };
@@ -49,6 +50,7 @@ export function identity(state: string, change: Partial<IdentityView> = {}): Ide
     valid_from: null,
     valid_until: "2027-01-02",
     renewal: null,
+    confirmed: true,
     expiring: false,
     key_place: null,
     key_problem: null,

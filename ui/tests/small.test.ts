@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
 
 import lock from "../package-lock.json?raw";
-import { asCurl, CLIENTS, clientSettings } from "../src/lib/client_settings";
-import { blank, isBlank, set, setPins } from "../src/lib/gateways";
+import { asCurl, asPowerShell, CLIENTS, clientSettings } from "../src/lib/client_settings";
+import { blank, hasOwnAuthority, isBlank, set, setPins, trust } from "../src/lib/gateways";
 import { optional, port, say } from "../src/lib/notes";
-import { firstRun } from "../src/lib/first_run.svelte";
+import { firstRun, standings } from "../src/lib/first_run.svelte";
 import { minute, SECONDS, Traffic } from "../src/lib/traffic.svelte";
 import type { FirstRunStep, NoteCode } from "../src/lib/types";
 import { en } from "../src/lib/words/en";
-import { line, status } from "./samples";
+import { identity, line, status } from "./samples";
 
 test("every client gets what it can use", () => {
   expect(CLIENTS.slice(2).map((it) => clientSettings(it, "127.0.0.1:3128"))).toEqual([
@@ -20,11 +20,16 @@ test("every client gets what it can use", () => {
   expect(clientSettings("java", "[::1]:3128")).toBe("-Dhttp.proxyHost=::1 -Dhttp.proxyPort=3128");
 });
 
-test("a request can be repeated with curl", () => {
+test("a request can be repeated with curl, and stays one request", () => {
   const at = "127.0.0.1:3128";
-  expect(asCurl(line({ path: "/it's" }), at)).toBe(`curl -x http://${at} 'http://erp/it'\\''s'`);
-  expect(asCurl(line({ method: "POST" }), at)).toBe(`curl -x http://${at} -X POST 'http://erp/orders'`);
-  expect(asCurl(line({ method: "CONNECT", host: "erp:443" }), at)).toBe(`curl -x http://${at} 'https://erp:443/'`);
+  // -g: brackets in a path are no list of requests.
+  expect(asCurl(line({ path: "/g[1-3]x" }), at)).toBe(`curl -g -x http://${at} 'http://erp/g[1-3]x'`);
+  expect(asCurl(line({ path: "/it's" }), at)).toBe(`curl -g -x http://${at} 'http://erp/it'\\''s'`);
+  expect(asCurl(line({ method: "POST" }), at)).toBe(`curl -g -x http://${at} -X 'POST' 'http://erp/orders'`);
+  expect(asCurl(line({ method: "CONNECT", host: "erp:443" }), at)).toBe(`curl -g -x http://${at} 'https://erp:443/'`);
+  // A method may hold what a shell obeys (RFC 9110, section 5.6.2).
+  expect(asCurl(line({ method: "A`b`$C" }), at)).toContain("-X 'A`b`$C'");
+  expect(asPowerShell(line({ path: "/it's" }), at)).toBe(`curl.exe -g -x http://${at} 'http://erp/it''s'`);
 });
 
 test("rates are differences, and a new connection begins at nought", () => {
@@ -68,6 +73,28 @@ test("the first run shows one step, and the same in its line of steps", () => {
   expect(shown("approval", "gateway")).toBe("gateway");
   expect(shown("identity", "address")).toBe("address");
   expect(shown("address", "identity")).toBe("identity");
+});
+
+test("a step is ticked because it holds, not because it was left", () => {
+  const view = { due: true, step: "approval", later: false, builtin: false, locked: false, address: null, request_seen: false } as const;
+  const of = (change: Parameters<typeof status>[0]) => {
+    const { gateway, identity: who, approval } = standings(view, status(change));
+    return [gateway, who, approval];
+  };
+  expect(of({ state: "stopped" })).toEqual(["open", "open", "open"]);
+  expect(of({ identity: identity("making_key") })).toEqual(["holds", "open", "open"]);
+  expect(of({ identity: identity("waiting") })).toEqual(["holds", "holds", "open"]);
+  expect(of({ identity: identity("enrolled") })).toEqual(["holds", "holds", "holds"]);
+  // What never happens is not ticked.
+  expect(of({ demo: true })).toEqual(["holds", "skipped", "skipped"]);
+});
+
+test("an own authority without a certificate stays chosen", () => {
+  const gateway = blank();
+  trust(gateway, "own");
+  expect([gateway.ca_pem, hasOwnAuthority(gateway), isBlank(gateway)]).toEqual(["", true, false]);
+  trust(gateway, "public");
+  expect([hasOwnAuthority(gateway), isBlank(gateway)]).toEqual([false, true]);
 });
 
 test("ports stay what was typed until they are numbers", () => {

@@ -27,7 +27,7 @@ const SHARED = [
   /^gateway\.(tls|port)$/,
   /^proxy\.(port|reverseTargetHint)$/,
   /^identity\.(tag|id)$/,
-  /^about\.languages\.(en|cs)$/,
+  /^settings\.languages\.(en|cs)$/,
   /^identity\.texts\.(opening|installing|resetting)$/,
   /^failures\.SC-OK\.do$/,
   /^gateway\.fingerprint$/,

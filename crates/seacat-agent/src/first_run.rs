@@ -116,6 +116,12 @@ impl FirstRun {
         self.change(|memory| (memory.builtin, memory.request_seen) = (builtin, false))
     }
 
+    /// Whether the built-in gateway was chosen last.
+    #[must_use]
+    pub fn is_trial(&self) -> bool {
+        self.memory.builtin
+    }
+
     /// An application has sent a request through the gateway.
     ///
     /// # Errors

@@ -31,6 +31,10 @@ pub struct IdentityView {
     pub valid_until: Option<String>,
     /// When the next one is asked for, `YYYY-MM-DD`.
     pub renewal: Option<String>,
+    /// Whether the gateway has said in this run that the certificate is ours. Until then it is only
+    /// what this computer has.
+    #[serde(default)]
+    pub confirmed: bool,
     /// Half of the time for renewing it is over: somebody should look.
     #[serde(default)]
     pub expiring: bool,
@@ -56,9 +60,15 @@ impl IdentityView {
             tag.as_deref().unwrap_or("[unknown]"),
             until.as_deref().unwrap_or("an unknown day"),
         );
+        let confirmed = status.confirmed.is_some();
+        let sentence = match state {
+            "enrolled" if !confirmed => format!("{sentence}; not confirmed by the gateway yet"),
+            _ => sentence,
+        };
         Self {
             state: state.to_owned(),
             sentence,
+            confirmed,
             advice: advice.map(str::to_owned),
             client_tag: tag,
             client_id: status.client_id.map(|id| id.to_string()),

@@ -10,6 +10,8 @@
 //! The window and the command line do the same things by the same means: they read a
 //! [`status::StatusView`], send a [`control::Request`] and change settings with [`config::edit`].
 
+pub use seacat_channel::certificates_as_pem;
+
 pub mod access;
 #[cfg(all(feature = "tray", target_os = "linux"))]
 pub mod app;

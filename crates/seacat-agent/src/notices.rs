@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::page::Page;
 use crate::status::{StatusView, Word};
+use crate::tray_menu::{capitalised, has_no_gateway};
 
 /// A loss that heals within this time is nobody's business.
 const LONG: Duration = Duration::from_secs(5 * 60);
@@ -52,10 +53,10 @@ impl Notices {
         self.waited = is("waiting") || was_waiting && !is("enrolled") && !is("rejected");
         let until = identity.valid_until.as_deref().unwrap_or("an unknown day");
         let (title, body) = if is("enrolled") && was_waiting {
-            ("Approved", format!("This computer is enrolled until {until}."))
+            ("SeaCat Proxy: this computer was approved", format!("It is registered until {until}."))
         } else if is("rejected") && !was_rejected {
-            let body = "Clear it up with the gateway's administrator, then ask again.";
-            ("Rejected", body.to_owned())
+            let body = "Contact the gateway's administrator, then request a certificate again.";
+            ("SeaCat Proxy: this computer was rejected", body.to_owned())
         } else if identity.expiring && !was_expiring {
             let body = format!(
                 "It ends on {until} and could not be renewed yet: tell the gateway's administrator."
@@ -68,7 +69,9 @@ impl Notices {
     }
 
     fn loss(&mut self, view: &StatusView, now: Instant) -> Option<Notice> {
-        if matches!(view.state, Word::Connected | Word::Off | Word::Draining) {
+        // Without a gateway nothing was lost: setup asks for one.
+        let is_calm = matches!(view.state, Word::Connected | Word::Off | Word::Draining);
+        if is_calm || has_no_gateway(view) {
             self.lost_since = None;
             self.lost_told = false;
             return None;
@@ -82,15 +85,12 @@ impl Notices {
         let failure = view.failure.as_ref().or(view.last_failure.as_ref());
         let code = failure.map(|failure| failure.code.as_str());
         let title = match (view.state, code) {
-            (Word::Stopped, _) => "Stopped: the gateway cannot be used",
             (Word::Waiting, Some("SC-CAPTIVE-PORTAL")) => "Sign in to this network",
-            (Word::Waiting, _) if view.needs_attention() => {
-                "Not connected: the gateway cannot be used"
-            }
-            _ => "Not connected for 5 minutes",
+            _ if view.needs_attention() => "SeaCat Proxy can't use the gateway",
+            _ => "SeaCat Proxy has not been connected for 5 minutes",
         };
-        let why = failure.map_or("The gateway does not answer", |failure| &failure.message);
-        let body = format!("{why}.");
+        let why = failure.map_or("the gateway does not answer", |failure| &failure.title);
+        let body = format!("{}.", capitalised(why));
         Some(Notice { title, body, page: Page::Diagnostics })
     }
 }
@@ -100,6 +100,9 @@ mod tests {
     use super::*;
     use crate::identity_view::IdentityView;
     use crate::status::FailureView;
+
+    const APPROVED: &str = "SeaCat Proxy: this computer was approved";
+    const REJECTED: &str = "SeaCat Proxy: this computer was rejected";
 
     fn state(state: Word) -> StatusView {
         StatusView { state, ..StatusView::default() }
@@ -122,12 +125,12 @@ mod tests {
             told(&words.iter().map(|word| identity(word, false)).collect::<Vec<_>>())
         };
         let wait = ["sent", "waiting", "waiting", "installing", "enrolled", "enrolled"];
-        assert_eq!(steps(&wait), ["Approved"]);
+        assert_eq!(steps(&wait), [APPROVED]);
         assert_eq!(steps(&["opening", "enrolled"]), [""; 0], "at the start");
         assert_eq!(steps(&["enrolled", "renewing", "enrolled"]), [""; 0], "a renewal");
-        assert_eq!(steps(&["waiting", "rejected", "rejected"]), ["Rejected"]);
+        assert_eq!(steps(&["waiting", "rejected", "rejected"]), [REJECTED]);
         let again = ["waiting", "rejected", "sent", "waiting", "enrolled"];
-        assert_eq!(steps(&again), ["Rejected", "Approved"]);
+        assert_eq!(steps(&again), [REJECTED, APPROVED]);
     }
 
     #[test]
@@ -154,7 +157,7 @@ mod tests {
         assert_eq!(notices.look(&connecting, at(399)), []);
         let told = notices.look(&waiting, at(400));
         assert_eq!(told.len(), 1);
-        assert_eq!(told[0].title, "Not connected for 5 minutes");
+        assert_eq!(told[0].title, "SeaCat Proxy has not been connected for 5 minutes");
         assert_eq!(notices.deadline(), None);
         assert_eq!(notices.look(&waiting, at(4000)), []);
         assert_eq!(notices.look(&state(Word::Connected), at(4001)), []);
@@ -170,9 +173,12 @@ mod tests {
             told(&[state(Word::Waiting), portal.clone(), portal]),
             ["Sign in to this network"]
         );
-        let title = "Stopped: the gateway cannot be used";
+        let title = "SeaCat Proxy can't use the gateway";
         assert_eq!(told(&[state(Word::Connecting), state(Word::Stopped)]), [title]);
         assert_eq!(told(&[state(Word::Stopped), state(Word::Stopped)]), [title]);
         assert_eq!(told(&[state(Word::Off), state(Word::Draining)]), [""; 0]);
+        let none = FailureView { code: "SC-NO-GATEWAY".to_owned(), ..FailureView::default() };
+        let none = StatusView { failure: Some(none), ..state(Word::Stopped) };
+        assert_eq!(told(&[none]), [""; 0], "without a gateway nothing was lost");
     }
 }

@@ -16,8 +16,12 @@ pub enum Page {
     Identity,
     /// Ports and routes on this computer.
     Proxy,
-    /// Why doesn't it work?
+    /// Every step of a request, checked.
     Diagnostics,
+    /// How the program behaves on this desktop.
+    Settings,
+    /// What this is.
+    About,
 }
 
 impl Page {
@@ -31,6 +35,8 @@ impl Page {
             Page::Identity => "identity",
             Page::Proxy => "proxy",
             Page::Diagnostics => "diagnostics",
+            Page::Settings => "settings",
+            Page::About => "about",
         }
     }
 }

@@ -66,12 +66,8 @@ mod tests {
     use crate::status::FailureView;
 
     fn view(state: Word, code: Option<&str>, identity: Option<&str>) -> StatusView {
-        let failure = code.map(|code| FailureView {
-            code: code.to_owned(),
-            message: String::new(),
-            permanent: false,
-            params: std::collections::BTreeMap::new(),
-        });
+        let failure =
+            code.map(|code| FailureView { code: code.to_owned(), ..FailureView::default() });
         let identity = identity
             .map(|state| IdentityView { state: state.to_owned(), ..IdentityView::default() });
         StatusView { state, failure, identity, ..StatusView::default() }

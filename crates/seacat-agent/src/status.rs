@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::identity_view::IdentityView;
-use seacat_channel::{Failure, Health, ProxyAuth, ReversePort, ReverseStatus, State, Status};
+use seacat_channel::{Failure, Health, ReversePort, ReverseStatus, State, Status};
 use serde::{Deserialize, Serialize};
 
 /// What a face shows, and what `status --json` prints.
@@ -143,6 +143,9 @@ pub struct TlsView {
 pub struct FailureView {
     /// The stable code, `SC-…`.
     pub code: String,
+    /// In a few words, without names.
+    #[serde(default)]
+    pub title: String,
     /// In words.
     pub message: String,
     /// Whether trying again is useless until a person has changed something.
@@ -167,6 +170,9 @@ pub struct Local {
     pub mapped: Vec<MappedView>,
     /// Whether the gateway is the built-in one.
     pub demo: bool,
+    /// It was told to stop, and finishes running requests.
+    #[serde(default)]
+    pub quitting: bool,
     /// What people call the configured gateways.
     #[serde(default)]
     pub gateways: Vec<String>,
@@ -258,13 +264,13 @@ pub fn view(status: &Status, health: Option<Health>, local: &Local, now: Instant
             view.next_attempt_ms = Some(millis(rest));
             view.sentence = format!("not connected: {why}; next attempt in {}", seconds(rest));
             view.failure = Some(failure_view(why));
-            view.advice = Some(advice(why).to_owned());
+            view.advice = Some(why.advice().to_owned());
         }
         State::Stopped { why } => {
             view.state = Word::Stopped;
             view.sentence = format!("stopped: {why}");
             view.failure = Some(failure_view(why));
-            view.advice = Some(advice(why).to_owned());
+            view.advice = Some(why.advice().to_owned());
         }
         State::Draining => {
             view.state = Word::Draining;
@@ -278,6 +284,7 @@ pub fn view(status: &Status, health: Option<Health>, local: &Local, now: Instant
 fn failure_view(failure: &Failure) -> FailureView {
     FailureView {
         code: failure.code().to_owned(),
+        title: failure.title().to_owned(),
         message: failure.to_string(),
         permanent: failure.is_permanent(),
         params: params(failure),
@@ -336,87 +343,6 @@ pub(crate) fn params(failure: &Failure) -> BTreeMap<String, String> {
         | Failure::HttpsServer => vec![],
     };
     named.into_iter().map(|(name, value): (&str, String)| (name.to_owned(), value)).collect()
-}
-
-/// What a person can do about a failure.
-#[must_use]
-pub fn advice(failure: &Failure) -> &'static str {
-    match failure {
-        Failure::NoGateway => "name a gateway: `seacat-proxy config set gateway HOST`",
-        Failure::BadConfig(_) => "correct the gateway's settings: `seacat-proxy config show`",
-        Failure::NoSuchHost { .. } => "check the gateway's name for a typing mistake",
-        Failure::Unresolvable { .. } | Failure::Unreachable { .. } => {
-            "check this computer's network connection"
-        }
-        Failure::NoService { .. } => {
-            "check app_id, platform, suffix and domain of the gateway's `discover`, or name its host"
-        }
-        Failure::ProxyUnreachable { .. } => {
-            "check upstream.proxy, or set it to none if this network needs no proxy"
-        }
-        Failure::ProxyAuth { problem: ProxyAuth::Missing, .. } => {
-            "put one line `user:password` into a file for you alone and name it in \
-             upstream.credentials_file"
-        }
-        Failure::ProxyAuth { problem: ProxyAuth::Refused, .. } => {
-            "correct the line `user:password` in the file that upstream.credentials_file names, \
-             then `seacat-proxy connect`"
-        }
-        Failure::ProxyAuth { problem: ProxyAuth::NoBasic, .. } => {
-            "ask the proxy's administrator for Basic authentication, or for a rule that lets the \
-             gateway through without any"
-        }
-        Failure::ProxyRefused { .. } => {
-            "ask the proxy's administrator to allow CONNECT to the gateway's name and port"
-        }
-        Failure::ProxyAnswer { .. } => "check that upstream.proxy is the address of an HTTP proxy",
-        Failure::Refused { .. } => "check the gateway's port, and ask whether the gateway runs",
-        Failure::TimedOut { .. } => {
-            "a firewall may be in the way: try another network, or a gateway on port 443"
-        }
-        Failure::HungUp | Failure::Tls(_) => {
-            "a firewall or another server may stand at that address: check the gateway's name and port"
-        }
-        Failure::Portal { .. } => {
-            "sign in to this network: open any page that begins with http:// in a browser; the \
-             connection follows within seconds"
-        }
-        Failure::NotTls | Failure::HttpsServer => {
-            "another server answers there: check the gateway's name and port; on a network that one \
-             has to sign in to, sign in. It is tried again every few seconds while requests come"
-        }
-        Failure::NoCommonSuite => {
-            "a gateway of the reference era needs `tls = \"compat\"` in its settings here; if that is set, ask its administrator to allow TLS 1.2 with AES-GCM, or TLS 1.3"
-        }
-        Failure::TlsVersion => {
-            "the gateway's TLS is older than 1.2, which `tls = \"compat\"` does not speak either: ask its administrator for TLS 1.2 or 1.3"
-        }
-        Failure::WrongName { .. } => {
-            "use the name that is in the certificate, or ask the administrator for a right certificate"
-        }
-        Failure::UnknownCa { .. } => {
-            "if the gateway has a private CA, set its ca_file; if it worked before, this network \
-             intercepts TLS: try another one. It is tried again every few seconds while requests come"
-        }
-        Failure::Expired { .. } | Failure::NotYetValid { .. } => {
-            "check this computer's date and time; if they are right, tell the gateway's administrator"
-        }
-        Failure::PinMismatch { .. } => {
-            "do not go on unless the administrator confirms the new key; then change the pin"
-        }
-        Failure::BadCertificate(_) => {
-            "if it worked before, another server answers on this network: try another one; if it \
-             never did, tell the gateway's administrator"
-        }
-        Failure::ClientCertRefused { .. } => {
-            "the gateway wants an identity of this computer that it accepts: ask its administrator"
-        }
-        Failure::Silent(_) => "check that the address is a SeaCat gateway's",
-        Failure::GoingAway => "it is tried again automatically, within seconds at first",
-        Failure::Interrupted(_) | Failure::Other(_) => {
-            "it is tried again automatically; if it stays, check the network connection"
-        }
-    }
 }
 
 fn millis(duration: Duration) -> u64 {

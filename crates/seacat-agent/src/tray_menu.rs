@@ -43,6 +43,8 @@ pub enum Item {
     Fact(String),
     /// Something to click.
     Action(String, Click),
+    /// One of several, and whether it is the one in use.
+    Choice(String, bool, Click),
     /// More items behind a name.
     Submenu(&'static str, Vec<Item>),
     /// A line between groups.
@@ -56,8 +58,10 @@ pub enum Click {
     Copy(String),
     /// Connect, and try at once if waiting.
     Connect,
-    /// Disconnect, and stay so.
+    /// Disconnect, and stay disconnected.
     Disconnect,
+    /// Prefer the gateway of this name, and connect to it.
+    UseGateway(String),
     /// The window at this page.
     Open(Page),
     /// Finish what runs and end the program.
@@ -84,16 +88,20 @@ impl Menu {
             items.push(Item::Submenu("Copy settings for", clients.into()));
             items.push(Item::Line);
         }
-        items.push(match view.state {
-            Word::Off => action("Connect", Click::Connect),
-            _ => action("Disconnect", Click::Disconnect),
-        });
+        match view.state {
+            Word::Off => items.push(action("Connect", Click::Connect)),
+            Word::Stopped if has_no_gateway(view) => {}
+            Word::Waiting | Word::Stopped => {
+                items.push(action("Stop trying to connect", Click::Disconnect));
+            }
+            _ => items.push(action("Disconnect", Click::Disconnect)),
+        }
         items.push(Item::Submenu("Gateway", gateway(view)));
         items.extend([
             Item::Line,
             action("Open SeaCat Proxy…", Click::Open(Page::Overview)),
             action("Recent requests…", Click::Open(Page::Requests)),
-            action("Why doesn't it work?…", Click::Open(Page::Diagnostics)),
+            action("Troubleshoot…", Click::Open(Page::Diagnostics)),
             Item::Line,
             action("Quit", Click::Quit),
         ]);
@@ -108,6 +116,7 @@ fn action(label: &str, click: Click) -> Item {
 fn mark(view: &StatusView) -> Mark {
     let identity = view.identity.as_ref().map_or(Standing::Quiet, standing);
     match (view.state, identity) {
+        (Word::Stopped, Standing::Quiet) if has_no_gateway(view) => Mark::Off,
         _ if view.needs_attention() => Mark::Attention,
         (Word::Stopped, _)
         | (Word::Connecting | Word::Connected | Word::Waiting, Standing::Alarm) => Mark::Attention,
@@ -120,17 +129,24 @@ fn mark(view: &StatusView) -> Mark {
 
 fn headline(view: &StatusView) -> String {
     let gateway = view.gateway.as_deref().unwrap_or("the gateway");
-    let why = view.failure.as_ref().map_or("", |failure| &failure.message);
+    let why = view.failure.as_ref().map_or("", |failure| &failure.title);
     match view.state {
         Word::Connected => match view.rtt_ms {
             Some(rtt) => format!("Connected to {gateway}, {}", latency(rtt)),
             None => format!("Connected to {gateway}"),
         },
-        Word::Waiting if no_network(view) => format!("No network: {why}"),
+        Word::Waiting if no_network(view) => "No network".to_owned(),
         Word::Waiting => format!("Not connected: {why}"),
         Word::Off => "Disconnected".to_owned(),
-        Word::Connecting | Word::Stopped | Word::Draining => capitalised(&view.sentence),
+        Word::Stopped if has_no_gateway(view) => "Choose a gateway".to_owned(),
+        Word::Stopped => format!("Not connected: {why}"),
+        Word::Connecting | Word::Draining => capitalised(&view.sentence),
     }
+}
+
+/// There is nothing to connect to until a person names a gateway.
+pub(crate) fn has_no_gateway(view: &StatusView) -> bool {
+    view.failure.as_ref().is_some_and(|failure| failure.code == "SC-NO-GATEWAY")
 }
 
 /// No way out of this computer, as far as it can tell.
@@ -146,12 +162,15 @@ fn latency(ms: f64) -> String {
 fn next_attempt(view: &StatusView, age: Duration) -> Option<Item> {
     let rest = match (view.state, view.next_attempt_ms) {
         (Word::Waiting, Some(rest)) => Duration::from_millis(rest).saturating_sub(age),
+        (Word::Stopped, _) if has_no_gateway(view) => {
+            return Some(action("Choose a gateway…", Click::Open(Page::Gateway)));
+        }
         (Word::Stopped, _) => return Some(action("Try again", Click::Connect)),
         _ => return None,
     };
     let label = match rest {
         Duration::ZERO => "Retry now".to_owned(),
-        rest => format!("Next attempt in {}: retry now", seconds(rest)),
+        rest => format!("Retry now (next attempt in {})", seconds(rest)),
     };
     Some(Item::Action(label, Click::Connect))
 }
@@ -200,12 +219,12 @@ fn identity(identity: &IdentityView) -> Vec<Item> {
 
 fn gateway(view: &StatusView) -> Vec<Item> {
     let mut items: Vec<Item> = if view.local.demo {
-        vec![Item::Fact("The built-in gateway, on this computer".to_owned())]
+        vec![Item::Fact("Trial: the built-in gateway, on this computer".to_owned())]
     } else {
         view.local.gateways.iter().map(|name| gateway_line(name, view)).collect()
     };
     if items.is_empty() {
-        items.push(Item::Fact("None is configured".to_owned()));
+        items.push(Item::Fact("No gateway configured".to_owned()));
     }
     if let Some(tls) = &view.tls {
         items.push(Item::Fact(format!("{}, certificate by {}", tls.version, tls.issuer)));
@@ -217,14 +236,18 @@ fn gateway(view: &StatusView) -> Vec<Item> {
 
 fn gateway_line(name: &str, view: &StatusView) -> Item {
     let here = view.gateway.as_deref() == Some(name);
-    Item::Fact(match (view.state, view.address) {
+    let label = match (view.state, view.address) {
         (Word::Connected, Some(address)) if here => format!("{name}: connected at {address}"),
         (Word::Connecting, _) if here => format!("{name}: connecting"),
         _ => name.to_owned(),
-    })
+    };
+    match view.local.gateways.len() {
+        1 => Item::Fact(label),
+        _ => Item::Choice(label, here, Click::UseGateway(name.to_owned())),
+    }
 }
 
-fn capitalised(sentence: &str) -> String {
+pub(crate) fn capitalised(sentence: &str) -> String {
     let mut characters = sentence.chars();
     characters
         .next()

@@ -8,6 +8,10 @@ fn drawn(menu: &Menu) -> String {
             match item {
                 Item::Fact(text) => *out += &format!("{indent}{text}\n"),
                 Item::Action(label, click) => *out += &format!("{indent}[{label}] {click:?}\n"),
+                Item::Choice(label, on, click) => {
+                    let sign = if *on { "(o)" } else { "( )" };
+                    *out += &format!("{indent}{sign} [{label}] {click:?}\n");
+                }
                 Item::Submenu(label, items) => {
                     *out += &format!("{indent}{label} >\n");
                     lines(items, &format!("{indent}    "), out);
@@ -47,9 +51,9 @@ fn connected() -> StatusView {
 fn failed(word: Word, code: &str, message: &str) -> StatusView {
     let failure = FailureView {
         code: code.to_owned(),
-        message: message.to_owned(),
+        title: message.to_owned(),
         permanent: word == Word::Stopped,
-        params: std::collections::BTreeMap::new(),
+        ..FailureView::default()
     };
     let next = (word == Word::Waiting).then_some(12_000);
     let sentence = format!("stopped: {message}");
@@ -88,7 +92,7 @@ fn every_state() {
     let draining =
         StatusView { sentence: "finishing what runs".to_owned(), ..state(Word::Draining) };
     let copy_tag = "[Copy Client Tag] Copy(\"[OY4PHTSP5YAU5AUK]\")\n";
-    let retry = "[Next attempt in 12 s: retry now] Connect\n";
+    let retry = "[Retry now (next attempt in 12 s)] Connect\n";
     let table = [
         (state(Word::Off), Mark::Off, "Disconnected", String::new()),
         (connecting(), Mark::Connecting, "Connecting to gw.example.com, attempt 2", String::new()),
@@ -103,14 +107,20 @@ fn every_state() {
         (
             failed(Word::Waiting, "SC-UNREACHABLE", "192.0.2.1:443 cannot be reached"),
             Mark::Waiting,
-            "No network: 192.0.2.1:443 cannot be reached",
+            "No network",
             retry.to_owned(),
         ),
         (
             failed(Word::Stopped, "SC-TLS-SUITE", "no TLS cipher suite in common"),
             Mark::Attention,
-            "Stopped: no TLS cipher suite in common",
+            "Not connected: no TLS cipher suite in common",
             "[Try again] Connect\n".to_owned(),
+        ),
+        (
+            failed(Word::Stopped, "SC-NO-GATEWAY", "no gateway is configured"),
+            Mark::Off,
+            "Choose a gateway",
+            "[Choose a gateway…] Open(Gateway)\n".to_owned(),
         ),
         (
             with_identity(connected(), "waiting", false),
@@ -184,15 +194,15 @@ Copy settings for >
 --
 [Disconnect] Disconnect
 Gateway >
-    gw.example.com: connected at 192.0.2.1:443
-    gw2.example.com
+    (o) [gw.example.com: connected at 192.0.2.1:443] UseGateway(\"gw.example.com\")
+    ( ) [gw2.example.com] UseGateway(\"gw2.example.com\")
     TLS 1.3, certificate by CN=Example CA
     --
     [Gateway settings…] Open(Gateway)
 --
 [Open SeaCat Proxy…] Open(Overview)
 [Recent requests…] Open(Requests)
-[Why doesn't it work?…] Open(Diagnostics)
+[Troubleshoot…] Open(Diagnostics)
 --
 [Quit] Quit
 ";
@@ -212,15 +222,23 @@ fn off_offers_to_connect() {
 }
 
 #[test]
+fn one_that_is_not_connected_can_stop_trying() {
+    let waiting = menu(&failed(Word::Waiting, "SC-TCP-REFUSED", "refused")).items;
+    assert!(waiting.contains(&action("Stop trying to connect", Click::Disconnect)));
+    let none = menu(&failed(Word::Stopped, "SC-NO-GATEWAY", "none")).items;
+    assert!(none.iter().all(|it| !matches!(it, Item::Action(_, Click::Disconnect))));
+}
+
+#[test]
 fn the_countdown_goes_on_between_two_views() {
     let view = failed(Word::Waiting, "SC-TCP-REFUSED", "refused");
     let label = |age| match &Menu::of(&view, Duration::from_millis(age)).items[1] {
         Item::Action(label, Click::Connect) => label.clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(label(0), "Next attempt in 12 s: retry now");
-    assert_eq!(label(2_500), "Next attempt in 10 s: retry now");
-    assert_eq!(label(11_999), "Next attempt in 1 s: retry now");
+    assert_eq!(label(0), "Retry now (next attempt in 12 s)");
+    assert_eq!(label(2_500), "Retry now (next attempt in 10 s)");
+    assert_eq!(label(11_999), "Retry now (next attempt in 1 s)");
     assert_eq!(label(12_000), "Retry now");
     assert_eq!(label(60_000), "Retry now");
 }
@@ -236,10 +254,10 @@ fn a_menu_is_not_as_wide_as_the_screen() {
 #[test]
 fn without_a_gateway_or_a_port_it_is_still_a_menu() {
     let text = drawn(&menu(&StatusView::default()));
-    assert!(text.contains("None is configured") && !text.contains("Copy"), "{text}");
+    assert!(text.contains("No gateway configured") && !text.contains("Copy"), "{text}");
     let demo = Local { demo: true, ..local() };
     let text = drawn(&menu(&StatusView { local: demo, ..state(Word::Connected) }));
-    assert!(text.contains("The built-in gateway, on this computer"), "{text}");
+    assert!(text.contains("Trial: the built-in gateway, on this computer"), "{text}");
 }
 
 #[test]

@@ -13,7 +13,6 @@ use seacat_agent::config::elements::{
 };
 use seacat_agent::config::schema::Config;
 use seacat_agent::config::settings::{SETTINGS, Setting};
-use seacat_agent::status::advice;
 use seacat_channel::{Closed, Failure, ProxyAuth, Stage};
 
 const INTRO: &str = "\
@@ -100,7 +99,7 @@ fn page() -> String {
     page.push_str("| --- | --- | --- | --- |\n");
     for failure in failures() {
         let stops = if failure.is_permanent() { "yes" } else { "" };
-        let (code, advice) = (failure.code(), advice(&failure));
+        let (code, advice) = (failure.code(), failure.advice());
         writeln!(page, "| `{code}` | {failure} | {advice} | {stops} |").unwrap();
     }
     page

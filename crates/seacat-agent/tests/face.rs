@@ -166,6 +166,7 @@ const BASIC: &str =
 #[test]
 fn a_port_moves_while_a_request_runs_and_nothing_is_saved_half() {
     let running = Running::start(BASIC);
+    assert_eq!(running.ask(&json!({ "do": "use_builtin_gateway", "on": true }))["is"], "done");
     running.until("connection", |it| it["state"] == "connected");
     let old = running.status()["proxy"][0].as_str().unwrap().to_owned();
 
@@ -209,19 +210,24 @@ fn a_port_moves_while_a_request_runs_and_nothing_is_saved_half() {
 #[test]
 fn a_first_run_from_the_built_in_gateway_to_a_real_one_and_back() {
     let mut running = Running::start(BASIC);
-    running.until("connection", |it| it["state"] == "connected");
+    running.until("no gateway", |it| it["failure"]["code"] == "SC-NO-GATEWAY");
     let first = running.first_run();
     assert_eq!((&first["due"], &first["step"]), (&json!(true), &json!("gateway")), "{first}");
     assert_eq!(running.ask(&json!({ "do": "use_builtin_gateway", "on": true }))["is"], "done");
     assert_eq!(running.first_run()["step"], "address");
-    let tested = running.ask(&json!({ "do": "test_request" }));
-    assert_eq!((&tested["status"], &tested["host"]), (&json!(200), &json!("hello")), "{tested}");
-    assert_eq!(running.first_run()["request_seen"], false, "that was our own");
+    let unknown = running.ask(&json!({ "do": "test_request", "host": "nosuch" }));
+    assert_eq!(unknown["finding"]["code"], "SC-HOST-UNKNOWN", "{unknown}");
+    assert_eq!(running.first_run()["request_seen"], false, "nothing that works was seen");
+    let steps = running.stream(&json!({ "do": "diagnose" }));
+    assert_eq!(steps.last().unwrap()["finding"]["code"], "SC-HOST-UNKNOWN", "{steps:#?}");
+    assert_eq!(running.first_run()["request_seen"], false, "a diagnosis is no application");
     running.restart();
     running.until("connection", |it| it["state"] == "connected");
     assert_eq!(running.first_run()["step"], "address", "it is gone on with");
-    assert_eq!(running.get("hello.seacat"), "HTTP/1.1 200 OK");
-    assert_eq!(running.first_run()["step"], "done", "the first request of an application");
+    let tested = running.ask(&json!({ "do": "test_request" }));
+    assert_eq!((&tested["status"], &tested["host"]), (&json!(200), &json!("hello")), "{tested}");
+    assert_eq!(tested["finding"], Value::Null);
+    assert_eq!(running.first_run()["step"], "done", "a person has seen a request go through");
 
     let (port, ca) = gateway();
     let typed = json!({ "host": "localhost", "port": port.to_string(), "ca_pem": ca });

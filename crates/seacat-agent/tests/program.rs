@@ -172,8 +172,8 @@ fn a_demo_answers_through_the_channel_tells_its_status_and_ends_well() {
 #[test]
 fn connect_and_disconnect_are_seen_by_a_watcher() {
     let home = home();
-    let proxy = Running::start(home.path(), &["--port", "0"]);
-    assert!(proxy.announced.contains("using the built-in one"), "none is configured");
+    let proxy = Running::start(home.path(), &["--demo", "--port", "0"]);
+    assert!(proxy.announced.contains("built-in gateway"), "{}", proxy.announced);
     let mut watcher = Watcher::start(home.path());
     watcher.until("connected");
     assert_eq!(run(home.path(), &["disconnect"]).status.code(), Some(0));
@@ -185,6 +185,19 @@ fn connect_and_disconnect_are_seen_by_a_watcher() {
     assert_eq!(proxy.exit_code(), Some(0));
     // The watcher ends by itself when the proxy does.
     watcher.child.wait().unwrap();
+}
+
+/// A trial is asked for. Without a gateway and without that wish nothing looks connected.
+#[test]
+fn without_a_gateway_it_says_so() {
+    let home = home();
+    let proxy = Running::start(home.path(), &["--port", "0"]);
+    assert!(proxy.announced.contains("No gateway is configured"), "{}", proxy.announced);
+    let status = run(home.path(), &["status"]);
+    assert_eq!(status.status.code(), Some(7));
+    assert!(text(&status.stdout).contains("no gateway is configured"), "{}", text(&status.stdout));
+    let answer = proxy.get("http://erp/");
+    assert!(answer.contains("503") && answer.contains("SC-NO-GATEWAY"), "{answer}");
 }
 
 #[test]
@@ -212,7 +225,7 @@ fn a_setting_that_is_changed_while_it_runs_takes_effect_or_says_when() {
     assert_eq!(
         set("gateway", "gw.example.com"),
         "saved; restart the proxy to apply channel.wait\n",
-        "from the built-in gateway to another at once"
+        "from none to one at once"
     );
 }
 

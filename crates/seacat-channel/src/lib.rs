@@ -18,8 +18,10 @@
 //!
 //! Section numbers refer to the project's wire specification.
 
+mod advice;
 mod availability;
 mod backoff;
+mod certificates;
 mod config;
 mod dial;
 mod discovery;
@@ -46,6 +48,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+pub use certificates::certificates_as_pem;
 pub use config::{
     ChannelConfig, ConfigError, DEFAULT_PORT, DEFAULT_WAIT, GatewayConfig, NetworkConfig, Roots,
     Tls, Trust, Warning, reachability,

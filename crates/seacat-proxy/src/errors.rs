@@ -163,8 +163,8 @@ errors! {
         "Try again later, close idle applications, or raise the limit in the configuration.";
     NotConnected = "SC-NOT-CONNECTED", 503, "destination_unavailable",
         "Not connected to the gateway",
-        "The request waited for the connection and was not sent.",
-        "Check the status of SeaCat Proxy. It keeps trying to connect unless the status is stopped.";
+        "The request was not sent.",
+        "Do what the answer says about its cause; `seacat-proxy status` says the same.";
     Stopping = "SC-STOPPING", 503, "destination_unavailable",
         "The proxy is stopping",
         "It finishes active requests and accepts no new ones. The request was not sent.",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use seacat_channel::{ExchangeError, Reason, StreamError};
+use seacat_channel::{ExchangeError, Failure, Reason, StreamError};
 use seacat_http1::syntax::{list, trim};
 use seacat_http1::{Fields, Rule, Violation};
 
@@ -31,11 +31,13 @@ pub(crate) struct Fault {
     /// In place of the table's status: what the gateway said itself.
     status: Option<StatusCode>,
     retry_after: Option<Duration>,
+    /// In place of the table's: what this very cause means and asks for.
+    explained: Option<(&'static str, String)>,
 }
 
 impl Fault {
     pub(crate) fn new(code: Code, what: impl Into<Cow<'static, str>>) -> Self {
-        Fault { code, what: what.into(), status: None, retry_after: None }
+        Fault { code, what: what.into(), status: None, retry_after: None, explained: None }
     }
 
     /// The gateway answered a request for a tunnel with `status` and nothing else.
@@ -47,6 +49,14 @@ impl Fault {
     pub(crate) fn status(&self) -> StatusCode {
         let table = StatusCode::from_u16(self.code.row().status);
         self.status.or(table.ok()).unwrap_or(StatusCode::BAD_GATEWAY)
+    }
+
+    fn meaning(&self) -> &str {
+        self.explained.as_ref().map_or(self.code.row().meaning, |it| it.0)
+    }
+
+    fn advice(&self) -> &str {
+        self.explained.as_ref().map_or(self.code.row().advice, |it| &it.1)
     }
 }
 
@@ -92,10 +102,11 @@ impl From<ExchangeError> for Fault {
         let what = sentence(&error.to_string());
         match error {
             ExchangeError::NotConnected { why, retry_after } => {
-                let cause = why.map(|why| format!(" ({})", why.code())).unwrap_or_default();
+                let (what, explained) = not_connected(why.as_ref(), retry_after.is_some());
                 Fault {
                     retry_after: Some(retry_after.unwrap_or(AFTER_A_HUMAN)),
-                    ..Fault::new(Code::NotConnected, what + &cause)
+                    explained: Some(explained),
+                    ..Fault::new(Code::NotConnected, what)
                 }
             }
             ExchangeError::Lost { .. } => Fault::new(Code::Lost, what),
@@ -105,6 +116,28 @@ impl From<ExchangeError> for Fault {
             ExchangeError::Body(error) => of_broken_request(&*error),
             ExchangeError::BadReply(_) => Fault::new(Code::BadReply, what),
         }
+    }
+}
+
+/// What happened, what it means and what to do when there is no connection. Without a failure the
+/// channel is either off or not decided yet; then `trying`.
+fn not_connected(why: Option<&Failure>, trying: bool) -> (String, (&'static str, String)) {
+    match why {
+        Some(why) => {
+            let what = format!("Not connected to a gateway: {why} ({}).", why.code());
+            (what, (why.meaning(), sentence(why.advice())))
+        }
+        None if trying => (
+            "Not connected to a gateway yet.".to_owned(),
+            ("The connection is being made.", "Try again in a moment.".to_owned()),
+        ),
+        None => (
+            "SeaCat Proxy was disconnected from the gateway.".to_owned(),
+            (
+                "It stays disconnected until it is told to connect.",
+                "Choose Connect in its menu or window, or run `seacat-proxy connect`.".to_owned(),
+            ),
+        ),
     }
 }
 
@@ -222,7 +255,11 @@ fn plain(fault: &Fault) -> String {
     let row = fault.code.row();
     format!(
         "{}. [{}]\n\nWhat happened: {}\nWhat it means: {}\nWhat to do: {}\n\n-- SeaCat Proxy\n",
-        row.title, row.code, fault.what, row.meaning, row.advice
+        row.title,
+        row.code,
+        fault.what,
+        fault.meaning(),
+        fault.advice()
     )
 }
 
@@ -236,8 +273,8 @@ fn html(fault: &Fault) -> String {
              <p><small>SeaCat Proxy · {}</small></p>",
             escape(row.title),
             escape(&fault.what),
-            escape(row.meaning),
-            escape(row.advice),
+            escape(fault.meaning()),
+            escape(fault.advice()),
             row.code
         ),
     )
@@ -251,8 +288,8 @@ fn problem(fault: &Fault, status: StatusCode) -> String {
         "status": status.as_u16(),
         "detail": fault.what,
         "code": row.code,
-        "meaning": row.meaning,
-        "advice": row.advice,
+        "meaning": fault.meaning(),
+        "advice": fault.advice(),
     })
     .to_string()
 }
@@ -313,6 +350,24 @@ mod tests {
             assert_eq!(Form::wanted(&accept(value)), form, "{value:?}");
         }
         assert_eq!(Form::wanted(&Fields::default()), Form::Plain);
+    }
+
+    #[test]
+    fn no_connection_is_explained_by_its_cause() {
+        let text = |why: Option<Failure>, retry_after| {
+            let fault = Fault::from(ExchangeError::NotConnected { why, retry_after });
+            String::from_utf8(render(&fault, &Fields::default()).body.to_vec()).unwrap()
+        };
+        let refused = Failure::Refused { address: ([192, 0, 2, 1], 443).into() };
+        for failure in [refused, Failure::UnknownCa { issuer: "CN=X".into() }, Failure::NoGateway] {
+            let (code, meaning, advice) = (failure.code(), failure.meaning(), failure.advice());
+            let said = text(Some(failure), Some(Duration::from_secs(3)));
+            assert!(said.contains(code) && said.contains(meaning), "{said}");
+            assert!(said.contains(&advice[1..]), "{said}");
+        }
+        let off = text(None, None);
+        assert!(off.contains("disconnected") && off.contains("Choose Connect"), "{off}");
+        assert!(text(None, Some(Duration::from_secs(1))).contains("being made"));
     }
 
     #[test]

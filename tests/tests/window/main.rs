@@ -7,8 +7,10 @@
     reason = "a story fails where it cannot go on, and says what it measured"
 )]
 
+mod layout;
 mod list;
 mod pictures;
 mod session;
 mod shell;
 mod story;
+mod truth;

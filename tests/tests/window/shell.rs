@@ -12,8 +12,8 @@ use crate::session::{ANONYMOUS, PATIENCE, Session, gateway_at};
 /// How much more the engine may cost after a window than before it.
 const AFTER_KIB: u64 = 1024;
 
-/// What GTK calls the dialog.
-const DIALOG: &str = "Save File";
+/// What the page calls the dialog.
+const DIALOG: &str = "Save the file for support";
 
 /// How soon the window and the tray say that the gateway is gone, or back.
 const TRUTH: Duration = Duration::from_secs(3);
@@ -171,7 +171,7 @@ fn gateway_killed_and_back() {
 }
 
 /// Ends the engine that a window has started, however its story ends: nobody else would.
-struct Started<'a>(&'a Session);
+pub(crate) struct Started<'a>(pub(crate) &'a Session);
 
 impl Drop for Started<'_> {
     fn drop(&mut self) {

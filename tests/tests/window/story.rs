@@ -71,7 +71,7 @@ fn a_gateway_of_ones_own() {
     window.wait_for("page-overview");
 
     window.click("nav-identity");
-    window.wait_for_text("identity-state", |text| text.contains("nrolled"));
+    window.wait_for_text("identity-state", |text| text.contains("Registered until"));
     window.picture("window-identity-enrolled");
     window.click("identity-reset");
     window.click("reset-confirm");

@@ -22,14 +22,21 @@ export interface Bridge {
   engine(): Promise<boolean>;
   /** Starts one. */
   startEngine(): Promise<void>;
-  /** Lets the person choose a key file and hands it to the engine; null when they chose none. */
-  importFile(password: string | null): Promise<Answer | null>;
-  /** Lets the person choose a certificate and gives its PEM text; null when they chose none. */
-  readCa(): Promise<string | null>;
+  /**
+   * Lets the person choose a key file and hands it to the engine; null when they chose none. With a
+   * password, the file that was chosen last is used again.
+   */
+  importFile(title: string, password: string | null): Promise<Answer | null>;
+  /** Lets the person choose certificates (PEM, DER or PKCS#7) and gives them as PEM; null when they chose none. */
+  readCa(title: string): Promise<string | null>;
   /** To the clipboard. */
   copy(text: string): Promise<void>;
   /** Lets the person choose where it goes, and says where it went; null when they chose nothing. */
-  save(kind: Saved): Promise<string | null>;
+  save(title: string, kind: Saved): Promise<string | null>;
+  /** The pages have something to show: the window appears. */
+  ready(): Promise<void>;
+  /** Closes the window. */
+  closeWindow(): Promise<void>;
   /** The page to begin with, if one was asked for. */
   page(): Promise<string | null>;
   /** A second start of the window asks for a page. */
@@ -59,10 +66,13 @@ const shell: Bridge = {
   },
   engine: () => invoke("engine"),
   startEngine: () => invoke("start_engine"),
-  importFile: (password) => invoke("import_file", { password: password === null ? null : base64(utf8.encode(password)) }),
-  readCa: () => invoke("read_ca"),
+  importFile: (title, password) =>
+    invoke("import_file", { title, password: password === null ? null : base64(utf8.encode(password)) }),
+  readCa: (title) => invoke("read_ca", { title }),
   copy: (text) => invoke("copy", { text }),
-  save: (kind) => invoke("save", { kind }),
+  save: (title, kind) => invoke("save", { title, kind }),
+  ready: () => invoke("ready"),
+  closeWindow: () => invoke("close_window"),
   page: () => invoke("page"),
   onPage: (go) => void listen<string>("page", (event) => go(event.payload)),
 };
@@ -90,6 +100,9 @@ function choose(accept: string): Promise<File | null> {
   });
 }
 
+/** The key file that was chosen last. */
+let chosen: File | null = null;
+
 /** A browser in front of `dev/bridge.ts`. */
 const browser: Bridge = {
   ask: async (request) => (await post("/bridge/ask", request)).json(),
@@ -115,18 +128,21 @@ const browser: Bridge = {
   },
   engine: async () => (await fetch("/bridge/engine")).json(),
   startEngine: async () => void (await post("/bridge/start", null)),
-  async importFile(password) {
-    const file = await choose(".p12,.pfx,.pem");
+  async importFile(_title, password) {
+    const file = password === null ? await choose(".p12,.pfx,.pem") : chosen;
     if (!file) return null;
+    chosen = file;
     const bytes = new Uint8Array(await file.arrayBuffer());
     const secret = password === null ? {} : { password: base64(utf8.encode(password)) };
     return browser.ask({ do: "import_identity", file: base64(bytes), ...secret });
   },
   readCa: async () => (await (await choose(".pem,.crt,.cer"))?.text()) ?? null,
   copy: (text) => navigator.clipboard.writeText(text),
-  save: async (kind) => {
+  save: async (_title, kind) => {
     throw new Error(`only the window can save the ${kind}`);
   },
+  ready: async () => {},
+  closeWindow: async () => {},
   page: async () => null,
   onPage: () => {},
 };

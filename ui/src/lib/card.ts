@@ -1,6 +1,7 @@
 /** The one card of the overview: what needs a person now, if anything does. */
 
 import { day } from "./format";
+import { hasNoGateway } from "./headline";
 import type { Page } from "./page_names";
 import { toldFailure } from "./told";
 import type { IdentityView, StatusView } from "./types";
@@ -27,16 +28,17 @@ export function cardFor(status: StatusView, t: Words, lang: string): Card | null
 function failed(status: StatusView, t: Words): Card | null {
   if (!status.failure || (status.state !== "waiting" && status.state !== "stopped")) return null;
   const told = toldFailure(status.failure, status.advice, t);
+  const none = hasNoGateway(status);
   const alarm = status.state === "stopped";
   return {
     id: status.failure.code,
-    kind: alarm ? "alarm" : "wait",
+    kind: none ? "quiet" : alarm ? "alarm" : "wait",
     title: told.what,
     text: [told.means, told.do].filter((it) => it !== "").join(" "),
     tag: null,
     detail: told.detail,
-    button: t.card.why,
-    to: "diagnostics",
+    button: none ? t.card.toGateway : t.card.why,
+    to: none ? "gateway" : "diagnostics",
   };
 }
 

@@ -41,10 +41,22 @@ export function clientSettings(client: Client, address: string): string {
   }
 }
 
-/** A request again, as a command. The query was not recorded, so it is not there. */
-export function asCurl(request: { method: string; host: string; path: string }, address: string): string {
-  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
-  if (request.method === "CONNECT") return `curl -x http://${address} ${quoted(`https://${request.host}/`)}`;
-  const method = request.method === "GET" ? "" : request.method === "HEAD" ? "-I " : `-X ${request.method} `;
-  return `curl -x http://${address} ${method}${quoted(`http://${request.host}${request.path}`)}`;
+type Repeated = { method: string; host: string; path: string };
+
+/** Arguments of curl for a request; `-g`, because it would take brackets and braces in a path as several requests. */
+function curlArguments(request: Repeated, address: string, quoted: (text: string) => string): string {
+  const proxy = `-g -x http://${address}`;
+  if (request.method === "CONNECT") return `${proxy} ${quoted(`https://${request.host}/`)}`;
+  const method = request.method === "GET" ? "" : request.method === "HEAD" ? "-I " : `-X ${quoted(request.method)} `;
+  return `${proxy} ${method}${quoted(`http://${request.host}${request.path}`)}`;
+}
+
+/** A request again, for a POSIX shell. The query was not recorded, so it is not there. */
+export function asCurl(request: Repeated, address: string): string {
+  return `curl ${curlArguments(request, address, (text) => `'${text.replaceAll("'", `'\\''`)}'`)}`;
+}
+
+/** The same for PowerShell, where `curl` alone is another command. */
+export function asPowerShell(request: Repeated, address: string): string {
+  return `curl.exe ${curlArguments(request, address, (text) => `'${text.replaceAll("'", "''")}'`)}`;
 }

@@ -7,7 +7,7 @@ import type { Answer, Request, StatusView } from "./types";
 const POLL_MS = 1_000;
 
 class Engine {
-  /** The latest status; null until the first one comes. */
+  /** The latest status; null until the first one comes, and while there is no engine. */
   status: StatusView | null = $state.raw(null);
   /** Whether there is an engine; null until we know. */
   running: boolean | null = $state(null);
@@ -29,6 +29,14 @@ class Engine {
     return () => this.#listeners.delete(hear);
   }
 
+  /** Starts an engine; why it did not, or null. */
+  async launch(): Promise<string | null> {
+    return bridge.startEngine().then(
+      () => null,
+      (error) => String(error),
+    );
+  }
+
   /** Asks for something, and gives what the engine says against it, or null. */
   async wish(request: Request): Promise<string | null> {
     try {
@@ -42,6 +50,8 @@ class Engine {
   #take(status: StatusView): void {
     this.status = status;
     this.running = true;
+    // Quit in the panel or in this window: there is nothing left to look at.
+    if (status.quitting) void bridge.closeWindow();
     this.#came = performance.now();
     this.age = 0;
   }
@@ -55,7 +65,8 @@ class Engine {
       },
       () => {
         this.running = false;
-        // The next second finds out whether there is another one.
+        // What it said is not so any more. The next second finds out whether there is another engine.
+        this.status = null;
       },
     );
   }

@@ -97,7 +97,8 @@ export class Form<K extends Key> {
 
   /** What is to be said under a field: problems first. */
   note(field: string): { note: Note; wrong: boolean } | null {
-    const here = (it: Note) => it.field === field;
+    // Port 443 is as good as it gets: nothing to say.
+    const here = (it: Note) => it.field === field && !(it.code === "reachability" && it.params["port"] === "443");
     const problem = this.problems.find(here);
     if (problem) return { note: problem, wrong: true };
     const advice = this.advice.find(here);

@@ -13,13 +13,28 @@ export function isBlank(gateway: GatewayValue): boolean {
 }
 
 /** Sets a text that may be missing: an empty one takes the key out. */
-export function set<K extends "name" | "host" | "address" | "ca_file" | "ca_pem">(
+export function set<K extends "name" | "host" | "address">(
   gateway: GatewayValue,
   key: K,
   text: string,
 ): void {
   if (text.trim() === "") delete gateway[key];
   else gateway[key] = text;
+}
+
+/** Whether its certificate comes from an authority of its own, given or still to be given. */
+export function hasOwnAuthority(gateway: GatewayValue): boolean {
+  return gateway.ca_pem !== undefined || gateway.ca_file !== undefined;
+}
+
+/** Chooses who issues its certificate. An own authority without a certificate is kept as such: it cannot be saved. */
+export function trust(gateway: GatewayValue, who: "public" | "own"): void {
+  if (who === "own") {
+    if (!hasOwnAuthority(gateway)) gateway.ca_pem = "";
+    return;
+  }
+  delete gateway.ca_pem;
+  delete gateway.ca_file;
 }
 
 /** Pins, one on each line. */

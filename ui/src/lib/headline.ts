@@ -28,9 +28,15 @@ export function standing(identity: IdentityView | null): "quiet" | "waiting" | "
   }
 }
 
+/** There is nothing to connect to until a person names a gateway. */
+export function hasNoGateway(status: StatusView): boolean {
+  return status.failure?.code === "SC-NO-GATEWAY";
+}
+
 /** The same as the panel's icon. */
 export function mark(status: StatusView): Mark {
   const identity = standing(status.identity);
+  if (status.state === "stopped" && hasNoGateway(status) && identity === "quiet") return "off";
   switch (status.state) {
     case "off":
       return "off";
@@ -51,6 +57,7 @@ export function mark(status: StatusView): Mark {
 const NO_NETWORK = ["SC-UNREACHABLE", "SC-DNS"];
 
 export function headline(status: StatusView, t: Words): Headline {
+  if (hasNoGateway(status)) return { mark: mark(status), title: t.state.noGateway, action: null };
   const gateway = status.demo ? t.state.builtIn : (status.gateway ?? t.state.theGateway);
   const titles = {
     off: t.state.off,

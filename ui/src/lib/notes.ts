@@ -28,7 +28,7 @@ export function say(note: Note, t: Words): string {
     case "not_saved":
       return words.notSaved(message);
     case "reachability":
-      return words.reachability(params["port"] ?? "", params["reachability"] ?? "");
+      return words.reachability(params["reachability"] ?? "");
     case "overridden":
       return words.overridden(params["from"] ?? "");
     case "restart":

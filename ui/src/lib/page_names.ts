@@ -6,6 +6,7 @@ export const PAGES = [
   "identity",
   "proxy",
   "diagnostics",
+  "settings",
   "about",
 ] as const;
 

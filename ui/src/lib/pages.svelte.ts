@@ -1,6 +1,7 @@
 /** Which page is shown. It stands in the address, so that a reload comes back to it. */
 
 import { bridge } from "./bridge";
+import { firstRun } from "./first_run.svelte";
 import { PAGES, type Page } from "./page_names";
 
 function isPage(name: string): name is Page {
@@ -18,9 +19,13 @@ export function current(): Page {
   return page;
 }
 
-/** Shows a page; a name that is none is ignored. */
+/**
+ * Shows a page; a name that is none is ignored. Setup gives way to every page but the overview, which it
+ * stands for: a button that leads to a page must lead there.
+ */
 export function go(name: string): void {
   if (!isPage(name)) return;
+  if (name !== "overview") firstRun.giveWay();
   page = name;
   history.replaceState(null, "", `#${name}`);
 }

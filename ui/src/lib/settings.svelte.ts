@@ -1,7 +1,7 @@
 /** The configuration in effect, as the engine tells it. Forms are made of it. */
 
 import { bridge } from "./bridge";
-import type { SettingsView } from "./types";
+import type { SettingsChange, SettingsView } from "./types";
 import { speak } from "./words/index.svelte";
 
 class Settings {
@@ -21,6 +21,19 @@ class Settings {
       } else if (answer.is === "error") this.problem = answer.message;
     } catch (error) {
       this.problem = String(error);
+    }
+  }
+
+  /** Saves a change of settings that need no Save button; why it could not, or null. */
+  async apply(change: SettingsChange): Promise<string | null> {
+    try {
+      const answer = await bridge.ask({ do: "save_settings", change });
+      await this.load();
+      if (answer.is === "saved") return null;
+      if (answer.is === "checked") return answer.problems[0]?.message ?? "";
+      return answer.is === "error" ? answer.message : answer.is;
+    } catch (error) {
+      return String(error);
     }
   }
 }

@@ -62,6 +62,14 @@ export function toldFailure(failure: FailureView, advice: string | null, t: Word
   return { what: capital(failure.message, failure.params), means: "", do: capital(advice ?? ""), detail: null };
 }
 
+/** Findings that pass without anything being wrong: the next move is not this computer's. */
+const ON_ITS_WAY = ["SC-WAITING-FOR-APPROVAL", "SC-ENROLLING"];
+
+/** How loud a finding is, the same as on the overview. */
+export function kindOf(finding: FindingView): "ok" | "wait" | "alarm" {
+  return finding.ok ? "ok" : ON_ITS_WAY.includes(finding.code) ? "wait" : "alarm";
+}
+
 /** What a step has seen, a line for each fact; the engine's English when one has no words here. */
 export function toldEvidence(step: StepView, t: Words, lang: string): string {
   const lines = step.facts.map((fact) => toldFact(fact, t, lang));

@@ -146,7 +146,15 @@ ms: number,
 /**
  * The body's length in bytes.
  */
-bytes: number, } | { "is": "first_run", 
+bytes: number, 
+/**
+ * What is wrong with it; absent when the request went through.
+ */
+finding: FindingView | null, } | { "is": "password_needed", 
+/**
+ * Whether one was given, and is not the file's.
+ */
+wrong: boolean, } | { "is": "first_run", 
 /**
  * Where it stands.
  */
@@ -217,6 +225,10 @@ export type FailureView = {
  * The stable code, `SC-…`.
  */
 code: string, 
+/**
+ * In a few words, without names.
+ */
+title: string, 
 /**
  * In words.
  */
@@ -378,6 +390,11 @@ valid_until: string | null,
  */
 renewal: string | null, 
 /**
+ * Whether the gateway has said in this run that the certificate is ours. Until then it is only
+ * what this computer has.
+ */
+confirmed: boolean, 
+/**
  * Half of the time for renewing it is over: somebody should look.
  */
 expiring: boolean, 
@@ -509,7 +526,11 @@ host?: string, } | { "do": "test_request",
 /**
  * The host behind the gateway; one is chosen when left out.
  */
-host?: string, } | { "do": "first_run" } | { "do": "first_run_done" } | { "do": "first_run_later" } | { "do": "use_builtin_gateway", 
+host?: string, } | { "do": "first_run" } | { "do": "first_run_done" } | { "do": "first_run_later" } | { "do": "use_gateway", 
+/**
+ * What it is called.
+ */
+name: string, } | { "do": "use_builtin_gateway", 
 /**
  * Which of them.
  */
@@ -719,6 +740,10 @@ mapped: Array<MappedView>,
  * Whether the gateway is the built-in one.
  */
 demo: boolean, 
+/**
+ * It was told to stop, and finishes running requests.
+ */
+quitting: boolean, 
 /**
  * What people call the configured gateways.
  */

@@ -112,11 +112,12 @@ impl Face {
         match click {
             Click::Connect => self.ask(Request::Connect).await,
             Click::Disconnect => self.ask(Request::Disconnect).await,
+            Click::UseGateway(name) => self.ask(Request::UseGateway { name }).await,
             Click::Quit => self.ask(Request::Stop).await,
             Click::Open(page) => self.open(page, token),
             Click::Copy(text) => {
                 if let Err(error) = self.clipboard.copy(text).await {
-                    self.complain("Nothing was copied", format!("The clipboard: {error}."));
+                    self.complain("Couldn't copy to the clipboard", format!("{error}."));
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ksni::menu::{StandardItem, SubMenu};
+use ksni::menu::{RadioGroup, RadioItem, StandardItem, SubMenu};
 use ksni::{Category, Handle, Icon, MenuItem, OfflineReason, Status, ToolTip, TrayMethods as _};
 use tokio::sync::mpsc;
 
@@ -155,6 +155,18 @@ fn paint(item: &Item) -> MenuItem<Painter> {
             let click = click.clone();
             let activate = Box::new(move |painter: &mut Painter| painter.click(click.clone()));
             StandardItem { label: label(text), activate, ..StandardItem::default() }.into()
+        }
+        Item::Choice(text, on, click) => {
+            let click = click.clone();
+            let option = RadioItem { label: label(text), ..RadioItem::default() };
+            // A group of its own: the items stand one by one among facts and actions. Index 0 is
+            // this one, and any other says that it is not chosen.
+            RadioGroup {
+                selected: if *on { 0 } else { usize::MAX },
+                select: Box::new(move |painter: &mut Painter, _| painter.click(click.clone())),
+                options: vec![option],
+            }
+            .into()
         }
         Item::Submenu(text, items) => {
             SubMenu { label: label(text), submenu: painted(items), ..SubMenu::default() }.into()

@@ -113,7 +113,7 @@ pub(super) enum Action {
         #[arg(long, value_enum)]
         shell: Option<Shell>,
     },
-    /// List, add and test gateways
+    /// List, add, choose and test gateways
     Gateway {
         #[command(subcommand)]
         action: GatewayAction,
@@ -127,6 +127,9 @@ pub(super) enum Action {
         /// As JSON
         #[arg(long)]
         json: bool,
+        /// As the answers of the control protocol, one a line (for the window)
+        #[arg(long, hide = true, conflicts_with = "json")]
+        stream: bool,
     },
     /// Write a report for support to a text file (without keys and passwords)
     SupportBundle {
@@ -205,6 +208,16 @@ pub(super) enum GatewayAction {
         /// TLS profile: modern or compat
         #[arg(long)]
         tls: Option<String>,
+    },
+    /// Prefer a configured gateway, and connect to it
+    Use {
+        /// What it is called in the list
+        name: String,
+    },
+    /// Remove a gateway from the configuration file
+    Remove {
+        /// What it is called in the list
+        name: String,
     },
     /// Test the connection to a gateway step by step
     Test {

@@ -43,6 +43,23 @@ pub(super) fn diagnose(
     Ok(if finding.ok { Exit::Ok } else { Exit::NotConnected })
 }
 
+/// The same for another program: the answers that the running proxy would give, one a line.
+pub(super) fn stream(
+    here: &Here,
+    host: Option<String>,
+    out: &mut dyn Write,
+) -> Result<Exit, CliError> {
+    let line = |answer: &Answer, out: &mut dyn Write| -> Result<(), CliError> {
+        let text = serde_json::to_string(answer).map_err(std::io::Error::from)?;
+        writeln!(out, "{text}")?;
+        Ok(out.flush()?)
+    };
+    let show = |step: &StepView| line(&Answer::Step { step: step.clone() }, out);
+    let finding = runtime()?.block_on(find(here, host, show))?;
+    line(&Answer::Finding { finding }, out)?;
+    Ok(Exit::Ok)
+}
+
 /// By the running proxy, else by ourselves.
 async fn find(
     here: &Here,
@@ -84,7 +101,7 @@ async fn alone(
         environment: here.sources.environment.clone(),
         status: None,
         way: None,
-        hosts: Vec::new(),
+        targets: Vec::new(),
         config,
     };
     let (report, steps) = Report::channel();

@@ -10,14 +10,14 @@ use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{CliError, Here, config, runtime};
+use super::{CliError, Here, config, control, runtime};
 use crate::config::apply;
 use crate::config::edit;
 use crate::config::elements::{TLS, parse_gateway};
-use crate::config::load::find;
 use crate::config::schema::Gateway;
 use crate::config::settings::word_of;
 use crate::config::{Sources, load::load};
+use crate::control::{Answer, ClientError, Request};
 use crate::diagnose::{Report, StepView, way};
 use crate::exit::Exit;
 use crate::settings::{self, Checked, SettingsChange};
@@ -212,7 +212,7 @@ pub(super) fn list(here: &Here, json: bool, out: &mut dyn Write) -> Result<Exit,
         writeln!(out, "{:<24} {place}, {ca}, tls {}", told.name, word_of(&TLS, &told.tls))?;
     }
     if loaded.config.gateways.is_empty() {
-        writeln!(out, "no gateway is configured; the built-in gateway is used")?;
+        writeln!(out, "no gateway is configured")?;
     }
     Ok(Exit::Ok)
 }
@@ -220,30 +220,76 @@ pub(super) fn list(here: &Here, json: bool, out: &mut dyn Write) -> Result<Exit,
 /// Puts one more at the end of the file's list.
 pub(super) fn add(here: &Here, addition: &Addition, out: &mut dyn Write) -> Result<Exit, CliError> {
     let named = parse_gateway(&addition.gateway).map_err(CliError::Usage)?;
-    let file = here.places.config_file.clone();
-    let in_file = load(&Sources { file: file.clone(), ..Sources::default() })?.config;
-    let known = find("gateway").map_or(Json::Null, |setting| setting.json(&in_file));
-    let mut gateways = known.as_array().cloned().unwrap_or_default();
     let ca_file = addition.ca_file.as_deref().map(std::path::absolute).transpose();
     let ca_file =
         ca_file.map_err(|source| CliError::System { doing: "find the current folder", source })?;
+    let mut gateways = in_file(here)?;
     gateways.push(json!({
         "host": named.host, "port": named.port, "name": addition.name, "ca_file": ca_file,
         "tls": addition.tls,
     }));
+    save(here, gateways, out)
+}
+
+/// The gateways of the user's file alone.
+fn in_file(here: &Here) -> Result<Vec<Json>, CliError> {
+    let file = here.places.config_file.clone();
+    let loaded = load(&Sources { file, ..Sources::default() })?;
+    Ok(settings::gateways_of(&loaded.config))
+}
+
+/// Writes another list to the file, and has it put in effect.
+fn save(here: &Here, gateways: Vec<Json>, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let file = &here.places.config_file;
     let values = [("gateway".to_owned(), Json::Array(gateways))].into();
     let change = SettingsChange { values, autostart: None };
     let Checked { problems, advice, steps, .. } =
-        settings::check(&file, &here.load()?, &change, &[]);
+        settings::check(file, &here.load()?, &change, &[]);
     if !problems.is_empty() {
         let said: Vec<String> =
             problems.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
         return Err(CliError::Config(said.join("\n")));
     }
-    edit::apply(&file, steps)?;
+    edit::apply(file, steps)?;
     if let Some(last) = advice.last() {
         writeln!(out, "{}", last.message)?;
     }
     config::tell_running(here, out)?;
     Ok(Exit::Ok)
+}
+
+fn unknown(name: &str) -> CliError {
+    CliError::Config(format!("no gateway is called \"{name}\": see `seacat-proxy gateway list`"))
+}
+
+/// Gives a gateway the first place, and has the running proxy move to it.
+pub(super) fn choose_one(here: &Here, name: &str, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let request = Request::UseGateway { name: name.to_owned() };
+    match runtime()?.block_on(async { control::client(here).await?.ask(request).await }) {
+        Ok(Answer::Done) => {
+            writeln!(out, "saved; connecting to {name}")?;
+            Ok(Exit::Ok)
+        }
+        Ok(other) => Err(CliError::Unexpected(Box::new(other))),
+        Err(ClientError::Refused(message)) => Err(CliError::Config(message)),
+        Err(ClientError::NotRunning) => {
+            let mut gateways = in_file(here)?;
+            match settings::prefer(&mut gateways, name) {
+                true => save(here, gateways, out),
+                false => Err(unknown(name)),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes a gateway out of the file's list.
+pub(super) fn remove(here: &Here, name: &str, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let mut gateways = in_file(here)?;
+    let before = gateways.len();
+    gateways.retain(|it| settings::called(it) != name);
+    if gateways.len() == before {
+        return Err(unknown(name));
+    }
+    save(here, gateways, out)
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::args::IdentityAction;
 use super::control::client;
 use super::{CliError, Here, runtime};
-use crate::control::{Answer, Request, Secret, today};
+use crate::control::{Answer, ClientError, Request, Secret, today};
 use crate::exit::Exit;
 use crate::identity_view::IdentityView;
 
@@ -107,6 +107,10 @@ fn export(here: &Here, request: Request, out: &mut dyn Write) -> Result<Exit, Cl
 fn expect_done(answer: Answer) -> Result<(), CliError> {
     match answer {
         Answer::Done => Ok(()),
+        Answer::PasswordNeeded { wrong } => {
+            let why = if wrong { ImportError::WrongPassword } else { ImportError::PasswordNeeded };
+            Err(ClientError::Refused(why.to_string()).into())
+        }
         other => Err(CliError::Unexpected(Box::new(other))),
     }
 }

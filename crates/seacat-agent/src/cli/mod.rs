@@ -161,8 +161,11 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<Exit, CliError> {
             GatewayAction::Add { wanted: gateway, name, ca_file, tls } => {
                 gateway::add(&here, &gateway::Addition { gateway, name, ca_file, tls }, out)
             }
+            GatewayAction::Use { name } => gateway::choose_one(&here, &name, out),
+            GatewayAction::Remove { name } => gateway::remove(&here, &name, out),
         },
-        Action::Diagnose { host, json } => diagnose::diagnose(&here, host, json, out),
+        Action::Diagnose { host, stream: true, .. } => diagnose::stream(&here, host, out),
+        Action::Diagnose { host, json, .. } => diagnose::diagnose(&here, host, json, out),
         Action::SupportBundle { file } => diagnose::support_bundle(&here, &file, out),
         Action::Config { action } => config::config(&here, action, out),
         Action::Completions { shell } => completions(shell, out),

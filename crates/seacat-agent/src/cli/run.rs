@@ -85,11 +85,12 @@ fn announce(local: &Local, out: &mut dyn Write) -> Result<(), CliError> {
         writeln!(out, "http://{} leads to host {}", map.listen, map.host)?;
     }
     if local.demo {
-        writeln!(
-            out,
-            "No gateway is configured; using the built-in one. Try it in another terminal:"
-        )?;
+        writeln!(out, "Using the built-in gateway, for evaluation. Try it in another terminal:")?;
         writeln!(out, "    curl -x {} http://hello.seacat/", addresses[0])?;
+    }
+    if !local.demo && local.gateways.is_empty() {
+        writeln!(out, "No gateway is configured: `seacat-proxy gateway add HOST` names one, and")?;
+        writeln!(out, "`seacat-proxy run --demo` tries the built-in one.")?;
     }
     writeln!(out, "Press Ctrl-C to stop.")?;
     Ok(out.flush()?)

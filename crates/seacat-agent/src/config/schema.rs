@@ -19,7 +19,7 @@ pub struct Config {
     pub proxy: Proxy,
     /// Where requests go, in order; the first match decides, otherwise the gateway.
     pub routes: Vec<Route>,
-    /// The gateways; none means the built-in one.
+    /// The gateways.
     pub gateways: Vec<Gateway>,
     /// How the channel behaves.
     pub channel: Channel,

@@ -123,7 +123,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "gateway",
         takes: "tables with host or discover, or \"HOST[:PORT]\"",
-        doc: "The gateways. Without any, the built-in one is used.",
+        doc: "The gateways; without one the proxy is not connected.",
         required: false,
         set: |c, v| put(&mut c.gateways, value::tables(v, GATEWAY_SETTINGS, parse_gateway)),
         get: |c| Some(value::show_tables(&c.gateways, GATEWAY_SETTINGS)),

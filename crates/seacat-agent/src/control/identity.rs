@@ -31,6 +31,8 @@ pub(super) async fn answer(identity: Option<&Identity>, request: &Request) -> Op
         Request::ResetIdentity => done(identity.reset().await),
         Request::ImportIdentity { file, password } => match read(file, password.as_ref()) {
             Ok(imported) => done(identity.import(imported).await),
+            Err(ImportError::PasswordNeeded) => Answer::PasswordNeeded { wrong: false },
+            Err(ImportError::WrongPassword) => Answer::PasswordNeeded { wrong: true },
             Err(why) => Answer::Error { message: why.to_string() },
         },
         Request::ExportRequest => pem("CERTIFICATE REQUEST", identity.request().await),

@@ -2,11 +2,14 @@
 //! These take seconds, so they are none of the engine's loop.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use seacat_proxy::{AccessLine, Route};
 
 use super::{Answer, Desk, Request};
 use crate::config::apply;
-use crate::diagnose::request::{Tested, Way, send};
-use crate::diagnose::{FindingView, Report, Scene, diagnose as take_steps, way};
+use crate::diagnose::request::{OwnRequests, Target, Tested, Way, send};
+use crate::diagnose::{FindingView, Report, Scene, diagnose as take_steps, trouble, way};
 use crate::settings::read_gateway;
 use crate::status::StatusView;
 
@@ -23,7 +26,7 @@ pub(super) async fn diagnose(desk: &mut Desk, host: Option<String>, report: Repo
         gateways: running.gateways.clone(),
         network: running.network.clone(),
         environment: running.environment.clone(),
-        hosts: hosts(desk, &status, host),
+        targets: targets(desk, &status, host),
         status: Some(status),
         way: way.ok(),
     };
@@ -52,17 +55,20 @@ pub(super) async fn test_request(desk: &mut Desk, host: Option<String>) -> Answe
         Ok(status) => status,
         Err(stopping) => return stopping,
     };
-    let Some(host) = hosts(desk, &status, host).into_iter().next() else {
+    let Some(target) = targets(desk, &status, host).into_iter().next() else {
         let message = "no host behind the gateway is known yet: name one".to_owned();
         return Answer::Error { message };
     };
+    // A person sends it, as an application would: it belongs in the list, and may be the first one.
     let sent = match way_of(desk, &status) {
-        Ok(way) => send(&way, &host).await,
+        Ok(way) => send(&Way { own: OwnRequests::default(), ..way }, &target).await,
         Err(message) => return Answer::Error { message },
     };
     match sent {
-        Ok(Tested { host, status, code, ms, bytes, .. }) => {
-            Answer::Tested { host, status, code, ms, bytes }
+        Ok(tested) => {
+            let finding = trouble(&tested, status.identity.as_ref());
+            let Tested { host, status, code, ms, bytes, .. } = tested;
+            Answer::Tested { host, status, code, ms, bytes, finding }
         }
         Err(error) => Answer::Error { message: format!("our own proxy does not answer: {error}") },
     }
@@ -90,20 +96,42 @@ fn read(path: &Path) -> Result<seacat_proxy::Credentials, String> {
 /// The hosts of the built-in gateway that anybody may ask.
 const BUILTIN_HOST: &str = "hello";
 
-/// Whom to ask: the one that was named, else the built-in gateway's, else those that applications
-/// use: mapped ones, and the one that was asked for last.
-fn hosts(desk: &Desk, status: &StatusView, named: Option<String>) -> Vec<String> {
-    if let Some(host) = named.filter(|host| !host.trim().is_empty()) {
-        return vec![host];
-    }
-    if status.local.demo {
-        return vec![BUILTIN_HOST.to_owned()];
-    }
+/// What to ask for: the host that was named, else what applications ask for: the request that failed
+/// last, the host that was asked for last, then the built-in gateway's host, and mapped ones. A
+/// request that changes something is not repeated; its host is asked for its first page.
+fn targets(desk: &Desk, status: &StatusView, named: Option<String>) -> Vec<Target> {
     let (lines, _) = desk.access.follow();
-    let through = |line: &&std::sync::Arc<seacat_proxy::AccessLine>| {
-        line.route == seacat_proxy::Route::Gateway && line.error.is_none()
+    let applications = || {
+        let lines = lines.iter().rev();
+        lines.filter(|line| {
+            line.route == Route::Gateway && !desk.own.contains(line.client, line.time)
+        })
     };
-    let last = lines.iter().rev().find(through).map(|line| line.host.clone());
-    let mapped = status.local.mapped.iter().map(|map| map.host.clone());
-    last.into_iter().chain(mapped).collect()
+    let as_target = |line: &Arc<AccessLine>| {
+        let repeatable =
+            matches!(line.method.as_str(), "GET" | "HEAD") && line.path.starts_with('/');
+        let path = if repeatable { line.path.clone() } else { "/".to_owned() };
+        Target { host: line.host.clone(), path }
+    };
+    let failed = |host: Option<&str>| {
+        let is_it = |line: &&Arc<AccessLine>| {
+            // An application may well ask for what is not there; that alone is no trouble.
+            let is_bad = line.error.is_some() || line.status >= 500;
+            is_bad && host.is_none_or(|host| line.host == host)
+        };
+        applications().take(RECENT).find(is_it).map(as_target)
+    };
+    if let Some(host) = named.filter(|host| !host.trim().is_empty()) {
+        return vec![failed(Some(&host)).unwrap_or_else(|| Target::root(host))];
+    }
+    let last = applications().find(|line| line.error.is_none()).map(|line| match line.status {
+        400.. => as_target(line),
+        _ => Target::root(line.host.clone()),
+    });
+    let builtin = status.local.demo.then(|| Target::root(BUILTIN_HOST));
+    let mapped = status.local.mapped.iter().map(|map| Target::root(map.host.clone()));
+    failed(None).into_iter().chain(last).chain(builtin).chain(mapped).collect()
 }
+
+/// How far back a failed request is worth repeating: what fails now fails among the latest.
+const RECENT: usize = 20;

@@ -123,6 +123,11 @@ pub enum Request {
     FirstRunDone,
     /// The first run is left, and may go on later.
     FirstRunLater,
+    /// Prefer a configured gateway, and connect to it.
+    UseGateway {
+        /// What it is called.
+        name: String,
+    },
     /// Use the built-in gateway, or do so no more.
     UseBuiltinGateway {
         /// Which of them.
@@ -213,6 +218,14 @@ pub enum Answer {
         ms: f64,
         /// The body's length in bytes.
         bytes: u64,
+        /// What is wrong with it; absent when the request went through.
+        #[serde(default)]
+        finding: Option<FindingView>,
+    },
+    /// To [`Request::ImportIdentity`], when the file cannot be opened without its password.
+    PasswordNeeded {
+        /// Whether one was given, and is not the file's.
+        wrong: bool,
     },
     /// To [`Request::FirstRun`], [`Request::FirstRunDone`] and [`Request::FirstRunLater`].
     FirstRun {

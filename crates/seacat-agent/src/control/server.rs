@@ -92,7 +92,7 @@ async fn bind_again(path: &Path) -> Listener {
             Ok(watch) => watch.changed().await,
             Err(error) => {
                 tracing::warn!(%error, "the control socket will not come back");
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
@@ -147,7 +147,7 @@ pub(super) async fn converse(
         };
         match request {
             Request::Watch => return watch(&mut lines, desk.status).await,
-            Request::Access => return access(&mut lines, &desk.access).await,
+            Request::Access => return access(&mut lines, &desk).await,
             Request::Diagnose { host } => {
                 steps(&mut lines, |report| look::diagnose(&mut desk, host, report)).await?;
             }
@@ -233,22 +233,28 @@ async fn watch(
 /// The latest requests and a line for every one to come, until the client leaves or the proxy ends.
 async fn access(
     lines: &mut Lines<impl AsyncRead + AsyncWrite + Unpin>,
-    log: &AccessLog,
+    desk: &Desk,
 ) -> io::Result<()> {
-    let line = |line: &AccessLine| Answer::Access { line: Box::new(line.into()) };
-    let (latest, mut requests) = log.follow();
-    for past in latest {
-        answer(lines, &line(&past)).await?;
+    // What a diagnosis asks for is no request of a person or an application.
+    let line = |line: &AccessLine| {
+        let is_own = desk.own.contains(line.client, line.time);
+        (!is_own).then(|| Answer::Access { line: Box::new(line.into()) })
+    };
+    let (latest, mut requests) = desk.access.follow();
+    for past in latest.iter().filter_map(|past| line(past)) {
+        answer(lines, &past).await?;
     }
     loop {
         let next = tokio::select! {
             next = requests.recv() => match next {
                 Ok(next) => line(&next),
-                Err(RecvError::Lagged(lines)) => Answer::Missed { lines },
+                Err(RecvError::Lagged(lines)) => Some(Answer::Missed { lines }),
                 Err(RecvError::Closed) => return Ok(()),
             },
             gone = lines.left() => return gone,
         };
-        answer(lines, &next).await?;
+        if let Some(next) = next {
+            answer(lines, &next).await?;
+        }
     }
 }

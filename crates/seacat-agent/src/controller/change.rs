@@ -40,13 +40,6 @@ impl Engine {
 
     async fn take_configuration(&mut self) -> Result<Vec<String>, String> {
         let new = load(&self.sources).map_err(|problems| problems.to_string())?;
-        let chosen = self.wants_demo || self.demo.is_some() || self.is_managed;
-        if new.config.gateways.is_empty() && !chosen {
-            let file = self.sources.file.display();
-            return Err(format!(
-                "no gateway is configured in {file} any more; for the built-in one, start with --demo"
-            ));
-        }
         self.adopt(new).await.map_err(|error| error.to_string())
     }
 
@@ -56,7 +49,7 @@ impl Engine {
         self.is_managed = loaded.origin("gateway").is_locked();
         let new = loaded.config;
         let (proxy, network) = check::files(&new, &self.state_dir, &self.sources.environment)?;
-        let is_demo = !self.is_managed && (self.wants_demo || new.gateways.is_empty());
+        let is_demo = !self.is_managed && self.wants_demo;
         let demo = match (is_demo, &self.demo) {
             (true, None) => Some(Demo::start()?),
             _ => None,
@@ -90,6 +83,7 @@ impl Engine {
             self.channel.set_network(network);
         }
         if moved || gateways_changed && !is_demo {
+            self.stop_switching();
             self.channel
                 .set_gateways(gateways(&self.config, self.demo.as_ref().filter(|_| is_demo)));
         }

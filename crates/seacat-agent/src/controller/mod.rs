@@ -11,6 +11,7 @@
 //! system says about network, sleep and clock (`system_events`).
 
 mod change;
+mod choice;
 mod start;
 mod status;
 
@@ -79,6 +80,8 @@ pub struct Engine {
     first_run: FirstRun,
     /// The requests, until the first of them has been seen.
     requests: Option<broadcast::Receiver<Arc<AccessLine>>>,
+    /// Waits until a chosen gateway has answered or failed.
+    switching: Option<JoinHandle<()>>,
     is_managed: bool,
     /// How the last attempt to take a changed configuration ended, and when.
     last_reload: Option<(Option<String>, Instant)>,
@@ -118,6 +121,11 @@ impl Engine {
                 }
                 Some(command) = self.commands.recv() => {
                     let stop = command.request == Request::Stop;
+                    if stop {
+                        // A window that sees it closes, since a person has quit the program.
+                        self.local.quitting = true;
+                        self.publish();
+                    }
                     let answer = self.obey(&command.request).await;
                     let _ = command.reply.send(answer);
                     if stop {
@@ -166,6 +174,7 @@ impl Engine {
                 remember(self.first_run.leave());
                 return self.first_run_view();
             }
+            Request::UseGateway { name } => return self.use_gateway(name).await,
             Request::UseBuiltinGateway { on } => return self.use_builtin(*on).await,
             // Answered at the desk, from what it holds.
             Request::Watch
@@ -266,10 +275,7 @@ async fn first_request(
     loop {
         match requests.recv().await {
             Ok(line) => {
-                if line.route == Route::Gateway
-                    && line.error.is_none()
-                    && !own.contains(line.client)
-                {
+                if worked(&line) && !own.contains(line.client, line.time) {
                     return;
                 }
             }
@@ -277,6 +283,12 @@ async fn first_request(
             Err(RecvError::Closed) => return std::future::pending().await,
         }
     }
+}
+
+/// Whether it shows that the way works: answered by the server behind the gateway, with success or
+/// with the wish for a sign-in.
+fn worked(line: &AccessLine) -> bool {
+    line.route == Route::Gateway && line.error.is_none() && matches!(line.status, 200..=399 | 401)
 }
 
 /// What is only convenient to remember is not worth failing for.

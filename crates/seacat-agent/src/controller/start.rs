@@ -126,8 +126,11 @@ impl Engine {
         }
         let config = loaded.config;
         let proxy_config = apply::proxy(&config)?;
-        let is_demo = wants_demo || config.gateways.is_empty() && !is_managed;
-        let demo = is_demo.then(Demo::start).transpose()?;
+        let first_run = FirstRun::open(&state_dir, !config.gateways.is_empty() && !is_managed);
+        // A trial is never assumed: a machine that lost its configuration must not look connected.
+        let wants_demo =
+            wants_demo || first_run.is_trial() && config.gateways.is_empty() && !is_managed;
+        let demo = wants_demo.then(Demo::start).transpose()?;
         let mut channel = apply::channel(&config, gateways(&config, demo.as_ref()));
         // The built-in gateway is on this machine, knows everybody, and is gone with this program.
         if demo.is_none() {
@@ -163,7 +166,6 @@ impl Engine {
         };
         let proxy_handle = proxy.handle();
         let proxy = tokio::spawn(proxy.run(shutdown, config.channel.drain));
-        let first_run = FirstRun::open(&state_dir, !config.gateways.is_empty() && !is_managed);
         let requests = (!first_run.has_seen_request()).then(|| desk.access.follow().1);
         Ok(Self {
             channel,
@@ -184,6 +186,7 @@ impl Engine {
             login,
             first_run,
             requests,
+            switching: None,
             is_managed,
             last_reload: None,
             changes: Changes::listen(),

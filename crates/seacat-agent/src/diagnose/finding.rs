@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use seacat_channel::{Failure, Stage};
+use seacat_channel::Failure;
 
 use super::view::FindingView;
+use crate::identity_view::IdentityView;
 use crate::port_owner::Owner;
-use crate::status::{advice, params};
+use crate::status::params;
 
 impl FindingView {
     /// Something that is wrong.
@@ -43,7 +44,7 @@ impl FindingView {
         let params = params(failure);
         Self {
             params,
-            ..Self::new(failure.code(), failure.to_string(), meaning(failure), advice(failure))
+            ..Self::new(failure.code(), failure.to_string(), failure.meaning(), failure.advice())
         }
     }
 
@@ -182,8 +183,8 @@ impl FindingView {
         Self::new(
             failure.code(),
             format!("{host} is an HTTPS server, not a SeaCat gateway"),
-            meaning(&failure),
-            advice(&failure),
+            failure.meaning(),
+            failure.advice(),
         )
         .with("host", host)
         .with("issuer", issuer)
@@ -219,68 +220,21 @@ impl FindingView {
     }
 }
 
-/// What a failure means to somebody who does not run networks.
-fn meaning(failure: &Failure) -> &'static str {
-    match failure {
-        Failure::NoGateway => "The proxy does not know where to send requests.",
-        Failure::BadConfig(_) => {
-            "The gateway's settings contradict themselves or name a file that cannot be used."
-        }
-        Failure::NoSuchHost { .. } => {
-            "The name servers of this network answer, and know no such name."
-        }
-        Failure::Unresolvable { .. } => "The name servers of this network do not answer.",
-        Failure::NoService { .. } => {
-            "The name servers answer, and nobody announces a gateway for this application."
-        }
-        Failure::ProxyUnreachable { .. } => {
-            "The way out of this network is configured to lead through this proxy."
-        }
-        Failure::ProxyAuth { .. } => {
-            "The proxy of this network lets nobody through it does not know."
-        }
-        Failure::ProxyRefused { .. } => {
-            "The proxy of this network does not let connections to the gateway through."
-        }
-        Failure::ProxyAnswer { .. } => "Something else than an HTTP proxy answers at its address.",
-        Failure::Refused { .. } => {
-            "The computer is there, and no gateway listens on that port (or a firewall says so in its name)."
-        }
-        Failure::Unreachable { .. } => {
-            "There is a network, and no way in it leads to that address."
-        }
-        Failure::TimedOut { stage: Stage::Tls, .. } => {
-            "Somebody accepts the connection and does not go on: a firewall that looks inside, or another service."
-        }
-        Failure::TimedOut { .. } => "Packets go out and nothing comes back.",
-        Failure::HungUp => {
-            "Somebody cut the connection when TLS began: most likely a firewall that looks inside."
-        }
-        Failure::NotTls => "Another service listens on that port.",
-        Failure::Portal { .. } => "The network answers in the gateway's place until you sign in.",
-        Failure::NoCommonSuite => {
-            "The gateway is of an older era, and offers only encryption that is switched off here by default."
-        }
-        Failure::TlsVersion => "The gateway's TLS is too old to be safe.",
-        Failure::Tls(_) => "The two sides do not agree on TLS.",
-        Failure::WrongName { .. } => {
-            "Another server answers, or the certificate was made for another name."
-        }
-        Failure::UnknownCa { .. } => "It cannot be known whether this is your gateway.",
-        Failure::Expired { .. } => "The certificate was not renewed in time.",
-        Failure::NotYetValid { .. } => {
-            "The certificate is from the future, as this computer counts."
-        }
-        Failure::PinMismatch { .. } => {
-            "The gateway has another key than the one that was pinned: it was changed, or this is not your gateway."
-        }
-        Failure::BadCertificate(_) => "The certificate was not made as it should be.",
-        Failure::ClientCertRefused { .. } => {
-            "The gateway does not accept this computer's certificate."
-        }
-        Failure::HttpsServer => "The name or the port leads to a web server.",
-        Failure::Silent(_) => "Something speaks TLS there and does not understand SeaCat.",
-        Failure::GoingAway => "The gateway is there, and begins nothing new.",
-        Failure::Interrupted(_) | Failure::Other(_) => "The network broke off.",
-    }
+/// The gateway does not accept this computer for `host`; what to do depends on what it has.
+pub(super) fn not_enrolled(host: &str, identity: Option<&IdentityView>) -> FindingView {
+    let has_certificate =
+        identity.is_some_and(|it| matches!(it.state.as_str(), "enrolled" | "renewing"));
+    let (meaning, advice) = match has_certificate {
+        true => (
+            "This computer has a certificate, and the gateway does not accept it.",
+            "ask the gateway's administrator whether it knows this computer's Client Tag, and import \
+             or request another certificate if it does not",
+        ),
+        false => (
+            "The gateway does not know this computer.",
+            "ask for a certificate with `seacat-proxy enroll`",
+        ),
+    };
+    let message = format!("the host \"{host}\" is for enrolled computers alone");
+    FindingView::new("SC-NOT-ENROLLED", message, meaning, advice)
 }

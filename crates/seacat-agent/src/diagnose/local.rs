@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::evidence::Fact;
 use super::report::Report;
-use super::request;
+use super::request::{self, OwnRequests};
 use super::view::{FindingView, StepId};
 use crate::config::schema::Config;
 use crate::port_owner;
@@ -51,13 +51,17 @@ fn is_taken(ip: IpAddr, port: u16) -> bool {
 }
 
 /// Whether the proxy answers there.
-pub(super) async fn loopback(running: Option<&Local>, report: &Report) -> Option<FindingView> {
+pub(super) async fn loopback(
+    running: Option<&Local>,
+    own: Option<&OwnRequests>,
+    report: &Report,
+) -> Option<FindingView> {
     let Some(address) = running.and_then(|local| local.proxy.first()) else {
         report.skip(StepId::Loopback, Fact::NoProxy).await;
         return None;
     };
     let step = report.begin(StepId::Loopback).await;
-    let why = match timeout(ANSWER_LIMIT, request::page(*address)).await {
+    let why = match timeout(ANSWER_LIMIT, request::page(*address, own)).await {
         Ok(Ok(200)) => {
             step.ok([Fact::Answers { address: *address }]).await;
             return None;

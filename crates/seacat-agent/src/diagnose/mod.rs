@@ -9,6 +9,7 @@
 //! The steps are the same with a running proxy, which is asked over the control socket, and without
 //! one. `gateway test` and the window's test of a gateway that is not saved yet take those of `way`.
 
+mod answer;
 mod evidence;
 mod finding;
 mod identity;
@@ -21,13 +22,15 @@ pub mod way;
 
 use seacat_channel::{GatewayConfig, NetworkConfig};
 
+pub(crate) use answer::trouble;
 pub use evidence::Fact;
 pub use report::Report;
 pub use view::{FindingView, StepId, StepState, StepView};
 
 use crate::config::schema::Config;
 use crate::status::{StatusView, Word};
-use request::{Tested, Way};
+use answer::HOST_UNKNOWN;
+use request::{Target, Tested, Way};
 
 /// What is to be looked at.
 pub struct Scene {
@@ -43,8 +46,8 @@ pub struct Scene {
     pub status: Option<StatusView>,
     /// How a request is sent through it.
     pub way: Option<Way>,
-    /// The hosts that a request may be sent to, the best first.
-    pub hosts: Vec<String>,
+    /// What a request may ask for, the best first.
+    pub targets: Vec<Target>,
 }
 
 /// Takes every step, and says what it comes to.
@@ -52,7 +55,7 @@ pub async fn diagnose(scene: &Scene, report: &Report) -> FindingView {
     let status = scene.status.as_ref();
     let local = status.map(|status| &status.local);
     let port = local::port(&scene.config, local, report).await;
-    let loopback = local::loopback(local, report).await;
+    let loopback = local::loopback(local, scene.way.as_ref().map(|way| &way.own), report).await;
     let here = match port.or(loopback) {
         Some(finding) if finding.code == "SC-NOT-RUNNING" => Here::NotRunning(finding),
         Some(finding) => Here::Broken(finding),
@@ -60,7 +63,7 @@ pub async fn diagnose(scene: &Scene, report: &Report) -> FindingView {
     };
     let gateway = gateways(scene, report).await;
     let identity = status.and_then(|status| status.identity.as_ref());
-    let identity = identity::look(status.is_some(), identity, report).await;
+    let identity = identity::look(status.is_some(), gateway.is_ok(), identity, report).await;
     let request = match status {
         // It would wait for the channel, and tell nothing new.
         Some(status) if gateway.is_err() && status.state != Word::Connected => {
@@ -96,9 +99,6 @@ pub async fn diagnose(scene: &Scene, report: &Report) -> FindingView {
     }
 }
 
-/// The gateway answers, so neither the way nor the identity is to blame.
-const HOST_UNKNOWN: &str = "SC-HOST-UNKNOWN";
-
 /// How this computer's side stands.
 enum Here {
     Well,
@@ -133,26 +133,27 @@ fn not_connected(status: Option<&StatusView>) -> Option<FindingView> {
     Some(FindingView::not_connected(&failure.code, &failure.message, advice))
 }
 
-/// A request to the first host that we know of; `None` when we know of none.
+/// The first request that we know of; `None` when we know of none.
 async fn request_step(scene: &Scene, report: &Report) -> Option<Result<(), FindingView>> {
     let Some(way) = &scene.way else {
         report.skip(StepId::Request, Fact::NoProxy).await;
         return None;
     };
-    let Some(host) = scene.hosts.first() else {
+    let Some(target) = scene.targets.first() else {
         report.skip(StepId::Request, Fact::NoHost).await;
         return None;
     };
     let step = report.begin(StepId::Request).await;
-    match request::send(way, host).await {
-        Ok(tested) => match trouble(&tested) {
+    let identity = scene.status.as_ref().and_then(|status| status.identity.as_ref());
+    match request::send(way, target).await {
+        Ok(tested) => match trouble(&tested, identity) {
             None => {
                 let Tested { host, status, bytes, .. } = tested;
                 step.ok([Fact::Answered { host, status, bytes }]).await;
                 Some(Ok(()))
             }
             Some(finding) => {
-                let asked = Fact::Asked { host: host.clone() };
+                let asked = Fact::Asked { host: target.to_string() };
                 step.fail([asked, (&finding).into()], &finding).await;
                 Some(Err(finding))
             }
@@ -162,65 +163,5 @@ async fn request_step(scene: &Scene, report: &Report) -> Option<Result<(), Findi
             step.fail([(&finding).into()], &finding).await;
             Some(Err(finding))
         }
-    }
-}
-
-/// What an answer says is wrong. Whatever comes from the host itself has gone the whole way.
-fn trouble(tested: &Tested) -> Option<FindingView> {
-    let Tested { host, status, code, text, .. } = tested;
-    if let Some(code) = code {
-        let table = seacat_proxy::error_table();
-        let row = table.iter().find(|row| row.code == code);
-        let (title, meaning, advice) =
-            row.map_or(("", "", ""), |it| (it.title, it.meaning, it.advice));
-        return Some(FindingView::new(code, title, meaning, advice).with("host", host));
-    }
-    // As seacat-gateway says it.
-    let begins = |with: &str| text.starts_with(with);
-    if *status == 404 && begins("this gateway has no host named") {
-        let finding = FindingView::new(
-            HOST_UNKNOWN,
-            format!("the gateway knows no host \"{host}\""),
-            "The way to the gateway is well; it does not know where to pass this request.",
-            "check the host's name, or ask the gateway's administrator to add it",
-        );
-        return Some(finding.with("host", host));
-    }
-    if *status == 403 && begins("this host is for enrolled clients") {
-        let finding = FindingView::new(
-            "SC-NOT-ENROLLED",
-            format!("the host \"{host}\" is for enrolled computers alone"),
-            "The gateway does not know this computer.",
-            "ask for a certificate with `seacat-proxy enroll`",
-        );
-        return Some(finding.with("host", host));
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_answer_says_is_wrong() {
-        let answer = |status, code: Option<&str>, text: &str| Tested {
-            host: "erp".into(),
-            status,
-            code: code.map(str::to_owned),
-            ms: 1.0,
-            bytes: 0,
-            text: text.into(),
-        };
-        let code = |tested: Tested| trouble(&tested).map(|it| it.code);
-        assert_eq!(code(answer(200, None, "")), None);
-        assert_eq!(code(answer(500, None, "the host's own")), None);
-        assert_eq!(code(answer(404, None, "no such page")), None);
-        let unknown = "this gateway has no host named \"erp\"\n";
-        assert_eq!(code(answer(404, None, unknown)).as_deref(), Some("SC-HOST-UNKNOWN"));
-        let enrolled = "this host is for enrolled clients: no certificate\n";
-        assert_eq!(code(answer(403, None, enrolled)).as_deref(), Some("SC-NOT-ENROLLED"));
-        let own = answer(503, Some("SC-NOT-CONNECTED"), "");
-        assert_eq!(code(own).as_deref(), Some("SC-NOT-CONNECTED"));
     }
 }

@@ -61,6 +61,11 @@ impl Begun<'_> {
         self.end(StepState::Ok, facts.into(), None).await;
     }
 
+    /// It could not be finished for a reason that another step names.
+    pub(super) async fn skip(self, facts: impl Into<Vec<Fact>>) {
+        self.end(StepState::Skipped, facts.into(), None).await;
+    }
+
     /// It works, and yet.
     pub(super) async fn warn(self, facts: impl Into<Vec<Fact>>, finding: &FindingView) {
         self.end(StepState::Warning, facts.into(), Some(finding)).await;

@@ -1,10 +1,11 @@
 //! A request through our own proxy, as an application would send it.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -25,12 +26,12 @@ const READ_MAX: u64 = 4 << 20;
 /// What is kept of it: the head, and the beginning of an explanation.
 const KEPT_MAX: usize = 64 << 10;
 
-/// Who is behind requests of our own: the addresses of their connections, the latest of them.
+/// Requests that the diagnosis makes: from which address and when, the latest of them.
 #[derive(Debug, Clone, Default)]
-pub struct OwnRequests(Arc<Mutex<VecDeque<SocketAddr>>>);
+pub struct OwnRequests(Arc<Mutex<VecDeque<(SocketAddr, SystemTime)>>>);
 
-/// A request is over before so many others have begun.
-const REMEMBERED: usize = 32;
+/// As many as the lines that the access log keeps: all of them may be of a diagnosis.
+const REMEMBERED: usize = 500;
 
 impl OwnRequests {
     fn remember(&self, client: SocketAddr) {
@@ -38,13 +39,46 @@ impl OwnRequests {
         if clients.len() == REMEMBERED {
             clients.pop_front();
         }
-        clients.push_back(client);
+        clients.push_back((client, SystemTime::now()));
     }
 
-    /// Whether a request that came from there is one of ours.
+    /// Whether a request that came from `client` at `time` is one of ours. An application may get
+    /// the same port later, so the address alone does not decide.
     #[must_use]
-    pub fn contains(&self, client: SocketAddr) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&client)
+    pub fn contains(&self, client: SocketAddr, time: SystemTime) -> bool {
+        let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let near = |since: SystemTime| {
+            let apart = time.duration_since(since).or_else(|_| since.duration_since(time));
+            apart.is_ok_and(|apart| apart < LIMIT)
+        };
+        clients.iter().any(|(ours, since)| *ours == client && near(*since))
+    }
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The host behind the gateway.
+    pub host: String,
+    /// The path, without a query.
+    pub path: String,
+}
+
+impl Target {
+    /// The first page of a host.
+    #[must_use]
+    pub fn root(host: impl Into<String>) -> Self {
+        Self { host: host.into(), path: "/".to_owned() }
+    }
+}
+
+impl fmt::Display for Target {
+    /// The host, and the path when it is not `/`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "/" => f.write_str(&self.host),
+            path => write!(f, "{}{path}", self.host),
+        }
     }
 }
 
@@ -55,7 +89,7 @@ pub struct Way {
     pub proxy: SocketAddr,
     /// What it wants to be shown.
     pub credentials: Option<Credentials>,
-    /// Where it is noted that the request is ours.
+    /// Where it is noted that the request is not an application's.
     pub own: OwnRequests,
 }
 
@@ -64,6 +98,8 @@ pub struct Way {
 pub struct Tested {
     /// Who was asked.
     pub host: String,
+    /// For what.
+    pub path: String,
     /// The status.
     pub status: u16,
     /// The code of our own error, if the answer is ours.
@@ -76,18 +112,19 @@ pub struct Tested {
     pub text: String,
 }
 
-/// Sends `GET /` for `host` and reads the answer.
+/// Sends a GET for `target` and reads the answer.
 ///
 /// # Errors
 /// When our proxy does not answer.
-pub async fn send(way: &Way, host: &str) -> io::Result<Tested> {
-    let authority = if host.contains('.') { host.to_owned() } else { format!("{host}.seacat") };
+pub async fn send(way: &Way, target: &Target) -> io::Result<Tested> {
+    let Target { host, path } = target;
+    let authority = if host.contains(['.', ':']) { host.clone() } else { format!("{host}.seacat") };
     let basic = way.credentials.as_ref().map(|it| {
         let pair = Zeroizing::new(format!("{}:{}", it.user, it.password));
         Zeroizing::new(format!("Proxy-Authorization: Basic {}\r\n", BASE64.encode(pair.as_bytes())))
     });
     let head = Zeroizing::new(format!(
-        "GET http://{authority}/ HTTP/1.1\r\nHost: {authority}\r\nAccept: text/plain, */*;q=0.5\r\n\
+        "GET http://{authority}{path} HTTP/1.1\r\nHost: {authority}\r\nAccept: text/plain, */*;q=0.5\r\n\
          User-Agent: seacat-proxy/{} (test)\r\n{}Connection: close\r\n\r\n",
         env!("CARGO_PKG_VERSION"),
         basic.as_ref().map_or("", |it| it.as_str()),
@@ -101,9 +138,10 @@ pub async fn send(way: &Way, host: &str) -> io::Result<Tested> {
     let late = || io::Error::new(io::ErrorKind::TimedOut, "the answer takes too long");
     let answer = timeout(LIMIT, answer).await.map_err(|_| late())??;
     Ok(Tested {
-        host: host.to_owned(),
+        host: host.clone(),
+        path: path.clone(),
         status: answer.status,
-        code: answer.field("proxy-status").and_then(own_code),
+        code: answer.field("proxy-status").and_then(code_in),
         ms: millis(began.elapsed()),
         bytes: answer.body,
         text: answer.text,
@@ -111,8 +149,11 @@ pub async fn send(way: &Way, host: &str) -> io::Result<Tested> {
 }
 
 /// The status of our own page at `address`.
-pub(super) async fn page(address: SocketAddr) -> io::Result<u16> {
+pub(super) async fn page(address: SocketAddr, own: Option<&OwnRequests>) -> io::Result<u16> {
     let tcp = TcpStream::connect(address).await?;
+    if let Some(own) = own {
+        own.remember(tcp.local_addr()?);
+    }
     let head = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     Ok(exchange(tcp, head.as_bytes()).await?.status)
 }
@@ -161,8 +202,14 @@ async fn exchange(mut tcp: TcpStream, head: &[u8]) -> io::Result<Answer> {
     })
 }
 
-/// `SC-…` in a field Proxy-Status.
-fn own_code(field: &str) -> Option<String> {
+/// How a gateway marks the 403 for want of an identity.
+const DENIAL: &str = "details=\"identity\"";
+
+/// `SC-…` in a field Proxy-Status, or what stands for it in a gateway's.
+fn code_in(field: &str) -> Option<String> {
+    if field.contains(DENIAL) {
+        return Some("SC-NOT-ENROLLED".to_owned());
+    }
     let start = field.find("SC-")?;
     let is_part = |c: char| c.is_ascii_uppercase() || c == '-';
     let code = &field[start..];
@@ -181,9 +228,10 @@ mod tests {
                 Some("SC-NOT-CONNECTED"),
             ),
             ("x; details=\"SC-LOST (more)\"", Some("SC-LOST")),
+            ("seacat-gateway; details=\"identity\"", Some("SC-NOT-ENROLLED")),
             ("x", None),
         ] {
-            assert_eq!(own_code(field).as_deref(), code, "{field}");
+            assert_eq!(code_in(field).as_deref(), code, "{field}");
         }
     }
 
@@ -191,9 +239,13 @@ mod tests {
     fn our_own_requests_are_known_for_a_while() {
         let own = OwnRequests::default();
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        for port in 1..=40 {
+        let last = u16::try_from(REMEMBERED).unwrap() + 8;
+        for port in 1..=last {
             own.remember(at(port));
         }
-        assert!(own.contains(at(40)) && own.contains(at(9)) && !own.contains(at(8)));
+        let now = SystemTime::now();
+        assert!(own.contains(at(last), now) && own.contains(at(9), now));
+        assert!(!own.contains(at(8), now), "the oldest are forgotten");
+        assert!(!own.contains(at(last), now + LIMIT * 2), "an application has the port now");
     }
 }

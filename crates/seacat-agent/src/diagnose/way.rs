@@ -149,7 +149,7 @@ async fn connect(
     if matches!(failure, Failure::Unreachable { .. }) {
         return Err((failure, finding));
     }
-    let open = other_ports(gateway, &addresses, report).await;
+    let open = other_ports(gateway, &addresses, &finding, report).await;
     let finding = match failure {
         Failure::TimedOut { .. } => {
             FindingView::filtered(&title(gateway), addresses[0].port(), open)
@@ -198,6 +198,7 @@ async fn reach_all(addresses: &[SocketAddr], limit: Duration) -> Vec<Result<(), 
 async fn other_ports(
     gateway: &GatewayConfig,
     tried: &[SocketAddr],
+    finding: &FindingView,
     report: &Report,
 ) -> Option<u16> {
     let step = report.begin(StepId::OtherPorts).await;
@@ -220,7 +221,10 @@ async fn other_ports(
         }
         said.push(Fact::reached(*address, &outcome));
     }
-    step.ok(said).await;
+    match answers.or(open) {
+        Some(_) => step.ok(said).await,
+        None => step.fail(said, finding).await,
+    }
     answers.or(open)
 }
 

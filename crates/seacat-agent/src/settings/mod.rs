@@ -7,6 +7,7 @@
 //! the key in it: `gateway.0.host`.
 
 mod check;
+mod prefer;
 mod typed;
 mod view;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use check::{Checked, check};
+pub use prefer::{called, gateways_of, prefer};
 pub(crate) use typed::gateway as read_gateway;
 pub use view::view;
 

@@ -184,6 +184,17 @@ fn gateway_element(field: &str, typed: &Json) -> Result<InlineTable, Vec<Note>> 
         let message = "is needed: the gateway's name or address";
         return Err(vec![Note::new(&at("host"), NoteCode::Required, message)]);
     }
+    // An authority of its own without a certificate would mean the public ones: never chosen silently.
+    let blank = ["ca_pem", "ca_file"]
+        .into_iter()
+        .find(|name| typed[name].as_str().is_some_and(|text| text.trim().is_empty()));
+    if let Some(name) = blank
+        && gateway.ca_pem.is_none()
+        && gateway.ca_file.is_none()
+    {
+        let message = "is needed: the certificate of the gateway's authority";
+        return Err(vec![Note::new(&at(name), NoteCode::Required, message)]);
+    }
     if gateway.discover.is_some() && !gateway.host.is_empty() {
         return Err(conflict("host", "a discovered gateway has its host from DNS"));
     }
@@ -285,6 +296,12 @@ mod tests {
                 "gateway",
                 gateway(json!({ "host": "b", "ca_pem": "AAAA" })),
                 &[("gateway.1.ca_pem", Invalid)],
+            ),
+            // An own authority is chosen and its certificate is missing: not the public ones.
+            (
+                "gateway",
+                gateway(json!({ "host": "b", "ca_pem": " " })),
+                &[("gateway.1.ca_pem", Required)],
             ),
             (
                 "gateway",

@@ -86,7 +86,7 @@ async fn network_change(network: Option<&mut Network>) {
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn resume(signal: Option<&mut Signal>) {
@@ -95,7 +95,7 @@ async fn resume(signal: Option<&mut Signal>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Waits for a descriptor in the runtime.

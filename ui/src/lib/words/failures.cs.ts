@@ -89,7 +89,7 @@ export const failures: Record<FailureCode, Told> = {
   "SC-TLS-SUITE": {
     what: "Brána a tento počítač nemají společnou šifru TLS",
     means: "Brána může být starší.",
-    do: "Na stránce Brána zvolte u TLS „I starší brány“. Pokud už je zvoleno, požádejte správce brány o TLS 1.3.",
+    do: "Na stránce Brána v části Pokročilé povolte starší bránu. Pokud už je povolena, požádejte správce brány o TLS 1.3.",
   },
   "SC-TLS-VERSION": {
     what: "TLS brány je příliš staré",
@@ -166,7 +166,7 @@ export const failures: Record<FailureCode, Told> = {
   },
   "SC-OTHER": {
     what: "Spojení selhalo",
-    means: "Další pokus proběhne sám.",
+    means: "Další pokus proběhne automaticky.",
     do: "Pokud to trvá, zkontrolujte připojení k síti.",
   },
   "SC-PORT-TAKEN": {
@@ -200,7 +200,7 @@ export const failures: Record<FailureCode, Told> = {
   "SC-PROXY-NEEDED": {
     what: ["K bráně se dá jen přes proxy {proxy}", "K bráně se dá jen přes proxy"],
     means: "Tato síť pouští ven jen přes vlastní proxy.",
-    do: "Na stránce Brána zvolte u proxy vaší sítě „Podle prostředí“, nebo zadejte její adresu.",
+    do: "Na stránce Brána zvolte u firemní proxy proměnnou prostředí https_proxy, nebo zadejte její adresu.",
   },
   "SC-TLS-INTERCEPTED": {
     what: ["Do spojení vstupuje „{issuer}“", "Do spojení někdo vstupuje"],
@@ -213,7 +213,7 @@ export const failures: Record<FailureCode, Told> = {
     do: "Nastavte datum a čas počítače.",
   },
   "SC-OFF": {
-    what: "Někdo proxy od brány odpojil",
+    what: "SeaCat Proxy byla od brány odpojena",
     means: "Zůstane to tak, dokud ji někdo nepřipojí.",
     do: "Na stránce Přehled zvolte Připojit.",
   },
@@ -255,11 +255,21 @@ export const failures: Record<FailureCode, Told> = {
   "SC-KEY-LOCKED": {
     what: "Úložiště klíčů je zamčené",
     means: "Požadavky zatím jdou bez identity.",
-    do: "Odemkněte úložiště klíčů.",
+    do: "Odemkněte klíčenku.",
   },
   "SC-HOST-UNKNOWN": {
     what: ["Brána nezná hostitele {host}", "Brána tohoto hostitele nezná"],
     means: "Kanál funguje; za bránou nic takového jména není.",
     do: "Zkontrolujte jméno hostitele v aplikaci, nebo se zeptejte správce brány.",
+  },
+  "SC-HOST-ERROR": {
+    what: ["{host}: odpověď {status}", "Server odpověděl chybou"],
+    means: "Požadavek prošel bránou a selhal server za ní nebo brána.",
+    do: "Sdělte správci serveru čas a tento stav.",
+  },
+  "SC-HOST-REFUSED": {
+    what: ["{host}: odpověď {status}", "Server požadavek odmítl"],
+    means: "Požadavek prošel bránou a server za ní ho neobsloužil.",
+    do: "Zkontrolujte adresu v aplikaci a zda smíte server používat.",
   },
 };

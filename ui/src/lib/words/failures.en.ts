@@ -17,12 +17,12 @@ export const failures = {
   "SC-NO-GATEWAY": {
     what: "No gateway is set",
     means: "There is nowhere to send requests to.",
-    do: "Name a gateway on the page Gateway, or try the built-in one.",
+    do: "Name a gateway under Gateway, or try the built-in one.",
   },
   "SC-GATEWAY-CONFIG": {
     what: "The gateway's settings cannot be used",
     means: CANNOT,
-    do: "Correct them on the page Gateway.",
+    do: "Correct them under Gateway.",
   },
   "SC-NO-SUCH-HOST": {
     what: ["There is no host {host}", "There is no such host"],
@@ -37,21 +37,21 @@ export const failures = {
   "SC-DNS-NO-GATEWAY": {
     what: "DNS announces no gateway",
     means: "The gateway is to be found through DNS, and nothing is announced there.",
-    do: "Check application, platform, suffix and domain on the page Gateway, or name its host.",
+    do: "Check application, platform, suffix and domain under Gateway, or name its host.",
   },
   "SC-PROXY-UNREACHABLE": {
     what: ["The proxy {proxy} of your network cannot be reached", "Your network's proxy cannot be reached"],
     means: "Gateways are to be reached through it.",
-    do: "Check its address on the page Gateway, or set it to none if this network needs no proxy.",
+    do: "Check its address under Gateway, or set it to none if this network needs no proxy.",
   },
   "SC-PROXY-AUTH": {
     what: "Your network's proxy wants a user name and a password",
-    means: "It lets nobody through without them.",
-    do: "Put one line user:password into a file for you alone, and name that file on the page Gateway.",
+    means: "It refuses connections without them.",
+    do: "Put one line user:password into a file that only you can read, and name that file under Gateway.",
   },
   "SC-PROXY-PASSWORD": {
     what: "Your network's proxy refused the user name or the password",
-    means: "It lets nobody through without the right ones.",
+    means: "It refuses connections without the right ones.",
     do: "Correct the line user:password in the credentials file, then connect again.",
   },
   "SC-PROXY-SCHEME": {
@@ -67,12 +67,12 @@ export const failures = {
   "SC-PROXY-ANSWER": {
     what: "Your network's proxy gave an answer that cannot be used",
     means: "Perhaps it is not an HTTP proxy.",
-    do: "Check its address on the page Gateway.",
+    do: "Check its address under Gateway.",
   },
   "SC-TCP-REFUSED": {
     what: ["{address} refused the connection", "The gateway's computer refused the connection"],
-    means: "It is there, and nothing listens on that port.",
-    do: "Check the gateway's port, and ask whether the gateway runs.",
+    means: "The server is reachable, but nothing (or a firewall) answers on that port.",
+    do: "Check the gateway's port, and ask whether the gateway is running.",
   },
   "SC-UNREACHABLE": {
     what: "The gateway cannot be reached from this network",
@@ -97,7 +97,7 @@ export const failures = {
   "SC-TLS-SUITE": {
     what: "The gateway and this computer have no TLS cipher suite in common",
     means: "The gateway may be an old one.",
-    do: "Choose “Also older gateways” for TLS on the page Gateway. If that is chosen, ask its administrator for TLS 1.3.",
+    do: "Allow an older gateway under Gateway, Advanced. If that is chosen, ask its administrator for TLS 1.3.",
   },
   "SC-TLS-VERSION": {
     what: "The gateway's TLS is too old",
@@ -119,8 +119,8 @@ export const failures = {
       "The gateway's certificate comes from “{issuer}”, which is not trusted here",
       "The gateway's certificate comes from an authority that is not trusted here",
     ],
-    means: "The gateway has an authority of its own, or somebody on this network reads what is sent.",
-    do: "If the gateway has its own authority, enter its certificate on the page Gateway. If not, try another network.",
+    means: "The gateway has an authority of its own, or this network intercepts what is sent.",
+    do: "If the gateway has its own authority, enter its certificate under Gateway. If not, try another network.",
   },
   "SC-CERT-EXPIRED": {
     what: ["The gateway's certificate expired on {date}", "The gateway's certificate has expired"],
@@ -154,7 +154,7 @@ export const failures = {
   },
   "SC-GATEWAY-SILENT": {
     what: "The gateway does not answer",
-    means: "The connection is secured, and nobody answers on it. Perhaps this is not a SeaCat gateway.",
+    means: "The connection is secured, and nothing answers on it. Perhaps this is not a SeaCat gateway.",
     do: "Check the gateway's name and port.",
   },
   "SC-CAPTIVE-PORTAL": {
@@ -169,33 +169,33 @@ export const failures = {
   },
   "SC-CONNECTION-LOST": {
     what: "The connection was lost",
-    means: "It is tried again by itself.",
+    means: "It is tried again automatically.",
     do: "If it stays so, check the network connection.",
   },
   "SC-OTHER": {
     what: "The connection failed",
-    means: "It is tried again by itself.",
+    means: "It is tried again automatically.",
     do: "If it stays so, check the network connection.",
   },
   "SC-PORT-TAKEN": {
     what: ["Port {port} is taken by {owner}", "The proxy's port is taken by another program"],
     means: "The proxy cannot listen where applications look for it.",
-    do: ["End that program, or choose port {free} on the page Local proxy.", "End that program, or choose another port."],
+    do: ["End that program, or choose port {free} under Local proxy.", "End that program, or choose another port."],
   },
   "SC-NOT-RUNNING": {
     what: "SeaCat Proxy is not running",
-    means: "Applications that are set to use it reach nobody.",
-    do: "Start it on the page Overview.",
+    means: "Applications that are set to use it get no answer.",
+    do: "Start it under Overview.",
   },
   "SC-LOCAL-SILENT": {
     what: ["The proxy does not answer on {address}", "The proxy does not answer on its port"],
-    means: "Something on this computer, most likely security software, keeps programs from it.",
+    means: "Something on this computer, most likely security software, blocks connections to it.",
     do: "Allow connections to this address, then start SeaCat Proxy again.",
   },
   "SC-NO-NETWORK": {
     what: "This computer has no network connection",
     means: "Nothing outside can be reached.",
-    do: "Connect it to a network; the proxy goes on by itself.",
+    do: "Connect it to a network; the proxy continues automatically.",
   },
   "SC-TCP-FILTERED": {
     what: ["The network lets nothing through to port {port} of {host}", "The network lets nothing through to the gateway"],
@@ -208,7 +208,7 @@ export const failures = {
   "SC-PROXY-NEEDED": {
     what: ["The gateway is reached only through the proxy {proxy}", "The gateway is reached only through a proxy"],
     means: "This network lets connections out through its own proxy alone.",
-    do: "Choose “As the environment says” for the proxy of your network on the page Gateway, or enter its address.",
+    do: "Choose the https_proxy environment variable for the corporate proxy under Gateway, or enter its address.",
   },
   "SC-TLS-INTERCEPTED": {
     what: ["The connection is intercepted by “{issuer}”", "The connection is intercepted"],
@@ -221,54 +221,64 @@ export const failures = {
     do: "Set this computer's date and time.",
   },
   "SC-OFF": {
-    what: "Somebody has disconnected the proxy from the gateway",
-    means: "It stays so until it is told to connect.",
-    do: "Choose Connect on the page Overview.",
+    what: "SeaCat Proxy was disconnected from the gateway",
+    means: "It stays disconnected until you connect it.",
+    do: "Choose Connect under Overview.",
   },
   "SC-NOT-ENROLLED": {
     what: "This computer has no certificate",
     means: "The gateway does not know it.",
-    do: "Ask for a certificate on the page Identity.",
+    do: "Request a certificate under Identity.",
   },
   "SC-ENROLLING": {
-    what: "This computer is being enrolled",
+    what: "This computer is being registered",
     means: "The certificate is on its way.",
     do: "Wait a moment.",
   },
   "SC-WAITING-FOR-APPROVAL": {
     what: ["Waiting for approval of {tag}", "Waiting for approval"],
     means: "The gateway's administrator must approve this computer.",
-    do: ["Send your administrator the Client Tag {tag}.", "Send your administrator the Client Tag on the page Identity."],
+    do: ["Send your administrator the Client Tag {tag}.", "Send your administrator the Client Tag under Identity."],
   },
   "SC-REJECTED": {
     what: ["The administrator has rejected {tag}", "The administrator has rejected this computer"],
     means: "The gateway serves it only without an identity, if at all.",
-    do: "Clear it up with your administrator, then ask again on the page Identity.",
+    do: "Contact your administrator, then request again under Identity.",
   },
   "SC-REVOKED": {
-    what: ["The gateway has taken back the certificate of {tag}", "The gateway has taken the certificate back"],
-    means: "Another one has been asked for, which the administrator must approve.",
-    do: "Send your administrator the Client Tag on the page Identity.",
+    what: ["The gateway has revoked the certificate of {tag}", "The gateway has revoked the certificate"],
+    means: "A new one has been requested, which the administrator must approve.",
+    do: "Send your administrator the Client Tag under Identity.",
   },
   "SC-FORGOTTEN": {
-    what: "The gateway has forgotten this computer",
-    means: "Another certificate is asked for by itself.",
+    what: "The gateway no longer knows this computer",
+    means: "A new certificate is being requested automatically.",
     do: "Wait a moment; if it stays so, tell the administrator.",
   },
   "SC-IDENTITY-EXPIRED": {
     what: "This computer's certificate has expired",
-    means: "Another one is asked for by itself, with the same key.",
+    means: "A new one is being requested automatically, with the same key.",
     do: "Wait a moment; if it stays so, tell the administrator.",
   },
   "SC-KEY-LOCKED": {
-    what: "The key store is locked",
+    what: "The keyring is locked",
     means: "Requests go without an identity meanwhile.",
-    do: "Unlock the key store.",
+    do: "Unlock the keyring.",
   },
   "SC-HOST-UNKNOWN": {
     what: ["The gateway knows no host {host}", "The gateway does not know this host"],
-    means: "The channel works; behind the gateway there is nothing of this name.",
-    do: "Check the host's name in the application, or ask who runs the gateway.",
+    means: "The connection to the gateway works; behind it there is nothing of this name.",
+    do: "Check the host's name in the application, or ask the gateway's administrator.",
+  },
+  "SC-HOST-ERROR": {
+    what: ["{host} answered {status}", "The server answered with an error"],
+    means: "The request went through the gateway, and the server behind it or the gateway failed.",
+    do: "Tell the administrator of that server the time and this status.",
+  },
+  "SC-HOST-REFUSED": {
+    what: ["{host} answered {status}", "The server refused the request"],
+    means: "The request went through the gateway, and the server behind it did not serve it.",
+    do: "Check the address in the application, and whether you may use that server.",
   },
 } satisfies Record<string, Told>;
 
