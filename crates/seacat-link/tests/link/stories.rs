@@ -579,7 +579,8 @@ async fn frames_that_came_with_the_handshake_are_not_left_lying() {
     tokio::spawn(driver);
     link.ping();
     // Its announcement of extensions may come before or behind the PING.
-    let pong = async { while !matches!(news.next().await, Some(News::Pong { .. })) {} };
+    let pong =
+        async { while !matches!(news.next().await.expect("the link lives"), News::Pong { .. }) {} };
     timeout(Duration::from_secs(2), pong).await.expect("a PONG without a nudge");
 }
 
