@@ -128,6 +128,12 @@ impl Process {
         self.kib("smaps_rollup", "Pss:")
     }
 
+    /// The memory it has written to and that no file backs, in KiB: heap and stacks. Unlike the pages of its
+    /// program, which the kernel maps in units as large as its page cache happens to hold.
+    pub fn anonymous_kib(&self) -> u64 {
+        self.kib("smaps_rollup", "Pss_Anon:")
+    }
+
     /// How often any of its threads was given the processor so far.
     pub fn wake_ups(&self) -> u64 {
         let path = format!("/proc/{}/task", self.id());

@@ -146,8 +146,8 @@ pub(crate) fn forget_pending(
 fn age(since: SystemTime) -> String {
     let seconds = since.elapsed().unwrap_or_default().as_secs();
     match seconds {
-        ..3600 => format!("{} min", seconds / 60),
-        ..172_800 => format!("{} h", seconds / 3600),
+        0..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
     }
 }

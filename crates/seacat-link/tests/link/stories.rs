@@ -70,9 +70,8 @@ fn get(path: &str) -> RequestHead {
 
 async fn next_request(requests: &mut Incoming) -> Request {
     loop {
-        match requests.next().await.expect("a request") {
-            News::Request(request) => return request,
-            _ => {}
+        if let News::Request(request) = requests.next().await.expect("a request") {
+            return request;
         }
     }
 }
