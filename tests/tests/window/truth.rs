@@ -7,65 +7,6 @@ use seacat_tests::{Client, Gateway, Host, wait_for};
 
 use crate::session::{ANONYMOUS, PATIENCE, Session, gateway_at};
 
-/// A gateway whose certificate is not trusted: the reason, and buttons that do what they say.
-#[test]
-fn a_first_run_with_an_untrusted_gateway_leads_on() {
-    let gateway = Gateway::start(&[]);
-    let session = Session::start(ANONYMOUS);
-    let window = session.window_on("overview", "first-run");
-    window.wait_for("gateway-host");
-    window.fill("gateway-host", "localhost");
-    window.fill("gateway-port", &gateway.port().to_string());
-
-    // An own authority without its certificate cannot be saved as a public one.
-    window.click("gateway-trust-own");
-    window.click("first-next");
-    window.wait_for_text("first-run", |text| text.contains("! Required"));
-    let file = || fs::read_to_string(session.desktop.home().join("config.toml")).unwrap();
-    assert!(!file().contains("[[gateway]]"), "{}", file());
-    window.click("gateway-trust-public");
-    window.click("first-next");
-
-    window.wait_for_text("card", |text| text.contains("not trusted"));
-    let ticked =
-        "return document.querySelector('[data-testid=first-step-gateway] .sign').innerText";
-    assert_eq!(window.run(ticked), "1", "it does not hold");
-    window.picture("window-first-untrusted");
-    window.click("first-change-gateway");
-    window.wait_for("gateway-host");
-    // Another page was asked for: it is shown, and setup can be resumed from there.
-    window.click("first-step-address");
-    window.wait_for_text("card", |text| text.contains("not trusted"));
-    window.click("first-diagnose");
-    window.wait_for("page-diagnostics");
-    window.wait_for_text("finding", |text| text.contains("SC-CERT-CA"));
-    window.click("setup-resume");
-    window.wait_for("first-run");
-    let troubleshoot = session.program("seacat-proxy-window", &["--page", "diagnostics"]);
-    assert!(troubleshoot.status.success());
-    window.wait_for("page-diagnostics");
-
-    // With the authority's certificate it works.
-    window.click("setup-resume");
-    window.click("first-step-gateway");
-    window.click("gateway-trust-own");
-    session.desktop.copy(&fs::read_to_string(gateway.ca()).unwrap());
-    window.paste("gateway-ca");
-    window.wait_for_text("gateway-authority", |text| text.contains(':'));
-    window.click("first-next");
-    window.wait_for("first-listening");
-
-    // A request that fails is no reason for a tick.
-    let answer = Client::connect(session.port).unwrap().get("http://nosuch.seacat/").unwrap();
-    assert_eq!(answer.status, 404);
-    window.wait_for_text("first-failed", |text| text.contains("404"));
-    assert!(!window.has("first-tick"));
-    window.fill("test-host", "nosuch");
-    window.click("test-request");
-    window.wait_for_text("test-outcome", |text| text.contains("nosuch") && text.starts_with('!'));
-    window.picture("window-first-failed");
-}
-
 /// Without an engine: every page says so, the check still runs, and one click starts it.
 #[test]
 fn without_an_engine_every_page_says_so_and_the_check_still_runs() {
