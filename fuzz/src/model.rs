@@ -1,6 +1,6 @@
 //! What a connection may do, in the fewest words: for each stream, which half may still speak.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use seacat_proto::frame::Frame;
 use seacat_proto::{Decoder, Event, MAX_FRAME, Role, SocketsCode, StreamId, Transmit};
@@ -32,12 +32,15 @@ pub struct Model {
     lanes: HashMap<StreamId, Lane>,
     /// Body bytes queued and not yet seen on the wire.
     unsent: usize,
+    /// Reverse sockets given up by this gateway: an empty end may still go out for each, which is how
+    /// the reference client frees their ports (wire spec 3.11).
+    freed: HashSet<StreamId>,
 }
 
 impl Model {
     /// A model of a fresh connection.
     pub fn new(role: Role) -> Self {
-        Self { role, lanes: HashMap::new(), unsent: 0 }
+        Self { role, lanes: HashMap::new(), unsent: 0, freed: HashSet::new() }
     }
 
     /// The `nth` stream that is alive, in the order of ids.
@@ -111,7 +114,13 @@ impl Model {
 
     /// We gave a stream up.
     pub fn gave_up(&mut self, id: StreamId) {
-        self.lanes.remove(&id);
+        let lane = self.lanes.remove(&id);
+        if self.role == Role::Gateway
+            && !id.is_odd()
+            && lane.is_some_and(|it| it.ours != Half::Ended)
+        {
+            self.freed.insert(id);
+        }
     }
 
     // --- news: each must be allowed ----------------------------------------------------------
@@ -182,6 +191,9 @@ impl Model {
         let raw = decoder.next(&mut rest).expect("within the limit").expect("a whole frame");
         let length = raw.body.len();
         match Frame::decode(raw).expect("what we write we can read") {
+            Frame::Data { id, fin: true, .. } if self.freed.remove(&id) => {
+                assert_eq!(length, 0, "a body of {id}, which is given up");
+            }
             Frame::Data { id, fin, .. } => {
                 assert!(length <= self.unsent, "more body than was queued");
                 self.unsent -= length;

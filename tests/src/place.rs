@@ -207,6 +207,11 @@ pub fn sha256_of_file(path: &Path) -> (String, u64) {
     sum.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// Where a proxy with this home has its identity at the gateway on this port of `localhost`.
+pub fn identity_folder(home: &Path, gateway_port: u16) -> PathBuf {
+    home.join(format!("state/seacat-proxy/identities/localhost,{gateway_port}"))
+}
+
 #[cfg(test)]
 mod harness {
     use super::*;

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use seacat_tests::{Gateway, Host, Proxy, program_file, scratch, wait_for};
+use seacat_tests::{Gateway, Host, Proxy, identity_folder, program_file, scratch, wait_for};
 use serde_json::Value;
 
 /// A request may have to wait for its turn, which comes once a minute; and the machine is busy.
@@ -83,30 +83,33 @@ fn steps(log: &Path) -> Vec<String> {
 }
 
 /// An agent with its files.
-struct Agent(Proxy);
+struct Agent(Proxy, u16);
 
 impl Agent {
     fn of(gateway: &Gateway) -> Self {
-        Self(Proxy::prepared(gateway.port(), &gateway.ca(), "nobody", IDENTITY))
+        let proxy = Proxy::prepared(gateway.port(), &gateway.ca(), "nobody", IDENTITY);
+        Self(proxy, gateway.port())
     }
 
     fn folder(&self) -> PathBuf {
-        self.0.home().join("state/seacat-proxy/identity")
+        identity_folder(&self.0.home(), self.1)
     }
 
     fn note(&self) -> String {
-        fs::read_to_string(self.folder().join("state")).unwrap_or_default()
+        fs::read_to_string(self.folder().join("state.json")).unwrap_or_default()
     }
 
     /// The gateway has said that it has the request.
     fn was_told(&self) -> bool {
-        self.note().contains("mark waiting")
+        self.note().contains(r#""mark": "waiting""#)
     }
 
     /// It has its certificate, and nothing is left to do.
     fn is_settled(&self) -> bool {
         let there = |name: &str| self.folder().join(name).exists();
-        there("certificate.der") && !there("request.der") && self.note().contains("acknowledged 1")
+        there("certificate.der")
+            && !there("request.der")
+            && self.note().contains(r#""acknowledged": 1"#)
     }
 
     /// What it says about itself, once it can be asked.
@@ -229,7 +232,7 @@ fn the_gateway_killed_at_every_step() {
     let nobody = gateway("pending");
     let mut first = Agent::of(&nobody);
     first.0.launch(&[]);
-    wait_for("a request", PATIENCE, || first.note().contains("mark ready").then_some(()));
+    wait_for("a request", PATIENCE, || first.note().contains(r#""mark": "ready""#).then_some(()));
     first.0.process().kill();
 
     let story = |at: Option<usize>| {

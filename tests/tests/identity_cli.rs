@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use seacat_tests::{
-    Gateway, Host, Installation, Origin, Process, Terminal, clean_command, scratch,
+    Gateway, Host, Installation, Origin, Process, Terminal, clean_command, identity_folder, scratch,
 };
 use serde_json::Value;
 
@@ -372,7 +372,8 @@ fn key_files_of_openssl_and_java() {
     let workshop = Workshop::open();
     let mut story = Story::new("");
     story.installation.start();
-    let key_file = story.installation.home().join("state/seacat-proxy/identity/key.pk8");
+    let folder = identity_folder(story.installation.home(), story.gateway.port());
+    let key_file = folder.join("key.pk8");
     for (file, password) in workshop.good() {
         let words = import(&workshop, file, password);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();

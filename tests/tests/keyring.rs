@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use seacat_tests::{
-    Gateway, Host, Installation, Origin, Secrets, Session, clean_command, scratch, wait_for,
+    Gateway, Host, Installation, Origin, Secrets, Session, clean_command, identity_folder, scratch,
+    wait_for,
 };
 use serde_json::Value;
 
@@ -28,7 +29,7 @@ const ASKED_AGAIN: Duration = Duration::from_secs(90);
 
 struct Story {
     installation: Installation,
-    _gateway: Gateway,
+    gateway: Gateway,
     _origin: Origin,
 }
 
@@ -44,7 +45,7 @@ impl Story {
         let gateway = Gateway::start_with(&[open], &private);
         let installation =
             Installation::new(&gateway, &format!("\n[identity]\ncommon_name = \"Jan\"\n{more}"));
-        Self { installation, _gateway: gateway, _origin: origin }
+        Self { installation, gateway, _origin: origin }
     }
 
     fn session(&self) -> Session {
@@ -85,7 +86,7 @@ impl Story {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.installation.home().join("state/seacat-proxy/identity").join(name)
+        identity_folder(self.installation.home(), self.gateway.port()).join(name)
     }
 
     /// In the key store, and nowhere else.

@@ -18,7 +18,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use seacat_tests::{
-    Gateway, Host, Installation, Origin, Process, Secrets, Session, Terminal, scratch, wait_for,
+    Gateway, Host, Installation, Origin, Process, Secrets, Session, Terminal, identity_folder,
+    scratch, wait_for,
 };
 
 /// A key is made, a request sent, and the certificate asked for.
@@ -56,7 +57,7 @@ impl Story {
     }
 
     fn identity_file(&self, name: &str) -> PathBuf {
-        self.installation.home().join("state/seacat-proxy/identity").join(name)
+        identity_folder(self.installation.home(), self.gateway.port()).join(name)
     }
 
     fn enrolled(&self) {

@@ -62,7 +62,7 @@ test("an identity that needs somebody shows in the mark, as in the panel", () =>
 });
 
 test("a certificate that the gateway has not confirmed is not called registered", () => {
-  const one = identity("enrolled", { confirmed: false });
+  const one = identity("enrolled", { confirmed: null });
   expect(identityTitle(one, en, "en")).toContain("not confirmed");
   expect(identityText(one, en)).toBe(en.identity.unconfirmedText);
   expect(identityTitle(identity("enrolled"), en, "en")).toMatch(/^Registered until/);

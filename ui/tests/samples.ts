@@ -24,6 +24,7 @@ export function status(change: Partial<StatusView> = {}): StatusView {
     bytes_in: 0,
     bytes_out: 0,
     identity: null,
+    other_identities: [],
     reverse: [],
     reference: "ER*",
     version: "0.1.0",
@@ -39,6 +40,7 @@ export function status(change: Partial<StatusView> = {}): StatusView {
 
 export function identity(state: string, change: Partial<IdentityView> = {}): IdentityView {
   return {
+    gateway: "gw.example.com",
     state,
     sentence: state,
     advice: null,
@@ -50,7 +52,7 @@ export function identity(state: string, change: Partial<IdentityView> = {}): Ide
     valid_from: null,
     valid_until: "2027-01-02",
     renewal: null,
-    confirmed: true,
+    confirmed: 1_790_000_000,
     expiring: false,
     key_place: null,
     key_problem: null,

@@ -121,7 +121,8 @@ fn engine(dir: &Path) -> Result<[String; 2], String> {
         ),
     )?;
     let _gateway = Running::start(&mut gateway(&["run", "--config", "gateway.toml"]))?;
-    let certificate = dir.join(".local/state/seacat-proxy/identity/certificate.der");
+    let certificate =
+        dir.join(format!(".local/state/seacat-proxy/identities/localhost,{far}/certificate.der"));
     let life = || {
         let mut command = Command::new("valgrind");
         command.args(CALLGRIND).arg("--callgrind-out-file=counted");

@@ -174,6 +174,11 @@ const STEPS: &[Step] = &[
     Step::patient_again("suite-compat-identity", "the same over 0xC028", "reference", "identity"),
     Step::patient_again("suite-tls13-identity", "over OpenSSL's TLS 1.3", "tls13", "identity"),
     Step::patient("suite-identity-cli", "exit codes, questions, key files", "identity_cli"),
+    Step::patient(
+        "suite-companies",
+        "an identity for each gateway, failover, a wrong clock",
+        "companies",
+    ),
     Step::patient("suite-keyring", "GNOME's keyring: there, locked, frozen, killed", "keyring"),
     Step::patient("suite-crash", "killed at every step on the disk, both programs", "crash"),
     Step::patient("suite-secrets", "no key and no password where they do not belong", "secrets"),

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct IdentityView {
+    /// The gateway, or the group of gateways, that it is towards.
+    #[serde(default)]
+    pub gateway: Option<String>,
     /// The state in one word.
     pub state: String,
     /// The state in a sentence for people, the Client Tag in it while it is needed.
@@ -31,10 +34,10 @@ pub struct IdentityView {
     pub valid_until: Option<String>,
     /// When the next one is asked for, `YYYY-MM-DD`.
     pub renewal: Option<String>,
-    /// Whether the gateway has said in this run that the certificate is ours. Until then it is only
-    /// what this computer has.
+    /// When the gateway last said that this certificate is ours, in seconds since 1970; none when it
+    /// has not said so since this program started.
     #[serde(default)]
-    pub confirmed: bool,
+    pub confirmed: Option<i64>,
     /// Half of the time for renewing it is over: somebody should look.
     #[serde(default)]
     pub expiring: bool,
@@ -49,9 +52,9 @@ pub struct IdentityView {
 }
 
 impl IdentityView {
-    /// The view of a status; `now` is in seconds since 1970.
+    /// The view of the status of the identity at `gateway`; `now` is in seconds since 1970.
     #[must_use]
-    pub fn new(status: &IdentityStatus, now: i64) -> Self {
+    pub fn new(gateway: &str, status: &IdentityStatus, now: i64) -> Self {
         let tag = status.client_id.map(|id| id.tag());
         let certificate = status.certificate.as_ref();
         let until = certificate.map(|it| day(it.not_after));
@@ -60,15 +63,16 @@ impl IdentityView {
             tag.as_deref().unwrap_or("[unknown]"),
             until.as_deref().unwrap_or("an unknown day"),
         );
-        let confirmed = status.confirmed.is_some();
         let sentence = match state {
-            "enrolled" if !confirmed => format!("{sentence}; not confirmed by the gateway yet"),
+            "enrolled" if status.confirmed.is_none() => {
+                format!("{sentence}; not confirmed by the gateway yet")
+            }
             _ => sentence,
         };
         Self {
+            gateway: Some(gateway.to_owned()),
             state: state.to_owned(),
             sentence,
-            confirmed,
             advice: advice.map(str::to_owned),
             client_tag: tag,
             client_id: status.client_id.map(|id| id.to_string()),
@@ -78,6 +82,7 @@ impl IdentityView {
             valid_from: certificate.map(|it| day(it.not_before)),
             valid_until: until,
             renewal: certificate.map(|it| day(it.renew_at)),
+            confirmed: status.confirmed,
             expiring: certificate.is_some_and(|it| is_expiring(it, now)),
             key_place: status.key_place.clone(),
             key_problem: status.key_problem.clone(),
@@ -96,6 +101,7 @@ impl IdentityView {
             }
         };
         line("identity", Some(&self.sentence));
+        line("at", self.gateway.as_deref());
         line("do", self.advice.as_deref());
         line("client tag", self.client_tag.as_deref());
         line("client id", self.client_id.as_deref());
@@ -105,6 +111,10 @@ impl IdentityView {
         line("valid from", self.valid_from.as_deref());
         line("valid until", self.valid_until.as_deref());
         line("renewal", self.renewal.as_deref());
+        line(
+            "confirmed",
+            self.confirmed.map(|at| format!("by the gateway, {}", day(at))).as_deref(),
+        );
         line("key in", self.key_place.as_deref());
         line("key", self.key_problem.as_deref());
         line("problem", self.problem.as_deref());

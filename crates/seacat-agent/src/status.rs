@@ -60,6 +60,9 @@ pub struct StatusView {
     /// Who this computer is towards the gateway, unless it is anonymous.
     #[serde(default)]
     pub identity: Option<IdentityView>,
+    /// Who it is towards other gateways, those that are tried first at the beginning.
+    #[serde(default)]
+    pub other_identities: Vec<IdentityView>,
     /// The reverse ports.
     #[serde(default)]
     pub reverse: Vec<ReverseView>,
@@ -362,6 +365,12 @@ pub(crate) fn seconds(duration: Duration) -> String {
     }
 }
 
+/// An identity towards another gateway than the one in use.
+pub(crate) fn elsewhere(identity: &IdentityView) -> String {
+    let gateway = identity.gateway.as_deref().unwrap_or("another gateway");
+    format!("{gateway}: {}", identity.sentence)
+}
+
 /// The status for a terminal.
 #[must_use]
 pub fn text(view: &StatusView) -> String {
@@ -381,6 +390,9 @@ pub fn text(view: &StatusView) -> String {
         if let Some(problem) = &identity.key_problem {
             line("key", problem);
         }
+    }
+    for other in &view.other_identities {
+        line("elsewhere", &elsewhere(other));
     }
     if let Some(target) = &view.target {
         line("target", &format!("{target}, named by DNS"));

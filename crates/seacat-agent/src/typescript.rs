@@ -151,6 +151,8 @@ struct GatewayValue {
     priority: u16,
     weight: u16,
     tls: TlsValue,
+    #[ts(optional)]
+    group: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, TS)]

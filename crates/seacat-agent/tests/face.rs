@@ -311,7 +311,9 @@ fn the_command_line_can_do_what_the_window_can() {
     let (code, bundle) = run(&["support-bundle", "-"]);
     assert_eq!(code, Some(0), "{bundle}");
     assert!(bundle.contains("=== settings") && bundle.contains("SC-OK"), "{bundle}");
-    let key = fs::read(running.home.path().join("state/identity/key.pk8")).unwrap();
+    let key =
+        fs::read(running.home.path().join(format!("state/identities/localhost,{port}/key.pk8")))
+            .unwrap();
     let (whole, hex) = (BASE64.encode(&key), hex(&key));
     // In the middle are the secret numbers; base64 comes out in three ways, by where it begins.
     for start in [key.len() / 2, key.len() / 2 + 1, key.len() / 2 + 2] {

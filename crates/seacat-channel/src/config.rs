@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use crate::discovery::{Discovery, Target};
 use crate::identity::IdentityConfig;
 use crate::reverse::ReversePort;
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, authority};
 
 /// The port of a gateway unless another is chosen: the one that most networks let through.
 pub const DEFAULT_PORT: u16 = 443;
@@ -94,6 +94,9 @@ pub struct GatewayConfig {
     pub trust: Trust,
     /// Which TLS is spoken. Never changed by itself.
     pub tls: Tls,
+    /// Gateways of the same group share a client CA, and so one identity of ours; none: this gateway
+    /// has one of its own.
+    pub group: Option<String>,
 }
 
 /// Which TLS is spoken with a gateway.
@@ -122,6 +125,18 @@ impl GatewayConfig {
             weight: 0,
             trust: Trust::default(),
             tls: Tls::default(),
+            group: None,
+        }
+    }
+
+    /// `host`, or `host:port` where the port is not 443; in lower case.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host = self.host.to_ascii_lowercase();
+        match self.port {
+            DEFAULT_PORT if host.contains(':') => format!("[{host}]"),
+            DEFAULT_PORT => host,
+            port => authority(&host, port),
         }
     }
 
@@ -172,8 +187,16 @@ impl GatewayConfig {
 
     /// Whether a connection to `other` may stay when the settings become these.
     pub(crate) fn same_place(&self, other: &Self) -> bool {
-        (&self.host, self.port, self.address, &self.discover, &self.trust, self.tls)
-            == (&other.host, other.port, other.address, &other.discover, &other.trust, other.tls)
+        (&self.host, self.port, self.address, &self.discover, &self.trust, self.tls, &self.group)
+            == (
+                &other.host,
+                other.port,
+                other.address,
+                &other.discover,
+                &other.trust,
+                other.tls,
+                &other.group,
+            )
     }
 
     pub(crate) fn server_name(&self) -> Result<ServerName<'static>, ConfigError> {

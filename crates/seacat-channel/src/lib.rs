@@ -46,7 +46,7 @@ mod upstream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 pub use certificates::certificates_as_pem;
 pub use config::{
@@ -64,10 +64,10 @@ pub use status::{Road, State, Status, TlsInfo};
 pub use upload::{BodyError, NoBody, RequestBody};
 pub use upstream::{ConnectBy, Credentials, Except, Upstream, UpstreamError};
 
-use identity::{Identity, IdentityConfig, Port};
+use identity::{Group, Identities, Identity, IdentityConfig, IdentityUpdate};
 
 use availability::Availability;
-use driver::{DesiredState, Driver, Identities};
+use driver::{DesiredState, Driver, Members};
 use reverse::Reverse;
 
 /// A handle of a channel. Clones are handles of the same one; when the last is dropped, the
@@ -81,8 +81,10 @@ struct Inner {
     desired: watch::Sender<DesiredState>,
     availability: watch::Receiver<Availability>,
     status: watch::Receiver<Status>,
-    identity: Mutex<Option<Identity>>,
-    ports: mpsc::UnboundedSender<Option<Port>>,
+    identities: Mutex<Identities>,
+    identity_updates: mpsc::UnboundedSender<IdentityUpdate>,
+    /// The group of the gateway that is connected or was dialled last.
+    at: watch::Receiver<Option<Group>>,
     reverse: Reverse,
     wait: Duration,
 }
@@ -94,7 +96,9 @@ impl Channel {
     /// Outside a tokio runtime with I/O and time.
     #[must_use]
     pub fn start(mut config: ChannelConfig) -> Self {
-        let (identity, port) = config.identity.take().map(Identity::start).unzip();
+        let changed = Arc::<Notify>::default();
+        let (identities, first_identities) =
+            Identities::start(config.identity.take(), &config.gateways, Arc::clone(&changed));
         let (desired, changes) = watch::channel(DesiredState {
             connect: config.connect,
             connect_requests: 0,
@@ -117,13 +121,25 @@ impl Channel {
         let (status_sender, status) = watch::channel(off);
         let wait = config.wait;
         let reverse = Reverse::new(std::mem::take(&mut config.reverse));
-        let (ports, new_ports) = mpsc::unbounded_channel();
-        let identities = Identities { port, ports: new_ports };
+        let (identity_updates, updates) = mpsc::unbounded_channel();
+        // The other end is held by the driver.
+        let _ = identity_updates.send(first_identities);
+        let (at_sender, at) = watch::channel(None);
+        let members = Members::new(updates, changed, at_sender);
         let driver =
-            Driver::new(config, changes, publisher, status_sender, identities, reverse.clone());
+            Driver::new(config, changes, publisher, status_sender, members, reverse.clone());
         tokio::spawn(driver.run());
-        let identity = Mutex::new(identity);
-        let inner = Inner { desired, availability, status, identity, ports, reverse, wait };
+        let identities = Mutex::new(identities);
+        let inner = Inner {
+            desired,
+            availability,
+            status,
+            identities,
+            identity_updates,
+            at,
+            reverse,
+            wait,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -150,8 +166,23 @@ impl Channel {
     }
 
     /// Replaces the list of gateways. A connection to one that is still in it, with the same host,
-    /// port, address and trust, stays; another is let go of, and what runs on it may finish.
+    /// port, address, trust and group, stays; another is let go of, and what runs on it may finish.
     pub fn set_gateways(&self, gateways: Vec<GatewayConfig>) {
+        let update = self.identities_mut().follow(&gateways);
+        self.replace_gateways(gateways, update);
+    }
+
+    /// Replaces gateways and identities at once, so that no identity of the former gateways is one at
+    /// the new.
+    pub fn replace(&self, gateways: Vec<GatewayConfig>, identity: Option<IdentityConfig>) {
+        let update = self.identities_mut().replace(identity, &gateways);
+        self.replace_gateways(gateways, update);
+    }
+
+    /// The driver takes the identities before it dials the gateways.
+    fn replace_gateways(&self, gateways: Vec<GatewayConfig>, update: IdentityUpdate) {
+        // An error means that the driver is gone, and identities are of no use.
+        let _ = self.inner.identity_updates.send(update);
         self.inner.desired.send_modify(|desired| desired.gateways = Arc::new(gateways));
     }
 
@@ -186,25 +217,44 @@ impl Channel {
         self.inner.status.clone()
     }
 
-    /// Who we are towards the gateway, unless the channel is anonymous.
+    /// Our identity at the gateway that is connected, or was dialled last; none when the channel is
+    /// anonymous.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
-        self.identity_slot().clone()
+        self.identity_here().map(|(_, identity)| identity)
     }
 
-    /// Becomes somebody else, or nobody: as the channel was started with `identity`. What the former
-    /// one has under way on this computer is finished first.
+    /// The same, and the group of gateways that it belongs to.
+    #[must_use]
+    pub fn identity_here(&self) -> Option<(Group, Identity)> {
+        let at = self.inner.at.borrow().clone();
+        self.identities_mut().at(at.as_ref())
+    }
+
+    /// Our identities at all gateways, those of the preferred gateways first.
+    #[must_use]
+    pub fn identities(&self) -> Vec<(Group, Identity)> {
+        self.identities_mut().all()
+    }
+
+    /// The group of the gateway that is connected or was dialled last, and a way to wait until
+    /// [`Channel::identity_here`] may be another one.
+    #[must_use]
+    pub fn current_group(&self) -> watch::Receiver<Option<Group>> {
+        self.inner.at.clone()
+    }
+
+    /// Replaces all identities: as the channel was started with `identity`. What the former ones have
+    /// under way on this computer is finished first.
     pub fn set_identity(&self, identity: Option<IdentityConfig>) {
-        let mut slot = self.identity_slot();
-        let former = slot.take();
-        let (identity, port) = identity.map(|it| Identity::start_after(it, former)).unzip();
-        *slot = identity;
-        // An error means that the driver is gone, and nobody needs an identity.
-        let _ = self.inner.ports.send(port);
+        let gateways = Arc::clone(&self.inner.desired.borrow().gateways);
+        let update = self.identities_mut().replace(identity, &gateways);
+        // An error means that the driver is gone, and identities are of no use.
+        let _ = self.inner.identity_updates.send(update);
     }
 
-    fn identity_slot(&self) -> MutexGuard<'_, Option<Identity>> {
-        self.inner.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    fn identities_mut(&self) -> MutexGuard<'_, Identities> {
+        self.inner.identities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The reverse ports and their connections at this moment.

@@ -11,13 +11,13 @@ function isState(word: string, t: Words): word is State {
 }
 
 /** There is a certificate, and the gateway has not said yet that it knows it: only it can say "registered". */
-function isUnconfirmed(identity: { state: string; confirmed?: boolean }): boolean {
-  return identity.state === "enrolled" && identity.confirmed === false;
+function isUnconfirmed(identity: { state: string; confirmed?: number | null }): boolean {
+  return identity.state === "enrolled" && identity.confirmed === null;
 }
 
 /** The state in a sentence; the engine's own where we have no words. */
 export function identityTitle(
-  identity: Pick<IdentityView, "state" | "sentence" | "valid_until"> & { confirmed?: boolean },
+  identity: Pick<IdentityView, "state" | "sentence" | "valid_until"> & { confirmed?: number | null },
   t: Words,
   lang: string,
 ): string {

@@ -337,7 +337,7 @@ export type GatewayValue = { name?: string, host?: string, discover?: DiscoverVa
 /**
  * `sha256/…`
  */
-pin?: Array<string>, priority: number, weight: number, tls: TlsValue, };
+pin?: Array<string>, priority: number, weight: number, tls: TlsValue, group?: string, };
 
 export type IconValue = "colour" | "light" | "dark";
 
@@ -345,6 +345,10 @@ export type IconValue = "colour" | "light" | "dark";
  * What a face shows of the identity, and what `identity show --json` prints.
  */
 export type IdentityView = { 
+/**
+ * The gateway, or the group of gateways, that it is towards.
+ */
+gateway: string | null, 
 /**
  * The state in one word.
  */
@@ -390,10 +394,10 @@ valid_until: string | null,
  */
 renewal: string | null, 
 /**
- * Whether the gateway has said in this run that the certificate is ours. Until then it is only
- * what this computer has.
+ * When the gateway last said that this certificate is ours, in seconds since 1970; none when it
+ * has not said so since this program started.
  */
-confirmed: boolean, 
+confirmed: number | null, 
 /**
  * Half of the time for renewing it is over: somebody should look.
  */
@@ -712,6 +716,10 @@ bytes_out: number,
  * Who this computer is towards the gateway, unless it is anonymous.
  */
 identity: IdentityView | null, 
+/**
+ * Who it is towards other gateways, those that are tried first at the beginning.
+ */
+other_identities: Array<IdentityView>, 
 /**
  * The reverse ports.
  */

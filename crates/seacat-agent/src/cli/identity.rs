@@ -13,6 +13,7 @@ use super::{CliError, Here, runtime};
 use crate::control::{Answer, ClientError, Request, Secret, today};
 use crate::exit::Exit;
 use crate::identity_view::IdentityView;
+use crate::status::elsewhere;
 
 /// Larger files are not a key with its certificates; and the control socket has its own limit.
 const LARGEST: u64 = 64 * 1024;
@@ -78,12 +79,20 @@ fn ask(here: &Here, request: Request) -> Result<Answer, CliError> {
 }
 
 fn show(here: &Here, json: bool, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let view = expect_identity(ask(here, Request::Status)?)?;
+    let answer = ask(here, Request::Status)?;
+    let others = match &answer {
+        Answer::Status { status } => status.other_identities.clone(),
+        _ => Vec::new(),
+    };
+    let view = expect_identity(answer)?;
     if json {
         let text = serde_json::to_string_pretty(&view).map_err(io::Error::from)?;
         writeln!(out, "{text}")?;
     } else {
         write!(out, "{}", view.text())?;
+        for other in &others {
+            writeln!(out, "{:<12} {}", "elsewhere", elsewhere(other))?;
+        }
     }
     Ok(Exit::Ok)
 }

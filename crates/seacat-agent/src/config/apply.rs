@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use seacat_channel::descriptors::for_peers;
-use seacat_channel::identity::{IdentityConfig, gather_facts};
+use seacat_channel::identity::{APPLICATION_FACTS, IdentityConfig, gather_facts};
 use seacat_channel::{
     ChannelConfig, Except, GatewayConfig, NetworkConfig, Roots, Trust, Upstream, UpstreamError,
 };
@@ -85,6 +85,7 @@ pub fn gateway(gateway: &Gateway) -> GatewayConfig {
         weight: gateway.weight,
         trust: Trust { roots, pins: gateway.pins.clone() },
         tls: gateway.tls,
+        group: gateway.group.clone(),
     }
 }
 
@@ -183,7 +184,9 @@ pub fn channel(config: &Config, gateways: Vec<GatewayConfig>) -> ChannelConfig {
 pub fn identity(config: &Config, state_dir: &Path) -> Option<IdentityConfig> {
     let settings = &config.identity;
     (settings.enroll != Enroll::Off).then(|| IdentityConfig {
-        folder: state_dir.join("identity"),
+        folder: state_dir.join("identities"),
+        // Versions before had one identity for all gateways.
+        legacy: Some(state_dir.join("identity")),
         keyring: settings.key_store == KeyStore::System,
         size: settings.key_bits,
         automatic: settings.enroll == Enroll::Auto,
@@ -193,6 +196,12 @@ pub fn identity(config: &Config, state_dir: &Path) -> Option<IdentityConfig> {
             settings.subject.application.as_deref(),
             env!("CARGO_PKG_VERSION"),
         ),
+        application_facts: settings
+            .characteristics
+            .iter()
+            .filter(|key| APPLICATION_FACTS.contains(&key.as_str()))
+            .cloned()
+            .collect(),
     })
 }
 

@@ -108,7 +108,27 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
         set: |g, v| put(&mut g.tls, value::word(v, &TLS)),
         get: |g| Some(word_of(&TLS, &g.tls).into()),
     },
+    Setting {
+        key: "group",
+        takes: "a text",
+        doc: "Gateways of one group share a client CA and know the same clients: one identity of this \
+              computer serves them all. Without it each gateway has an identity of its own.",
+        required: false,
+        set: |g, v| put(&mut g.group, read_group(v).map(Some)),
+        get: |g| g.group.as_deref().map(Into::into),
+    },
 ];
+
+/// Longer names are no names.
+const GROUP_LONGEST: usize = 64;
+
+fn read_group(value: &Value) -> Read<String> {
+    let group = value::text(value, "a name")?;
+    match group.chars().count() {
+        0..=GROUP_LONGEST => Ok(group),
+        _ => value::refuse(value, format!("must have no more than {GROUP_LONGEST} characters")),
+    }
+}
 
 /// The keys of a gateway's `discover`.
 pub static DISCOVER_SETTINGS: &[Setting<Discovery>] = &[

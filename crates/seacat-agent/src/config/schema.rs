@@ -127,6 +127,8 @@ pub struct Gateway {
     pub weight: u16,
     /// Which TLS is spoken with it.
     pub tls: Tls,
+    /// Gateways of one group share an identity of this computer.
+    pub group: Option<String>,
 }
 
 impl Gateway {
@@ -150,6 +152,7 @@ impl Default for Gateway {
             priority: 0,
             weight: 0,
             tls: Tls::default(),
+            group: None,
         }
     }
 }

@@ -258,7 +258,7 @@ pub static SETTINGS: &[Setting<Config>] = &[
     },
     Setting {
         key: "identity.characteristics",
-        takes: "keys among apI, ccV, osh, osm, osr and oss",
+        takes: "keys among apI, apP, apS, ccV, osh, osm, osr, oss and osv",
         doc: "Information about this computer sent to the gateway: label, version, name, processor, system.",
         required: false,
         set: |c, v| put(&mut c.identity.characteristics, characteristics(v)),
@@ -403,7 +403,9 @@ fn characteristics(value: &Value) -> Read<Vec<String>> {
     let known = |key: &String| FACTS.iter().any(|(known, _)| known == key);
     match keys {
         Some(keys) if keys.iter().all(known) => Ok(keys),
-        _ => value::refuse(value, "must be a list of apI, ccV, osh, osm, osr and oss"),
+        _ => {
+            value::refuse(value, "must be a list of apI, apP, apS, ccV, osh, osm, osr, oss and osv")
+        }
     }
 }
 

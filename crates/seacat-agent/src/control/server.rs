@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use seacat_channel::Throttle;
 use seacat_channel::descriptors::AcceptErrors;
-use seacat_channel::identity::Identity;
-use seacat_channel::{GatewayConfig, NetworkConfig};
+use seacat_channel::{Channel, GatewayConfig, NetworkConfig};
 use seacat_proxy::{AccessLine, AccessLog};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::error::RecvError;
@@ -57,8 +56,8 @@ pub struct Running {
     pub network: NetworkConfig,
     /// The environment the program was started in.
     pub environment: Vec<(String, String)>,
-    /// Who the channel is, unless it is anonymous.
-    pub identity: Option<Identity>,
+    /// The lasting link, for the identity at the gateway of the moment.
+    pub channel: Channel,
 }
 
 /// Serves clients until it is dropped. A socket that has gone from its folder is made again as soon as
@@ -159,7 +158,7 @@ pub(super) async fn converse(
                 answer(&mut lines, &reply).await?;
             }
             request => {
-                let identity = desk.running.borrow().identity.clone();
+                let identity = desk.running.borrow().channel.identity();
                 let reply = match identity::answer(identity.as_ref(), &request).await {
                     Some(reply) => reply,
                     None => desk.ask(request).await,

@@ -40,7 +40,7 @@ fn office() -> Office {
         gateways: vec![],
         network: NetworkConfig::default(),
         environment: vec![],
-        identity: None,
+        channel: Channel::start(ChannelConfig::new(vec![])),
     };
     // What it says never changes, so its sending end may go.
     let (_, running) = watch::channel(Arc::new(running));

@@ -70,22 +70,23 @@ impl Engine {
             ChannelSettings { dns_servers: self.config.channel.dns_servers.clone(), ..channel };
         self.config.reverse = reverse;
         self.config.log = Log { level: self.config.log.level, ..log };
+        if moved || gateways_changed && !is_demo {
+            self.stop_switching();
+        }
         if is_demo {
             self.demo = demo.or(self.demo.take());
             if moved {
-                self.channel.set_identity(None);
                 self.channel.set_network(NetworkConfig::default());
+                self.channel.replace(gateways(&self.config, self.demo.as_ref()), None);
             }
         } else {
-            if moved || identity_changed {
-                self.channel.set_identity(apply::identity(&self.config, &self.state_dir));
-            }
             self.channel.set_network(network);
-        }
-        if moved || gateways_changed && !is_demo {
-            self.stop_switching();
-            self.channel
-                .set_gateways(gateways(&self.config, self.demo.as_ref().filter(|_| is_demo)));
+            let identity = apply::identity(&self.config, &self.state_dir);
+            if moved || identity_changed {
+                self.channel.replace(gateways(&self.config, None), identity);
+            } else if gateways_changed {
+                self.channel.set_gateways(gateways(&self.config, None));
+            }
         }
         if !is_demo {
             // It ends in the background, when what runs through it has.

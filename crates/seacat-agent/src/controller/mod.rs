@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use seacat_channel::Channel;
-use seacat_channel::identity::{Identity, IdentityStatus};
+use seacat_channel::identity::IdentityStatus;
 use seacat_gateway::Demo;
 use seacat_proxy::{AccessLine, Drained, Handle, Route};
 use tokio::sync::broadcast::error::RecvError;
@@ -105,8 +105,10 @@ impl Engine {
     pub async fn run(mut self, control: Option<Listener>, mut signals: Signals) -> End {
         let control = control.map(|listener| tokio::spawn(serve(listener, self.desk())));
         let mut status = self.channel.status();
+        let mut group = self.channel.current_group();
         loop {
-            let mut identity = self.channel.identity().as_ref().map(Identity::status);
+            group.mark_unchanged();
+            let mut identity = self.channel.identity().map(|identity| identity.status());
             // It counts as changed since the start; what is published below is all there is so far.
             identity.iter_mut().for_each(watch::Receiver::mark_unchanged);
             self.publish();
@@ -115,6 +117,7 @@ impl Engine {
                 Ok(()) = status.changed() => drop(status.borrow_and_update()),
                 () = changed(identity.as_mut()) => {}
                 () = self.changes.next() => self.channel.network_changed(),
+                Ok(()) = group.changed() => {}
                 () = first_request(self.requests.as_mut(), &self.desk.own) => {
                     self.requests = None;
                     remember(self.first_run.see_request());

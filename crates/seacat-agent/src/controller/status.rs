@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use seacat_channel::identity::Identity;
 use seacat_channel::{Channel, NetworkConfig};
 use seacat_gateway::Demo;
 
@@ -23,8 +22,15 @@ impl Engine {
         let status = self.channel.status();
         let status = status.borrow();
         let mut view = view(&status, self.channel.health(), &self.local, Instant::now());
-        let identity = self.channel.identity().as_ref().map(Identity::status);
-        view.identity = identity.map(|status| IdentityView::new(&status.borrow(), today()));
+        let here = self.channel.identity_here().map(|(group, _)| group);
+        for (group, identity) in self.channel.identities() {
+            let at = group.to_string();
+            let identity = IdentityView::new(&at, &identity.status().borrow(), today());
+            match here.as_ref() == Some(&group) {
+                true => view.identity = Some(identity),
+                false => view.other_identities.push(identity),
+            }
+        }
         view.reverse = self.channel.reverse().into_iter().map(Into::into).collect();
         view.reload = self.last_reload.as_ref().map(|(error, at)| ReloadView {
             error: error.clone(),
@@ -63,7 +69,7 @@ pub(super) fn running(
         gateways: gateways(config, demo),
         network,
         environment: sources.environment.clone(),
-        identity: channel.identity(),
+        channel: channel.clone(),
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use md5::{Digest as _, Md5};
 use rustls::pki_types::DnsName;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, NetworkConfig};
 use crate::driver::now;
@@ -72,7 +73,7 @@ impl Discovery {
     }
 
     /// The application's own label in that name.
-    fn label(&self) -> Result<String, ConfigError> {
+    pub(crate) fn label(&self) -> Result<String, ConfigError> {
         let hash = match self.app_id.strip_prefix("##") {
             _ if self.app_id.is_empty() => return Err(wrong("the app_id is missing")),
             Some(hex) if hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
@@ -104,7 +105,8 @@ fn wrong(what: impl Into<String>) -> ConfigError {
 }
 
 /// One of the gateways that were found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Target {
     /// Its name, which its certificate must carry.
     pub host: String,

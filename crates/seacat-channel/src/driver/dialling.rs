@@ -9,7 +9,7 @@ use crate::config::{GatewayConfig, NetworkConfig};
 use crate::dial::{Destination, Dialled, dial};
 use crate::discovery::{Answer, find};
 use crate::failure::Failure;
-use crate::identity::{Certified, Evidence, Presenter};
+use crate::identity::{Certified, Evidence, Group, Presenter};
 use crate::state::{Input, Phase};
 use crate::status::Road;
 use crate::task::Task;
@@ -196,7 +196,7 @@ impl Driver {
         match outcome {
             Ok(dialled) => {
                 let gateway = self.dialler.gateways[gateway].clone();
-                let had_certificate = self.rejection.withhold_certificate()
+                let had_certificate = self.members.withholds(&Group::of(&gateway))
                     || dialling.transport.is_some_and(|it| !it.shows(None));
                 self.up(*dialled, gateway, dialling.road, had_certificate);
             }
@@ -205,17 +205,18 @@ impl Driver {
                     self.dialler.failed(gateway, target);
                 }
                 let identified = dialling.transport.is_some_and(|it| it.has_shown());
-                self.not_dialled(failure, identified);
+                let group = Group::of(&self.dialler.gateways[gateway]);
+                self.not_dialled(&group, failure, identified);
             }
         }
     }
 
-    fn not_dialled(&mut self, failure: Failure, identified: bool) {
-        if self.was_refusal(&failure, identified) {
+    fn not_dialled(&mut self, group: &Group, failure: Failure, identified: bool) {
+        if self.was_refusal(group, &failure, identified) {
             return;
         }
         let presented = identified && failure.may_be_dismissal();
-        self.rejection.connection_failed(Evidence { presented, answered: false });
+        self.members.connection_failed(group, Evidence { presented, answered: false });
         if matches!(failure, Failure::UnknownCa { .. }) {
             // The CA file is read again for the next attempt, whatever its age says.
             self.dialler.forget();

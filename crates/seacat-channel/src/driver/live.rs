@@ -13,7 +13,7 @@ use super::{Driver, LinkEvent, now};
 use crate::config::GatewayConfig;
 use crate::dial::Dialled;
 use crate::failure::Failure;
-use crate::identity::{Evidence, Heard, LinkAuth};
+use crate::identity::{Evidence, Group, IdentityEvent, LinkAuth};
 use crate::state::{Input, STEADY};
 use crate::status::{Road, TlsInfo};
 use crate::task::Task;
@@ -38,6 +38,8 @@ pub(super) struct Live {
     incoming: Incoming,
     pub(super) generation: u64,
     pub(super) gateway: GatewayConfig,
+    /// Which of our identities it belongs to.
+    pub(super) group: Group,
     pub(super) address: SocketAddr,
     /// Our end's address.
     local: Option<IpAddr>,
@@ -109,6 +111,7 @@ impl Driver {
             driver: Task::spawn(driver),
             incoming,
             generation: self.generation,
+            group: Group::of(&gateway),
             gateway,
             address,
             local,
@@ -126,20 +129,20 @@ impl Driver {
     }
 
     pub(super) fn lost(&mut self, closed: Closed) {
-        let Some(Live { link, identified, since, .. }) = self.live.take() else {
+        let Some(Live { link, group, identified, since, .. }) = self.live.take() else {
             return;
         };
         let failure = Failure::from_closed(closed);
-        if self.was_refusal(&failure, identified) {
+        if self.was_refusal(&group, &failure, identified) {
             return;
         }
         match now() - since < STEADY {
             true => {
                 let answered = link.health().last_frame.is_some();
                 let presented = identified && (answered || failure.may_be_dismissal());
-                self.rejection.connection_failed(Evidence { presented, answered });
+                self.members.connection_failed(&group, Evidence { presented, answered });
             }
-            false => drop(self.rejection.connection_survived(identified)),
+            false => drop(self.members.connection_survived(&group, identified)),
         }
         self.step(Input::Lost(failure));
     }
@@ -156,7 +159,7 @@ impl Driver {
             LinkEvent::Unanswered => self.step(Input::Unanswered),
             LinkEvent::GoAway => self.step(Input::Spent),
             LinkEvent::Lost(closed) => self.lost(closed),
-            other => self.on_either(other),
+            other => self.on_either(self.live.as_ref(), other),
         }
     }
 
@@ -168,13 +171,18 @@ impl Driver {
                 self.standby = None;
                 self.step(Input::StandbyLost(Failure::from_closed(closed)));
             }
-            other => self.on_either(other),
+            other => self.on_either(self.standby.as_ref(), other),
         }
     }
 
-    fn on_either(&mut self, event: LinkEvent) {
+    /// What does not depend on which of the two `connection` is.
+    fn on_either(&self, connection: Option<&Live>, event: LinkEvent) {
         match event {
-            LinkEvent::Control(frame) => drop(self.hear(Heard::Frame(frame))),
+            LinkEvent::Control(frame) => {
+                if let Some(connection) = connection {
+                    self.tell_identity(&connection.group, IdentityEvent::Frame(frame));
+                }
+            }
             LinkEvent::Socket(request) => self.reverse.answer(request),
             // The status shows it, and is published after every event.
             LinkEvent::Pong => {}

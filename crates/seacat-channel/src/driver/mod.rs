@@ -10,21 +10,21 @@ use std::time::Instant;
 
 use seacat_link::{BudgetLimits, Closed, Link, LinkConfig, Share, SocketRequest};
 use seacat_proto::Control;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use crate::availability::Availability;
 use crate::config::{ChannelConfig, GatewayConfig, NetworkConfig};
 use crate::discovery::Answer;
 use crate::failure::Failure;
-use crate::identity::{Port, Shown, SilentRejection, Wire};
+use crate::identity::Group;
 use crate::order::Rank;
 use crate::reverse::Reverse;
 use crate::state::{Action, Input, Machine, Phase};
 use crate::status::{Road, State, Status};
 
 use dialling::{Dialler, Outcome};
-use identity::changed;
+pub(crate) use identity::Members;
 use live::{CLOSE_LIMIT, Leaving, Live, RETIRE_LIMIT, link_event};
 
 /// What the handles of the channel want of the driver. It is a state, not a queue: changes that come
@@ -66,14 +66,8 @@ pub(crate) struct Driver {
     leaving: Leaving,
     /// Counts the connections.
     generation: u64,
-    /// The way to our identity, if there is one.
-    identity: Option<Port>,
-    /// The ways to others, when they take its place.
-    identities: mpsc::UnboundedReceiver<Option<Port>>,
-    /// What connections show.
-    shown: Shown,
-    /// Whether the gateway silently refuses that.
-    rejection: SilentRejection,
+    /// Our identities.
+    members: Members,
     reverse: Reverse,
 }
 
@@ -86,9 +80,7 @@ enum Event {
     Live(LinkEvent),
     Standby(LinkEvent),
     Timer,
-    Identity(Shown),
-    /// Somebody else from now on, or nobody.
-    Somebody(Option<Port>),
+    Identity(identity::News),
 }
 
 /// What happened on a connection.
@@ -102,19 +94,13 @@ enum LinkEvent {
     Socket(SocketRequest),
 }
 
-/// Who we are, and who we are to become.
-pub(crate) struct Identities {
-    pub(crate) port: Option<Port>,
-    pub(crate) ports: mpsc::UnboundedReceiver<Option<Port>>,
-}
-
 impl Driver {
     pub(crate) fn new(
         config: ChannelConfig,
         desired: watch::Receiver<DesiredState>,
         availability: watch::Sender<Availability>,
         status: watch::Sender<Status>,
-        identities: Identities,
+        members: Members,
         reverse: Reverse,
     ) -> Self {
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
@@ -137,17 +123,15 @@ impl Driver {
             standby: None,
             leaving: Leaving::default(),
             generation: 0,
-            identity: identities.port,
-            identities: identities.ports,
-            shown: Shown::default(),
-            rejection: SilentRejection::default(),
+            members,
             reverse,
         }
     }
 
     /// Runs until the channel has been drained or every handle of it is gone.
     pub(crate) async fn run(mut self) {
-        self.meet_identity().await;
+        self.take_identity_updates();
+        self.await_identity().await;
         self.apply_desired();
         while !matches!(self.machine.phase(), Phase::Ended) {
             self.publish();
@@ -159,8 +143,7 @@ impl Driver {
                 Event::Live(event) => self.on_live(event),
                 Event::Standby(event) => self.on_standby(event),
                 Event::Timer => self.timer(),
-                Event::Identity(shown) => self.show(shown),
-                Event::Somebody(port) => self.become_somebody(port).await,
+                Event::Identity(news) => self.identity_news(news).await,
             }
         }
         // Nothing new is taken from here on, but connections that are leaving may finish.
@@ -172,8 +155,7 @@ impl Driver {
 
     /// Waits for one thing. Safe to call again and again: nothing that was ready is lost.
     async fn next_event(&mut self) -> Event {
-        let in_doubt = self.steady_at().filter(|_| self.rejection.withhold_certificate());
-        let deadline = self.machine.deadline().into_iter().chain(in_doubt).min();
+        let deadline = self.machine.deadline().into_iter().chain(self.rejection_due()).min();
         tokio::select! {
             event = link_event(self.live.as_mut()) => Event::Live(event),
             event = link_event(self.standby.as_mut()) => Event::Standby(event),
@@ -188,14 +170,15 @@ impl Driver {
             () = sleep_until(deadline.unwrap_or_else(now).into()), if deadline.is_some() => {
                 Event::Timer
             }
-            shown = changed(self.identity.as_mut()) => Event::Identity(shown),
-            Some(port) = self.identities.recv() => Event::Somebody(port),
+            news = self.members.news() => Event::Identity(news),
         }
     }
 
     /// Passes on what has changed in the desired state.
     fn apply_desired(&mut self) {
         let desired = self.desired.borrow_and_update().clone();
+        // Sent before the state: gateways that are new have their identities first.
+        self.take_identity_updates();
         let before = std::mem::replace(&mut self.applied, desired.clone());
         if !Arc::ptr_eq(&desired.gateways, &before.gateways) {
             self.set_gateways(desired.gateways);
@@ -266,11 +249,15 @@ impl Driver {
 
     fn step(&mut self, input: Input) {
         for action in self.machine.handle(input, now()) {
-            let certified =
-                self.shown.certified.as_ref().filter(|_| !self.rejection.withhold_certificate());
             match action {
-                Action::Dial(gateway) => self.dialler.find_or_dial(gateway, certified),
+                Action::Dial(gateway) => {
+                    let group = Group::of(&self.dialler.gateways()[gateway]);
+                    let certified = self.members.certificate_for(&group);
+                    self.dialler.find_or_dial(gateway, certified);
+                }
                 Action::DialTarget { gateway, target } => {
+                    let group = Group::of(&self.dialler.gateways()[gateway]);
+                    let certified = self.members.certificate_for(&group);
                     if let Err(failure) = self.dialler.dial_target(gateway, target, certified) {
                         self.step(Input::Failed(failure));
                     }
@@ -296,19 +283,8 @@ impl Driver {
 
     fn publish(&self) {
         self.availability.send_replace(self.availability());
+        self.publish_identity();
         let serving = self.serving();
-        if let Some(port) = &self.identity {
-            let generation = serving.map(|live| live.generation);
-            port.wire.send_if_modified(|wire| {
-                let changed = wire.as_ref().map(|wire| wire.generation) != generation;
-                *wire = serving.map(|live| Wire {
-                    link: live.link.clone(),
-                    generation: live.generation,
-                    auth: live.auth,
-                });
-                changed
-            });
-        }
         let state = self.state();
         let health = serving.map(|live| live.link.health());
         let last_failure = self.machine.last_failure().cloned();

@@ -1,7 +1,9 @@
 //! The certificate that the gateway gives out: read, and held against our key.
 
+use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 
 use super::lifecycle::Validity;
@@ -17,6 +19,10 @@ pub(crate) struct Certificate {
     pub(crate) subject: String,
     /// Printable and short.
     pub(crate) issuer: String,
+    /// The issuer's name in DER.
+    issuer_name: Vec<u8>,
+    /// Which of the issuer's keys has signed it (RFC 5280 section 4.2.1.1). Names alone are not unique.
+    issuer_key: Option<Vec<u8>>,
     /// Hexadecimal.
     pub(crate) serial: String,
 }
@@ -49,6 +55,8 @@ impl Certificate {
             public_key: it.public_key().subject_public_key.data.to_vec(),
             subject: printable(&it.subject().to_string()),
             issuer: printable(&it.issuer().to_string()),
+            issuer_name: it.issuer().as_raw().to_vec(),
+            issuer_key: issuer_key(&it),
             serial: it.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
         })
     }
@@ -62,9 +70,33 @@ impl Certificate {
         Ok(it)
     }
 
+    /// The issuer's name in DER, as a gateway names the CAs that it accepts.
+    pub(crate) fn issuer_name(&self) -> &[u8] {
+        &self.issuer_name
+    }
+
+    /// Whether another certificate is of the same issuer.
+    pub(crate) fn has_issuer_of(&self, other: &Self) -> bool {
+        (&self.issuer_name, &self.issuer_key) == (&other.issuer_name, &other.issuer_key)
+    }
+
+    /// A file name that no other certificate has.
+    pub(crate) fn file_name(&self, prefix: &str) -> String {
+        let digest = digest(&SHA256, &self.der);
+        let hex: String = digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{prefix}{hex}.der")
+    }
+
     pub(crate) fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }
+}
+
+fn issuer_key(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
+    certificate.extensions().iter().find_map(|it| match it.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(it) => Some(it.key_identifier.as_ref()?.0.to_vec()),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

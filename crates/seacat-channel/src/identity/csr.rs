@@ -50,6 +50,12 @@ pub enum SubjectError {
     /// Not ASCII.
     #[error("the application's label must be ASCII, not \"{0}\"")]
     Application(String),
+    /// Empty, or a line break or another control character in it.
+    #[error("{what} must not be empty or hold a control character, such as a line break")]
+    Unprintable {
+        /// Which part.
+        what: &'static str,
+    },
     /// X.520 allows 64 characters.
     #[error("{what} is longer than 64 characters")]
     Long {
@@ -76,7 +82,7 @@ impl Subject {
         params.key_usages =
             vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         if let Some(label) = &self.application {
-            if !label.is_ascii() || label.len() > LONGEST {
+            if check_name("the label", label).is_err() || !label.is_ascii() {
                 return Err(SubjectError::Application(label.clone()));
             }
             // An IA5String: tag 22, the length in one byte, the characters.
@@ -103,9 +109,7 @@ impl Subject {
         ];
         for (what, kind, text) in parts {
             let Some(text) = text else { continue };
-            if text.chars().count() > LONGEST {
-                return Err(SubjectError::Long { what });
-            }
+            check_name(what, text)?;
             let value = match kind {
                 DnType::CountryName => country(text)?,
                 _ => DnValue::Utf8String(text.clone()),
@@ -118,6 +122,21 @@ impl Subject {
         }
         Ok(name)
     }
+}
+
+/// Checks a part of a subject, wherever it comes from: the command line, the control socket, the
+/// configuration or the file that remembers it.
+///
+/// # Errors
+/// When a certificate cannot hold it.
+pub(crate) fn check_name(what: &'static str, text: &str) -> Result<(), SubjectError> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        return Err(SubjectError::Unprintable { what });
+    }
+    if text.chars().count() > LONGEST {
+        return Err(SubjectError::Long { what });
+    }
+    Ok(())
 }
 
 fn country(text: &str) -> Result<DnValue, SubjectError> {
@@ -258,11 +277,16 @@ mod tests {
     fn what_cannot_be_said() {
         let country = |text: &str| Subject { country: Some(text.into()), ..Subject::default() };
         let email = |text: &str| Subject { email: Some(text.into()), ..Subject::default() };
-        for text in ["", "C", "CZE", "C1", "ČR"] {
+        for text in ["C", "CZE", "C1", "ČR"] {
             assert_eq!(country(text).validate(), Err(SubjectError::Country(text.into())));
         }
         for text in ["", "a", "@b", "a@", "a@b@c", "a b@c", "ž@c"] {
             assert_eq!(email(text).validate(), Err(SubjectError::Email(text.into())));
+        }
+        let name = |text: &str| Subject { common_name: Some(text.into()), ..Subject::default() };
+        for text in ["", " ", "x\nfile identity-1", "x\r", "\0", "a\u{85}b"] {
+            let refused = Err(SubjectError::Unprintable { what: "the common name" });
+            assert_eq!(name(text).validate(), refused, "{text:?}");
         }
         let long = Subject { common_name: Some("ž".repeat(65)), ..Subject::default() };
         assert!(matches!(long.validate(), Err(SubjectError::Long { .. })));

@@ -13,7 +13,7 @@ use super::import::Imported;
 use super::key::{Key, KeyError, KeySize};
 use super::lifecycle::Mark;
 use super::runner::Reply;
-use super::store::{Found, Record, Store, StoreError};
+use super::store::{Found, Installed, Record, Store, StoreError};
 
 pub(super) enum Job {
     Open,
@@ -33,7 +33,7 @@ pub(super) enum Done {
     Opened(Result<Found, StoreError>, Box<Record>),
     Made(Result<Arc<dyn Key>, StoreError>),
     Written(Result<Vec<u8>, StoreError>),
-    Installed(Result<Certificate, StoreError>),
+    Installed(Result<Installed, StoreError>),
     Deleted(Result<(), StoreError>, Option<Reply<()>>),
     Imported(Result<(Arc<dyn Key>, Certificate), StoreError>, Reply<()>),
     Noted(Result<(), StoreError>),

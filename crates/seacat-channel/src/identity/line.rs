@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::key::Key;
 use super::lifecycle::{Input, LinkAuth};
-use super::port::Wire;
+use super::link::Wire;
 
 /// The connection of the moment, and the numbers that count on it.
 pub(super) struct Line {

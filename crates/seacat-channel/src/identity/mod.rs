@@ -6,22 +6,24 @@
 //!      ▲                  │ ▲ ◄──actions──────┘
 //!      └── status ────────┤ ├── Jobs: one after the other ──► Store (key store and files)
 //!                         │ ├── Line: CSR, CERT_QUERY, CHARACTERISTICS and their answers
-//!         the channel's ◄─┤ └── Heard: frames, a refused certificate
-//!         driver          └──── Shown: what connections present, and when to move to a new one
+//!         the channel's ◄─┤ └── IdentityEvent: frames, a refused certificate
+//!         driver          └──── Presented: what connections present, and when to move to a new one
 //! ```
 
 mod certificate;
 mod client_id;
 mod csr;
 mod facts;
+mod group;
 mod import;
 mod jobs;
 mod key;
 mod lifecycle;
 mod line;
-mod port;
+mod link;
 mod presenter;
 mod runner;
+mod set;
 mod silent_rejection;
 mod status;
 mod store;
@@ -29,7 +31,6 @@ mod store;
 pub(crate) mod testing;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use seacat_proto::ReplyHead;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -38,25 +39,31 @@ use x509_parser::time::ASN1Time;
 pub use certificate::CertificateFault;
 pub use client_id::ClientId;
 pub use csr::{CsrError, Subject, SubjectError};
-pub use facts::{FACTS, gather as gather_facts};
+pub use facts::{APPLICATION_FACTS, FACTS, gather as gather_facts};
+pub use group::Group;
 pub use import::{ImportError, Imported};
 pub use key::{Key, KeyError, KeySize, PrivateKey, RsaKey, SignError};
 pub(crate) use lifecycle::LinkAuth;
-pub(crate) use port::{HEARD, Heard, Port, Wire};
-pub(crate) use presenter::{Certified, Presenter, Shown};
+pub(crate) use link::{EVENTS, IdentityEvent, IdentityLink, Wire};
+pub(crate) use presenter::{Certified, Presented, Presenter};
+pub(crate) use set::{Identities, IdentityUpdate, Setup};
 pub(crate) use silent_rejection::{Evidence, SilentRejection};
 pub use status::{CertificateInfo, IdentityStatus, Phase};
 pub(crate) use store::Disk;
-pub use store::{KeyringError, StoreError};
+pub use store::{KeyringError, RecordError, StoreError};
 
-use runner::{Runner, Wish};
+use crate::discovery::Discovery;
+use runner::{Ends, Runner, Wish};
 use store::Store;
 
 /// Everything an identity is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityConfig {
-    /// Where its files are; made when it is missing, for the owner alone.
+    /// Where the folders of the groups of gateways are; made when it is missing, for the owner alone.
     pub folder: PathBuf,
+    /// Where the files are of the time when one identity served all gateways. What is there becomes
+    /// the identity at the preferred gateway.
+    pub legacy: Option<PathBuf>,
     /// Whether the key goes to the operating system's key store, where there is one.
     pub keyring: bool,
     /// The bits of a key that is made.
@@ -67,21 +74,36 @@ pub struct IdentityConfig {
     pub subject: Subject,
     /// What the gateway is told about this computer, key and value.
     pub facts: Vec<(String, String)>,
+    /// Which of [`APPLICATION_FACTS`] gateways are told that are discovered by them.
+    pub application_facts: Vec<String>,
 }
 
 impl IdentityConfig {
-    /// An identity in `folder` with the defaults: RSA-2048 in the key store, enrolled without
+    /// Identities in `folder` with the defaults: RSA-2048 in the key store, enrolled without
     /// being asked, nothing told about the computer.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
         Self {
             folder,
+            legacy: None,
             keyring: true,
             size: KeySize::default(),
             automatic: true,
             subject: Subject::default(),
             facts: Vec::new(),
+            application_facts: Vec::new(),
         }
+    }
+
+    /// The same for gateways that are discovered: what DNS is asked for says which application this
+    /// is, to the CA (in the CSR) and to the gateway.
+    pub(crate) fn of_application(mut self, discovery: &Discovery) -> Self {
+        self.subject.application = self.subject.application.or_else(|| discovery.label().ok());
+        let facts = facts::of_application(discovery, &self.application_facts);
+        self.facts.retain(|(key, _)| !facts.iter().any(|(it, _)| it == key));
+        self.facts.extend(facts);
+        self.facts.sort();
+        self
     }
 }
 
@@ -132,26 +154,17 @@ pub(crate) fn is_denial(head: &ReplyHead) -> bool {
 const WISHES: usize = 4;
 
 impl Identity {
-    /// Starts the identity's task; the port is for the channel's driver.
-    pub(crate) fn start(config: IdentityConfig) -> (Self, Port) {
-        Self::start_after(config, None)
-    }
-
-    /// The same once `former` has ended, which it does when its port is dropped: two must not work
-    /// on the same files.
-    pub(crate) fn start_after(config: IdentityConfig, former: Option<Self>) -> (Self, Port) {
-        let vault = config
-            .keyring
-            .then(|| Arc::new(store::keyring::Keyring::default()) as Arc<dyn store::Vault>);
-        let store = Store::new(config.folder.clone(), vault);
-        Self::start_on(config, store, former)
-    }
-
-    fn start_on(config: IdentityConfig, store: Store, former: Option<Self>) -> (Self, Port) {
+    /// Starts the identity's task; the link is for the channel's driver.
+    pub(crate) fn start_on(
+        config: IdentityConfig,
+        store: Store,
+        setup: Setup,
+    ) -> (Self, IdentityLink) {
+        let Setup { former, preferred, changed } = setup;
         let (wire_sender, wire) = watch::channel(None);
-        let (heard_sender, heard) = mpsc::channel(HEARD);
+        let (event_sender, events) = mpsc::channel(EVENTS);
         let (wish_sender, wishes) = mpsc::channel(WISHES);
-        let (shown_sender, shown) = watch::channel(Shown::default());
+        let (presented_sender, presented) = watch::channel(Presented::default());
         let first = IdentityStatus {
             phase: Phase::Opening,
             client_id: None,
@@ -163,16 +176,28 @@ impl Identity {
             facts: config.facts.clone(),
         };
         let (status_sender, status) = watch::channel(first);
-        let runner = Runner::new(config, store, wire, heard, wishes, shown_sender, status_sender);
+        let ends = Ends {
+            wire,
+            events,
+            wishes,
+            presented: presented_sender,
+            changed,
+            status: status_sender,
+        };
+        let runner = Runner::new(config, store, preferred, ends);
         tokio::spawn(async move {
             if let Some(Self { wishes, .. }) = former {
                 wishes.closed().await;
             }
             runner.run().await;
         });
-        let port = Port { wire: wire_sender, heard: heard_sender, shown };
-        let identity = Self { wishes: wish_sender, status };
-        (identity, port)
+        let link = IdentityLink { wire: wire_sender, events: event_sender, presented };
+        (Self { wishes: wish_sender, status }, link)
+    }
+
+    /// Whether its task has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.wishes.is_closed()
     }
 
     /// Where it stands, and a way to wait until that changes.

@@ -9,11 +9,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
+use super::certificate::Certificate;
 use super::key::Key;
 
-/// What connections show from now on.
+/// What connections present from now on.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shown {
+pub(crate) struct Presented {
     pub(crate) certified: Option<Arc<Certified>>,
     /// Whether key store and files have been looked at: before that nobody should dial, or the
     /// first requests would travel anonymously.
@@ -22,22 +23,43 @@ pub(crate) struct Shown {
     pub(crate) moves: u64,
 }
 
-/// A certificate and what signs for it.
+/// Our certificates, and what signs for them.
 #[derive(Debug)]
 pub(crate) struct Certified {
-    tls: Arc<CertifiedKey>,
+    /// By the issuer's name in DER. The first is the one of the gateway that we enrolled at last.
+    certificates: Vec<(Vec<u8>, Arc<CertifiedKey>)>,
     #[cfg_attr(not(feature = "compat"), expect(dead_code, reason = "for OpenSSL alone"))]
     key: Arc<dyn Key>,
 }
 
 impl Certified {
-    pub(crate) fn new(certificate: &CertificateDer<'static>, key: Arc<dyn Key>) -> Self {
-        let signer = Arc::new(TlsKey(Arc::clone(&key)));
-        Self { tls: Arc::new(CertifiedKey::new(vec![certificate.clone()], signer)), key }
+    pub(crate) fn new<'a>(
+        certificates: impl Iterator<Item = &'a Certificate>,
+        key: Arc<dyn Key>,
+    ) -> Self {
+        let signer: Arc<dyn SigningKey> = Arc::new(TlsKey(Arc::clone(&key)));
+        let certified = |it: &Certificate| {
+            let tls = CertifiedKey::new(vec![it.der().clone()], Arc::clone(&signer));
+            (it.issuer_name().to_vec(), Arc::new(tls))
+        };
+        Self { certificates: certificates.map(certified).collect(), key }
     }
 
+    /// The first certificate.
     pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
-        &self.tls.cert
+        self.certificates.first().map_or(&[], |(_, it)| &it.cert)
+    }
+
+    /// The certificate that a gateway wants which accepts these issuers; with none named it accepts
+    /// any (RFC 8446 section 4.2.4).
+    fn choose(&self, issuers: &[&[u8]]) -> Option<&Arc<CertifiedKey>> {
+        let wanted = |issuer: &[u8]| issuers.is_empty() || issuers.contains(&issuer);
+        self.certificates.iter().find(|(issuer, _)| wanted(issuer)).map(|(_, it)| it)
+    }
+
+    /// All certificates.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.certificates.iter().filter_map(|(_, it)| it.cert.first())
     }
 
     /// The bytes of the key, where it has any; see [`Key::pkcs8`].
@@ -76,9 +98,9 @@ impl Presenter {
 }
 
 impl ResolvesClientCert for Presenter {
-    /// Which CAs the gateway names is not looked at: it has one, and refuses what is not its own.
-    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        let certified = &self.certified.as_ref()?.tls;
+    /// A gateway that names CAs is presented nothing that another CA has issued.
+    fn resolve(&self, issuers: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let certified = self.certified.as_ref()?.choose(issuers)?;
         certified.key.choose_scheme(schemes)?;
         self.show();
         Some(certified.clone())

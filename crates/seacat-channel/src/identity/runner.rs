@@ -1,11 +1,12 @@
 //! Runs the life cycle: it waits for one thing, tells the machine, and does what the machine says.
 
+use std::iter;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
 use seacat_proto::{Bytes, Control};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
 use super::certificate::Certificate;
@@ -15,10 +16,10 @@ use super::lifecycle::{
     Action, Input, LOOK_AGAIN, Lifecycle, Mark, Now, Opened, PACE, Step, Verdict,
 };
 use super::line::{Answer, Line};
-use super::port::{Heard, Wire};
-use super::presenter::{Certified, Shown};
+use super::link::{IdentityEvent, Wire};
+use super::presenter::{Certified, Presented};
 use super::status::{CertificateInfo, IdentityStatus, Phase};
-use super::store::{Found, Record, Store, StoreError};
+use super::store::{Found, Installed, Record, Store, StoreError};
 use super::{IdentityConfig, IdentityError, facts};
 use crate::driver::now as mono;
 
@@ -45,9 +46,11 @@ pub(crate) struct Runner {
     /// The last certificate that came, for [`Action::Install`].
     came: Bytes,
     reset_reply: Option<Reply<()>>,
-    heard: mpsc::Receiver<Heard>,
+    events: mpsc::Receiver<IdentityEvent>,
     wishes: mpsc::Receiver<Wish>,
-    shown: watch::Sender<Shown>,
+    presented: watch::Sender<Presented>,
+    /// Notified when that has changed.
+    changed: Arc<Notify>,
     status: watch::Sender<IdentityStatus>,
     settle_at: std::time::Instant,
     problem: Option<String>,
@@ -56,36 +59,43 @@ pub(crate) struct Runner {
     confirmed: Option<Now>,
 }
 
+/// What the runner talks to.
+pub(crate) struct Ends {
+    pub(crate) wire: watch::Receiver<Option<Wire>>,
+    pub(crate) events: mpsc::Receiver<IdentityEvent>,
+    pub(crate) wishes: mpsc::Receiver<Wish>,
+    pub(crate) presented: watch::Sender<Presented>,
+    pub(crate) changed: Arc<Notify>,
+    pub(crate) status: watch::Sender<IdentityStatus>,
+}
+
 enum Event {
     Done(Box<Done>),
     Wire,
-    Heard(Heard),
+    Link(IdentityEvent),
     Wish(Wish),
     Timer,
     Over,
 }
 
 impl Runner {
-    pub(crate) fn new(
-        config: IdentityConfig,
-        store: Store,
-        wire: watch::Receiver<Option<Wire>>,
-        heard: mpsc::Receiver<Heard>,
-        wishes: mpsc::Receiver<Wish>,
-        shown: watch::Sender<Shown>,
-        status: watch::Sender<IdentityStatus>,
-    ) -> Self {
+    pub(crate) fn new(config: IdentityConfig, store: Store, preferred: bool, ends: Ends) -> Self {
+        let Ends { wire, events, wishes, presented, changed, status } = ends;
         Self {
-            machine: Lifecycle::new(config.automatic),
+            machine: match preferred {
+                true => Lifecycle::new(config.automatic),
+                false => Lifecycle::lazy(config.automatic),
+            },
             jobs: Jobs::new(store, config.size),
             line: Line::new(wire, config.facts.clone()),
             config,
             found: Found::default(),
             came: Bytes::new(),
             reset_reply: None,
-            heard,
+            events,
             wishes,
-            shown,
+            presented,
+            changed,
             status,
             settle_at: mono() + LOOK_AGAIN,
             problem: None,
@@ -102,8 +112,8 @@ impl Runner {
             match self.next_event().await {
                 Event::Done(done) => self.done(*done),
                 Event::Wire => self.wire_changed(),
-                Event::Heard(Heard::Frame(frame)) => self.frame(frame),
-                Event::Heard(Heard::Refused(which)) => self.refused(&which),
+                Event::Link(IdentityEvent::Frame(frame)) => self.frame(frame),
+                Event::Link(IdentityEvent::Refused(which)) => self.refused(&which),
                 Event::Wish(wish) => self.wish(wish),
                 Event::Timer => self.timer(),
                 Event::Over => break,
@@ -121,7 +131,7 @@ impl Runner {
                 Ok(()) => Event::Wire,
                 Err(_) => Event::Over,
             },
-            Some(heard) = self.heard.recv() => Event::Heard(heard),
+            Some(event) = self.events.recv() => Event::Link(event),
             Some(wish) = self.wishes.recv() => Event::Wish(wish),
             () = sleep_until(deadline.unwrap_or_else(mono).into()), if deadline.is_some() => Event::Timer,
         }
@@ -299,8 +309,11 @@ impl Runner {
                 self.note(imported.as_ref().err());
                 let outcome = imported.map(|(key, certificate)| {
                     let validity = certificate.validity;
-                    self.found =
-                        Found { key: Some(key), certificate: Some(certificate), request: None };
+                    self.found = Found {
+                        key: Some(key),
+                        certificate: Some(certificate),
+                        ..Found::default()
+                    };
                     self.tell(Input::Imported(validity));
                 });
                 let _ =
@@ -362,10 +375,11 @@ impl Runner {
         self.line.number_facts(serial, record.acknowledged);
     }
 
-    fn installed(&mut self, installed: Result<Certificate, StoreError>) {
+    fn installed(&mut self, installed: Result<Installed, StoreError>) {
         let verdict = match installed {
-            Ok(certificate) => {
+            Ok(Installed { certificate, others }) => {
                 self.note(None);
+                self.found.others = others;
                 let same = self.found.certificate.as_ref() == Some(&certificate);
                 let validity = certificate.validity;
                 if same {
@@ -388,22 +402,28 @@ impl Runner {
 
     /// What connections show; `moved` when those that are there must not stay.
     fn show(&mut self, moved: bool) {
-        let certificate = self.found.certificate.as_ref().filter(|_| self.machine.presents(now()));
-        let key = self.found.key.clone();
-        let ready = self.shown.borrow().ready || self.machine.step() != Step::Opening;
-        self.shown.send_if_modified(|shown| {
-            let unchanged = shown.certified.as_ref().and_then(|it| it.chain().first())
-                == certificate.map(Certificate::der);
-            if unchanged && !moved && shown.ready == ready {
+        let now = now();
+        let current = self.found.certificate.as_ref().filter(|_| self.machine.presents(now));
+        let others = self.found.others.iter().filter(|it| it.validity.not_after > now.wall);
+        let certificates: Vec<&Certificate> =
+            current.into_iter().flat_map(|it| iter::once(it).chain(others.clone())).collect();
+        let ready = self.presented.borrow().ready || self.machine.step() != Step::Opening;
+        let changed = self.presented.send_if_modified(|presented| {
+            let old = presented.certified.iter().flat_map(|it| it.leaves());
+            let unchanged = old.eq(certificates.iter().map(|it| it.der()));
+            if unchanged && !moved && presented.ready == ready {
                 return false;
             }
-            shown.ready = ready;
-            shown.certified = certificate
-                .zip(key)
-                .map(|(certificate, key)| Arc::new(Certified::new(certificate.der(), key)));
-            shown.moves += u64::from(moved);
+            let certified = |key| Certified::new(certificates.iter().copied(), key);
+            let key = self.found.key.clone().filter(|_| !certificates.is_empty());
+            presented.ready = ready;
+            presented.certified = key.map(|key| Arc::new(certified(key)));
+            presented.moves += u64::from(moved);
             true
         });
+        if changed {
+            self.changed.notify_one();
+        }
     }
 
     fn publish(&mut self) {

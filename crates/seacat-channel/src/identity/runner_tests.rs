@@ -235,8 +235,9 @@ async fn a_key_store_that_hangs_holds_up_nobody_whose_key_is_in_a_file() {
     let store = Store::new(folder.path().to_owned(), Some(Arc::new(Hanging)));
     let began = std::time::Instant::now();
     let config = IdentityConfig::new(folder.path().to_owned());
-    let (identity, mut port) = Identity::start_on(config, store, None);
-    let ready = port.shown.wait_for(|shown| shown.ready);
+    let setup = Setup { preferred: true, ..Setup::default() };
+    let (identity, mut link) = Identity::start_on(config, store, setup);
+    let ready = link.presented.wait_for(|presented| presented.ready);
     assert!(timeout(Duration::from_secs(30), ready).await.unwrap().unwrap().certified.is_some());
     let took = began.elapsed();
     println!("known after {took:?}");

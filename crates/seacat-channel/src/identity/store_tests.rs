@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::fuse::Fuse;
 use super::*;
-use crate::identity::testing::{certificate_for, key};
+use crate::identity::testing::{certificate_for, certificate_of, key};
 
 /// A key store that does as it is told, and outlives its program.
 #[derive(Debug, Default)]
@@ -229,17 +229,133 @@ fn the_key_is_in_no_file_but_its_own() {
     }
 }
 
-#[test]
-fn a_note_is_read_as_it_was_written() {
-    let record = Record {
-        place: Place::Keyring("identity-1".into()),
+fn record() -> Record {
+    Record {
+        key: Place::Keyring("identity-1".into()),
         mark: Mark::Waiting,
         last_try: Some(-5),
         common_name: Some("Jan Novák".into()),
         facts: (3, "ab".into()),
         acknowledged: 2,
-    };
-    assert_eq!(Record::from_text(&record.to_text()), record);
-    assert_eq!(Record::from_text(""), Record::default());
-    assert_eq!(Record::from_text("mark nonsense\nwhat\n"), Record::default());
+        ..Record::default()
+    }
+}
+
+#[test]
+fn a_note_is_read_as_it_was_written() {
+    let read = |text: &[u8]| Record::from_json("state.json", text);
+    let text = record().to_json();
+    println!("{}", String::from_utf8_lossy(&text));
+    assert_eq!(read(&text).unwrap(), record());
+    for place in [Place::Nowhere, Place::Making("i".into()), Place::File("i".into())] {
+        let it = Record { key: place, ..record() };
+        assert_eq!(read(&it.to_json()).unwrap(), it);
+    }
+    // Cut anywhere, or of a later program: nothing is guessed.
+    for cut in 0..text.len() {
+        assert!(read(&text[..cut]).is_err(), "{cut}");
+    }
+    let text = String::from_utf8(text).unwrap();
+    let newer = text.replace("\"version\": 1", "\"version\": 2");
+    assert!(read(newer.as_bytes()).unwrap_err().to_string().contains("newer program"));
+    // A name that no certificate holds is left out.
+    let odd = text.replace("Jan Novák", "x\\nfile identity-2");
+    assert_eq!(read(odd.as_bytes()).unwrap(), Record { common_name: None, ..record() });
+}
+
+/// What versions without JSON wrote, also where a common name had a line break in it.
+#[test]
+fn an_older_note_is_read() {
+    let old = "keyring identity-1\nmark waiting\nlast-try -5\ncommon-name Jan Novák\nfacts 3 ab\n\
+               acknowledged 2\n";
+    assert_eq!(Record::from_lines(old), record());
+    let broken =
+        old.replace("Jan Novák", "Jan Novák\nmaking identity-2\nfile identity-3\nmark idle");
+    assert_eq!(Record::from_lines(&broken), record());
+    assert_eq!(Record::from_lines(""), Record::default());
+    assert_eq!(Record::from_lines("mark nonsense\nwhat\n"), Record::default());
+}
+
+/// A name with a line break in the note of an older version, and an open key store.
+#[test]
+fn no_key_is_deleted_because_another_place_is_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let (vault, handle) = vault();
+    let silent = Some(KeyringError::Silent);
+    vault.set_trouble(silent);
+    let mut store = Store::new(folder.path().to_owned(), handle.clone());
+    let mut sent = None;
+    life(&mut store, &mut sent).unwrap();
+    vault.set_trouble(None);
+    // Whatever has brought this about: the key is in the file, and the note says the key store.
+    let wrong = Record { key: Place::Keyring("identity-9".into()), ..store.record.clone() };
+    std::fs::write(folder.path().join(STATE), wrong.to_json()).unwrap();
+    let mut next = Store::new(folder.path().to_owned(), handle.clone());
+    let found = next.open().unwrap();
+    assert_eq!(found.key.expect("the key is still there").public_key(), sent.unwrap());
+    assert!(found.certificate.is_some());
+    // A note that cannot be read is no reason to make another key.
+    std::fs::write(folder.path().join(STATE), b"{").unwrap();
+    let error = Store::new(folder.path().to_owned(), handle.clone()).open().unwrap_err();
+    assert!(matches!(error, StoreError::Record(_)), "{error}");
+    assert!(folder.path().join(KEY).exists());
+}
+
+/// One identity for all gateways becomes that of the preferred one: killed at every write point.
+#[test]
+fn an_older_folder_is_taken_over_without_loss() {
+    for points in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        let old = folder.path().join("identity");
+        let (_, handle) = vault();
+        let mut sent = None;
+        life(&mut Store::new(old.clone(), handle.clone()), &mut sent).unwrap();
+        let record = Record::from_json(STATE, &std::fs::read(old.join(STATE)).unwrap()).unwrap();
+        let Place::Keyring(id) = &record.key else { panic!("{record:?}") };
+        let lines = format!("keyring {id}\nmark idle\nfacts 0 \nacknowledged 0\n");
+        std::fs::write(old.join(OLD_STATE), lines).unwrap();
+        std::fs::remove_file(old.join(STATE)).unwrap();
+
+        let new = folder.path().join("identities/gw.example.com");
+        let mut disk = Disk::new(new.clone());
+        disk.fuse = Fuse::after(points);
+        let mut first = Store::on(disk, handle.clone()).adopting(Some(old.clone()));
+        let done = first.open().and_then(|_| first.remember(Mark::Waiting, None)).is_ok();
+        let mut next = Store::new(new.clone(), handle.clone()).adopting(Some(old.clone()));
+        let found = next.open().unwrap();
+        assert_eq!(found.key.unwrap().public_key(), sent.unwrap(), "{points} points");
+        assert!(found.certificate.is_some() && !old.exists(), "{points} points");
+        if done {
+            assert!(!new.join(OLD_STATE).exists());
+            println!("taken over, killed at {points} write points");
+            assert!(points > 5);
+            break;
+        }
+    }
+}
+
+/// Another company's gateway of a group that should be two.
+#[test]
+fn a_certificate_of_another_issuer_is_kept_beside() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::new(folder.path().to_owned(), None);
+    let private = key();
+    let ours = RsaKey::new(&private).unwrap();
+    let first = certificate_for(&ours);
+    store.import(&private, &first).unwrap();
+    let theirs = certificate_of("another company", &ours);
+    let installed = store.install(&theirs, &ours).unwrap();
+    assert_eq!(installed.certificate.der().as_ref(), theirs);
+    assert_eq!(installed.others[0].der().as_ref(), first, "nothing is lost");
+    // And back.
+    let installed = store.install(&first, &ours).unwrap();
+    assert_eq!(installed.certificate.der().as_ref(), first);
+    assert_eq!(installed.others[0].der().as_ref(), theirs);
+    for number in 0..2 * OTHERS_MAX {
+        store.install(&certificate_of(&format!("company {number}"), &ours), &ours).unwrap();
+    }
+    let found = store.open().unwrap();
+    assert_eq!(found.others.len(), OTHERS_MAX);
+    store.delete().unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

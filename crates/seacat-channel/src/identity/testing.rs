@@ -28,14 +28,23 @@ pub(crate) fn certificate_for(key: &dyn Key) -> Vec<u8> {
     issue(key, 365 * 86_400)
 }
 
+/// The same of a new CA.
+pub(crate) fn certificate_of(ca: &str, key: &dyn Key) -> Vec<u8> {
+    issue_by(&Ca::new(ca), key, 365 * 86_400)
+}
+
 /// A certificate that began a minute ago and lives this long, in seconds.
 pub(crate) fn issue(key: &dyn Key, life: i64) -> Vec<u8> {
     static CA: OnceLock<Ca> = OnceLock::new();
+    issue_by(CA.get_or_init(|| Ca::new("clients")), key, life)
+}
+
+fn issue_by(ca: &Ca, key: &dyn Key, life: i64) -> Vec<u8> {
     let mut params = leaf("a client", &[]);
     let start = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
     params.not_before = start.into();
     params.not_after = params.not_before + std::time::Duration::from_secs(life as u64);
-    CA.get_or_init(|| Ca::new("clients")).certify(&params, &Public(key)).to_vec()
+    ca.certify(&params, &Public(key)).to_vec()
 }
 
 struct Public<'a>(&'a dyn Key);

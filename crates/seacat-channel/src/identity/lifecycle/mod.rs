@@ -121,6 +121,8 @@ pub(crate) struct Lifecycle {
     stored_since: Option<Instant>,
     /// Enrol without being asked.
     automatic: bool,
+    /// A key is of use: the gateway is the preferred one, or was connected once.
+    reached: bool,
     /// A human has asked.
     asked: bool,
 }
@@ -139,8 +141,14 @@ impl Lifecycle {
             approved: false,
             stored_since: None,
             automatic,
+            reached: true,
             asked: false,
         }
+    }
+
+    /// The same for a gateway that may never be needed: no key is made before it is connected.
+    pub(crate) fn lazy(automatic: bool) -> Self {
+        Self { reached: false, ..Self::new(automatic) }
     }
 
     pub(crate) fn step(&self) -> Step {
@@ -303,6 +311,7 @@ impl Lifecycle {
 
     fn link_up(&mut self, auth: LinkAuth, now: Now) -> Vec<Action> {
         self.link = Some(auth);
+        self.reached = true;
         self.checked = None;
         if let Step::Waiting { .. } = self.step {
             self.step = Step::Waiting { poll: now.mono };
@@ -557,8 +566,8 @@ impl Lifecycle {
             return Vec::new();
         }
         // The connection and the pace outlive the identity.
-        let Self { link, last_try, automatic, .. } = *self;
-        *self = Self { link, last_try, ..Self::new(automatic) };
+        let Self { link, last_try, automatic, reached, .. } = *self;
+        *self = Self { link, last_try, reached, ..Self::new(automatic) };
         self.step = Step::Deleting;
         vec![Action::Delete]
     }
@@ -615,7 +624,7 @@ impl Lifecycle {
                 self.step = Step::Opening;
                 actions.push(Action::Open);
             }
-            Step::NoKey { hold } if due(hold) && (self.automatic || self.asked) => {
+            Step::NoKey { hold } if due(hold) && (self.automatic && self.reached || self.asked) => {
                 self.step = Step::Making;
                 actions.push(Action::MakeKey);
             }

@@ -2,12 +2,16 @@
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use super::held::Validity;
 
 /// Where the last run ended, as far as it matters to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Mark {
     /// Nothing was under way.
+    #[default]
     Idle,
     /// There is a CSR, and the gateway does not have it for certain.
     Ready,

@@ -64,29 +64,44 @@ impl Disk {
         self.sync_folder()
     }
 
-    fn make_folder(&self) -> io::Result<()> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.folder)?;
-        // It may have been there, open to others.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = fs::metadata(&self.folder)?.permissions().mode();
-            if mode & 0o077 != 0 {
-                fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
+    /// The names of the files that begin with this and end with `.der`, in order.
+    pub(crate) fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name().into_string().unwrap_or_default();
+            if name.starts_with(prefix) && name.ends_with(".der") {
+                names.push(name);
             }
         }
-        Ok(())
+        names.sort();
+        Ok(names)
+    }
+
+    /// Makes the folder `legacy` ours, if it is there and ours is not.
+    pub(crate) fn adopt(&self, legacy: &Path) -> io::Result<()> {
+        let Some(parent) = self.folder.parent() else { return Ok(()) };
+        if self.folder.exists() || !legacy.is_dir() {
+            return Ok(());
+        }
+        make_private_folder(parent)?;
+        self.point()?;
+        fs::rename(legacy, &self.folder)?;
+        self.point()?;
+        sync_folder(parent)?;
+        legacy.parent().map_or(Ok(()), sync_folder)
+    }
+
+    fn make_folder(&self) -> io::Result<()> {
+        make_private_folder(&self.folder)
     }
 
     fn sync_folder(&self) -> io::Result<()> {
-        // Windows cannot open a folder as a file, and needs no such thing.
-        #[cfg(unix)]
-        File::open(&self.folder)?.sync_all()?;
-        Ok(())
+        sync_folder(&self.folder)
     }
 
     /// Where a test may pull the plug.
@@ -95,6 +110,32 @@ impl Disk {
         self.fuse.point()?;
         Ok(())
     }
+}
+
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    // It may have been there, open to others.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(folder)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg_attr(not(unix), allow(unused_variables))]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    // Windows cannot open a folder as a file, and needs no such thing.
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    Ok(())
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

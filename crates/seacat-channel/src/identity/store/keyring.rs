@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -55,8 +55,8 @@ pub(crate) trait Vault: fmt::Debug + Send + Sync {
 /// The one of this computer.
 #[derive(Debug, Default)]
 pub(crate) struct Keyring {
-    /// A call that nobody has come back from, other than one that waits for a person.
-    busy: Arc<AtomicBool>,
+    /// Whether a call is under way, other than one that waits for a person.
+    busy: Arc<Busy>,
     /// A person has been asked for the password.
     asked: Arc<AtomicBool>,
 }
@@ -95,7 +95,7 @@ impl Keyring {
         asked: Arc<AtomicBool>,
         work: impl FnOnce(&mut Ask) -> Result<T, KeyringError> + Send + 'static,
     ) -> Result<T, KeyringError> {
-        // One thread that hangs is enough.
+        // One thread that hangs is enough; several identities share the key store.
         let turn = Turn::take(&self.busy).ok_or(KeyringError::Silent)?;
         let asking = Arc::new(AtomicBool::new(false));
         let mut ask = Ask { turn: Some(turn), asked, asking: asking.clone() };
@@ -122,17 +122,32 @@ impl Keyring {
 
 /// The right to be the one call that may hang; given back when dropped.
 #[derive(Debug)]
-struct Turn(Arc<AtomicBool>);
+struct Turn(Arc<Busy>);
+
+#[derive(Debug, Default)]
+struct Busy {
+    taken: Mutex<bool>,
+    freed: Condvar,
+}
 
 impl Turn {
-    fn take(busy: &Arc<AtomicBool>) -> Option<Self> {
-        (!busy.swap(true, Ordering::AcqRel)).then(|| Self(busy.clone()))
+    /// Waits for as long as a call may take.
+    fn take(busy: &Arc<Busy>) -> Option<Self> {
+        let taken = busy.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = busy.freed.wait_timeout_while(taken, LIMIT, |taken| *taken);
+        let (mut taken, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if *taken {
+            return None;
+        }
+        *taken = true;
+        Some(Self(Arc::clone(busy)))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.freed.notify_one();
     }
 }
 

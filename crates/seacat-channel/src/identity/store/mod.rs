@@ -2,10 +2,11 @@
 //! private file, the rest in files. Killed between any two writes, the next start continues.
 //!
 //! ```text
-//!   state            where the key is, how far the request is
-//!   key.pk8          the key, only where the key store was of no use
-//!   request.der      the CSR, from its making until the certificate is there
+//!   state.json           where the key is, how far the request is
+//!   key.pk8              the key, only where the key store was of no use
+//!   request.der          the CSR, from its making until the certificate is there
 //!   certificate.der
+//!   certificate-….der    good ones of other issuers: no gateway overwrites another's
 //! ```
 //!
 //! The order of the writes is what makes this safe, and stands at each function. All of it may
@@ -32,12 +33,20 @@ use super::lifecycle::Mark;
 pub(crate) use disk::Disk;
 pub use keyring::KeyringError;
 pub(crate) use keyring::Vault;
+pub use record::RecordError;
 pub(crate) use record::{Place, Record};
 
-const STATE: &str = "state";
+const STATE: &str = "state.json";
+/// What it was before it was JSON.
+const OLD_STATE: &str = "state";
 const KEY: &str = "key.pk8";
 const REQUEST: &str = "request.der";
 const CERTIFICATE: &str = "certificate.der";
+/// How the names of the files of other issuers' certificates begin.
+const OTHERS: &str = "certificate-";
+
+/// Other issuers' certificates that are kept: a group has few gateways.
+const OTHERS_MAX: usize = 4;
 
 /// Why something could not be stored or found.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +66,9 @@ pub enum StoreError {
     /// A certificate that came.
     #[error(transparent)]
     Certificate(#[from] CertificateFault),
+    /// The note about how far we are.
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
 /// What was found.
@@ -64,7 +76,16 @@ pub enum StoreError {
 pub(crate) struct Found {
     pub(crate) key: Option<Arc<dyn Key>>,
     pub(crate) certificate: Option<Certificate>,
+    /// Those of other issuers.
+    pub(crate) others: Vec<Certificate>,
     pub(crate) request: Option<Vec<u8>>,
+}
+
+/// A certificate that was stored, and those beside it.
+#[derive(Debug)]
+pub(crate) struct Installed {
+    pub(crate) certificate: Certificate,
+    pub(crate) others: Vec<Certificate>,
 }
 
 impl std::fmt::Debug for Certificate {
@@ -77,6 +98,8 @@ impl std::fmt::Debug for Certificate {
 #[derive(Debug)]
 pub(crate) struct Store {
     disk: Disk,
+    /// A folder that is taken over when ours is not there.
+    legacy: Option<PathBuf>,
     /// None: the user wants a file.
     vault: Option<Arc<dyn Vault>>,
     pub(crate) record: Record,
@@ -90,12 +113,17 @@ impl Store {
     }
 
     pub(crate) fn on(disk: Disk, vault: Option<Arc<dyn Vault>>) -> Self {
-        Self { disk, vault, record: Record::default(), problem: None }
+        Self { disk, legacy: None, vault, record: Record::default(), problem: None }
+    }
+
+    /// Takes over what is in `legacy` when it is opened for the first time.
+    pub(crate) fn adopting(self, legacy: Option<PathBuf>) -> Self {
+        Self { legacy, ..self }
     }
 
     /// Where the key is, for people.
     pub(crate) fn place(&self) -> Option<String> {
-        match &self.record.place {
+        match &self.record.key {
             Place::Nowhere | Place::Making(_) => None,
             Place::Keyring(_) => self.vault.as_ref().map(|vault| vault.name().to_owned()),
             Place::File(_) => Some(self.disk.path(KEY).display().to_string()),
@@ -105,8 +133,8 @@ impl Store {
     /// Looks for everything. A key that exists and cannot be read now is an error, so that nobody
     /// makes a second one.
     pub(crate) fn open(&mut self) -> Result<Found, StoreError> {
-        let text = self.disk.read(STATE)?.unwrap_or_default();
-        self.record = Record::from_text(&String::from_utf8_lossy(&text));
+        self.adopt()?;
+        self.record = self.read_record()?;
         let Some(private) = self.find_key()? else {
             return Ok(Found::default());
         };
@@ -116,20 +144,60 @@ impl Store {
                 .inspect_err(|fault| tracing::warn!(%fault, "the stored certificate is of no use"))
                 .ok()
         });
-        Ok(Found { key: Some(key), certificate, request: self.disk.read(REQUEST)? })
+        let others = self.others(&*key)?;
+        Ok(Found { key: Some(key), certificate, others, request: self.disk.read(REQUEST)? })
+    }
+
+    /// One rename: before it everything is in the old folder, after it in ours.
+    fn adopt(&self) -> Result<(), StoreError> {
+        match &self.legacy {
+            Some(legacy) => Ok(self.disk.adopt(legacy)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The note, in its older form where there is no other. That stays until the next is written.
+    fn read_record(&self) -> Result<Record, StoreError> {
+        if let Some(text) = self.disk.read(STATE)? {
+            return Ok(Record::from_json(STATE, &text)?);
+        }
+        let lines = self.disk.read(OLD_STATE)?.unwrap_or_default();
+        Ok(Record::from_lines(&String::from_utf8_lossy(&lines)))
+    }
+
+    /// The certificates of other issuers for this key.
+    fn others(&self, key: &dyn Key) -> Result<Vec<Certificate>, StoreError> {
+        let mut others = Vec::new();
+        for name in self.disk.list(OTHERS)? {
+            let der = self.disk.read(&name)?.unwrap_or_default();
+            others.extend(Certificate::read_for(&der, key.public_key()));
+        }
+        Ok(others)
     }
 
     fn find_key(&mut self) -> Result<Option<PrivateKey>, StoreError> {
-        match self.record.place.clone() {
+        match self.record.key.clone() {
             Place::Nowhere => Ok(None),
             Place::File(_) => self.key_file(),
             Place::Keyring(id) => {
                 let vault =
                     self.vault.clone().unwrap_or_else(|| Arc::new(keyring::Keyring::default()));
-                let key = vault.get(&id)?;
-                // Left over when the key moved.
-                self.disk.remove(KEY)?;
-                Ok(key)
+                let in_file = self.key_file()?;
+                match vault.get(&id)? {
+                    // A copy is left over when the program was killed while the key moved.
+                    Some(key) => {
+                        if in_file.as_ref() == Some(&key) {
+                            self.disk.remove(KEY)?;
+                        }
+                        Ok(Some(key))
+                    }
+                    // The key store does not have it: another one answers, or it was emptied.
+                    None if in_file.is_some() => {
+                        self.remember_place(Place::File(id))?;
+                        Ok(in_file)
+                    }
+                    None => Ok(None),
+                }
             }
             // Interrupted. Wherever it got to, no request has been sent with it.
             Place::Making(id) => {
@@ -154,12 +222,12 @@ impl Store {
     /// Makes a key. First the note that one is being made, under which name, and that no request
     /// (of an earlier key, perhaps) is under way; then the key; then the note where it is.
     pub(crate) fn make(&mut self, size: KeySize) -> Result<Arc<dyn Key>, StoreError> {
-        let id = match &self.record.place {
+        let id = match &self.record.key {
             Place::Making(id) => id.clone(),
             _ => new_id(),
         };
         self.change(|record| {
-            (record.place, record.mark) = (Place::Making(id.clone()), Mark::Idle);
+            (record.key, record.mark) = (Place::Making(id.clone()), Mark::Idle);
         })?;
         let private = PrivateKey::generate(size)?;
         let key = Arc::new(RsaKey::new(&private)?);
@@ -197,7 +265,7 @@ impl Store {
     /// Moves a key from its file to the key store, if that answers by now: the copy, the note, and
     /// only then the file goes.
     fn move_to_vault(&mut self, private: &PrivateKey) {
-        let Place::File(id) = self.record.place.clone() else {
+        let Place::File(id) = self.record.key.clone() else {
             return;
         };
         let moved = self.put_in_vault(private, &id).and_then(|moved| {
@@ -215,7 +283,7 @@ impl Store {
     /// Tries once more to move the key to the key store.
     pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
         if self.vault.is_some()
-            && matches!(self.record.place, Place::File(_))
+            && matches!(self.record.key, Place::File(_))
             && let Some(private) = self.key_file()?
         {
             self.move_to_vault(&private);
@@ -237,12 +305,35 @@ impl Store {
 
     /// Checks and stores a certificate: first that nothing is under way any more, then the
     /// certificate, then the request goes. Interrupted in between, another request is made.
-    pub(crate) fn install(&mut self, der: &[u8], key: &dyn Key) -> Result<Certificate, StoreError> {
+    ///
+    /// A good certificate of another issuer is copied beside it before.
+    pub(crate) fn install(&mut self, der: &[u8], key: &dyn Key) -> Result<Installed, StoreError> {
         let certificate = Certificate::read_for(der, key.public_key())?;
+        self.set_aside(&certificate, key)?;
         self.remember(Mark::Idle, None)?;
         self.disk.write(CERTIFICATE, der)?;
         self.disk.remove(REQUEST)?;
-        Ok(certificate)
+        self.disk.remove(&certificate.file_name(OTHERS))?;
+        Ok(Installed { certificate, others: self.others(key)? })
+    }
+
+    /// Keeps the certificate that is there beside the next one, if that is another issuer's.
+    fn set_aside(&self, next: &Certificate, key: &dyn Key) -> Result<(), StoreError> {
+        let Some(der) = self.disk.read(CERTIFICATE)? else { return Ok(()) };
+        let Ok(current) = Certificate::read_for(&der, key.public_key()) else { return Ok(()) };
+        if current.has_issuer_of(next) {
+            return Ok(());
+        }
+        let mut others = self.others(key)?;
+        // One of each issuer, and not too many.
+        others.sort_by_key(|it| it.validity.not_after);
+        let surplus = (others.len() + 1).saturating_sub(OTHERS_MAX);
+        for (nth, other) in others.iter().enumerate() {
+            if nth < surplus || other.has_issuer_of(&current) {
+                self.disk.remove(&other.file_name(OTHERS))?;
+            }
+        }
+        Ok(self.disk.write(&current.file_name(OTHERS), &der)?)
     }
 
     /// Takes over a key and its certificate. The new key is stored beside the old one and becomes
@@ -254,7 +345,7 @@ impl Store {
     ) -> Result<(Arc<dyn Key>, Certificate), StoreError> {
         let key = Arc::new(RsaKey::new(private)?);
         let certificate = Certificate::read_for(der, key.public_key())?;
-        let old = self.record.place.clone();
+        let old = self.record.key.clone();
         self.remember(Mark::Idle, None)?;
         self.keep(private, new_id())?;
         self.disk.write(CERTIFICATE, der)?;
@@ -264,7 +355,7 @@ impl Store {
         {
             tracing::warn!(%error, "the old key stays in the key store");
         }
-        if matches!(self.record.place, Place::Keyring(_)) {
+        if matches!(self.record.key, Place::Keyring(_)) {
             self.disk.remove(KEY)?;
         }
         Ok((key, certificate))
@@ -273,7 +364,7 @@ impl Store {
     /// Forgets everything: the key first, so that nothing is lost when the key store refuses; the
     /// note last, so that a key that is left is still known.
     pub(crate) fn delete(&mut self) -> Result<(), StoreError> {
-        match (self.record.place.clone(), &self.vault) {
+        match (self.record.key.clone(), &self.vault) {
             (Place::Keyring(id), Some(vault)) => {
                 self.disk.point()?;
                 vault.delete(&id)?;
@@ -285,7 +376,11 @@ impl Store {
         }
         self.disk.remove(KEY)?;
         self.disk.remove(CERTIFICATE)?;
+        for other in self.disk.list(OTHERS)? {
+            self.disk.remove(&other)?;
+        }
         self.disk.remove(REQUEST)?;
+        self.disk.remove(OLD_STATE)?;
         self.disk.remove(STATE)?;
         let facts = std::mem::take(&mut self.record).facts;
         self.record.facts = facts;
@@ -300,7 +395,7 @@ impl Store {
     }
 
     fn remember_place(&mut self, place: Place) -> Result<(), StoreError> {
-        self.change(|record| record.place = place)
+        self.change(|record| record.key = place)
     }
 
     /// Changes the note, on disk and then in memory.
@@ -308,8 +403,9 @@ impl Store {
         let mut record = self.record.clone();
         change(&mut record);
         if record != self.record {
-            self.disk.write(STATE, record.to_text().as_bytes())?;
+            self.disk.write(STATE, &record.to_json())?;
             self.record = record;
+            self.disk.remove(OLD_STATE)?;
         }
         Ok(())
     }

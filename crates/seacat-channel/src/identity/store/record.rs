@@ -1,9 +1,13 @@
-//! The note about how far we are: a few lines of `name value`, replaced as a whole.
+//! The note about how far we are: JSON, replaced as a whole.
 
+use serde::{Deserialize, Serialize};
+
+use crate::identity::csr;
 use crate::identity::lifecycle::Mark;
 
 /// Where the key is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "place", content = "id")]
 pub(crate) enum Place {
     /// Nowhere.
     #[default]
@@ -17,81 +21,98 @@ pub(crate) enum Place {
 }
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Record {
-    pub(crate) place: Place,
+    pub(crate) version: Version,
+    pub(crate) key: Place,
     pub(crate) mark: Mark,
     /// When a CSR was sent last, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_try: Option<i64>,
     /// The common name that was asked for on the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) common_name: Option<String>,
     /// The number and the digest of what we told about this computer last.
+    #[serde(default)]
     pub(crate) facts: (u32, String),
     /// The number that the gateway has acknowledged.
+    #[serde(default)]
     pub(crate) acknowledged: u32,
 }
 
-impl Default for Record {
-    fn default() -> Self {
+/// The form of the file. A program that does not know it changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub(crate) struct Version;
+
+/// Why a note cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the file {file} cannot be read: {why}")]
+pub struct RecordError {
+    file: &'static str,
+    why: serde_json::Error,
+}
+
+impl Record {
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("strings and numbers are JSON")
+    }
+
+    /// Reads all of it or nothing: what is guessed wrong here could cost the key. A name that a
+    /// certificate cannot hold is left out.
+    pub(crate) fn from_json(file: &'static str, text: &[u8]) -> Result<Self, RecordError> {
+        let read = serde_json::from_slice(text);
+        let mut it: Self = read.map_err(|why| RecordError { file, why })?;
+        it.common_name.take_if(|name| csr::check_name("the common name", name).is_err());
+        Ok(it)
+    }
+
+    /// Reads the lines of `name value` that were written before version 1. The place of the key stands
+    /// in the first line that names one: a common name with a line break in it could add another.
+    pub(crate) fn from_lines(text: &str) -> Self {
+        let first = |names: &[&str]| {
+            text.lines().filter_map(|line| line.split_once(' ')).find(|(it, _)| names.contains(it))
+        };
+        let value = |name: &str| first(&[name]).map(|(_, value)| value);
+        let key = match first(&["making", "keyring", "file"]) {
+            Some(("making", id)) => Place::Making(id.to_owned()),
+            Some(("keyring", id)) => Place::Keyring(id.to_owned()),
+            Some((_, id)) => Place::File(id.to_owned()),
+            None => Place::Nowhere,
+        };
+        let mark = match value("mark") {
+            Some("ready") => Mark::Ready,
+            Some("waiting") => Mark::Waiting,
+            Some("rejected") => Mark::Rejected,
+            _ => Mark::Idle,
+        };
+        let facts = value("facts").and_then(|it| it.split_once(' ')).unwrap_or_default();
         Self {
-            place: Place::Nowhere,
-            mark: Mark::Idle,
-            last_try: None,
-            common_name: None,
-            facts: (0, String::new()),
-            acknowledged: 0,
+            version: Version,
+            key,
+            mark,
+            last_try: value("last-try").and_then(|it| it.parse().ok()),
+            common_name: value("common-name").map(str::to_owned),
+            facts: (facts.0.parse().unwrap_or(0), facts.1.to_owned()),
+            acknowledged: value("acknowledged").and_then(|it| it.parse().ok()).unwrap_or(0),
         }
     }
 }
 
-const MARKS: [(&str, Mark); 4] = [
-    ("idle", Mark::Idle),
-    ("ready", Mark::Ready),
-    ("waiting", Mark::Waiting),
-    ("rejected", Mark::Rejected),
-];
+impl TryFrom<u8> for Version {
+    type Error = &'static str;
 
-impl Record {
-    pub(crate) fn to_text(&self) -> String {
-        let mut lines = Vec::new();
-        match &self.place {
-            Place::Nowhere => {}
-            Place::Making(id) => lines.push(format!("making {id}")),
-            Place::Keyring(id) => lines.push(format!("keyring {id}")),
-            Place::File(id) => lines.push(format!("file {id}")),
+    fn try_from(version: u8) -> Result<Self, &'static str> {
+        match version {
+            1 => Ok(Self),
+            _ => Err("it was written by a newer program"),
         }
-        let mark = MARKS.iter().find(|(_, mark)| *mark == self.mark);
-        lines.extend(mark.map(|(word, _)| format!("mark {word}")));
-        lines.extend(self.last_try.map(|at| format!("last-try {at}")));
-        lines.extend(self.common_name.as_ref().map(|cn| format!("common-name {cn}")));
-        lines.push(format!("facts {} {}", self.facts.0, self.facts.1));
-        lines.push(format!("acknowledged {}", self.acknowledged));
-        lines.join("\n") + "\n"
     }
+}
 
-    /// What is not understood is left out: the certificate and the key speak for themselves.
-    pub(crate) fn from_text(text: &str) -> Self {
-        let mut it = Self::default();
-        for line in text.lines() {
-            let (name, value) = line.split_once(' ').unwrap_or((line, ""));
-            match name {
-                "making" => it.place = Place::Making(value.to_owned()),
-                "keyring" => it.place = Place::Keyring(value.to_owned()),
-                "file" => it.place = Place::File(value.to_owned()),
-                "mark" => {
-                    let mark = MARKS.iter().find(|(word, _)| *word == value);
-                    it.mark = mark.map_or(Mark::Idle, |(_, mark)| *mark);
-                }
-                "last-try" => it.last_try = value.parse().ok(),
-                "common-name" => it.common_name = Some(value.to_owned()),
-                "facts" => {
-                    let (serial, digest) = value.split_once(' ').unwrap_or((value, ""));
-                    it.facts = (serial.parse().unwrap_or(0), digest.to_owned());
-                }
-                "acknowledged" => it.acknowledged = value.parse().unwrap_or(0),
-                _ => {}
-            }
-        }
-        it
+impl From<Version> for u8 {
+    fn from(_: Version) -> Self {
+        1
     }
 }
