@@ -68,8 +68,13 @@ impl Gateway {
     pub fn start_limited(hosts: &[Host], more: &str, files: Option<u32>) -> Self {
         let (road, port) = (Road::chosen(), free_port());
         let text = configuration(road, port, hosts) + more;
-        let gateway = Self::configured(road, port, &["localhost"], &text);
-        Self { files, ..gateway }.started()
+        Self { files, ..Self::configured(road, port, &["localhost"], &text) }.started()
+    }
+
+    /// The same gateway with a limit on its open files. It is not started yet.
+    #[must_use]
+    pub fn with_files(self, files: u32) -> Self {
+        Self { files: Some(files), ..self }
     }
 
     /// One that enrols: newcomers wait for [`Gateway::command`]`("approve")`, and every host is

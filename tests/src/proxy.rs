@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::http::Client;
-use crate::place::{binary, free_port, scratch, user_command};
+use crate::place::{binary, free_port, limited, scratch, user_command};
 use crate::process::{Process, wait_for};
 use crate::road::Road;
 
@@ -17,6 +17,8 @@ pub struct Proxy {
     dir: tempfile::TempDir,
     port: u16,
     mapped_port: u16,
+    /// A limit on its open files.
+    files: Option<u32>,
 }
 
 impl Proxy {
@@ -37,6 +39,14 @@ impl Proxy {
     pub fn prepared(gateway_port: u16, ca: &Path, mapped_host: &str, more: &str) -> Self {
         let gateway = gateway(Road::chosen(), gateway_port, ca);
         Self::with_lines(mapped_host, &format!("{gateway}{more}"))
+    }
+
+    /// The same proxy with a limit on its open files, started.
+    #[must_use]
+    pub fn started_with_files(mut self, files: u32) -> Self {
+        self.files = Some(files);
+        self.start_now(&[]);
+        self
     }
 
     /// One that speaks a TLS of the story's choice, and writes the secrets of its sessions into
@@ -67,7 +77,7 @@ impl Proxy {
         let (port, mapped_port) = (free_port(), free_port());
         let configuration = configuration(port, mapped_port, mapped_host) + lines;
         fs::write(dir.path().join("config.toml"), configuration).unwrap();
-        Self { process: None, dir, port, mapped_port }
+        Self { process: None, dir, port, mapped_port, files: None }
     }
 
     fn start_now(&mut self, environment: &[(&str, String)]) {
@@ -78,6 +88,9 @@ impl Proxy {
     /// Starts it with more in its environment, and does not wait.
     pub fn launch(&mut self, environment: &[(&str, String)]) {
         let mut command = Self::command(self.dir.path());
+        if let Some(files) = self.files {
+            command = limited(&command, files);
+        }
         command.args(["--config", "config.toml", "run"]);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(Process::start("seacat-proxy", self.dir.path(), &command));

@@ -55,6 +55,8 @@ struct SettingValues {
     channel_keepalive: String,
     #[serde(rename = "channel.drain")]
     channel_drain: String,
+    #[serde(rename = "channel.memory")]
+    channel_memory: String,
     #[serde(rename = "channel.dns_servers")]
     channel_dns_servers: Vec<String>,
     #[serde(rename = "upstream.proxy")]

@@ -32,6 +32,8 @@ pub struct ChannelConfig {
     pub wait: Duration,
     /// Whether the channel dials at once, or is off until [`Channel::connect`](crate::Channel::connect).
     pub connect: bool,
+    /// Memory for what waits to be sent to gateways or to be read by applications, in bytes.
+    pub memory: u64,
     /// Keep-alive and limits of the wire protocol.
     pub proto: seacat_proto::Config,
     /// How gateways are found and reached.
@@ -52,6 +54,7 @@ impl ChannelConfig {
             gateways,
             wait: DEFAULT_WAIT,
             connect: true,
+            memory: seacat_link::LinkConfig::LIMITS.memory,
             proto: seacat_link::LinkConfig::client().proto,
             network: NetworkConfig::default(),
             identity: None,

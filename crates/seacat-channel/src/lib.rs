@@ -33,6 +33,8 @@ mod order;
 mod portal;
 pub mod probe;
 mod reverse;
+#[cfg(test)]
+mod simulation;
 mod state;
 mod status;
 mod task;

@@ -93,9 +93,18 @@ pub struct Limits {
     pub idle: Duration,
     /// The largest request body, in bytes. Default none: bodies are streamed, not kept.
     pub body: Option<u64>,
+    /// A client that stops in the middle of a request body is given up after this. Default
+    /// [`Limits::BODY_PAUSE`].
+    pub body_pause: Duration,
     /// Name resolution and connecting on a direct route, together. Default 10 s, as a request
     /// waits for the channel.
     pub direct_connect: Duration,
+}
+
+impl Limits {
+    /// Squid's `read_timeout`, and what our gateway grants the body of a response: long enough for uploads
+    /// that are made while they are sent.
+    pub const BODY_PAUSE: Duration = Duration::from_secs(15 * 60);
 }
 
 impl Default for Limits {
@@ -105,6 +114,7 @@ impl Default for Limits {
             head: Duration::from_secs(15),
             idle: Duration::from_secs(120),
             body: None,
+            body_pause: Self::BODY_PAUSE,
             direct_connect: Duration::from_secs(10),
         }
     }

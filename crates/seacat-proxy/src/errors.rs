@@ -117,6 +117,10 @@ errors! {
         "The request head did not arrive in time",
         "The client started a request and did not complete its head.",
         "Try again. If it happens often, find out what delays the client.";
+    BodyTimeout = "SC-BODY-TIMEOUT", 408, "connection_read_timeout",
+        "The request body did not arrive in time",
+        "The client stopped for 15 minutes in the middle of the body, so the request was cancelled.",
+        "Try again. If it happens often, find out what delays the client.";
     AuthRequired = "SC-AUTH", 407, "http_request_denied",
         "The proxy requires a user name and password",
         "The credentials were missing or wrong.",

@@ -15,7 +15,7 @@ use seacat_http1::{Fields, Rule, Violation};
 use crate::errors::Code;
 use crate::forward::fields::BadReply;
 use crate::response::Response;
-use crate::server::request_body::BodyTooLarge;
+use crate::server::request_body::{BodyStalled, BodyTooLarge};
 
 /// Retry-After of a 503 when nothing better is known.
 const SOON: Duration = Duration::from_secs(5);
@@ -87,6 +87,9 @@ pub(crate) fn of_broken_request(cause: &(dyn Error + 'static)) -> Fault {
     }
     if cause.is::<BodyTooLarge>() {
         return Fault::new(Code::BodyTooLarge, sentence(&cause.to_string()));
+    }
+    if cause.is::<BodyStalled>() {
+        return Fault::new(Code::BodyTimeout, sentence(&cause.to_string()));
     }
     Fault::new(Code::BodyCut, "The request's body could not be read to its end.")
 }
@@ -409,6 +412,7 @@ mod tests {
             (ExchangeError::Busy, 503, Code::Busy),
             (ExchangeError::BadReply(7), 502, Code::BadReply),
             (ExchangeError::Body(Box::new(BodyTooLarge)), 413, Code::BodyTooLarge),
+            (ExchangeError::Body(Box::new(BodyStalled)), 408, Code::BodyTimeout),
             (
                 ExchangeError::Body(Box::new(Violation { rule: Rule::Chunk, what: "x" })),
                 400,

@@ -652,6 +652,19 @@ async fn limits_of_time_and_number() {
 }
 
 #[tokio::test]
+async fn a_client_that_stops_in_its_body_is_given_up() {
+    let limits = Limits { body_pause: Duration::from_millis(50), ..Limits::default() };
+    let proxy = start(ProxyConfig { limits, ..direct() });
+    let (origin, _served) = origin("what never comes", "").await;
+    let mut client = TcpStream::connect(proxy.addresses[0]).await.unwrap();
+    let head =
+        format!("POST http://{origin}/ HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let answer = read_all(&mut client).await;
+    assert!(status(&answer) == 408 && answer.contains("SC-BODY-TIMEOUT"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_stop_lets_requests_finish_and_says_so() {
     let proxy = start(direct());
     let listener = TcpListener::bind(LOCAL).await.unwrap();

@@ -9,6 +9,7 @@
     reason = "a story fails where it cannot go on, and says what it measured"
 )]
 
+mod files;
 mod stranger;
 
 use std::fs;

@@ -174,6 +174,7 @@ fn is_us(proxy: &Upstream, config: &Config) -> bool {
 pub fn channel(config: &Config, gateways: Vec<GatewayConfig>) -> ChannelConfig {
     let mut channel = ChannelConfig::new(gateways);
     channel.wait = config.channel.wait;
+    channel.memory = config.channel.memory;
     channel.reverse.clone_from(&config.reverse);
     channel.proto.keepalive.get_or_insert_default().interval = config.channel.keepalive;
     channel
@@ -346,6 +347,7 @@ mod tests {
     fn every_setting_arrives() {
         let mut config = Config::default();
         config.channel.keepalive = std::time::Duration::from_secs(77);
+        config.channel.memory = 17 << 20;
         config.proxy.port = 4000;
         config.proxy.max_connections = 9;
         config.proxy.users = vec!["1005".into(), "no such user".into()];
@@ -353,6 +355,7 @@ mod tests {
         config.proxy.map = vec![Map { allow_origins: origins.clone(), ..Map::default() }];
         let told = channel(&config, vec![]);
         assert_eq!(told.proto.keepalive.unwrap().interval.as_secs(), 77);
+        assert_eq!(told.memory, 17 << 20);
         let told = proxy(&config).unwrap();
         assert_eq!(told.listen[0].to_string(), "127.0.0.1:4000");
         assert_eq!(told.listen[1].to_string(), "[::1]:4000");

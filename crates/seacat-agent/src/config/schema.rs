@@ -166,6 +166,8 @@ pub struct Channel {
     pub keepalive: Duration,
     /// How long requests may finish when the program stops.
     pub drain: Duration,
+    /// Memory for bodies and heads that wait, in bytes.
+    pub memory: u64,
     /// Whom to ask for discovered gateways; the system's name servers when empty.
     pub dns_servers: Vec<SocketAddr>,
 }
@@ -176,6 +178,7 @@ impl Default for Channel {
             wait: seacat_channel::DEFAULT_WAIT,
             keepalive: Duration::from_secs(30),
             drain: Duration::from_secs(10),
+            memory: 128 << 20,
             dns_servers: Vec::new(),
         }
     }

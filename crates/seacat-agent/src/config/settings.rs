@@ -153,6 +153,14 @@ pub static SETTINGS: &[Setting<Config>] = &[
         get: |c| Some(value::show_duration(c.channel.drain).into()),
     },
     Setting {
+        key: "channel.memory",
+        takes: "a size",
+        doc: "Memory for what waits to be sent or read; beyond it, bodies wait in temporary files or with their sender.",
+        required: false,
+        set: |c, v| put(&mut c.channel.memory, value::size(v, 16 << 20..=16 << 30)),
+        get: |c| Some(value::show_size(c.channel.memory).into()),
+    },
+    Setting {
         key: "channel.dns_servers",
         takes: "IP addresses, with a port if it is not 53",
         doc: "Name servers for gateway discovery, instead of the system's.",

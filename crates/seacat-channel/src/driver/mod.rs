@@ -108,7 +108,7 @@ impl Driver {
         let dialler = Dialler::new(applied.gateways.clone(), applied.network.clone());
         // One account for all connections to gateways, the old one of a change and the new one.
         let descriptors = seacat_link::descriptors::for_peers() / 4;
-        let limits = BudgetLimits { descriptors, ..LinkConfig::LIMITS };
+        let limits = BudgetLimits { memory: config.memory, descriptors, ..LinkConfig::LIMITS };
         let share = Some(Share::alone(&limits));
         Self {
             machine: Machine::new(ranks(&config.gateways), seed),

@@ -7,6 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use seacat_channel::{BodyError, RequestBody};
@@ -14,6 +15,9 @@ use seacat_http1::{BodyDecoder, Decoded, Framing, RequestHead, expects_continue}
 use seacat_proto::MAX_PAYLOAD;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::OwnedReadHalf;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::config::Limits;
 
 /// Read at a time from a client that has much to send: whole frames, and enough to keep a fast
 /// local client busy.
@@ -25,6 +29,11 @@ const LEAST: usize = 4096;
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the request body is larger than the limit")]
 pub(crate) struct BodyTooLarge;
+
+/// The client sent nothing for [`Limits::body_pause`], in the middle of its body.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the client stopped in the middle of the request body")]
+pub(crate) struct BodyStalled;
 
 /// The connection has taken its reading side back: nothing waits for the body any more.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -149,42 +158,69 @@ pub(crate) struct ClientBody {
     length: Option<u64>,
     limit: u64,
     passed: Arc<AtomicU64>,
+    pause: Pause,
+}
+
+/// How long the client has sent nothing although something was wanted of it.
+struct Pause {
+    limit: Duration,
+    /// Made for the first pause; most bodies come without one.
+    timer: Option<Pin<Box<Sleep>>>,
+    is_running: bool,
+}
+
+impl Pause {
+    /// Ready when the pause has lasted too long.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.limit)));
+        if !std::mem::replace(&mut self.is_running, true) {
+            timer.as_mut().reset(Instant::now() + self.limit);
+        }
+        timer.as_mut().poll(cx)
+    }
 }
 
 impl ClientBody {
     pub(crate) fn new(lent: Arc<Lent>, framing: Framing) -> Self {
         let length = if let Framing::Length(length) = framing { Some(length) } else { None };
-        ClientBody { lent, length, limit: u64::MAX, passed: Arc::default() }
+        let pause = Pause { limit: Limits::BODY_PAUSE, timer: None, is_running: false };
+        ClientBody { lent, length, limit: u64::MAX, passed: Arc::default(), pause }
     }
 
-    /// The same, counted by `passed`; more than `limit` bytes are an error.
+    /// The same, counted by `passed`; what exceeds the limits is an error.
     ///
     /// # Errors
     /// The length the client announced is over the limit.
     pub(crate) fn limited(
         self,
         passed: Arc<AtomicU64>,
-        limit: Option<u64>,
+        limits: &Limits,
     ) -> Result<Self, BodyTooLarge> {
-        let limit = limit.unwrap_or(u64::MAX);
+        let limit = limits.body.unwrap_or(u64::MAX);
         if self.length.is_some_and(|length| length > limit) {
             return Err(BodyTooLarge);
         }
-        Ok(ClientBody { passed, limit, ..self })
+        let pause = Pause { limit: limits.body_pause, ..self.pause };
+        Ok(ClientBody { passed, limit, pause, ..self })
     }
 }
 
 impl RequestBody for ClientBody {
     fn poll_chunk(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
         let mut state = self.lent.lock();
-        let piece = ready!(state.poll_piece(cx));
+        let piece = state.poll_piece(cx);
         if state.decoder.is_ended() {
             state.wake();
         }
         drop(state);
+        let Poll::Ready(piece) = piece else {
+            ready!(self.pause.poll(cx));
+            return Poll::Ready(Some(Err(BodyStalled.into())));
+        };
+        self.pause.is_running = false;
         let Some(Ok(data)) = piece else { return Poll::Ready(piece) };
         let length = data.len() as u64;
         let before = self.passed.fetch_add(length, Ordering::Relaxed);

@@ -130,7 +130,7 @@ impl Client {
                 return Ok(Origin::Own(own));
             }
             let body = body
-                .map(|body| body.limited(record.up(), self.shared.limits.body))
+                .map(|body| body.limited(record.up(), &self.shared.limits))
                 .transpose()
                 .map_err(|error| Fault::new(Code::BodyTooLarge, format!("{error}.")))?;
             let tunnel = request.framing == Framing::Tunnel;

@@ -18,6 +18,7 @@ export const answers: Record<AnswerCode, Explained> = {
   "SC-BODY-TOO-LARGE": ["Tělo je větší, než je zde dovoleno.", "Pošlete méně, nebo zvyšte limit."],
   "SC-BODY-CUT": ["Tělo skončilo předčasně.", "Zkuste to znovu."],
   "SC-HEAD-TIMEOUT": ["Hlavička požadavku nepřišla včas.", "Zkuste to znovu."],
+  "SC-BODY-TIMEOUT": ["Aplikace přestala posílat tělo požadavku.", "Zkuste to znovu."],
   "SC-AUTH": ["Proxy chce jméno a heslo.", "Zadejte je v nastavení proxy v aplikaci."],
   "SC-REFUSED": ["Pravidlo tohoto hostitele odmítá.", "Má-li být povolen, změňte pravidlo na stránce Místní proxy."],
   "SC-SELF": ["Požadavek míří na tuto proxy samotnou.", "Ptejte se na hostitele za bránou."],

@@ -18,6 +18,7 @@ export const answers = {
   "SC-BODY-TOO-LARGE": ["The body is larger than allowed here.", "Send less, or raise the limit."],
   "SC-BODY-CUT": ["The body ended early.", "Try again."],
   "SC-HEAD-TIMEOUT": ["The head of the request did not arrive in time.", "Try again."],
+  "SC-BODY-TIMEOUT": ["The application stopped in the middle of the body.", "Try again."],
   "SC-AUTH": ["The proxy requires a user name and a password.", "Enter them in the application's proxy settings."],
   "SC-REFUSED": ["A route refuses this host.", "Change the route on the page Local proxy if it should be allowed."],
   "SC-SELF": ["The request is addressed to this proxy itself.", "Ask for a host behind the gateway."],

@@ -1,0 +1,49 @@
+//! A TCP connection between the client and a gateway: bytes take time, stand still, or are lost for good.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How the network is now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weather {
+    /// From one end to the other.
+    pub(super) latency: Duration,
+    /// Nothing passes before that.
+    pub(super) passes_from: Instant,
+}
+
+/// What arrives.
+#[derive(Debug, PartialEq)]
+pub(super) enum Arrival {
+    Bytes(Vec<u8>),
+    /// The other end closed the connection, or does not know it any more.
+    Closed,
+}
+
+/// One direction. Its bytes arrive in order.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    queue: VecDeque<(Instant, Arrival)>,
+    /// The address at one end is gone: nothing arrives ever again.
+    dead: bool,
+}
+
+impl Lane {
+    pub(super) fn send(&mut self, what: Arrival, weather: Weather, now: Instant) {
+        let before = self.queue.back().map_or(now, |(at, _)| *at);
+        let at = (now.max(weather.passes_from) + weather.latency).max(before);
+        self.queue.push_back((at, what));
+    }
+
+    pub(super) fn receive(&mut self, weather: Weather, now: Instant) -> Option<Arrival> {
+        let due = self.queue.front().is_some_and(|(at, _)| *at <= now);
+        if self.dead || !due || now < weather.passes_from {
+            return None;
+        }
+        self.queue.pop_front().map(|(_, what)| what)
+    }
+
+    pub(super) fn die(&mut self) {
+        self.dead = true;
+    }
+}
