@@ -70,6 +70,7 @@ export function line(change: Partial<AccessView> = {}): AccessView {
     path: "/orders",
     status: 200,
     code: null,
+    answered_by: "server",
     route: "gateway",
     waited_ms: 1,
     first_byte_ms: 80,

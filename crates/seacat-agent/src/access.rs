@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use seacat_proxy::{AccessLine, Route};
+use seacat_proxy::{AccessLine, Answerer, Route};
 use serde::{Deserialize, Serialize};
 
 /// One request: no query, no headers, no bodies.
@@ -19,8 +19,10 @@ pub struct AccessView {
     pub path: String,
     /// The status of the answer; absent when the client left before there was one.
     pub status: Option<u16>,
-    /// Our own error code, `SC-…`, when something went wrong on our side.
+    /// The code of the error, `SC-…`, when this proxy or the gateway made one.
     pub code: Option<String>,
+    /// Who answered, or ended the request without an answer.
+    pub answered_by: AnswererView,
     /// Where it went.
     pub route: RouteView,
     /// How long it waited for the channel, in milliseconds.
@@ -33,6 +35,32 @@ pub struct AccessView {
     pub bytes_up: u64,
     /// Body bytes to the client.
     pub bytes_down: u64,
+}
+
+/// Who gave an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum AnswererView {
+    /// The program that had sent the request left before there was an answer.
+    Program,
+    /// This proxy.
+    Proxy,
+    /// The gateway.
+    Gateway,
+    /// The server.
+    Server,
+}
+
+impl From<Answerer> for AnswererView {
+    fn from(answerer: Answerer) -> Self {
+        match answerer {
+            Answerer::Client => Self::Program,
+            Answerer::Proxy => Self::Proxy,
+            Answerer::Gateway => Self::Gateway,
+            Answerer::Server => Self::Server,
+        }
+    }
 }
 
 /// Where a request went.
@@ -58,6 +86,7 @@ impl From<&AccessLine> for AccessView {
             path: line.path.clone(),
             status: (line.status != 0).then_some(line.status),
             code: line.error.map(|code| code.to_string()),
+            answered_by: line.answerer().into(),
             route: match line.route {
                 Route::Local => RouteView::Local,
                 Route::Gateway => RouteView::Gateway,

@@ -18,10 +18,10 @@ use seacat_channel::{Closed, Failure, ProxyAuth, Stage};
 const INTRO: &str = "\
 # Errors
 
-Every error that SeaCat Proxy makes itself has a stable code. It stands in three places of an
-answer: in the body (plain text, HTML or `application/problem+json`, as the client's `Accept` asks),
-in the field `Proxy-Status` (RFC 9209, as `details`), and in the access line. An answer without
-such a code came from the server behind the gateway and was passed on as it was.
+Every error that SeaCat Proxy or the gateway makes itself has a stable code. It stands in three places of
+an answer: in the body (plain text, HTML or `application/problem+json`, as the client's `Accept` asks),
+in the field `Proxy-Status` (RFC 9209, as `details`; the gateway's, `SC-GW-…`, as `code`), and in the access
+line. An answer without such a code came from the server behind the gateway and was passed on as it was.
 
 This page is generated from the program; do not edit it by hand.
 

@@ -8,6 +8,9 @@ use tracing::debug;
 
 use crate::text::Text;
 
+/// How this gateway names itself in Proxy-Status.
+pub(crate) const NAME: &str = "seacat-gateway";
+
 /// How an exchange ends when it does not end well.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -95,7 +98,7 @@ impl Fault {
     pub(crate) fn send(self, request: &RequestHead, reply: &mut SendHalf) -> Result<(), Failed> {
         let (code, status, error) = self.code.row();
         let what = quoted(&self.what);
-        let value = format!("seacat-gateway; error={error}; code=\"{code}\"; details={what}");
+        let value = format!("{NAME}; error={error}; code=\"{code}\"; details={what}");
         let text = Text::new(status, self.what + "\n").field("Proxy-Status", value);
         match self.code {
             Code::ConnectOnly => text.field("Allow", "CONNECT").send(request, reply),
@@ -106,7 +109,7 @@ impl Fault {
 
 /// A note on an answer that is the back end's own.
 pub(crate) fn note(what: &str) -> String {
-    format!("seacat-gateway; details={}", quoted(what))
+    format!("{NAME}; details={}", quoted(what))
 }
 
 /// A string of structured fields (RFC 8941 section 3.3.3): visible ASCII.

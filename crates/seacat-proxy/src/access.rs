@@ -31,6 +31,19 @@ pub enum Route {
     Direct,
 }
 
+/// Who gave an answer, or ended the request without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answerer {
+    /// The client: it left.
+    Client,
+    /// This proxy.
+    Proxy,
+    /// The gateway.
+    Gateway,
+    /// The server behind the gateway, or one that was dialled directly.
+    Server,
+}
+
 /// A finished request.
 #[derive(Debug, Clone)]
 pub struct AccessLine {
@@ -60,6 +73,18 @@ pub struct AccessLine {
     pub route: Route,
     /// The client's end of its connection.
     pub client: SocketAddr,
+}
+
+impl AccessLine {
+    /// Who answered the request.
+    #[must_use]
+    pub fn answerer(&self) -> Answerer {
+        match (self.error, self.route) {
+            (Some(code), _) => code.answerer(),
+            (None, Route::Local) => Answerer::Proxy,
+            (None, Route::Gateway | Route::Direct) => Answerer::Server,
+        }
+    }
 }
 
 /// The ring of lines and the way to follow it. Clones share the same ring.

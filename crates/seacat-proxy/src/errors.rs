@@ -1,7 +1,10 @@
-//! Every error the proxy makes itself, in one table: its stable code, its status, its RFC 9209
-//! error type and the words for the person who sees it.
+//! Every error that the proxy answers with, in one table: its stable code, its status, its RFC 9209
+//! error type and the text for the person who sees it. Some are made by the gateway (`SC-GW-…`,
+//! docs/gateway.md); the proxy gives them the same page.
 //!
 //! `docs/errors.md` is generated from [`error_table`].
+
+use crate::access::Answerer;
 
 /// One row: an error as the world sees it.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +39,8 @@ macro_rules! errors {
             $name,
         )* }
 
+        static ALL: [Code; [$(Code::$name),*].len()] = [$( Code::$name ),*];
+
         static TABLE: [ErrorCode; [$(Code::$name),*].len()] = [$( ErrorCode {
             code: $code, status: $status, proxy_error: $proxy_error,
             title: $title, meaning: $meaning, advice: $advice,
@@ -47,6 +52,37 @@ impl Code {
     /// The row of the table.
     pub fn row(self) -> &'static ErrorCode {
         &TABLE[self as usize]
+    }
+}
+
+impl Code {
+    /// The row with this stable name.
+    pub fn named(code: &str) -> Option<Code> {
+        let at = TABLE.iter().position(|row| row.code == code)?;
+        ALL.get(at).copied()
+    }
+
+    /// Who decided that a request ends with it.
+    pub(crate) fn answerer(self) -> Answerer {
+        match self {
+            Code::ClientGone => Answerer::Client,
+            Code::GatewayRefused
+            | Code::GatewayReset
+            | Code::BackEndUnreachable
+            | Code::BackEndTimeout
+            | Code::TunnelRefused
+            | Code::GatewayHost
+            | Code::GatewayIdentity
+            | Code::GatewayConnect
+            | Code::GatewayConnectOnly
+            | Code::GatewayRequest
+            | Code::ServerRefused
+            | Code::ServerLost
+            | Code::ServerResponse
+            | Code::ServerResponseHead
+            | Code::GatewayError => Answerer::Gateway,
+            _ => Answerer::Proxy,
+        }
     }
 }
 
@@ -213,6 +249,46 @@ errors! {
         "The host of a direct route did not answer in time",
         "A route sends this host directly to the network instead of through the gateway.",
         "Check that the host is up, or change the route to send it through the gateway.";
+    GatewayHost = "SC-GW-HOST", 404, "destination_not_found",
+        "The gateway does not know this host",
+        "The connection to the gateway works. It has no host of this name.",
+        "Check the name, or ask the gateway's administrator to add the host.";
+    GatewayIdentity = "SC-GW-IDENTITY", 403, "http_request_denied",
+        "This host is only for registered computers",
+        "The gateway has not accepted a certificate of this computer.",
+        "Run `seacat-proxy enroll`, or open the page Identity in the window.";
+    GatewayConnect = "SC-GW-CONNECT", 403, "http_request_denied",
+        "The gateway opens no tunnel to this host or port",
+        "The gateway allows CONNECT for some hosts and ports only.",
+        "Use http:// for this host (the connection to the gateway is encrypted), or ask the gateway's administrator to allow tunnels.";
+    GatewayConnectOnly = "SC-GW-CONNECT-ONLY", 405, "http_request_denied",
+        "This host takes tunnels only",
+        "The gateway forwards CONNECT to it and nothing else.",
+        "Use https:// for this host.";
+    GatewayRequest = "SC-GW-REQUEST", 400, "http_request_error",
+        "The gateway cannot forward the request",
+        "Its head cannot be written as HTTP/1.1 for the server.",
+        "Fix or update the client program that sent it.";
+    ServerRefused = "SC-GW-UNREACHABLE", 502, "destination_unavailable",
+        "The server behind the gateway is not reachable",
+        "The connection to the gateway works. The server refused the gateway's connection.",
+        "Contact the administrator of that server.";
+    ServerLost = "SC-GW-LOST", 502, "connection_terminated",
+        "The server closed the connection without an answer",
+        "The request reached the server behind the gateway and may have been processed.",
+        "Check whether it took effect before you repeat it. Contact the administrator of that server.";
+    ServerResponse = "SC-GW-RESPONSE", 502, "http_protocol_error",
+        "The answer of the server is invalid",
+        "The gateway could not forward it safely.",
+        "Contact the administrator of that server.";
+    ServerResponseHead = "SC-GW-RESPONSE-HEAD", 502, "http_response_header_section_size",
+        "The head of the server's answer is too large",
+        "It does not fit into one frame of 16 KiB.",
+        "Delete the cookies of this host, or contact the administrator of that server.";
+    GatewayError = "SC-GW-ERROR", 502, "proxy_internal_error",
+        "The gateway answered with an error",
+        "It comes from the gateway and not from the server behind it.",
+        "Contact the gateway's administrator.";
     ClientGone = "SC-CLIENT-GONE", 499, "http_request_error",
         "The client went away",
         "It closed the connection before the response was complete. Appears in access log lines only.",
@@ -236,6 +312,10 @@ mod tests {
             assert!(row.meaning.ends_with('.') && row.advice.ends_with('.'), "{}", row.code);
         }
         assert_eq!(Code::Loop.row().code, "SC-LOOP");
+        for row in error_table() {
+            assert_eq!(Code::named(row.code).unwrap().row().code, row.code);
+        }
+        assert_eq!(Code::named("SC-"), None);
         assert_eq!(Code::ClientGone.to_string(), "SC-CLIENT-GONE");
     }
 }

@@ -33,11 +33,21 @@ pub(crate) struct Fault {
     retry_after: Option<Duration>,
     /// In place of the table's: what this very cause means and asks for.
     explained: Option<(&'static str, String)>,
+    /// Of an answer that the gateway made: the fields that stay, its own Proxy-Status among them.
+    kept: Option<Box<Fields>>,
 }
 
 impl Fault {
     pub(crate) fn new(code: Code, what: impl Into<Cow<'static, str>>) -> Self {
-        Fault { code, what: what.into(), status: None, retry_after: None, explained: None }
+        let what = what.into();
+        Fault { code, what, status: None, retry_after: None, explained: None, kept: None }
+    }
+
+    /// An error that the gateway made and described in its Proxy-Status. `kept` are the fields of its
+    /// answer that stay.
+    pub(crate) fn of_gateway(code: Code, status: StatusCode, details: &str, kept: Fields) -> Self {
+        let (status, kept) = (Some(status), Some(Box::new(kept)));
+        Fault { status, kept, ..Fault::new(code, sentence(details)) }
     }
 
     /// The gateway answered a request for a tunnel with `status` and nothing else.
@@ -218,7 +228,10 @@ pub(crate) fn render(fault: &Fault, request: &Fields) -> Response<Bytes> {
         Form::Problem => ("application/problem+json", problem(fault, status)),
     };
     let mut fields = our_fields(content_type);
-    add_proxy_status(&mut fields, fault.code);
+    match &fault.kept {
+        Some(kept) => kept.iter().for_each(|(name, value)| fields.push(name, value)),
+        None => add_proxy_status(&mut fields, fault.code),
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         let seconds = fault.retry_after.unwrap_or(SOON).as_secs_f32().ceil().max(1.0) as u64;
         fields.push(b"Retry-After", seconds.to_string().as_bytes());

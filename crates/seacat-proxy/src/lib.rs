@@ -25,7 +25,7 @@ mod policy;
 mod response;
 mod server;
 
-pub use access::{AccessLine, AccessLog, Route};
+pub use access::{AccessLine, AccessLog, Answerer, Route};
 pub use config::{Credentials, DEFAULT_PORT, Limits, MappedPort, ProxyConfig};
 pub use errors::{Code, ErrorCode, error_table};
 pub use policy::origin::{InvalidOrigin, Origin};

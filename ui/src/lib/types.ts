@@ -34,9 +34,13 @@ path: string,
  */
 status: number | null, 
 /**
- * Our own error code, `SC-…`, when something went wrong on our side.
+ * The code of the error, `SC-…`, when this proxy or the gateway made one.
  */
 code: string | null, 
+/**
+ * Who answered, or ended the request without an answer.
+ */
+answered_by: AnswererView, 
 /**
  * Where it went.
  */
@@ -163,6 +167,11 @@ first_run: FirstRunView, } | { "is": "error",
  * Why.
  */
 message: string, };
+
+/**
+ * Who gave an answer.
+ */
+export type AnswererView = "program" | "proxy" | "gateway" | "server";
 
 /**
  * A private CA.

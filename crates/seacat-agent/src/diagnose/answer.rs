@@ -110,7 +110,7 @@ mod tests {
             (404, Some("SC-GW-HOST"), "", "SC-HOST-UNKNOWN"),
             (403, Some("SC-GW-IDENTITY"), "", "SC-NOT-ENROLLED"),
             (502, Some("SC-GW-UNREACHABLE"), "", "SC-BACKEND-UNREACHABLE"),
-            (502, Some("SC-GW-LOST"), "", "SC-HOST-ERROR"),
+            (502, Some("SC-GW-LOST"), "", "SC-GW-LOST"),
             (503, Some("SC-NOT-CONNECTED"), "", "SC-NOT-CONNECTED"),
             (502, Some("SC-OF-A-LATER-GATEWAY"), "", "SC-HOST-ERROR"),
         ] {

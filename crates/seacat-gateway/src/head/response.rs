@@ -7,6 +7,7 @@ use seacat_http1::{ResponseHead, is, parse_length};
 use seacat_proto::{HeadTooLarge, ReplyHead};
 
 use super::Names;
+use crate::fault::NAME;
 
 /// Turns the head of a back end's answer into one for the client.
 ///
@@ -27,6 +28,10 @@ pub(crate) fn to_client(
             }
             continue;
         }
+        // Only this gateway marks errors with its name (docs/gateway.md).
+        if is(name, "proxy-status") && names_gateway(value) {
+            continue;
+        }
         let mapped = match name.len() {
             8 if is(name, "location") => names.url_to_client(value),
             16 if is(name, "content-location") => names.url_to_client(value),
@@ -40,6 +45,11 @@ pub(crate) fn to_client(
         reply.push(b"Upgrade", value)?;
     }
     Ok(reply)
+}
+
+/// Whether a Proxy-Status has this gateway's name in it.
+fn names_gateway(value: &[u8]) -> bool {
+    value.windows(NAME.len()).any(|part| part == NAME.as_bytes())
 }
 
 /// The status, with its phrase where that says more than the usual one.
@@ -128,6 +138,16 @@ mod tests {
         assert_eq!(answer("GET", 101, "", &switch).unwrap(), "101 | Upgrade: websocket");
         let huge = "x".repeat(16 * 1024);
         assert!(answer("GET", 200, "OK", &[("x-huge", &huge)]).is_err());
+    }
+
+    #[test]
+    fn back_ends_cannot_mark_errors_as_the_gateways() {
+        let forged = ("Proxy-Status", "x, seacat-gateway; code=\"SC-GW-HOST\"");
+        let own = ("Proxy-Status", "cache; detail=hit");
+        assert_eq!(
+            answer("GET", 404, "", &[forged, own]).unwrap(),
+            "404 | Proxy-Status: cache; detail=hit"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod client_tests;
 pub(crate) mod direct;
 pub(crate) mod fields;
+mod gateway_error;
 
 use http::{Method, StatusCode};
 use seacat_channel::{Duplex, Replay, Reply, ReplyHead, Tunnel};
@@ -98,6 +99,9 @@ impl Forward<'_> {
 
     fn forwarded(&self, reply: Reply) -> Result<Forwarded, Fault> {
         let head = self.read(&reply.head)?;
+        if let Some(fault) = gateway_error::read(&head) {
+            return Err(fault);
+        }
         let bodiless = self.method == Method::HEAD || head.is_bodiless();
         if !bodiless && reply.body.is_ended() && head.length.is_some_and(|length| length > 0) {
             return Err(BadReply("The answer announces a body and has none.").into());
@@ -106,7 +110,7 @@ impl Forward<'_> {
     }
 
     /// The gateway answered, but opened no tunnel: the application gets its response, marked in
-    /// Proxy-Status, or our explanation where it has no body. (A 2xx or 3xx without a body is an answer: RFC 9110
+    /// Proxy-Status, or our explanation where it has no body or the gateway made it. (A 2xx or 3xx without a body is an answer: RFC 9110
     /// section 7.8 lets a server ignore Upgrade.)
     fn refused(&self, reply: Reply) -> Result<Forwarded, Fault> {
         let mut answer = self.forwarded(reply)?;

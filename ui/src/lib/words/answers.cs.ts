@@ -1,4 +1,4 @@
-/** Odpovědi, které dává aplikacím sama proxy: co se stalo, co udělat. */
+/** Chyby, které aplikace dostane od této proxy nebo od brány: co se stalo, co udělat. */
 
 import type { AnswerCode, Explained } from "./answers.en";
 
@@ -42,5 +42,15 @@ export const answers: Record<AnswerCode, Explained> = {
   "SC-DIRECT-NAME": ["Jméno přímého pravidla nelze vyhledat.", "Zkontrolujte jméno, nebo změňte pravidlo."],
   "SC-DIRECT-CONNECT": ["Hostitel přímého pravidla není dostupný.", "Ověřte, že běží, nebo změňte pravidlo."],
   "SC-DIRECT-TIMEOUT": ["Hostitel přímého pravidla neodpověděl.", "Ověřte, že běží, nebo změňte pravidlo."],
+  "SC-GW-HOST": ["Brána hostitele s tímto jménem nezná.", "Zkontrolujte jméno, nebo požádejte správce brány, aby ho přidal."],
+  "SC-GW-IDENTITY": ["Tento hostitel je jen pro registrované počítače.", "Zaregistrujte tento počítač na stránce Identita."],
+  "SC-GW-CONNECT": ["Brána k tomuto hostiteli nebo portu tunel neotevírá.", "Pro tohoto hostitele použijte http://; kanál je šifrovaný."],
+  "SC-GW-CONNECT-ONLY": ["Tento hostitel přijímá jen tunely.", "Pro tohoto hostitele použijte https://."],
+  "SC-GW-REQUEST": ["Brána nemůže požadavek předat.", "Aktualizujte program, který ho poslal."],
+  "SC-GW-UNREACHABLE": ["Server za bránou není dostupný.", "Obraťte se na správce toho serveru."],
+  "SC-GW-LOST": ["Server ukončil spojení bez odpovědi.", "Než požadavek zopakujete, ověřte, zda se neprovedl."],
+  "SC-GW-RESPONSE": ["Odpověď serveru je neplatná.", "Obraťte se na správce toho serveru."],
+  "SC-GW-RESPONSE-HEAD": ["Hlavička odpovědi serveru je příliš velká.", "Smažte cookies tohoto hostitele."],
+  "SC-GW-ERROR": ["Brána odpověděla chybou.", "Obraťte se na správce brány."],
   "SC-CLIENT-GONE": ["Aplikace odešla dřív, než odpověď skončila.", "Nic, pokud nemá sama příliš krátký limit."],
 };

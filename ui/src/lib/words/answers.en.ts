@@ -1,4 +1,4 @@
-/** Answers that the proxy itself gives to an application: what happened, what to do (docs/errors.md). */
+/** Errors that an application gets from this proxy or from the gateway: what happened, what to do (docs/errors.md). */
 
 export type Explained = [what: string, todo: string];
 
@@ -42,6 +42,16 @@ export const answers = {
   "SC-DIRECT-NAME": ["The name of a direct route cannot be looked up.", "Check the name, or change its route."],
   "SC-DIRECT-CONNECT": ["The host of a direct route cannot be reached.", "Check that it is up, or change its route."],
   "SC-DIRECT-TIMEOUT": ["The host of a direct route did not answer.", "Check that it is up, or change its route."],
+  "SC-GW-HOST": ["The gateway knows no host of this name.", "Check the name, or ask the gateway's administrator to add it."],
+  "SC-GW-IDENTITY": ["This host is only for registered computers.", "Register this computer on the page Identity."],
+  "SC-GW-CONNECT": ["The gateway opens no tunnel to this host or port.", "Use http:// to this host; the channel encrypts it."],
+  "SC-GW-CONNECT-ONLY": ["This host takes tunnels only.", "Use https:// for this host."],
+  "SC-GW-REQUEST": ["The gateway cannot forward the request.", "Update the program that sent it."],
+  "SC-GW-UNREACHABLE": ["The server behind the gateway is not reachable.", "Contact the administrator of that server."],
+  "SC-GW-LOST": ["The server closed the connection without an answer.", "Check whether the request took effect before you repeat it."],
+  "SC-GW-RESPONSE": ["The answer of the server is invalid.", "Contact the administrator of that server."],
+  "SC-GW-RESPONSE-HEAD": ["The head of the server's answer is too large.", "Delete the cookies of this host."],
+  "SC-GW-ERROR": ["The gateway answered with an error.", "Contact the gateway's administrator."],
   "SC-CLIENT-GONE": ["The application left before the answer was complete.", "Nothing, unless its own time limit is too short."],
 } satisfies Record<string, Explained>;
 

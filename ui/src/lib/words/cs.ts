@@ -147,6 +147,8 @@ export const cs: Words = {
     bytesDown: "Přijato v těle",
     code: "Kód",
     arrived: "Přišel",
+    answeredBy: "Kdo odpověděl",
+    answerers: { program: "nikdo, aplikace odešla", proxy: "tato proxy", gateway: "brána", server: "cílový server" },
     privacy: "Dotazy, hlavičky a těla se nezaznamenávají.",
   },
   form: {

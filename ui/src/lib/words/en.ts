@@ -142,6 +142,8 @@ export const en = {
     bytesDown: "Body received",
     code: "Code",
     arrived: "Arrived",
+    answeredBy: "Answered by",
+    answerers: { program: "no answer: the application left", proxy: "this proxy", gateway: "the gateway", server: "the server" },
     privacy: "Queries, headers and bodies are not recorded.",
   },
   form: {
