@@ -7,7 +7,7 @@
 //!
 //! Every box is a process; the load generator and the origin are this program again. All is on
 //! loopback, all ends with the bench, however it ends. What is measured and why stands in
-//! docs/performance.md.
+//! docs/performance-diary.md.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench says what it measured")]
 

@@ -2,7 +2,7 @@
 //! the origin, TLS between the two.
 //!
 //! The packaged peers get the command lines and configurations that stand here and no tuning
-//! beyond them; docs/performance.md quotes them. All ends run on one thread where they can be
+//! beyond them; docs/performance-diary.md quotes them. All ends run on one thread where they can be
 //! told to, as ours do, and each in one process, so that a process's numbers are a peer's.
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 /// Half of what a request fetches from memory beside ten thousand clients was glibc's bookkeeping
-/// (docs/performance.md, "Growth").
+/// (docs/performance-diary.md, "Growth").
 #[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

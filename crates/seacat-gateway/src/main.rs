@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 /// Half of what a request fetches from memory beside ten thousand clients was glibc's bookkeeping
-/// (docs/performance.md, "Growth").
+/// (docs/performance-diary.md, "Growth").
 #[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -24,7 +24,7 @@ const NEWS_LIMIT: usize = 256;
 /// When heads wait no longer for the driver: when they are a quarter of the open streams, at least and
 /// at most so many. On one thread the driver's turn comes when all that was ready has been served, so
 /// requests would travel in one bunch, and each end would stand still while the other works on it
-/// (docs/performance.md). On a long line it is the line that takes the time, and one packet more may
+/// (docs/performance-diary.md). On a long line it is the line that takes the time, and one packet more may
 /// cost a round trip.
 const BUNCH: RangeInclusive<usize> = 4..=8;
 

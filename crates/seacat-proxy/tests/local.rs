@@ -652,6 +652,17 @@ async fn limits_of_time_and_number() {
 }
 
 #[tokio::test]
+async fn half_a_head_gives_way_at_the_limit() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let proxy = start(ProxyConfig { limits, ..direct() });
+    let mut first = TcpStream::connect(proxy.addresses[0]).await.unwrap();
+    first.write_all(b"GET / HT").await.unwrap();
+    let page = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    while status(&proxy.ask(page).await) != 200 {}
+    assert_eq!(read_all(&mut first).await, "");
+}
+
+#[tokio::test]
 async fn a_client_that_stops_in_its_body_is_given_up() {
     let limits = Limits { body_pause: Duration::from_millis(50), ..Limits::default() };
     let proxy = start(ProxyConfig { limits, ..direct() });

@@ -10,6 +10,7 @@
 )]
 
 mod files;
+mod hostile_gateway;
 mod stranger;
 
 use std::fs;
@@ -47,11 +48,26 @@ struct Flooded {
     _silent: TcpListener,
 }
 
-/// A gateway with the hosts `hello` and `silent`.
+/// A back end that answers with interim responses, and nothing else. Returns its port.
+fn endless() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let many = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(500);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let many = many.clone();
+            thread::spawn(move || while stream.write_all(&many).is_ok() {});
+        }
+    });
+    port
+}
+
+/// A gateway with the hosts `hello`, `silent` and `endless`.
 fn gateway(files: Option<u32>) -> (Gateway, TcpListener) {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = silent.local_addr().unwrap().port();
-    let hosts = [Host { name: "silent", port, tunnel: false }];
+    let host = |name, port| Host { name, port, tunnel: false };
+    let hosts = [host("silent", port), host("endless", endless())];
     let more = "\n[enroll]\nmode = \"pending\"\n[host.hello]\nbuiltin = \"hello\"\n";
     (Gateway::start_limited(&hosts, more, files), silent)
 }
@@ -245,6 +261,20 @@ fn streams_have_one_limit() {
             strangers.push(stranger);
         }
         strangers
+    });
+}
+
+#[test]
+fn interim_responses_without_end_cost_little_time() {
+    Flooded::start(None).measure("4 back ends that send 102 without end", |target, end| {
+        let mut stranger = target.connect(2).unwrap();
+        for id in ids(4) {
+            stranger.post(id, "endless", 0).unwrap();
+        }
+        while Instant::now() < end {
+            thread::sleep(Duration::from_millis(50));
+        }
+        stranger
     });
 }
 

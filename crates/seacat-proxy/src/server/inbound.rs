@@ -11,13 +11,16 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use seacat_http1::{BodyDecoder, Decoded, Framing, RequestHead, RequestReader};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::errors::Code;
 use crate::fault::Fault;
 use crate::server::client::Client;
 use crate::server::request_body::{ClientBody, Lent};
 
+/// A head of which a part is there has this long, from its first byte, when the connection is to end: a
+/// local client sends it at once.
+const SPARED_HEAD: Duration = Duration::from_millis(500);
 /// Read at once: most heads, whole.
 const READ: usize = 4096;
 /// A client that has closed its sending side may still read (`nc -N`, socat): its request goes on
@@ -56,7 +59,13 @@ pub(crate) struct Inbound {
 #[derive(Default)]
 struct Partial {
     reader: RequestReader,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<HeadTimer>,
+}
+
+/// Runs from the first byte of a head that has not come whole.
+struct HeadTimer {
+    begun: Instant,
+    sleep: Pin<Box<Sleep>>,
 }
 
 impl Inbound {
@@ -120,7 +129,12 @@ impl Inbound {
                 Poll::Ready(true) => {}
                 Poll::Ready(false) => return Poll::Ready(Ok(Begun::Over)),
                 Poll::Pending if begun => {
-                    ready!(self.poll_timer(client.shared.limits.head, cx));
+                    let limit = client.shared.limits.head;
+                    if client.activity.poll_leaving(cx) {
+                        ready!(self.poll_timer(limit.min(SPARED_HEAD), cx));
+                        return Poll::Ready(Ok(Begun::Over));
+                    }
+                    ready!(self.poll_timer(limit, cx));
                     let what = "The client sent a part of a head and then stopped.";
                     let fault = Fault::new(Code::HeadTimeout, what);
                     return Poll::Ready(Ok(Begun::Refused(fault)));
@@ -135,8 +149,12 @@ impl Inbound {
 
     fn poll_timer(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
         let partial = self.partial.get_or_insert_default();
-        let timer = partial.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        timer.as_mut().poll(cx)
+        let start = || HeadTimer { begun: Instant::now(), sleep: Box::pin(sleep(limit)) };
+        let HeadTimer { begun, sleep } = partial.timer.get_or_insert_with(start);
+        if sleep.deadline() > *begun + limit {
+            sleep.as_mut().reset(*begun + limit);
+        }
+        sleep.as_mut().poll(cx)
     }
 
     /// Whether the client is gone. What it sends ahead is kept, and then no more is read: its

@@ -36,7 +36,8 @@ use ports::{Accepted, Listening, accept, addresses, listen};
 
 pub use ports::BindError;
 
-/// Surplus connections that get an answer at once; beyond them they are just closed.
+/// Connections beyond the limit that get an answer at once, or a place that is about to be free; more are
+/// just closed. Fewer if the limit is low, because a low limit means few descriptors.
 const SURPLUS: usize = 64;
 /// A proxy whose ports are bound and which serves once it is [run](Proxy::run).
 pub struct Proxy {
@@ -136,7 +137,7 @@ impl Proxy {
                         let limit = shared.limits.connections;
                         // A connection at rest gives way rather than the new one.
                         let surplus = open >= limit && !clients.spare();
-                        if open < limit + SURPLUS {
+                        if open < limit + SURPLUS.min(limit.div_ceil(4)) {
                             let stranger = shared.stranger(&port, peer, here);
                             let client = Client {
                                 shared: shared.clone(),
