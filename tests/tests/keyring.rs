@@ -252,7 +252,7 @@ fn killed_between_the_start_and_the_storing_and_while_it_runs() {
     session.start_keyring();
     story.installation.start();
     wait_for("the note that a key is being made", ENROLLED, || {
-        let note = fs::read_to_string(story.file("state")).ok()?;
+        let note = fs::read_to_string(story.file("state.json")).ok()?;
         note.contains("making").then_some(())
     });
     session.kill_keyring();

@@ -135,10 +135,10 @@ impl FolderWatch {
 }
 
 impl Watch for FolderWatch {
-    fn changed(&mut self) -> Result<Vec<ClientId>, StoreError> {
+    fn changed(&mut self) -> Result<Option<Vec<ClientId>>, StoreError> {
         let changed = self.disk.changed()?;
         if self.folder == Some(changed) && !is_fresh(changed) {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let mut found = Vec::new();
         let mut before = std::mem::take(&mut self.records);
@@ -152,7 +152,7 @@ impl Watch for FolderWatch {
         // Those that are left were forgotten.
         found.extend(before.into_keys());
         self.folder = Some(changed);
-        Ok(found)
+        Ok(Some(found))
     }
 
     fn report_again(&mut self, id: &ClientId) {

@@ -56,9 +56,9 @@ trait Records: Send + Sync + fmt::Debug {
 
 /// Notices which records other processes have changed. A new one reports every record first.
 pub(crate) trait Watch: Send + fmt::Debug {
-    /// The clients whose records may have changed since the last call. May block for up to a
-    /// second.
-    fn changed(&mut self) -> Result<Vec<ClientId>, StoreError>;
+    /// `None`: no record has changed since the last call. Otherwise the clients whose records may have;
+    /// one that came and was removed between two calls is not among them. May block for up to a second.
+    fn changed(&mut self) -> Result<Option<Vec<ClientId>>, StoreError>;
 
     /// Reports this client again at the next call: its record could not be read.
     fn report_again(&mut self, id: &ClientId);
@@ -200,14 +200,14 @@ impl Store {
     /// certificates is current. Returns whether there were any. A record that cannot be read
     /// keeps its entries in the list and is read again at the next call.
     pub(crate) fn follow(&self, watch: &mut dyn Watch) -> Result<bool, StoreError> {
-        let changed = watch.changed()?;
+        let Some(changed) = watch.changed()? else { return Ok(false) };
         for id in &changed {
             if let Err(error) = self.refresh(id) {
                 warn!(client = %id.tag(), %error, "a record cannot be read; a revocation may be missed");
                 watch.report_again(id);
             }
         }
-        Ok(!changed.is_empty())
+        Ok(true)
     }
 
     fn refresh(&self, id: &ClientId) -> Result<(), StoreError> {
@@ -360,6 +360,20 @@ mod tests {
         put(&store, &twin.parse().unwrap());
         assert!(matches!(find(&id(1).tag()), Err(WishError::Ambiguous)));
         assert_eq!(find(&twin).unwrap().to_string(), twin);
+    }
+
+    /// Its connection must be looked at again, however short the time was.
+    #[test]
+    fn a_client_that_is_forgotten_at_once_is_a_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let mut watch = store.watch();
+        while store.follow(&mut *watch).unwrap() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        put(&store, &id(1));
+        Store::open(dir.path()).unwrap().forget(&id(1)).unwrap();
+        assert!(store.follow(&mut *watch).unwrap());
     }
 
     #[test]

@@ -407,21 +407,22 @@ impl Listener {
 }
 
 impl Watch for Listener {
-    fn changed(&mut self) -> Result<Vec<ClientId>, StoreError> {
+    fn changed(&mut self) -> Result<Option<Vec<ClientId>>, StoreError> {
         let mut found = std::mem::take(&mut self.again);
         let listening = match &mut self.connection {
             Some(connection) => Self::receive(connection, &mut found).is_ok(),
             None => false,
         };
         if listening {
-            return Ok(found);
+            return Ok((!found.is_empty()).then_some(found));
         }
         self.connection = None;
-        self.listen().inspect_err(|error| {
+        let found = self.listen().inspect_err(|error| {
             if self.database.reachable.swap(false, Ordering::Relaxed) {
                 warn!(%error, "enrolled clients go on, changes wait for the database");
             }
-        })
+        })?;
+        Ok(Some(found))
     }
 
     fn report_again(&mut self, id: &ClientId) {
