@@ -12,7 +12,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub enum Error {
     /// The connection was over before a byte of a response came. A server that closes idle
     /// connections may do this to a request that it has not read.
-    #[error("the server closed the connection without a response{}", because(.0.as_ref()))]
+    #[error("the server closed the connection without an answer{}", because(.0.as_ref()))]
     Lost(Option<io::Error>),
     /// The connection failed in the middle of the response.
     #[error("the connection broke in the middle of the response: {0}")]

@@ -249,6 +249,10 @@ errors! {
         "The host of a direct route did not answer in time",
         "A route sends this host directly to the network instead of through the gateway.",
         "Check that the host is up, or change the route to send it through the gateway.";
+    DirectLost = "SC-DIRECT-LOST", 502, "connection_terminated",
+        "The server ended the connection before the end of its answer",
+        "A route sends this host directly to the network. The request reached the server and may have been processed.",
+        "Check whether it took effect before you repeat it. Contact the administrator of that server.";
     GatewayHost = "SC-GW-HOST", 404, "destination_not_found",
         "The gateway does not know this host",
         "The connection to the gateway works. It has no host of this name.",

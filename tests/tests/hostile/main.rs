@@ -13,11 +13,12 @@
 use std::time::Duration;
 
 use rows::{Fate, ROWS, Row, long_rows};
-use seacat_tests::{Seen, World};
+use seacat_tests::{Proxy, Seen, World};
 
 /// How long the proxy may take to answer a row. None of them has anything to wait for.
 const ANSWER: Duration = Duration::from_secs(5);
 
+mod answers;
 mod rows;
 
 /// What came back for a row.
@@ -44,7 +45,7 @@ fn nothing_ambiguous_is_forwarded() {
             .replace("{port}", &world.proxy.port().to_string())
             .replace("{via}", &via)
             .replace('~', "\r\n");
-        let reply = send(&world, &bytes, matches!(fate, Fate::Dropped));
+        let reply = send(&world.proxy, &bytes, matches!(fate, Fate::Dropped));
         let seen = passed_on(&world);
         let statuses: Vec<String> = reply.statuses.iter().map(u16::to_string).collect();
         println!(
@@ -59,6 +60,32 @@ fn nothing_ambiguous_is_forwarded() {
         }
     }
     println!("{} rows", rows.len());
+    assert!(wrong.is_empty(), "{} rows went wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The rows that name no host of the gateway, on a direct route: each has the same fate.
+#[test]
+fn nothing_ambiguous_is_forwarded_on_a_direct_route() {
+    let world = World::start();
+    let route = "\n[[route]]\npattern = \"127.0.0.1\"\nto = \"direct\"\n";
+    let (port, ca) = (world.gateway.port(), world.gateway.ca());
+    let proxy = Proxy::start_with(port, &ca, "origin", route);
+    let origin = format!("http://127.0.0.1:{}", world.origin.port());
+    let rows = ROWS.iter().filter(|Row(_, bytes, _)| bytes.contains("{o}"));
+    let rows =
+        rows.filter(|Row(_, bytes, _)| !bytes.contains("seacat") && !bytes.contains("{via}"));
+    let (mut count, mut wrong) = (0, Vec::new());
+    for Row(what, bytes, fate) in rows {
+        let bytes = bytes.replace("{o}", &origin).replace('~', "\r\n");
+        let bytes = bytes.replace("{port}", &proxy.port().to_string());
+        let reply = send(&proxy, &bytes, matches!(fate, Fate::Dropped));
+        if let Err(why) = judge(fate, &reply, &passed_on(&world)) {
+            wrong.push(format!("{what}: {why}"));
+        }
+        count += 1;
+    }
+    println!("{count} rows on a direct route");
+    assert!(count >= 60, "{count} rows");
     assert!(wrong.is_empty(), "{} rows went wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -100,8 +127,8 @@ fn judge(fate: &Fate, reply: &Reply, seen: &[Seen]) -> Result<(), String> {
 
 /// Sends a row on a connection of its own and reads all answers. `finish`: nothing more will
 /// come from us, and the proxy is told.
-fn send(world: &World, bytes: &str, finish: bool) -> Reply {
-    let mut client = world.proxy.client();
+fn send(proxy: &Proxy, bytes: &str, finish: bool) -> Reply {
+    let mut client = proxy.client();
     client.set_patience(ANSWER);
     // A refused request may be answered, and its connection ended, before it has been sent.
     let _ = client.send(bytes.as_bytes());

@@ -367,6 +367,10 @@ impl Client {
         self.standby.as_ref().is_some_and(|it| it.number == number)
     }
 
+    pub(super) fn has_let_go_of(&self, number: u32) -> bool {
+        self.leaving.iter().any(|it| it.number == number)
+    }
+
     fn find(&mut self, number: u32) -> Option<&mut Tcp> {
         let all = self.live.iter_mut().chain(&mut self.standby).chain(&mut self.leaving);
         all.into_iter().find(|it| it.number == number)

@@ -19,7 +19,7 @@ use self::wire::{Arrival, Weather};
 use crate::state::{Input, Phase};
 
 /// Stories in an ordinary run: a minute's on one processor.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 100;
 /// Seeds that found a fault.
 const FAULTS: [u64; 0] = [];
 
@@ -29,10 +29,12 @@ const STORM: Duration = Duration::from_secs(40);
 /// Then they are well. A request that comes this long after is answered.
 const CALM: Duration = Duration::from_secs(15);
 /// How long each story lasts.
-const STORY: Duration = Duration::from_secs(80);
+const STORY: Duration = Duration::from_secs(105);
 /// Nothing may stay open longer in the calm: a request waits 10 s, a silent connection is abandoned and
 /// has another 10 s.
 const PATIENCE: Duration = Duration::from_secs(22);
+/// The same on a connection that was let go of: PINGs alone find out that it is dead (wire spec 8).
+const KEEPALIVE: Duration = Duration::from_secs(55);
 /// A dial that meets silence.
 const DIAL_LIMIT: Duration = Duration::from_secs(10);
 /// Written at a time.
@@ -279,6 +281,9 @@ impl World {
             let waits = self.now - asked.came;
             match asked.progress {
                 Progress::Answered => counts[0] += 1,
+                Progress::On { connection, .. } if self.client.has_let_go_of(connection) => {
+                    assert!(waits < STORM + KEEPALIVE, "{number} hangs for {waits:?}: {asked:?}");
+                }
                 Progress::Waits | Progress::On { .. } => {
                     assert!(waits < PATIENCE, "{number} hangs for {waits:?}: {asked:?}");
                 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a story that cannot go on fails")]
 
+mod answer_rows;
 mod answers;
 mod enroll;
 mod kept;

@@ -116,7 +116,7 @@ impl ResponseBody {
             Source::Direct(exchange) => {
                 let data = ready!(pin!(exchange.data()).poll(cx));
                 if let Some(Err(_)) = &data {
-                    self.note(|record| record.failed(Code::Lost));
+                    self.note(|record| record.failed(Code::DirectLost));
                 }
                 Poll::Ready(data.map(|data| Ok(data?)))
             }

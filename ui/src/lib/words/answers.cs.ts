@@ -41,6 +41,7 @@ export const answers: Record<AnswerCode, Explained> = {
   "SC-TUNNEL-REFUSED": ["Brána neotevřela tunel.", "Použijte na tohoto hostitele http://; kanál ho šifruje."],
   "SC-DIRECT-NAME": ["Jméno přímého pravidla nelze vyhledat.", "Zkontrolujte jméno, nebo změňte pravidlo."],
   "SC-DIRECT-CONNECT": ["Hostitel přímého pravidla není dostupný.", "Ověřte, že běží, nebo změňte pravidlo."],
+  "SC-DIRECT-LOST": ["Server ukončil spojení dřív, než odpověď skončila.", "Než požadavek zopakujete, ověřte, zda se neprovedl."],
   "SC-DIRECT-TIMEOUT": ["Hostitel přímého pravidla neodpověděl.", "Ověřte, že běží, nebo změňte pravidlo."],
   "SC-GW-HOST": ["Brána hostitele s tímto jménem nezná.", "Zkontrolujte jméno, nebo požádejte správce brány, aby ho přidal."],
   "SC-GW-IDENTITY": ["Tento hostitel je jen pro registrované počítače.", "Zaregistrujte tento počítač na stránce Identita."],

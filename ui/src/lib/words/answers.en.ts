@@ -41,6 +41,7 @@ export const answers = {
   "SC-TUNNEL-REFUSED": ["The gateway did not open the tunnel.", "Use plain http:// to this host; the channel encrypts it."],
   "SC-DIRECT-NAME": ["The name of a direct route cannot be looked up.", "Check the name, or change its route."],
   "SC-DIRECT-CONNECT": ["The host of a direct route cannot be reached.", "Check that it is up, or change its route."],
+  "SC-DIRECT-LOST": ["The server ended the connection before the end of its answer.", "Check whether the request took effect before you repeat it."],
   "SC-DIRECT-TIMEOUT": ["The host of a direct route did not answer.", "Check that it is up, or change its route."],
   "SC-GW-HOST": ["The gateway knows no host of this name.", "Check the name, or ask the gateway's administrator to add it."],
   "SC-GW-IDENTITY": ["This host is only for registered computers.", "Register this computer on the page Identity."],
