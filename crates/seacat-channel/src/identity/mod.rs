@@ -137,11 +137,10 @@ pub struct Identity {
     status: watch::Receiver<IdentityStatus>,
 }
 
-/// How our gateway marks a 403 that it gives for want of an identity, in `Proxy-Status` (RFC 9209
-/// section 2.1.1, `details`).
-const DENIAL: &[u8] = b"details=\"identity\"";
+/// The code in `Proxy-Status` of our gateway's 403 for a request without an identity.
+const DENIAL: &[u8] = b"code=\"SC-GW-IDENTITY\"";
 
-/// Whether a gateway has denied a request for want of an identity.
+/// Whether a gateway has denied a request because it has no identity.
 pub(crate) fn is_denial(head: &ReplyHead) -> bool {
     let marked = |value: &[u8]| value.windows(DENIAL.len()).any(|it| it == DENIAL);
     head.status() == 403
@@ -288,3 +287,26 @@ pub fn day(seconds: i64) -> String {
 #[cfg(test)]
 #[path = "runner_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod denial_tests {
+    use super::{ReplyHead, is_denial};
+
+    /// The fields are those that `seacat-gateway` sends.
+    #[test]
+    fn a_denial_of_our_gateway_is_recognised() {
+        let head = |status, value: &str| {
+            let mut head = ReplyHead::new(status);
+            head.push(b"Proxy-Status", value.as_bytes()).unwrap();
+            head
+        };
+        let identity = "seacat-gateway; error=http_request_denied; code=\"SC-GW-IDENTITY\"; \
+                        details=\"this host is for enrolled clients: you have presented no certificate\"";
+        let connect = "seacat-gateway; error=http_request_denied; code=\"SC-GW-CONNECT\"; \
+                       details=\"CONNECT is not open for this host: its `connect` is not set\"";
+        assert!(is_denial(&head(403, identity)));
+        assert!(!is_denial(&head(403, connect)));
+        assert!(!is_denial(&head(404, identity)));
+        assert!(!is_denial(&ReplyHead::new(403)));
+    }
+}
