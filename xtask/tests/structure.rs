@@ -1,5 +1,6 @@
-//! What holds for the repository as a whole: the wire specification has every section that is cited,
-//! crates depend on each other in one direction only, and protocols are pure.
+//! Invariants of the repository: the wire specification has every section that is cited, crates
+//! depend on each other in one direction only, protocols are pure, and the tests that ARCHITECTURE.md
+//! names exist.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -7,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where text of our own is.
+/// Files and folders with our own text.
 const PLACES: [&str; 9] = [
     "ARCHITECTURE.md",
     "SECURITY.md",
@@ -22,7 +23,7 @@ const PLACES: [&str; 9] = [
 /// Kinds of file that cite the specification.
 const KINDS: [&str; 5] = ["rs", "md", "toml", "py", "txt"];
 
-/// Which of our crates each may use. Levels, from the wire up to the programs; a new crate gets a row.
+/// The crates of ours that each may depend on, from the wire up to the programs. A new crate gets a row.
 const MAY_USE: [(&str, &str); 15] = [
     ("seacat-proto", ""),
     ("seacat-http1", ""),
@@ -178,4 +179,31 @@ fn protocols_have_no_clock_and_no_socket() {
             assert!(!code.contains(word), "{} has {word}", file.display());
         }
     }
+}
+
+/// The last column of the table in ARCHITECTURE.md names tests, lints and steps of `cargo xtask test`.
+#[test]
+fn every_invariant_is_held_by_a_test_that_exists() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let section = page.split("## Invariants").nth(1).unwrap().split("\n## ").next().unwrap();
+
+    let mut all = Vec::new();
+    ["crates", "tests", "xtask"].iter().for_each(|place| files(&root().join(place), &mut all));
+    let mut sources = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    all.iter().for_each(|file| sources.push_str(&fs::read_to_string(file).unwrap()));
+
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(2);
+    let mut count = 0;
+    for row in rows {
+        let held_by = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let names: Vec<&str> = held_by.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test is named in: {row}");
+        for name in names {
+            let forms = [format!("fn {name}("), format!("\"{name}\""), format!("\n{name} = ")];
+            let exists = forms.iter().any(|form| sources.contains(form));
+            assert!(exists, "{name}, named in ARCHITECTURE.md, does not exist");
+            count += 1;
+        }
+    }
+    assert!(count > 25, "only {count} names were found");
 }
