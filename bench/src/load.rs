@@ -84,7 +84,7 @@ pub(crate) struct Resumed {
 #[derive(Debug)]
 pub(crate) struct Load {
     child: Child,
-    wishes: ChildStdin,
+    commands: ChildStdin,
     lines: BufReader<ChildStdout>,
 }
 
@@ -104,7 +104,7 @@ impl Load {
         let mut child =
             command.spawn().map_err(|error| format!("cannot start a load generator: {error}"))?;
         match (child.stdin.take(), child.stdout.take()) {
-            (Some(wishes), Some(out)) => Ok(Self { child, wishes, lines: BufReader::new(out) }),
+            (Some(commands), Some(out)) => Ok(Self { child, commands, lines: BufReader::new(out) }),
             _ => Err("a load generator without pipes".to_owned()),
         }
     }
@@ -119,7 +119,7 @@ impl Load {
 
     /// Lets a job that holds still go on.
     pub(crate) fn go_on(&mut self) -> Outcome {
-        let sent = writeln!(self.wishes, "go on").and_then(|()| self.wishes.flush());
+        let sent = writeln!(self.commands, "go on").and_then(|()| self.commands.flush());
         sent.map_err(|error| format!("the load generator does not listen: {error}"))
     }
 

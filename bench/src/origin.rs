@@ -50,7 +50,7 @@ async fn serve(address: SocketAddr) -> io::Result<()> {
 
 /// What one head asks for.
 #[derive(Debug, PartialEq)]
-enum Wish {
+enum Request {
     Small,
     Bytes(u64),
     Count(u64),
@@ -71,18 +71,18 @@ async fn connection(mut stream: TcpStream, pattern: &Pattern) -> io::Result<()> 
                 return Ok(());
             }
         };
-        let (wish, close) = read(&buffer[..size]);
+        let (request, close) = read(&buffer[..size]);
         buffer.drain(..size);
-        match wish {
-            Wish::Small => stream.write_all(&small).await?,
-            Wish::Bytes(length) => send(&mut stream, pattern, length).await?,
-            Wish::Count(length) => {
+        match request {
+            Request::Small => stream.write_all(&small).await?,
+            Request::Bytes(length) => send(&mut stream, pattern, length).await?,
+            Request::Count(length) => {
                 discard(&mut stream, &mut buffer, length).await?;
                 let count = length.to_string();
                 let answer = answer(count.len() as u64, count.as_bytes());
                 stream.write_all(&answer).await?;
             }
-            Wish::Unknown(status) => {
+            Request::Unknown(status) => {
                 let head = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
                 stream.write_all(head.as_bytes()).await?;
                 return Ok(());
@@ -95,9 +95,9 @@ async fn connection(mut stream: TcpStream, pattern: &Pattern) -> io::Result<()> 
 }
 
 /// What a head asks for, and whether it wants the connection closed.
-fn read(head: &[u8]) -> (Wish, bool) {
+fn read(head: &[u8]) -> (Request, bool) {
     let Ok(text) = std::str::from_utf8(head) else {
-        return (Wish::Unknown("400 Bad Request"), true);
+        return (Request::Unknown("400 Bad Request"), true);
     };
     let mut lines = text.split("\r\n");
     let mut words = lines.next().unwrap_or_default().split(' ');
@@ -105,15 +105,15 @@ fn read(head: &[u8]) -> (Wish, bool) {
     let close = field(lines.clone(), "connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
     // Some peers pass the absolute form on. The path is what follows the last slash either way.
     let path = target.rsplit('/').next().unwrap_or_default();
-    let wish = match (method, path) {
-        (Some("GET"), "k") => Wish::Small,
-        (Some("GET"), n) => n.parse().map_or(Wish::Unknown("404 Not Found"), Wish::Bytes),
+    let request = match (method, path) {
+        (Some("GET"), "k") => Request::Small,
+        (Some("GET"), n) => n.parse().map_or(Request::Unknown("404 Not Found"), Request::Bytes),
         (Some("POST"), _) => {
-            declared_length(lines).map_or(Wish::Unknown("411 Length Required"), Wish::Count)
+            declared_length(lines).map_or(Request::Unknown("411 Length Required"), Request::Count)
         }
-        _ => Wish::Unknown("405 Method Not Allowed"),
+        _ => Request::Unknown("405 Method Not Allowed"),
     };
-    (wish, close)
+    (request, close)
 }
 
 fn answer(length: u64, body: &[u8]) -> Vec<u8> {
@@ -158,15 +158,15 @@ mod tests {
 
     #[test]
     fn understands_both_forms_and_refuses_what_no_load_sends() {
-        for (head, wish, close) in [
-            ("GET /k HTTP/1.1\r\nHost: h\r\n\r\n", Wish::Small, false),
-            ("GET http://h/k HTTP/1.1\r\n\r\n", Wish::Small, false),
-            ("GET /70000 HTTP/1.1\r\nConnection: close\r\n\r\n", Wish::Bytes(70_000), true),
-            ("POST /up HTTP/1.1\r\ncontent-length: 9\r\n\r\n", Wish::Count(9), false),
-            ("POST /up HTTP/1.1\r\n\r\n", Wish::Unknown("411 Length Required"), false),
-            ("GET /x HTTP/1.1\r\n\r\n", Wish::Unknown("404 Not Found"), false),
+        for (head, request, close) in [
+            ("GET /k HTTP/1.1\r\nHost: h\r\n\r\n", Request::Small, false),
+            ("GET http://h/k HTTP/1.1\r\n\r\n", Request::Small, false),
+            ("GET /70000 HTTP/1.1\r\nConnection: close\r\n\r\n", Request::Bytes(70_000), true),
+            ("POST /up HTTP/1.1\r\ncontent-length: 9\r\n\r\n", Request::Count(9), false),
+            ("POST /up HTTP/1.1\r\n\r\n", Request::Unknown("411 Length Required"), false),
+            ("GET /x HTTP/1.1\r\n\r\n", Request::Unknown("404 Not Found"), false),
         ] {
-            assert_eq!(read(head.as_bytes()), (wish, close), "{head}");
+            assert_eq!(read(head.as_bytes()), (request, close), "{head}");
         }
     }
 }

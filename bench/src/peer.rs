@@ -85,7 +85,7 @@ impl Peer {
 
 /// A peer whose far end runs, in front of the origin.
 #[derive(Debug)]
-pub(crate) struct Road {
+pub(crate) struct ProxyChain {
     /// Whose it is.
     pub(crate) peer: Peer,
     target: Target,
@@ -94,7 +94,7 @@ pub(crate) struct Road {
     near: Option<Process>,
 }
 
-impl Road {
+impl ProxyChain {
     /// Starts the far end, and prepares the near one.
     pub(crate) fn far_end(peer: Peer, place: &Place) -> Outcome<Self> {
         let dir = scratch();
@@ -116,10 +116,10 @@ impl Road {
 
     /// Starts everything and waits until the near end accepts connections.
     pub(crate) fn start(peer: Peer, place: &Place) -> Outcome<Self> {
-        let mut road = Self::far_end(peer, place)?;
-        road.start_near(place);
-        road.wait_for_near();
-        Ok(road)
+        let mut chain = Self::far_end(peer, place)?;
+        chain.start_near(place);
+        chain.wait_for_near();
+        Ok(chain)
     }
 
     /// Starts the near end and does not wait.

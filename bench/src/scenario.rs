@@ -15,7 +15,7 @@ use clap::ValueEnum;
 
 use crate::Outcome;
 use crate::measures::{Measure, Measures, Metric};
-use crate::peer::{Peer, Road};
+use crate::peer::{Peer, ProxyChain};
 use crate::place::Place;
 use crate::procfs::{Clock, Proc};
 
@@ -179,9 +179,9 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Starts everybody, the floor too.
-    fn roads(&self) -> Outcome<Vec<Road>> {
+    fn chains(&self) -> Outcome<Vec<ProxyChain>> {
         let all = self.peers.iter();
-        all.map(|peer| Road::start(*peer, self.place)).collect()
+        all.map(|peer| ProxyChain::start(*peer, self.place)).collect()
     }
 
     /// The peers that are processes, in the order of a round.
@@ -249,8 +249,8 @@ struct Meter {
 }
 
 impl Meter {
-    fn start(road: &Road) -> Outcome<Self> {
-        Self::of(road.peer.clock(), road.near(), road.far())
+    fn start(chain: &ProxyChain) -> Outcome<Self> {
+        Self::of(chain.peer.clock(), chain.near(), chain.far())
     }
 
     fn of(clock: Clock, near: Option<Proc>, far: Option<Proc>) -> Outcome<Self> {
@@ -274,12 +274,12 @@ impl Meter {
     }
 }
 
-/// The peak of memory where the roads were kept through all rounds.
-fn keep_peaks(run: &mut Run<'_>, roads: &[Road]) {
-    for road in roads {
-        let Some(near) = road.near() else { continue };
+/// The peak of memory where the chains were kept through all rounds.
+fn keep_peaks(run: &mut Run<'_>, chains: &[ProxyChain]) {
+    for chain in chains {
+        let Some(near) = chain.near() else { continue };
         let measured = near.peak_mib().map(|peak| vec![(Metric::PeakMib, Some(peak))]);
-        run.keep(run.rounds - 1, "all", road.peer, measured);
+        run.keep(run.rounds - 1, "all", chain.peer, measured);
     }
 }
 

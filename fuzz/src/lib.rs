@@ -1,10 +1,10 @@
-//! What the fuzz targets share: reading a story out of arbitrary bytes, and the model that the
+//! What the fuzz targets share: reading a input out of arbitrary bytes, and the model that the
 //! connection is held against.
 
 #![forbid(unsafe_code)]
 
 mod model;
-mod story;
+mod input;
 
 pub use model::Model;
-pub use story::Story;
+pub use input::Input;

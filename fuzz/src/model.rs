@@ -55,7 +55,7 @@ impl Model {
         self.lanes.keys().copied()
     }
 
-    // --- wishes: each is told whether the connection granted it -----------------------------
+    // --- calls: each is told whether the connection granted it -----------------------------
 
     /// We opened a stream.
     pub fn opened(&mut self, id: StreamId, end: bool) {
@@ -75,7 +75,7 @@ impl Model {
                 (true, true) => Half::Ending,
                 (true, false) => Half::Ended,
             };
-            self.bury(id);
+            self.remove_if_ended(id);
         }
     }
 
@@ -129,7 +129,7 @@ impl Model {
     ///
     /// # Panics
     /// When it is news of a stream that is over, or that this stream cannot have yet.
-    pub fn heard(&mut self, event: &Event) {
+    pub fn received(&mut self, event: &Event) {
         match *event {
             Event::Request { id, end, .. } => {
                 assert_eq!(self.role, Role::Gateway);
@@ -143,15 +143,15 @@ impl Model {
                 let lane = self.lane(id);
                 assert_eq!(lane.theirs, Half::Head, "a second reply on {id}");
                 lane.theirs = if end { Half::Ended } else { Half::Body };
-                self.bury(id);
+                self.remove_if_ended(id);
             }
             Event::Data { id, ref bytes, end } => {
                 let lane = self.lane(id);
                 assert_eq!(lane.theirs, Half::Body, "data out of place on {id}");
-                assert!(end || !bytes.is_empty(), "news of nothing on {id}");
+                assert!(end || !bytes.is_empty(), "an empty event on {id}");
                 if end {
                     lane.theirs = Half::Ended;
-                    self.bury(id);
+                    self.remove_if_ended(id);
                 }
             }
             Event::SocketsRequest { id, .. } => {
@@ -202,7 +202,7 @@ impl Model {
                 assert!(!fin || lane.ours == Half::Ending, "an end nobody asked for");
                 if fin {
                     lane.ours = Half::Ended;
-                    self.bury(id);
+                    self.remove_if_ended(id);
                 }
             }
             Frame::SynStream(_) => assert_eq!(self.role, Role::Client),
@@ -227,8 +227,8 @@ impl Model {
         self.lanes.get_mut(&id).unwrap_or_else(|| panic!("{id} is not alive"))
     }
 
-    /// A stream whose halves have both ended is over, and nothing more may be heard of it.
-    fn bury(&mut self, id: StreamId) {
+    /// A stream whose halves have both ended is over, and nothing more may be received of it.
+    fn remove_if_ended(&mut self, id: StreamId) {
         let lane = self.lane(id);
         if lane.ours == Half::Ended && lane.theirs == Half::Ended {
             self.lanes.remove(&id);

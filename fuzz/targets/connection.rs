@@ -1,4 +1,4 @@
-//! A whole connection, in either role: bytes from a peer that means anything, wishes from a
+//! A whole connection, in either role: bytes from a peer that means anything, calls from a
 //! program that means no harm, time that passes.
 //!
 //! Held against a small model (`seacat_fuzz::Model`): no panic, no news of a stream that is
@@ -10,29 +10,29 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use seacat_fuzz::{Model, Story};
+use seacat_fuzz::{Model, Input};
 use seacat_proto::{
     Config, Connection, ConnectionError, Event, Extensions, KeepAliveConfig, OpenError, Reason,
     ReplyHead, RequestHead, Role, SocketsCode,
 };
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut story = Story::new(bytes);
-    let Some(mut play) = Play::new(&mut story) else {
+    let mut input = Input::new(bytes);
+    let Some(mut harness) = Harness::new(&mut input) else {
         return;
     };
-    while let Some(step) = story.byte() {
-        if play.step(step, &mut story).is_none() {
+    while let Some(step) = input.byte() {
+        if harness.step(step, &mut input).is_none() {
             break;
         }
     }
-    play.write_all();
+    harness.write_all();
 });
 
-/// Frames the connection may owe beyond two for each stream, and some for our own wishes.
+/// Frames the connection may owe beyond two for each stream, and some for our own calls.
 const MAX_OWED: usize = 1024;
 
-struct Play {
+struct Harness {
     connection: Connection,
     model: Model,
     role: Role,
@@ -40,14 +40,14 @@ struct Play {
     windows: bool,
     now: Instant,
     /// Wishes since the last time everything was written; each may queue one frame or two.
-    wishes: usize,
+    calls: usize,
     /// Body bytes queued since then.
     queued: usize,
 }
 
-impl Play {
-    fn new(story: &mut Story<'_>) -> Option<Self> {
-        let first = story.byte()?;
+impl Harness {
+    fn new(input: &mut Input<'_>) -> Option<Self> {
+        let first = input.byte()?;
         let role = if first & 1 == 0 { Role::Client } else { Role::Gateway };
         let keepalive = (first & 2 != 0).then(KeepAliveConfig::default);
         let max_streams = 1 + usize::from(first >> 2);
@@ -57,29 +57,29 @@ impl Play {
         let now = Instant::now();
         let connection = Connection::new(role, &config, now);
         let model = Model::new(role);
-        Some(Self { connection, model, role, max_streams, windows, now, wishes: 0, queued: 0 })
+        Some(Self { connection, model, role, max_streams, windows, now, calls: 0, queued: 0 })
     }
 
-    /// One step of the story; `None` when the story or the connection is over.
-    fn step(&mut self, step: u8, story: &mut Story<'_>) -> Option<()> {
+    /// One step of the input; `None` when the input or the connection is over.
+    fn step(&mut self, step: u8, input: &mut Input<'_>) -> Option<()> {
         match step % 10 {
-            0..=2 => self.input(story.piece()?).ok()?,
-            3 => self.head(story.byte()?),
-            4 => self.send(story.byte()?, usize::from(story.byte()?) * 257),
-            5 => self.finish(story.byte()?),
-            6 => self.reset(story.byte()?, story.byte()?),
-            7 => self.wait(Duration::from_millis(u64::from(story.byte()?) * 256)).ok()?,
-            8 => self.write(usize::from(story.byte()?)),
-            _ => match story.byte()? {
+            0..=2 => self.receive(input.piece()?).ok()?,
+            3 => self.head(input.byte()?),
+            4 => self.send(input.byte()?, usize::from(input.byte()?) * 257),
+            5 => self.finish(input.byte()?),
+            6 => self.reset(input.byte()?, input.byte()?),
+            7 => self.wait(Duration::from_millis(u64::from(input.byte()?) * 256)).ok()?,
+            8 => self.write(usize::from(input.byte()?)),
+            _ => match input.byte()? {
                 0 => self.connection.drain(),
                 byte @ 64..=127 => {
                     if let Some(id) = self.model.pick(byte) {
-                        self.wishes += 1;
-                        self.connection.taken(id, usize::from(story.byte()?) * 257);
+                        self.calls += 1;
+                        self.connection.taken(id, usize::from(input.byte()?) * 257);
                     }
                 }
                 1..=63 => {
-                    self.wishes += 1;
+                    self.calls += 1;
                     self.connection.ping(self.now);
                 }
                 byte @ 128..=159 => self.socket(byte),
@@ -89,22 +89,22 @@ impl Play {
         Some(())
     }
 
-    fn input(&mut self, piece: &[u8]) -> Result<(), ConnectionError> {
+    fn receive(&mut self, piece: &[u8]) -> Result<(), ConnectionError> {
         let outcome = self.connection.handle_input(piece, self.now);
         let mut count = 0;
         while let Some(event) = self.connection.poll_event() {
-            self.model.heard(&event);
+            self.model.received(&event);
             count += 1;
         }
         // The shortest frame has eight bytes, one of which may have come before.
-        assert!(count <= piece.len() / 8 + 1, "{count} news from {} bytes", piece.len());
+        assert!(count <= piece.len() / 8 + 1, "{count} events from {} bytes", piece.len());
         assert!(self.connection.stream_count() <= self.max_streams);
         outcome
     }
 
     /// Opens a stream or answers one.
     fn head(&mut self, byte: u8) {
-        self.wishes += 1;
+        self.calls += 1;
         let end = byte & 1 == 1;
         match self.role {
             Role::Client => {
@@ -112,7 +112,7 @@ impl Play {
                 match self.connection.open(head, end) {
                     Ok(id) => self.model.opened(id, end),
                     Err(OpenError::TooManyStreams) => {
-                        assert!(!self.connection.has_room());
+                        assert!(!self.connection.can_open());
                     }
                     Err(OpenError::Draining | OpenError::Exhausted) => {}
                 }
@@ -130,7 +130,7 @@ impl Play {
 
     /// Asks for a reverse socket, or grants or declines one.
     fn socket(&mut self, byte: u8) {
-        self.wishes += 1;
+        self.calls += 1;
         match (self.role, self.model.pick(byte >> 1)) {
             (Role::Gateway, _) => {
                 if let Ok(id) = self.connection.connect(22) {
@@ -154,13 +154,13 @@ impl Play {
         let Some(id) = self.model.pick(nth) else {
             return;
         };
-        if self.connection.room(id) == 0 {
+        if self.connection.send_capacity(id) == 0 {
             return;
         }
         let granted = self.connection.send(id, Bytes::from(vec![b'x'; length])).is_ok();
         self.model.sent(id, length, granted);
         if granted {
-            self.wishes += 1;
+            self.calls += 1;
             self.queued += length;
         }
     }
@@ -169,7 +169,7 @@ impl Play {
         let Some(id) = self.model.pick(nth) else {
             return;
         };
-        self.wishes += 1;
+        self.calls += 1;
         let granted = self.connection.finish(id).is_ok();
         self.model.finished(id, granted);
     }
@@ -178,17 +178,17 @@ impl Play {
         let Some(id) = self.model.pick(nth) else {
             return;
         };
-        self.wishes += 1;
+        self.calls += 1;
         self.connection.reset(id, Reason(u32::from(reason)));
         self.model.gave_up(id);
-        assert_eq!(self.connection.room(id), 0);
+        assert_eq!(self.connection.send_capacity(id), 0);
     }
 
     fn wait(&mut self, time: Duration) -> Result<(), ConnectionError> {
         self.now += time;
         while self.connection.poll_timeout().is_some_and(|deadline| deadline <= self.now) {
             let before = self.connection.poll_timeout();
-            self.wishes += 1;
+            self.calls += 1;
             self.connection.handle_timeout(self.now)?;
             assert_ne!(before, self.connection.poll_timeout(), "a deadline that stays is a spin");
         }
@@ -207,19 +207,19 @@ impl Play {
 
     /// Takes all frames; then nothing is queued anywhere.
     fn write_all(&mut self) {
-        let most = MAX_OWED + 2 * self.max_streams + 2 * self.wishes + self.queued / 1024;
+        let most = MAX_OWED + 2 * self.max_streams + 2 * self.calls + self.queued / 1024;
         let mut count = 0;
         while let Some(frame) = self.connection.poll_transmit() {
             self.model.wrote(&frame);
             count += 1;
-            assert!(count <= most + 1, "{count} frames for {} wishes", self.wishes);
+            assert!(count <= most + 1, "{count} frames for {} calls", self.calls);
         }
         for id in self.model.alive() {
             // With windows the peer may be what a stream waits for.
-            let room = self.connection.room(id);
-            assert!(self.windows || room == Connection::SEND_QUEUE, "{id} was left behind");
+            let capacity = self.connection.send_capacity(id);
+            assert!(self.windows || capacity == Connection::SEND_QUEUE, "{id} was left behind");
         }
-        (self.wishes, self.queued) = (0, 0);
+        (self.calls, self.queued) = (0, 0);
         assert!(!matches!(self.connection.poll_event(), Some(Event::Request { .. })));
     }
 }

@@ -3,14 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use seacat_fuzz::Story;
+use seacat_fuzz::Input;
 use seacat_proto::frame::{Frame, FrameHead, HEADER};
 use seacat_proto::{ConnectionError, Control, Decoder, MAX_FRAME, MAX_PAYLOAD};
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut story = Story::new(bytes);
-    let Some(seed) = story.byte() else { return };
-    let wire = story.rest();
+    let mut input = Input::new(bytes);
+    let Some(seed) = input.byte() else { return };
+    let wire = input.rest();
     let whole = frames(&[wire]);
     let cut = frames(&cuts(wire, seed));
     assert_eq!(whole, cut);

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use crate::channel_tls::ChannelTls;
 use crate::place::{binary, clean_command, free_port, limited, scratch};
 use crate::process::Process;
-use crate::road::Road;
 
 /// A host of the gateway: what stands behind a name.
 #[derive(Clone, Copy, Debug)]
@@ -37,38 +37,38 @@ impl Gateway {
 
     /// The same on a port that was chosen before.
     pub fn start_on(port: u16, hosts: &[Host]) -> Self {
-        Self::start_speaking(Road::chosen(), port, hosts)
+        Self::start_speaking(ChannelTls::chosen(), port, hosts)
     }
 
     /// The same with a TLS of the story's choice.
-    pub fn start_speaking(road: Road, port: u16, hosts: &[Host]) -> Self {
-        Self::configured(road, port, &["localhost"], &configuration(road, port, hosts)).started()
+    pub fn start_speaking(tls: ChannelTls, port: u16, hosts: &[Host]) -> Self {
+        Self::configured(tls, port, &["localhost"], &configuration(tls, port, hosts)).started()
     }
 
     /// One whose certificate is for these names.
     pub fn start_named(names: &[&str], hosts: &[Host]) -> Self {
-        let (road, port) = (Road::chosen(), free_port());
-        Self::configured(road, port, names, &configuration(road, port, hosts)).started()
+        let (tls, port) = (ChannelTls::chosen(), free_port());
+        Self::configured(tls, port, names, &configuration(tls, port, hosts)).started()
     }
 
     /// One that is not started yet, so that its certificate can be replaced before.
     pub fn prepared(hosts: &[Host]) -> Self {
-        let (road, port) = (Road::Modern, free_port());
-        Self::configured(road, port, &["localhost"], &configuration(road, port, hosts))
+        let (tls, port) = (ChannelTls::Modern, free_port());
+        Self::configured(tls, port, &["localhost"], &configuration(tls, port, hosts))
     }
 
     /// One with `more` at the end of its configuration.
     pub fn start_with(hosts: &[Host], more: &str) -> Self {
-        let (road, port) = (Road::chosen(), free_port());
-        let text = configuration(road, port, hosts) + more;
-        Self::configured(road, port, &["localhost"], &text).started()
+        let (tls, port) = (ChannelTls::chosen(), free_port());
+        let text = configuration(tls, port, hosts) + more;
+        Self::configured(tls, port, &["localhost"], &text).started()
     }
 
     /// The same, and it may have no more than so many open files.
     pub fn start_limited(hosts: &[Host], more: &str, files: Option<u32>) -> Self {
-        let (road, port) = (Road::chosen(), free_port());
-        let text = configuration(road, port, hosts) + more;
-        Self { files, ..Self::configured(road, port, &["localhost"], &text) }.started()
+        let (tls, port) = (ChannelTls::chosen(), free_port());
+        let text = configuration(tls, port, hosts) + more;
+        Self { files, ..Self::configured(tls, port, &["localhost"], &text) }.started()
     }
 
     /// The same gateway with a limit on its open files. It is not started yet.
@@ -86,10 +86,10 @@ impl Gateway {
     /// One that enrols by these rules, the lines of its table `[enroll]`. It is not started yet.
     pub fn enrolling(hosts: &[Host], rules: &str) -> Self {
         let port = free_port();
-        let road = Road::chosen();
-        let hosts = configuration(road, port, hosts).replace("\nuri", "\nidentity = true\nuri");
+        let tls = ChannelTls::chosen();
+        let hosts = configuration(tls, port, hosts).replace("\nuri", "\nidentity = true\nuri");
         let text = format!("{hosts}\n[enroll]\n{rules}\n");
-        Self::configured(road, port, &["localhost"], &text)
+        Self::configured(tls, port, &["localhost"], &text)
     }
 
     /// Runs one of the administrator's commands and returns what it prints.
@@ -114,7 +114,7 @@ impl Gateway {
             .expect("seacat-gateway starts")
     }
 
-    fn configured(road: Road, port: u16, names: &[&str], configuration: &str) -> Self {
+    fn configured(tls: ChannelTls, port: u16, names: &[&str], configuration: &str) -> Self {
         let dir = scratch();
         let made = clean_command(binary("seacat-gateway"), dir.path())
             .args(["init", "."])
@@ -122,7 +122,7 @@ impl Gateway {
             .output()
             .expect("seacat-gateway starts");
         assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
-        road.certify(dir.path());
+        tls.certify(dir.path());
         fs::write(dir.path().join("gateway.toml"), configuration).unwrap();
         Self { process: None, dir, port, files: None }
     }
@@ -187,11 +187,11 @@ impl Gateway {
     }
 }
 
-fn configuration(road: Road, port: u16, hosts: &[Host]) -> String {
+fn configuration(tls: ChannelTls, port: u16, hosts: &[Host]) -> String {
     let mut text = format!(
         "[gateway]\nlisten = \"127.0.0.1:{port}\"\n\
          certificate = \"server.pem\"\nkey = \"server.key\"\n{}",
-        road.of_gateway()
+        tls.of_gateway()
     );
     for Host { name, port, tunnel } in hosts {
         text += &format!("\n[host.{name}]\nuri = \"http://127.0.0.1:{port}\"\n");

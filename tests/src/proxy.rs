@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::channel_tls::ChannelTls;
 use crate::http::Client;
 use crate::place::{binary, free_port, limited, scratch, user_command};
 use crate::process::{Process, wait_for};
-use crate::road::Road;
 
 /// A `seacat-proxy run` process with a home of its own.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Proxy {
 
     /// The same, and it is not started yet.
     pub fn prepared(gateway_port: u16, ca: &Path, mapped_host: &str, more: &str) -> Self {
-        let gateway = gateway(Road::chosen(), gateway_port, ca);
+        let gateway = gateway(ChannelTls::chosen(), gateway_port, ca);
         Self::with_lines(mapped_host, &format!("{gateway}{more}"))
     }
 
@@ -52,14 +52,14 @@ impl Proxy {
     /// One that speaks a TLS of the story's choice, and writes the secrets of its sessions into
     /// the file `keys`, which a build for users would not.
     pub fn start_speaking(
-        road: Road,
+        tls: ChannelTls,
         gateway_port: u16,
         ca: &Path,
         mapped_host: &str,
         keys: Option<&Path>,
     ) -> Self {
         let environment = keys.map(|keys| ("SSLKEYLOGFILE", keys.to_str().unwrap()));
-        Self::configured(mapped_host, &gateway(road, gateway_port, ca), environment.as_slice())
+        Self::configured(mapped_host, &gateway(tls, gateway_port, ca), environment.as_slice())
     }
 
     /// One with these lines, a gateway among them, in its configuration, and these variables in
@@ -172,7 +172,7 @@ host = "{mapped_host}"
     )
 }
 
-fn gateway(road: Road, port: u16, ca: &Path) -> String {
-    let (ca, tls) = (ca.display(), road.of_proxy());
+fn gateway(tls: ChannelTls, port: u16, ca: &Path) -> String {
+    let (ca, tls) = (ca.display(), tls.of_proxy());
     format!("[[gateway]]\nhost = \"localhost\"\nport = {port}\nca_file = \"{ca}\"\n{tls}")
 }

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use seacat_tests::{
-    Capture, Gateway, Host, Nginx, Origin, Proxy, Road, free_port, scratch, tshark, wait_for,
+    Capture, ChannelTls, Gateway, Host, Nginx, Origin, Proxy, free_port, scratch, tshark, wait_for,
 };
 use serde_json::Value;
 
@@ -38,9 +38,9 @@ fn status(proxy: &Proxy, state: &str) -> Value {
     })
 }
 
-fn gateway(road: Road, origin: &Origin) -> Gateway {
+fn gateway(tls: ChannelTls, origin: &Origin) -> Gateway {
     let host = Host { name: "origin", port: origin.port(), tunnel: false };
-    Gateway::start_speaking(road, free_port(), &[host])
+    Gateway::start_speaking(tls, free_port(), &[host])
 }
 
 fn get(proxy: &Proxy) -> u16 {
@@ -50,8 +50,9 @@ fn get(proxy: &Proxy) -> u16 {
 #[test]
 fn a_modern_client_names_the_switch_and_the_switch_works() {
     let origin = Origin::start();
-    let gateway = gateway(Road::Reference, &origin);
-    let modern = Proxy::start_speaking(Road::Modern, gateway.port(), &gateway.ca(), "origin", None);
+    let gateway = gateway(ChannelTls::Reference, &origin);
+    let modern =
+        Proxy::start_speaking(ChannelTls::Modern, gateway.port(), &gateway.ca(), "origin", None);
     let failed = status(&modern, "waiting");
     println!("modern, to a gateway with 0xC028 alone: {}", failed["sentence"]);
     let told = failed.to_string();
@@ -67,7 +68,7 @@ fn a_modern_client_names_the_switch_and_the_switch_works() {
     assert!(tested.contains("-> set tls = \"compat\" for this gateway"), "{tested}");
 
     let compat =
-        Proxy::start_speaking(Road::Reference, gateway.port(), &gateway.ca(), "origin", None);
+        Proxy::start_speaking(ChannelTls::Reference, gateway.port(), &gateway.ca(), "origin", None);
     assert_eq!(get(&compat), 200);
     let connected = status(&compat, "connected").to_string();
     assert!(connected.contains("TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384"), "{connected}");
@@ -78,14 +79,15 @@ fn a_modern_client_names_the_switch_and_the_switch_works() {
 #[test]
 fn both_kinds_of_client_speak_tls_1_3_where_there_is_nothing_else() {
     let origin = Origin::start();
-    let gateway = gateway(Road::Tls13, &origin);
-    for road in [Road::Modern, Road::Tls13] {
-        let proxy = Proxy::start_speaking(road, gateway.port(), &gateway.ca(), "origin", None);
-        assert_eq!(get(&proxy), 200, "{road:?}");
+    let gateway = gateway(ChannelTls::Tls13, &origin);
+    for tls in [ChannelTls::Modern, ChannelTls::Tls13] {
+        let proxy = Proxy::start_speaking(tls, gateway.port(), &gateway.ca(), "origin", None);
+        assert_eq!(get(&proxy), 200, "{tls:?}");
         let connected = status(&proxy, "connected").to_string();
         assert!(connected.contains("TLS 1.3"), "{connected}");
     }
-    let modern = Proxy::start_speaking(Road::Modern, gateway.port(), &gateway.ca(), "origin", None);
+    let modern =
+        Proxy::start_speaking(ChannelTls::Modern, gateway.port(), &gateway.ca(), "origin", None);
     let tested = cli(&modern, &["gateway", "test"]);
     assert!(tested.contains("tls = \"compat\" works too: TLS 1.3"), "{tested}");
 }
@@ -97,22 +99,22 @@ const SMALL_REQUESTS: usize = 20;
 
 #[test]
 fn one_frame_is_one_record_and_many_records_are_one_write() {
-    for road in [Road::Modern, Road::Reference, Road::Tls13] {
+    for tls in [ChannelTls::Modern, ChannelTls::Reference, ChannelTls::Tls13] {
         let dir = scratch();
         let (origin, nginx, port) = (Origin::start(), Nginx::start(), free_port());
         let capture = Capture::start(dir.path(), &[port]);
         let host = |name, port| Host { name, port, tunnel: false };
         let hosts = [host("origin", origin.port()), host("web", nginx.port())];
-        let gateway = Gateway::start_speaking(road, port, &hosts);
+        let gateway = Gateway::start_speaking(tls, port, &hosts);
         let keys = dir.path().join("keys");
-        let proxy = Proxy::start_speaking(road, port, &gateway.ca(), "origin", Some(&keys));
+        let proxy = Proxy::start_speaking(tls, port, &gateway.ca(), "origin", Some(&keys));
         fs::write(nginx.site().join("big"), vec![b'x'; BODY]).unwrap();
         load(&proxy);
         drop((proxy, gateway));
         let file = capture.stop(port);
         for (way, is_ours) in [("client to gateway", true), ("gateway to client", false)] {
             measure(
-                road,
+                tls,
                 way,
                 &records(&file, &keys, port, is_ours),
                 segments(&file, port, is_ours),
@@ -171,7 +173,7 @@ fn segments(file: &Path, port: u16, is_ours: bool) -> usize {
     tshark(file, &["-Y", &format!("tcp.len > 0 && tcp.{side} == {port}")]).lines().count()
 }
 
-fn measure(road: Road, way: &str, records: &[Vec<u8>], segments: usize) {
+fn measure(tls: ChannelTls, way: &str, records: &[Vec<u8>], segments: usize) {
     // A frame is 8 bytes of head, the last three of which are the length of the rest.
     let whole = records.iter().filter(|record| match record[..] {
         [_, _, _, _, _, a, b, c, ref rest @ ..] => {
@@ -182,7 +184,7 @@ fn measure(road: Road, way: &str, records: &[Vec<u8>], segments: usize) {
     let (frames, count) = (whole.count(), records.len());
     let ratio = count as f64 / segments as f64;
     println!(
-        "{road:?}, {way}: {frames} frames in {count} records (1 each), {ratio:.1} records a write"
+        "{tls:?}, {way}: {frames} frames in {count} records (1 each), {ratio:.1} records a write"
     );
     assert_eq!(frames, count, "every record is one whole frame");
     assert!(count > CLIENTS * (BODY / 16_384 + SMALL_REQUESTS), "all of the load was decoded");

@@ -5,7 +5,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,14 +29,14 @@ const LIFE: u32 = 90;
 const IDENTITY: &str =
     "\n[identity]\nenroll = \"auto\"\nkey_store = \"file\"\ncommon_name = \"Jan\"\n";
 
-struct Story {
+struct Scenario {
     began: Instant,
     gateway: Gateway,
     proxy: Proxy,
     origin: Origin,
 }
 
-impl Story {
+impl Scenario {
     fn begin() -> Self {
         let origin = Origin::start();
         let host = Host { name: "origin", port: origin.port(), tunnel: false };
@@ -99,54 +99,54 @@ fn tag(identity: &Value) -> String {
 
 #[test]
 fn from_the_first_start_to_a_reset() {
-    let story = Story::begin();
-    story.tell("first start");
-    let waiting = story.wait_for_state("waiting");
+    let scenario = Scenario::begin();
+    scenario.tell("first start");
+    let waiting = scenario.wait_for_state("waiting");
     let me = tag(&waiting);
-    story.wait_for_status(403);
-    let pending = story.gateway.command(&["pending"]);
+    scenario.wait_for_status(403);
+    let pending = scenario.gateway.command(&["pending"]);
     assert!(pending.contains(&me) && pending.contains("Jan"), "{pending}");
 
-    story.gateway.command(&["approve", &me]);
-    story.tell("the administrator approves");
-    let enrolled = story.wait_for_state("enrolled");
+    scenario.gateway.command(&["approve", &me]);
+    scenario.tell("the administrator approves");
+    let enrolled = scenario.wait_for_state("enrolled");
     assert_eq!(tag(&enrolled), me);
-    story.wait_for_status(200);
-    let seen = story.origin.take_seen();
+    scenario.wait_for_status(200);
+    let seen = scenario.origin.take_seen();
     let told = seen.last().unwrap().fields("x-seacat-client-tag").join(" ");
     assert_eq!(told, me, "the back end is told who asks");
 
-    renewal_under_load(&story, &enrolled);
+    renewal_under_load(&scenario, &enrolled);
 
-    story.gateway.command(&["revoke", &me]);
-    story.tell("the administrator revokes");
-    let revoked = story.wait_for_state("revoked");
+    scenario.gateway.command(&["revoke", &me]);
+    scenario.tell("the administrator revokes");
+    let revoked = scenario.wait_for_state("revoked");
     assert_eq!(tag(&revoked), me, "the key stays");
     assert!(revoked["sentence"].as_str().unwrap().contains("taken back"), "{revoked}");
-    story.wait_for_status(403);
+    scenario.wait_for_status(403);
     let asked = wait_for("another request", TURN, || {
         thread::sleep(Duration::from_millis(100));
-        let pending = story.gateway.command(&["pending"]);
+        let pending = scenario.gateway.command(&["pending"]);
         pending.contains(&me).then_some(pending)
     });
-    story.tell("asked for another certificate by itself");
+    scenario.tell("asked for another certificate by itself");
     assert!(asked.contains("REVOKED"), "the administrator is told: {asked}");
-    assert_eq!(story.identity()["state"], "revoked");
+    assert_eq!(scenario.identity()["state"], "revoked");
 
-    story.gateway.command(&["approve", &me]);
-    story.tell("the administrator approves");
-    let again = story.wait_for_state("enrolled");
+    scenario.gateway.command(&["approve", &me]);
+    scenario.tell("the administrator approves");
+    let again = scenario.wait_for_state("enrolled");
     assert_eq!(tag(&again), me);
-    story.wait_for_status(200);
+    scenario.wait_for_status(200);
 
-    story.cli(&["identity", "reset", "--yes"]);
-    story.tell("reset");
+    scenario.cli(&["identity", "reset", "--yes"]);
+    scenario.tell("reset");
     let fresh = wait_for("another key", PATIENCE, || {
         thread::sleep(Duration::from_millis(100));
-        Some(story.identity()).filter(|it| it["client_tag"].as_str().is_some_and(|it| it != me))
+        Some(scenario.identity()).filter(|it| it["client_tag"].as_str().is_some_and(|it| it != me))
     });
-    story.tell(fresh["sentence"].as_str().unwrap());
-    story.wait_for_status(403);
+    scenario.tell(fresh["sentence"].as_str().unwrap());
+    scenario.wait_for_status(403);
 }
 
 /// Tells the clients to stop when it is dropped.
@@ -159,13 +159,13 @@ impl Drop for Stop<'_> {
 }
 
 /// A new certificate means a new connection; requests do not notice.
-fn renewal_under_load(story: &Story, before: &Value) {
+fn renewal_under_load(scenario: &Scenario, before: &Value) {
     let stop = AtomicBool::new(false);
     let asked: usize = thread::scope(|scope| {
         let clients: Vec<_> = (0..4)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut client = story.proxy.client();
+                    let mut client = scenario.proxy.client();
                     let mut asked = 0;
                     while !stop.load(Ordering::Relaxed) {
                         let answer = client.get("http://origin.seacat/echo").unwrap();
@@ -180,7 +180,7 @@ fn renewal_under_load(story: &Story, before: &Value) {
         let ending = Stop(&stop);
         wait_for("another certificate", TURN, || {
             thread::sleep(Duration::from_millis(100));
-            let now = story.identity();
+            let now = scenario.identity();
             (now["serial"] != before["serial"] && now["state"] == "enrolled").then_some(())
         });
         // And some more on the new connection.
@@ -188,6 +188,6 @@ fn renewal_under_load(story: &Story, before: &Value) {
         drop(ending);
         clients.into_iter().map(|client| client.join().unwrap()).sum()
     });
-    story.tell(&format!("renewed under load: {asked} requests, none failed"));
+    scenario.tell(&format!("renewed under load: {asked} requests, none failed"));
     assert!(asked > 100);
 }

@@ -4,7 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::fs;
@@ -36,13 +36,13 @@ email = "jana@example.com"
 application = "fcb8e55c185661e4fbc087688c1bb717rst-test"
 "#;
 
-struct Story {
+struct Scenario {
     installation: Installation,
     gateway: Gateway,
     _origin: Origin,
 }
 
-impl Story {
+impl Scenario {
     /// Nothing is asked for without a wish, newcomers wait, and the key is in a file.
     fn new(more: &str) -> Self {
         Self::at("pending", more)
@@ -91,7 +91,7 @@ fn openssl(arguments: &[&str], input: &str) -> String {
 
 #[test]
 fn from_a_wish_to_a_certificate_and_to_nothing() {
-    let mut story = Story::new(SUBJECT);
+    let mut scenario = Scenario::new(SUBJECT);
     for command in [
         &["enroll"][..],
         &["identity", "show"],
@@ -100,19 +100,19 @@ fn from_a_wish_to_a_certificate_and_to_nothing() {
         &["identity", "export-csr"],
         &["identity", "export-cert"],
     ] {
-        assert!(story.expect(NOT_RUNNING, command).contains("no proxy is running"));
+        assert!(scenario.expect(NOT_RUNNING, command).contains("no proxy is running"));
     }
-    story.installation.start();
-    story.installation.wait_for_state("no_key", PATIENCE);
-    assert!(story.expect(FAILED, &["identity", "renew"]).contains("no certificate yet"));
-    assert!(story.expect(FAILED, &["identity", "export-csr"]).contains("there is no request"));
-    assert!(story.expect(FAILED, &["identity", "export-cert"]).contains("no certificate yet"));
+    scenario.installation.start();
+    scenario.installation.wait_for_state("no_key", PATIENCE);
+    assert!(scenario.expect(FAILED, &["identity", "renew"]).contains("no certificate yet"));
+    assert!(scenario.expect(FAILED, &["identity", "export-csr"]).contains("there is no request"));
+    assert!(scenario.expect(FAILED, &["identity", "export-cert"]).contains("no certificate yet"));
     let long = "a name that is longer than the 64 characters a certificate can hold";
-    assert!(story.expect(FAILED, &["enroll", "--cn", long]).contains("64 characters"));
+    assert!(scenario.expect(FAILED, &["enroll", "--cn", long]).contains("64 characters"));
 
-    let mut enrolling = story.enrolling("Jana Nováková");
-    let tag = story.tag();
-    let request = story.installation.expect(OK, &["identity", "export-csr"]);
+    let mut enrolling = scenario.enrolling("Jana Nováková");
+    let tag = scenario.tag();
+    let request = scenario.installation.expect(OK, &["identity", "export-csr"]);
     let text = openssl(
         &["req", "-verify", "-noout", "-text", "-nameopt", "utf8,sep_comma_plus"],
         &request,
@@ -135,80 +135,80 @@ fn from_a_wish_to_a_certificate_and_to_nothing() {
     }
     println!("export-csr: OpenSSL verifies it and reads all of it");
     assert!(enrolling.ended().is_none(), "it waits for the administrator");
-    story.gateway.command(&["approve", &tag]);
+    scenario.gateway.command(&["approve", &tag]);
     assert_eq!(enrolling.wait_to_end(PATIENCE).code(), Some(OK), "{}", enrolling.log());
     println!("enroll --wait said: {}", enrolling.log().trim().replace('\n', "; "));
 
-    let shown = story.expect(OK, &["identity", "show"]);
+    let shown = scenario.expect(OK, &["identity", "show"]);
     assert!(shown.contains(&tag) && shown.contains("enrolled until"), "{shown}");
-    let json = story.installation.identity();
+    let json = scenario.installation.identity();
     assert_eq!((&json["state"], &json["client_tag"]), (&"enrolled".into(), &Value::from(tag)));
-    let certificate = story.installation.expect(OK, &["identity", "export-cert"]);
+    let certificate = scenario.installation.expect(OK, &["identity", "export-cert"]);
     let text =
         openssl(&["x509", "-noout", "-text", "-nameopt", "utf8,sep_comma_plus"], &certificate);
     assert!(text.contains("CN=Jana Nováková"), "{text}");
     let key = |kind: &str, pem: &str| openssl(&[kind, "-noout", "-pubkey"], pem);
     assert_eq!(key("x509", &certificate), key("req", &request), "the certificate is for our key");
-    assert!(story.expect(FAILED, &["identity", "export-csr"]).contains("there is no request"));
-    assert!(story.expect(OK, &["identity", "renew"]).contains("renewing"));
-    story.installation.wait_for_state("renewing", PATIENCE);
+    assert!(scenario.expect(FAILED, &["identity", "export-csr"]).contains("there is no request"));
+    assert!(scenario.expect(OK, &["identity", "renew"]).contains("renewing"));
+    scenario.installation.wait_for_state("renewing", PATIENCE);
 
-    questions_before_a_reset(&story);
+    questions_before_a_reset(&scenario);
 }
 
-fn questions_before_a_reset(story: &Story) {
-    let before = story.installation.identity()["client_id"].clone();
-    let mut without = story.installation.command(&["identity", "reset"]);
+fn questions_before_a_reset(scenario: &Scenario) {
+    let before = scenario.installation.identity()["client_id"].clone();
+    let mut without = scenario.installation.command(&["identity", "reset"]);
     let without = without.stdin(Stdio::null()).output().unwrap();
     assert_eq!(without.status.code(), Some(USAGE));
     let said = String::from_utf8_lossy(&without.stderr);
     assert!(said.contains("--yes"), "{said}");
 
-    let reset = story.installation.command(&["identity", "reset"]);
+    let reset = scenario.installation.command(&["identity", "reset"]);
     let mut terminal = Terminal::start(&reset);
     terminal.wait_for("Type yes:");
     terminal.type_line("y");
     let (status, screen) = terminal.end();
     assert_eq!(status.code(), Some(FAILED), "{screen}");
     assert!(screen.contains("nothing deleted"), "{screen}");
-    assert_eq!(story.installation.identity()["client_id"], before, "nothing was deleted");
+    assert_eq!(scenario.installation.identity()["client_id"], before, "nothing was deleted");
 
     let mut terminal = Terminal::start(&reset);
     terminal.wait_for("Type yes:");
     terminal.type_line("yes");
     let (status, screen) = terminal.end();
     assert_eq!(status.code(), Some(OK), "{screen}");
-    let now = story.installation.identity();
+    let now = scenario.installation.identity();
     assert_eq!((&now["state"], &now["client_id"]), (&"no_key".into(), &Value::Null));
     println!("reset: without a terminal 2, asked and y 1, asked and yes 0");
-    assert!(story.expect(OK, &["identity", "reset", "--yes"]).contains("deleted"));
+    assert!(scenario.expect(OK, &["identity", "reset", "--yes"]).contains("deleted"));
 }
 
 #[test]
 fn a_gateway_that_says_no() {
-    let mut story = Story::at("reject", "");
-    story.installation.start();
-    let said = story.expect(FAILED, &["enroll", "--cn", "Jana", "--wait"]);
+    let mut scenario = Scenario::at("reject", "");
+    scenario.installation.start();
+    let said = scenario.expect(FAILED, &["enroll", "--cn", "Jana", "--wait"]);
     assert!(said.contains("rejected"), "{said}");
 
     // Asked again, the old answer does not count.
-    let mut again = story.enrolling("Jana");
-    story.installation.wait_for_state("ready", PATIENCE);
+    let mut again = scenario.enrolling("Jana");
+    scenario.installation.wait_for_state("ready", PATIENCE);
     assert!(again.ended().is_none(), "{}", again.log());
-    story.installation.stop();
+    scenario.installation.stop();
     assert_eq!(again.wait_to_end(PATIENCE).code(), Some(NOT_RUNNING), "{}", again.log());
     println!("and again, until the proxy ends -> 4: {}", again.log().trim().replace('\n', "; "));
 }
 
 #[test]
 fn without_an_identity() {
-    let mut story = Story::new("");
-    let config = story.installation.home().join("config.toml");
+    let mut scenario = Scenario::new("");
+    let config = scenario.installation.home().join("config.toml");
     let text = fs::read_to_string(&config).unwrap().replace("\"manual\"", "\"off\"");
     fs::write(&config, text).unwrap();
-    story.installation.start();
-    assert!(story.expect(CONFIG, &["identity", "show"]).contains("uses no identity"));
-    assert!(story.expect(FAILED, &["enroll"]).contains("uses no identity"));
+    scenario.installation.start();
+    assert!(scenario.expect(CONFIG, &["identity", "show"]).contains("uses no identity"));
+    assert!(scenario.expect(FAILED, &["enroll"]).contains("uses no identity"));
 }
 
 /// Key files, made here and now by the programs that make them for everybody.
@@ -370,20 +370,20 @@ fn import(workshop: &Workshop, file: &str, password: Option<&str>) -> Vec<String
 #[test]
 fn key_files_of_openssl_and_java() {
     let workshop = Workshop::open();
-    let mut story = Story::new("");
-    story.installation.start();
-    let folder = identity_folder(story.installation.home(), story.gateway.port());
+    let mut scenario = Scenario::new("");
+    scenario.installation.start();
+    let folder = identity_folder(scenario.installation.home(), scenario.gateway.port());
     let key_file = folder.join("key.pk8");
     for (file, password) in workshop.good() {
         let words = import(&workshop, file, password);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        story.installation.expect(OK, &words);
-        let shown = story.installation.identity();
+        scenario.installation.expect(OK, &words);
+        let shown = scenario.installation.identity();
         assert_eq!(
             (&shown["state"], &shown["subject"]),
             (&"enrolled".into(), &"CN=imported".into())
         );
-        let certificate = story.installation.expect(OK, &["identity", "export-cert"]);
+        let certificate = scenario.installation.expect(OK, &["identity", "export-cert"]);
         let for_key = openssl(&["x509", "-noout", "-pubkey"], &certificate);
         let key = key_file.to_str().unwrap();
         let own = openssl(&["pkey", "-inform", "DER", "-in", key, "-pubout"], "");
@@ -391,24 +391,24 @@ fn key_files_of_openssl_and_java() {
         println!("{file} ({}) is imported", password.unwrap_or("no password"));
     }
 
-    let before = story.installation.identity();
+    let before = scenario.installation.identity();
     for (file, password, code, message) in workshop.bad() {
         let words = import(&workshop, file, password);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let mut command = story.installation.command(&words);
+        let mut command = scenario.installation.command(&words);
         let done = command.stdin(Stdio::null()).output().unwrap();
         let said = String::from_utf8_lossy(&done.stderr);
         assert_eq!(done.status.code(), Some(code), "{file}: {said}");
         assert!(said.contains(message), "{file}: {said}");
         println!("{file} ({}): {}", password.unwrap_or("no password"), said.trim());
     }
-    let after = story.installation.identity();
+    let after = scenario.installation.identity();
     assert_eq!(before["client_id"], after["client_id"], "what was refused changed nothing");
 
     // By hand: shown nowhere, wrong once, right then.
     let words = import(&workshop, "openssl3.p12", None);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let command = story.installation.command(&words);
+    let command = scenario.installation.command(&words);
     for (typed, code) in [("wrong", FAILED), (PASSWORD, OK)] {
         let mut terminal = Terminal::start(&command);
         terminal.wait_for("Password of the file:");
@@ -424,7 +424,7 @@ fn key_files_of_openssl_and_java() {
     let mut words = import(&workshop, "chain.p12", None);
     words.extend(["--password-file".to_owned(), "-".to_owned()]);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let mut command = story.installation.command(&words);
+    let mut command = scenario.installation.command(&words);
     let done = command.stdin(fs::File::open(workshop.path("ascii")).unwrap()).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }

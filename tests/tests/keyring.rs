@@ -4,7 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::fs;
@@ -27,13 +27,13 @@ const ENROLLED: Duration = Duration::from_secs(60);
 /// A key store that did not hand out the key is asked again after a minute.
 const ASKED_AGAIN: Duration = Duration::from_secs(90);
 
-struct Story {
+struct Scenario {
     installation: Installation,
     gateway: Gateway,
     _origin: Origin,
 }
 
-impl Story {
+impl Scenario {
     fn new(more: &str) -> Self {
         let origin = Origin::start();
         let open = Host { name: "open", port: origin.port(), tunnel: false };
@@ -121,19 +121,19 @@ fn assert_same(before: &Value, after: &Value) {
 
 #[test]
 fn stored_found_after_a_restart_and_deleted_by_a_reset() {
-    let mut story = Story::new("");
-    let mut session = story.session();
+    let mut scenario = Scenario::new("");
+    let mut session = scenario.session();
     session.start_keyring();
-    story.installation.start();
-    let before = story.enrolled();
-    story.assert_stored(&session, &before);
+    scenario.installation.start();
+    let before = scenario.enrolled();
+    scenario.assert_stored(&session, &before);
     let key = session.stored_key();
 
-    assert_same(&before, &story.restart());
+    assert_same(&before, &scenario.restart());
     assert_eq!(session.stored_key(), key);
 
-    story.installation.expect(0, &["identity", "reset", "--yes"]);
-    let (fresh, _) = story.installation.wait_for_identity("another key", ENROLLED, |it| {
+    scenario.installation.expect(0, &["identity", "reset", "--yes"]);
+    let (fresh, _) = scenario.installation.wait_for_identity("another key", ENROLLED, |it| {
         it["client_id"].is_string() && it["client_id"] != before["client_id"]
     });
     let other = session.stored_key();
@@ -141,93 +141,95 @@ fn stored_found_after_a_restart_and_deleted_by_a_reset() {
     println!("stored, found, deleted; then {}", fresh["sentence"]);
 
     // Without a wish for another key, nothing is left.
-    story.installation.stop();
+    scenario.installation.stop();
     let manual = ["--set", "identity.enroll=manual", "run"];
-    let command = story.installation.command(&manual);
-    let _running = seacat_tests::Process::start("manual", story.installation.home(), &command);
+    let command = scenario.installation.command(&manual);
+    let _running = seacat_tests::Process::start("manual", scenario.installation.home(), &command);
     wait_for("the proxy", ENROLLED, || {
-        story.installation.run(&["identity", "reset", "--yes"]).status.success().then_some(())
+        scenario.installation.run(&["identity", "reset", "--yes"]).status.success().then_some(())
     });
     assert_eq!(session.stored_key(), None, "a reset leaves nothing in the key store");
-    let left: Vec<_> = fs::read_dir(story.file("")).unwrap().flatten().collect();
+    let left: Vec<_> = fs::read_dir(scenario.file("")).unwrap().flatten().collect();
     assert!(left.is_empty(), "a reset leaves no file: {left:?}");
 }
 
 #[test]
 fn without_a_key_store_a_file_and_the_key_moves_when_there_is_one() {
-    let mut story = Story::new("");
+    let mut scenario = Scenario::new("");
     println!("no bus at all");
-    story.start_and_hear("no session bus");
-    let before = story.enrolled();
-    story.assert_in_file(&before);
+    scenario.start_and_hear("no session bus");
+    let before = scenario.enrolled();
+    scenario.assert_in_file(&before);
 
-    story.installation.stop();
+    scenario.installation.stop();
     println!("a bus without a key store");
-    let mut session = story.session();
-    let now = story.start_and_hear("no Secret Service is running");
-    story.assert_in_file(&now);
-    assert_same(&before, &story.enrolled());
+    let mut session = scenario.session();
+    let now = scenario.start_and_hear("no Secret Service is running");
+    scenario.assert_in_file(&now);
+    assert_same(&before, &scenario.enrolled());
 
-    story.installation.stop();
+    scenario.installation.stop();
     println!("a key store that does not answer");
     session.start_keyring();
     session.keyring().signal("STOP");
-    let now = story.start_and_hear("did not answer");
-    story.assert_in_file(&now);
-    assert_same(&before, &story.enrolled());
+    let now = scenario.start_and_hear("did not answer");
+    scenario.assert_in_file(&now);
+    assert_same(&before, &scenario.enrolled());
 
     session.keyring().signal("CONT");
-    let now = story.restart();
+    let now = scenario.restart();
     println!("a key store that answers: the key is in {}", now["key_place"]);
     assert_same(&before, &now);
-    story.assert_stored(&session, &now);
+    scenario.assert_stored(&session, &now);
 }
 
 #[test]
 fn locked_the_password_is_asked_for_once_and_unlocked_it_goes_on_by_itself() {
-    let mut story = Story::new("");
-    let mut session = story.session();
+    let mut scenario = Scenario::new("");
+    let mut session = scenario.session();
     session.start_keyring();
-    story.installation.start();
-    let before = story.enrolled();
+    scenario.installation.start();
+    let before = scenario.enrolled();
 
-    story.installation.stop();
+    scenario.installation.stop();
     session.kill_keyring();
     session.start_keyring_locked();
     println!("locked, and nobody answers the dialogue");
-    let locked = story.start_and_hear("locked");
+    let locked = scenario.start_and_hear("locked");
     assert_eq!(locked["state"], "locked");
-    assert_eq!(story.get("private"), 403, "without its key it is nobody");
+    assert_eq!(scenario.get("private"), 403, "without its key it is nobody");
     assert_eq!(session.dialogues(), 1);
 
     // It dies with the dialogue open, and comes back open.
     session.kill_keyring();
     session.start_keyring();
     let unlocked = Instant::now();
-    let (after, _) = story
+    let (after, _) = scenario
         .installation
         .wait_for_identity("the key", ASKED_AGAIN, |it| it["state"] == "enrolled");
     println!("enrolled again {:.0} s after it was unlocked", unlocked.elapsed().as_secs_f64());
     assert_same(&before, &after);
-    wait_for("the identity's connection", ENROLLED, || (story.get("private") == 200).then_some(()));
-    story.assert_stored(&session, &after);
+    wait_for("the identity's connection", ENROLLED, || {
+        (scenario.get("private") == 200).then_some(())
+    });
+    scenario.assert_stored(&session, &after);
     assert_eq!(session.dialogues(), 1, "asked for once");
 }
 
 #[test]
 fn locked_while_a_key_is_there_to_be_moved() {
-    let mut story = Story::new("");
-    story.installation.start();
-    let before = story.enrolled();
-    story.installation.stop();
+    let mut scenario = Scenario::new("");
+    scenario.installation.start();
+    let before = scenario.enrolled();
+    scenario.installation.stop();
 
-    let mut session = story.session();
+    let mut session = scenario.session();
     session.start_keyring();
     session.kill_keyring();
     session.start_keyring_locked();
-    let now = story.start_and_hear("locked");
-    story.assert_in_file(&now);
-    assert_same(&before, &story.enrolled());
+    let now = scenario.start_and_hear("locked");
+    scenario.assert_in_file(&now);
+    assert_same(&before, &scenario.enrolled());
     assert_eq!(session.dialogues(), 1);
 
     // Another key for the locked store: no second dialogue.
@@ -236,46 +238,46 @@ fn locked_while_a_key_is_there_to_be_moved() {
     let made = clean_command("openssl", elsewhere.path()).args(make.split(' ')).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let file = elsewhere.path().join("it.pem");
-    story.installation.expect(0, &["identity", "import", file.to_str().unwrap()]);
-    let imported = story.installation.identity();
+    scenario.installation.expect(0, &["identity", "import", file.to_str().unwrap()]);
+    let imported = scenario.installation.identity();
     assert_ne!(imported["client_id"], before["client_id"]);
     assert_eq!(imported["key_problem"], "the key store is locked");
-    story.assert_in_file(&imported);
+    scenario.assert_in_file(&imported);
     assert_eq!(session.dialogues(), 1, "asked for once");
 }
 
 #[test]
 fn killed_between_the_start_and_the_storing_and_while_it_runs() {
     // A long key leaves the time to kill somebody while it is made.
-    let mut story = Story::new("key_bits = 3072\n");
-    let mut session = story.session();
+    let mut scenario = Scenario::new("key_bits = 3072\n");
+    let mut session = scenario.session();
     session.start_keyring();
-    story.installation.start();
+    scenario.installation.start();
     wait_for("the note that a key is being made", ENROLLED, || {
-        let note = fs::read_to_string(story.file("state.json")).ok()?;
+        let note = fs::read_to_string(scenario.file("state.json")).ok()?;
         note.contains("making").then_some(())
     });
     session.kill_keyring();
     println!("killed while the key is made");
-    let before = story.enrolled();
+    let before = scenario.enrolled();
     assert!(before["key_problem"].as_str().unwrap().contains("no Secret Service"), "{before:#}");
-    story.assert_in_file(&before);
+    scenario.assert_in_file(&before);
 
     session.start_keyring();
-    let moved = story.restart();
+    let moved = scenario.restart();
     assert_same(&before, &moved);
-    story.assert_stored(&session, &moved);
+    scenario.assert_stored(&session, &moved);
 
     session.kill_keyring();
     println!("killed while the proxy runs");
-    assert_eq!(story.get("private"), 200, "the key is in memory");
-    assert_same(&before, &story.installation.identity());
-    let refused = story.installation.expect(1, &["identity", "reset", "--yes"]);
+    assert_eq!(scenario.get("private"), 200, "the key is in memory");
+    assert_same(&before, &scenario.installation.identity());
+    let refused = scenario.installation.expect(1, &["identity", "reset", "--yes"]);
     println!("reset: {}", refused.trim());
     assert!(refused.contains("no Secret Service is running"), "{refused}");
-    assert_eq!(story.get("open"), 200);
+    assert_eq!(scenario.get("open"), 200);
 
     // A reset that failed has lost nothing.
     session.start_keyring();
-    assert_same(&before, &story.restart());
+    assert_same(&before, &scenario.restart());
 }

@@ -78,9 +78,9 @@ enum Ending {
     Bad(String),
 }
 
-/// One request's life.
+/// One request's record.
 #[derive(Clone, Debug)]
-struct Life {
+struct RequestRecord {
     kind: Kind,
     began: Instant,
     ended: Instant,
@@ -103,30 +103,30 @@ fn gateway_killed_under_load() {
     let returned = Instant::now();
     load.wait_for_each(2, BACK);
     let back = returned.elapsed();
-    let lives = load.stop();
+    let records = load.stop();
 
-    tally(&lives, killed, returned);
+    tally(&records, killed, returned);
     println!("every client had two more good answers {:.1} s after the return", back.as_secs_f64());
-    let first = lives.iter().filter(|l| l.ending == Ending::Answered && l.ended > returned);
+    let first = records.iter().filter(|l| l.ending == Ending::Answered && l.ended > returned);
     let first = first.map(|l| l.ended).min().unwrap();
     println!("the first good answer came {:.2} s after it", (first - returned).as_secs_f64());
-    for life in &lives {
-        check(life, killed, returned);
+    for record in &records {
+        check(record, killed, returned);
     }
     no_post_twice(&world);
 }
 
 /// The rules, for one request.
-fn check(life: &Life, killed: Instant, returned: Instant) {
-    let took = life.ended - life.began;
-    let in_flight = life.began < killed && life.ended >= killed;
-    let at_once = life.ended.saturating_duration_since(killed) <= AT_ONCE;
+fn check(record: &RequestRecord, killed: Instant, returned: Instant) {
+    let took = record.ended - record.began;
+    let in_flight = record.began < killed && record.ended >= killed;
+    let at_once = record.ended.saturating_duration_since(killed) <= AT_ONCE;
     // What was on its way is sent again only if it is idempotent; what came later just waits.
-    let may_wait = !in_flight || !life.kind.has_body();
-    let fine = match &life.ending {
+    let may_wait = !in_flight || !record.kind.has_body();
+    let fine = match &record.ending {
         // Also by being carried over: a wait, and then the time it takes anyway.
-        Ending::Answered => took <= WAITED + life.kind.takes(),
-        Ending::Honest(502..=504, code) if life.ended >= killed => {
+        Ending::Answered => took <= WAITED + record.kind.takes(),
+        Ending::Honest(502..=504, code) if record.ended >= killed => {
             code.starts_with("SC-") && ((in_flight && at_once) || (may_wait && took <= WAITED))
         }
         // The head had been passed on; nothing but the end of the connection can say it now.
@@ -136,10 +136,10 @@ fn check(life: &Life, killed: Instant, returned: Instant) {
     assert!(
         fine,
         "{:?}: {:?}, began {:+.3} s, ended {:+.3} s from the kill (return at {:+.3} s)",
-        life.kind,
-        life.ending,
-        signed(life.began, killed),
-        signed(life.ended, killed),
+        record.kind,
+        record.ending,
+        signed(record.began, killed),
+        signed(record.ended, killed),
         signed(returned, killed),
     );
 }
@@ -158,9 +158,9 @@ fn no_post_twice(world: &World) {
     assert_eq!(twice.len(), 0, "{twice:?}");
 }
 
-fn tally(lives: &[Life], killed: Instant, returned: Instant) {
+fn tally(records: &[RequestRecord], killed: Instant, returned: Instant) {
     let mut table: BTreeMap<(&str, Kind, String), (usize, Duration)> = BTreeMap::new();
-    for Life { kind, began, ended, ending } in lives {
+    for RequestRecord { kind, began, ended, ending } in records {
         let when = match () {
             () if *ended < killed => "1 before the kill",
             () if *began < killed => "2 in flight at the kill",
@@ -192,7 +192,7 @@ fn signed(at: Instant, zero: Instant) -> f64 {
 /// All clients, running.
 struct Load {
     stop: Arc<AtomicBool>,
-    lives: Arc<Mutex<Vec<Life>>>,
+    records: Arc<Mutex<Vec<RequestRecord>>>,
     threads: Vec<thread::JoinHandle<()>>,
     /// Good answers of each client.
     good: Vec<Arc<AtomicUsize>>,
@@ -201,24 +201,24 @@ struct Load {
 impl Load {
     fn start(port: u16) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let lives = Arc::new(Mutex::new(Vec::new()));
+        let records = Arc::new(Mutex::new(Vec::new()));
         let (mut threads, mut good) = (Vec::new(), Vec::new());
         for (kind, count) in CLIENTS {
             for _ in 0..count {
-                let (stop, lives) = (Arc::clone(&stop), Arc::clone(&lives));
+                let (stop, records) = (Arc::clone(&stop), Arc::clone(&records));
                 let counter = Arc::new(AtomicUsize::new(0));
                 good.push(Arc::clone(&counter));
                 threads.push(thread::spawn(move || {
-                    live(port, kind, &stop, |life| {
-                        if life.ending == Ending::Answered {
+                    send_requests(port, kind, &stop, |record| {
+                        if record.ending == Ending::Answered {
                             counter.fetch_add(1, Ordering::Relaxed);
                         }
-                        lives.lock().unwrap().push(life);
+                        records.lock().unwrap().push(record);
                     });
                 }));
             }
         }
-        Self { stop, lives, threads, good }
+        Self { stop, records, threads, good }
     }
 
     /// Waits until every client has had `count` good answers from now on.
@@ -232,17 +232,17 @@ impl Load {
         });
     }
 
-    fn stop(self) -> Vec<Life> {
+    fn stop(self) -> Vec<RequestRecord> {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {
             thread.join().expect("a client does not panic");
         }
-        std::mem::take(&mut self.lives.lock().unwrap())
+        std::mem::take(&mut self.records.lock().unwrap())
     }
 }
 
 /// One client: a request after the other; a new connection whenever the old one has ended.
-fn live(port: u16, kind: Kind, stop: &AtomicBool, mut report: impl FnMut(Life)) {
+fn send_requests(port: u16, kind: Kind, stop: &AtomicBool, mut report: impl FnMut(RequestRecord)) {
     let mut client = None;
     while !stop.load(Ordering::Relaxed) {
         let began = Instant::now();
@@ -257,7 +257,7 @@ fn live(port: u16, kind: Kind, stop: &AtomicBool, mut report: impl FnMut(Life)) 
             outcome
         });
         let ending = outcome.unwrap_or_else(|error| Ending::Bad(error.to_string()));
-        report(Life { kind, began, ended: Instant::now(), ending });
+        report(RequestRecord { kind, began, ended: Instant::now(), ending });
     }
 }
 

@@ -4,7 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -75,7 +75,7 @@ struct Ports {
     unknown: u16,
 }
 
-struct Story {
+struct Scenario {
     began: Instant,
     gateway: Gateway,
     proxy: Proxy,
@@ -84,7 +84,7 @@ struct Story {
     ended: Receiver<io::Result<usize>>,
 }
 
-impl Story {
+impl Scenario {
     /// Enrols a client, then starts the gateway again with doors to it.
     fn begin() -> Self {
         let began = Instant::now();
@@ -128,9 +128,9 @@ impl Story {
         gateway.process().wait_to_end(PATIENCE);
         gateway.add_to_configuration(&doors);
         gateway.restart();
-        let story = Self { began, gateway, proxy, ports, heard, ended };
-        story.wait_for_the_client();
-        story
+        let scenario = Self { began, gateway, proxy, ports, heard, ended };
+        scenario.wait_for_the_client();
+        scenario
     }
 
     fn tell(&self, what: &str) {
@@ -192,17 +192,17 @@ fn read_to_end(tcp: &mut TcpStream) -> Vec<u8> {
 
 #[test]
 fn a_port_here_is_a_port_there() {
-    let mut story = Story::begin();
-    a_dialogue(&story);
-    half_close_each_way(&story);
-    several_at_once(&story);
-    ten_megabytes_each_way(&story);
-    what_leads_nowhere_is_reset(&mut story);
-    either_end_lost_ends_both(&mut story);
+    let mut scenario = Scenario::begin();
+    a_dialogue(&scenario);
+    half_close_each_way(&scenario);
+    several_at_once(&scenario);
+    ten_megabytes_each_way(&scenario);
+    what_leads_nowhere_is_reset(&mut scenario);
+    either_end_lost_ends_both(&mut scenario);
 }
 
-fn a_dialogue(story: &Story) {
-    let mut tcp = visit(story.ports.echo);
+fn a_dialogue(scenario: &Scenario) {
+    let mut tcp = visit(scenario.ports.echo);
     let mut banner = [0; 7];
     tcp.read_exact(&mut banner).unwrap();
     assert_eq!(&banner, b"banner\n", "the service speaks first");
@@ -212,37 +212,37 @@ fn a_dialogue(story: &Story) {
         tcp.read_exact(&mut back).unwrap();
         assert_eq!(back, line.as_bytes());
     }
-    let text = seacat(&story.proxy, &["status"]);
+    let text = seacat(&scenario.proxy, &["status"]);
     assert!(text.contains("port 1 -> 127.0.0.1:") && text.contains("1 open"), "{text}");
     drop(tcp);
-    wait_for("its end in the status", PATIENCE, || (story.open(1) == 0).then_some(()));
-    let letters = seacat(&story.proxy, &["status", "--reference"]);
+    wait_for("its end in the status", PATIENCE, || (scenario.open(1) == 0).then_some(()));
+    let letters = seacat(&scenario.proxy, &["status", "--reference"]);
     assert_eq!(letters.trim(), "E**YNn");
-    story.tell("a dialogue, seen in the status");
+    scenario.tell("a dialogue, seen in the status");
 }
 
-fn half_close_each_way(story: &Story) {
+fn half_close_each_way(scenario: &Scenario) {
     // The visitor ends first: the echo comes, and then its end.
-    let mut tcp = visit(story.ports.echo);
+    let mut tcp = visit(scenario.ports.echo);
     tcp.write_all(b"last words").unwrap();
     tcp.shutdown(Shutdown::Write).unwrap();
     assert_eq!(read_to_end(&mut tcp), b"banner\nlast words");
     // The service ends first: it still hears us, and then our end.
-    let mut tcp = visit(story.ports.speaker);
+    let mut tcp = visit(scenario.ports.speaker);
     assert_eq!(read_to_end(&mut tcp), b"that is all");
     tcp.write_all(b"understood").unwrap();
     drop(tcp);
-    assert_eq!(story.heard.recv_timeout(READ_LIMIT).unwrap(), "understood");
-    story.tell("half-close, either end first");
+    assert_eq!(scenario.heard.recv_timeout(READ_LIMIT).unwrap(), "understood");
+    scenario.tell("half-close, either end first");
 }
 
-fn several_at_once(story: &Story) {
+fn several_at_once(scenario: &Scenario) {
     const MANY: usize = 20;
-    let mut all: Vec<TcpStream> = (0..MANY).map(|_| visit(story.ports.echo)).collect();
+    let mut all: Vec<TcpStream> = (0..MANY).map(|_| visit(scenario.ports.echo)).collect();
     for tcp in &mut all {
         tcp.read_exact(&mut [0; 7]).unwrap();
     }
-    assert_eq!(story.open(1), MANY as u64);
+    assert_eq!(scenario.open(1), MANY as u64);
     for (nth, tcp) in all.iter_mut().enumerate().rev() {
         tcp.write_all(format!("visitor {nth:02}").as_bytes()).unwrap();
     }
@@ -251,13 +251,13 @@ fn several_at_once(story: &Story) {
         tcp.read_exact(&mut back).unwrap();
         assert_eq!(back, format!("visitor {nth:02}").as_bytes());
     }
-    story.tell("20 visitors at once on one port");
+    scenario.tell("20 visitors at once on one port");
 }
 
-fn ten_megabytes_each_way(story: &Story) {
+fn ten_megabytes_each_way(scenario: &Scenario) {
     let bytes: Vec<u8> = (0..TEN_MEGABYTES).map(|at| (at * 7 % 251) as u8).collect();
     let began = Instant::now();
-    let mut tcp = visit(story.ports.echo);
+    let mut tcp = visit(scenario.ports.echo);
     let mut to = tcp.try_clone().unwrap();
     let sent = bytes.clone();
     let writer = thread::spawn(move || {
@@ -269,44 +269,44 @@ fn ten_megabytes_each_way(story: &Story) {
     writer.join().unwrap();
     assert_eq!((sum, length), sha256_of(&bytes[..]).unwrap());
     let rate = 2.0 * TEN_MEGABYTES as f64 / began.elapsed().as_secs_f64() / 1e6;
-    story.tell(&format!("10 MiB there and back, SHA-256 equal: {rate:.0} MB/s"));
+    scenario.tell(&format!("10 MiB there and back, SHA-256 equal: {rate:.0} MB/s"));
 }
 
-fn what_leads_nowhere_is_reset(story: &mut Story) {
+fn what_leads_nowhere_is_reset(scenario: &mut Scenario) {
     for (port, why) in [
-        (story.ports.unknown, "port not configured (2)"),
-        (story.ports.dead, "general failure (1)"),
+        (scenario.ports.unknown, "port not configured (2)"),
+        (scenario.ports.dead, "general failure (1)"),
     ] {
         let error = visit(port).read(&mut [0; 1]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset, "not an empty answer");
-        wait_for(why, PATIENCE, || story.gateway.process().log().contains(why).then_some(()));
+        wait_for(why, PATIENCE, || scenario.gateway.process().log().contains(why).then_some(()));
     }
-    story.tell("no such port: 2; nobody behind it: 1");
+    scenario.tell("no such port: 2; nobody behind it: 1");
 }
 
-fn either_end_lost_ends_both(story: &mut Story) {
+fn either_end_lost_ends_both(scenario: &mut Scenario) {
     // The gateway dies: the service is told, and the visitor.
-    let mut tcp = visit(story.ports.witness);
+    let mut tcp = visit(scenario.ports.witness);
     tcp.read_exact(&mut [0; 4]).unwrap();
-    story.gateway.process().signal("KILL");
-    story.gateway.process().wait_to_end(PATIENCE);
-    let end = story.ended.recv_timeout(READ_LIMIT).unwrap();
+    scenario.gateway.process().signal("KILL");
+    scenario.gateway.process().wait_to_end(PATIENCE);
+    let end = scenario.ended.recv_timeout(READ_LIMIT).unwrap();
     assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset, "a torn end is no end");
     assert!(!matches!(tcp.read(&mut [0; 1]), Ok(1..)));
-    story.tell("gateway killed: both ends told");
-    story.gateway.restart();
-    story.wait_for_the_client();
+    scenario.tell("gateway killed: both ends told");
+    scenario.gateway.restart();
+    scenario.wait_for_the_client();
 
     // The proxy dies: the same.
-    let mut tcp = visit(story.ports.witness);
+    let mut tcp = visit(scenario.ports.witness);
     tcp.read_exact(&mut [0; 4]).unwrap();
-    story.proxy.process().signal("KILL");
-    story.proxy.process().wait_to_end(PATIENCE);
+    scenario.proxy.process().signal("KILL");
+    scenario.proxy.process().wait_to_end(PATIENCE);
     let error = tcp.read(&mut [0; 1]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset, "a torn end is no end");
-    assert!(!matches!(story.ended.recv_timeout(READ_LIMIT).unwrap(), Ok(1..)));
+    assert!(!matches!(scenario.ended.recv_timeout(READ_LIMIT).unwrap(), Ok(1..)));
     // And from now on visitors are turned away.
-    let error = visit(story.ports.echo).read(&mut [0; 1]).unwrap_err();
+    let error = visit(scenario.ports.echo).read(&mut [0; 1]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    story.tell("proxy killed: both ends told");
+    scenario.tell("proxy killed: both ends told");
 }

@@ -5,7 +5,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::fs;
@@ -29,7 +29,7 @@ const ENROLLED: Duration = Duration::from_secs(60);
 const PASSWORD: &str = "Příliš žluťoučký kůň 4711";
 
 /// What a user meets, all of it written down.
-struct Story {
+struct Scenario {
     installation: Installation,
     gateway: Gateway,
     _origin: Origin,
@@ -37,7 +37,7 @@ struct Story {
     said: Vec<u8>,
 }
 
-impl Story {
+impl Scenario {
     fn new(more: &str) -> Self {
         let origin = Origin::start();
         let host = Host { name: "origin", port: origin.port(), tunnel: false };
@@ -182,78 +182,78 @@ fn pkcs12(folder: &Path) -> Vec<u8> {
 
 #[test]
 fn with_the_key_in_a_file() {
-    let mut story = Story::new("key_store = \"file\"\n");
+    let mut scenario = Scenario::new("key_store = \"file\"\n");
     let elsewhere = scratch();
     let theirs = pkcs12(elsewhere.path());
     let file = elsewhere.path().join("it.p12");
     let file = file.to_str().unwrap();
-    story.installation.start();
-    story.record(&["identity", "export-csr"]);
-    story.enrolled();
-    story.look_at_everything();
-    let key_file = story.identity_file("key.pk8");
+    scenario.installation.start();
+    scenario.record(&["identity", "export-csr"]);
+    scenario.enrolled();
+    scenario.look_at_everything();
+    let key_file = scenario.identity_file("key.pk8");
     let ours = fs::read(&key_file).unwrap();
     let secrets =
         Secrets::new(&[("our key", &ours), ("imported key", &theirs)], &[("password", PASSWORD)]);
-    story.assert_kept(&secrets, std::slice::from_ref(&key_file));
+    scenario.assert_kept(&secrets, std::slice::from_ref(&key_file));
     println!("enrolled: the key is in its file alone");
-    assert_no_copies(&mut story, &secrets, "our key", "enrolled");
+    assert_no_copies(&mut scenario, &secrets, "our key", "enrolled");
 
-    story.installation.stop();
-    story.installation.start();
-    story.enrolled();
-    assert_no_copies(&mut story, &secrets, "our key", "started with a key");
+    scenario.installation.stop();
+    scenario.installation.start();
+    scenario.enrolled();
+    assert_no_copies(&mut scenario, &secrets, "our key", "started with a key");
 
     // Imported: with a wrong password, by hand, and from a file.
-    let mut wrong = Terminal::start(&story.installation.command(&["identity", "import", file]));
+    let mut wrong = Terminal::start(&scenario.installation.command(&["identity", "import", file]));
     wrong.wait_for("Password");
     wrong.wait_until_hidden();
     wrong.type_line("not the password");
     let (status, screen) = wrong.end();
     assert!(!status.success() && screen.contains("wrong"), "{screen}");
-    let mut typed = Terminal::start(&story.installation.command(&["identity", "import", file]));
+    let mut typed = Terminal::start(&scenario.installation.command(&["identity", "import", file]));
     typed.wait_for("Password");
     typed.wait_until_hidden();
     typed.type_line(PASSWORD);
     let (status, screen) = typed.end();
     assert!(status.success(), "{screen}");
-    story.said.extend(screen.into_bytes());
-    story.said.extend(wrong_password(&story, elsewhere.path(), file));
+    scenario.said.extend(screen.into_bytes());
+    scenario.said.extend(wrong_password(&scenario, elsewhere.path(), file));
     assert_eq!(fs::read(&key_file).unwrap(), theirs, "the imported key is ours now");
-    story.look_at_everything();
-    story.assert_kept(&secrets, std::slice::from_ref(&key_file));
+    scenario.look_at_everything();
+    scenario.assert_kept(&secrets, std::slice::from_ref(&key_file));
     println!("imported: the key is in its file alone, the password nowhere");
-    assert_no_copies(&mut story, &secrets, "imported key", "imported");
+    assert_no_copies(&mut scenario, &secrets, "imported key", "imported");
 
-    story.installation.expect(0, &["identity", "reset", "--yes"]);
+    scenario.installation.expect(0, &["identity", "reset", "--yes"]);
     let gone = || fs::read(&key_file).ok().is_none_or(|key| key != theirs).then_some(());
     wait_for("the end of the imported key", ENROLLED, gone);
-    story.look_at_everything();
-    story.assert_kept(&secrets, &[]);
+    scenario.look_at_everything();
+    scenario.assert_kept(&secrets, &[]);
     println!("reset: the keys are nowhere");
 
     // And it would have been seen.
-    let mut log = fs::OpenOptions::new().append(true).open(story.log()).unwrap();
+    let mut log = fs::OpenOptions::new().append(true).open(scenario.log()).unwrap();
     write!(log, "{{\"message\":\"key {:?}\"}}", &theirs[1000..1100]).unwrap();
-    let found = secrets.below(story.installation.home());
+    let found = secrets.below(scenario.installation.home());
     println!("planted in the log, found as: {found:?}");
     assert_eq!(found.len(), 1);
 }
 
-fn wrong_password(story: &Story, elsewhere: &Path, file: &str) -> Vec<u8> {
+fn wrong_password(scenario: &Scenario, elsewhere: &Path, file: &str) -> Vec<u8> {
     let password = elsewhere.join("password");
     fs::write(&password, "also wrong\n").unwrap();
     let password = password.to_str().unwrap();
     let said =
-        story.installation.expect(1, &["identity", "import", file, "--password-file", password]);
+        scenario.installation.expect(1, &["identity", "import", file, "--password-file", password]);
     assert!(said.contains("the password is wrong"), "{said}");
     said.into_bytes()
 }
 
 /// The running proxy needs its `key`: as numbers in the machine's order (backwards) for rustls, and
 /// as it is for OpenSSL, which takes nothing else. Copies in any other form have been wiped.
-fn assert_no_copies(story: &mut Story, secrets: &Secrets, key: &str, when: &str) {
-    let memory = story.installation.process().memory();
+fn assert_no_copies(scenario: &mut Scenario, secrets: &Secrets, key: &str, when: &str) {
+    let memory = scenario.installation.process().memory();
     let found = secrets.find_all(&memory);
     println!("in {} MiB of the proxy's memory, {when}: {found:?}", memory.len() >> 20);
     let needed = |form: &str| form == format!("{key}, as it is") || form.ends_with("backwards");
@@ -262,31 +262,31 @@ fn assert_no_copies(story: &mut Story, secrets: &Secrets, key: &str, when: &str)
 
 #[test]
 fn with_the_key_in_the_key_store() {
-    let mut story = Story::new("");
-    let mut session = Session::start(story.installation.home());
+    let mut scenario = Scenario::new("");
+    let mut session = Session::start(scenario.installation.home());
     session.start_keyring();
-    story.installation.start();
-    story.enrolled();
+    scenario.installation.start();
+    scenario.enrolled();
     let ours = session.stored_key().unwrap();
     let elsewhere = scratch();
     let theirs = pkcs12(elsewhere.path());
     let secrets =
         Secrets::new(&[("our key", &ours), ("imported key", &theirs)], &[("password", PASSWORD)]);
-    story.look_at_everything();
-    story.assert_kept(&secrets, &[]);
+    scenario.look_at_everything();
+    scenario.assert_kept(&secrets, &[]);
 
-    story.installation.stop();
-    story.installation.start();
-    story.enrolled();
+    scenario.installation.stop();
+    scenario.installation.start();
+    scenario.enrolled();
     let (file, password) = (elsewhere.path().join("it.p12"), elsewhere.path().join("password"));
     fs::write(&password, format!("{PASSWORD}\n")).unwrap();
     let arguments = ["identity", "import", file.to_str().unwrap(), "--password-file"];
-    story.record(&[&arguments[..], &[password.to_str().unwrap()]].concat());
+    scenario.record(&[&arguments[..], &[password.to_str().unwrap()]].concat());
     assert_eq!(session.stored_key().as_deref(), Some(&theirs[..]), "the imported key is stored");
-    story.look_at_everything();
-    story.assert_kept(&secrets, &[]);
+    scenario.look_at_everything();
+    scenario.assert_kept(&secrets, &[]);
     // Of all that is compiled in, the bus writes the most at TRACE.
-    let log = fs::read_to_string(story.log()).unwrap();
+    let log = fs::read_to_string(scenario.log()).unwrap();
     assert!(log.contains("\"level\":\"TRACE\"") && log.contains("zbus"), "the log is at TRACE");
     println!("the key is in the key store alone");
 }

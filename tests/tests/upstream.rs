@@ -3,7 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::fs;
@@ -20,13 +20,13 @@ use serde_json::Value;
 /// A dial has 20 s for everything; a busy machine gets some more.
 const CONNECT_LIMIT: Duration = Duration::from_secs(25);
 
-struct Story {
+struct Scenario {
     origin: Origin,
     gateway: Gateway,
     home: tempfile::TempDir,
 }
 
-impl Story {
+impl Scenario {
     fn begin() -> Self {
         let origin = Origin::start();
         let host = Host { name: "origin", port: origin.port(), tunnel: false };
@@ -93,14 +93,14 @@ fn failed(proxy: &Proxy, began: Instant) -> Value {
 
 #[test]
 fn the_main_job_through_squid() {
-    let story = Story::begin();
+    let scenario = Scenario::begin();
     let squid = Squid::start();
-    let port = story.gateway.port();
-    let mut proxy = story.start(port, squid.port(), Some(SQUID_USER));
+    let port = scenario.gateway.port();
+    let mut proxy = scenario.start(port, squid.port(), Some(SQUID_USER));
     let status = proxy.wait_for_state("connected", CONNECT_LIMIT);
     println!("{}", status["sentence"].as_str().unwrap());
     assert_eq!(status["through"], format!("127.0.0.1:{}", squid.port()));
-    story.main_job(&proxy);
+    scenario.main_job(&proxy);
     let home = proxy.home();
     let tested = Proxy::command(&home)
         .args(["--config", "config.toml", "gateway", "test"])
@@ -119,28 +119,30 @@ fn the_main_job_through_squid() {
 
 #[test]
 fn the_proxy_of_the_environment_and_whom_it_is_not_for() {
-    let story = Story::begin();
+    let scenario = Scenario::begin();
     let squid = Squid::start();
-    let lines =
-        format!("[upstream]\nproxy = \"environment\"\n\n{}", story.gateway(story.gateway.port()));
+    let lines = format!(
+        "[upstream]\nproxy = \"environment\"\n\n{}",
+        scenario.gateway(scenario.gateway.port())
+    );
     let url = format!("http://{}@127.0.0.1:{}", SQUID_USER.replace(' ', "%20"), squid.port());
     let through = Proxy::configured("origin", &lines, &[("https_proxy", &url)]);
     let status = through.wait_for_state("connected", CONNECT_LIMIT);
     assert_eq!(status["through"], format!("127.0.0.1:{}", squid.port()));
-    story.main_job(&through);
+    scenario.main_job(&through);
 
     let variables = [("https_proxy", url.as_str()), ("no_proxy", "example.com, localhost")];
     let straight = Proxy::configured("origin", &lines, &variables);
     let status = straight.wait_for_state("connected", CONNECT_LIMIT);
     assert_eq!(status["through"], Value::Null);
-    story.main_job(&straight);
+    scenario.main_job(&straight);
 }
 
 #[test]
 fn what_goes_wrong_is_told() {
-    let story = Story::begin();
+    let scenario = Scenario::begin();
     let mut squid = Squid::start();
-    let (port, closed) = (story.gateway.port(), free_port());
+    let (port, closed) = (scenario.gateway.port(), free_port());
     let right = Some(SQUID_USER);
     let cases = [
         (port, squid.port(), Some("ann:wrong"), "SC-PROXY-PASSWORD", "stopped", "offers Basic"),
@@ -150,7 +152,7 @@ fn what_goes_wrong_is_told() {
     ];
     for (gateway, proxy, credentials, code, state, words) in cases {
         let began = Instant::now();
-        let proxy = story.start(gateway, proxy, credentials);
+        let proxy = scenario.start(gateway, proxy, credentials);
         let status = failed(&proxy, began);
         assert_eq!(status["failure"]["code"], code);
         assert_eq!(status["state"], state);
@@ -161,7 +163,7 @@ fn what_goes_wrong_is_told() {
     // The proxy's machine accepts, and nobody is at home.
     squid.process().signal("STOP");
     let began = Instant::now();
-    let proxy = story.start(port, squid.port(), right);
+    let proxy = scenario.start(port, squid.port(), right);
     assert_eq!(failed(&proxy, began)["failure"]["code"], "SC-TIMED-OUT");
     drop(proxy);
     squid.process().signal("CONT");
@@ -186,11 +188,11 @@ fn a_password_in_the_configuration_is_refused_and_not_repeated() {
 /// A listener that is not used would be a closed port; this one keeps quiet about why it hangs up.
 #[test]
 fn a_proxy_that_hangs_up_is_no_gateway() {
-    let story = Story::begin();
+    let scenario = Scenario::begin();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || listener.incoming().for_each(drop));
     let began = Instant::now();
-    let proxy = story.start(story.gateway.port(), port, None);
+    let proxy = scenario.start(scenario.gateway.port(), port, None);
     assert_eq!(failed(&proxy, began)["failure"]["code"], "SC-PROXY-ANSWER");
 }

@@ -3,7 +3,7 @@
 //! Users are made by setpriv, with ids that no account has. Only root may do that, so anybody else
 //! does it in a user namespace, whose ids are those of /etc/subuid.
 
-#![allow(clippy::unwrap_used, reason = "a story fails where it cannot go on")]
+#![allow(clippy::unwrap_used, reason = "a scenario fails where it cannot go on")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

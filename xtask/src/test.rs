@@ -36,7 +36,7 @@ enum How {
     /// The spell checker, by typos.toml.
     Spelling,
     Guard,
-    /// A test of `tests/`, and which TLS its channel speaks (`Road` in tests/src/road.rs). It
+    /// A test of `tests/`, and which TLS its channel speaks (`ChannelTls` in tests/src/channel_tls.rs). It
     /// starts the programs, so they are built first.
     Suite(&'static str, &'static str),
     /// The same for one that mostly waits (for the minute between two requests for a certificate,

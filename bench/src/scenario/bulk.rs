@@ -4,26 +4,26 @@ use super::{GIB, Meter, Numbers, Run, keep_peaks, turns};
 use crate::Outcome;
 use crate::load::{Job, Load, Moved};
 use crate::measures::Metric;
-use crate::peer::Road;
+use crate::peer::ProxyChain;
 
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
-    let roads = run.roads()?;
+    let chains = run.chains()?;
     for round in 0..run.rounds {
         for (point, up) in [("down", false), ("up", true)] {
-            for road in turns(&roads, round) {
+            for chain in turns(&chains, round) {
                 let job = Job::Transfer { up, bytes: run.bytes };
-                run.keep(round, point, road.peer, measure(road, &job));
+                run.keep(round, point, chain.peer, measure(chain, &job));
             }
         }
     }
-    keep_peaks(run, &roads);
+    keep_peaks(run, &chains);
     Ok(())
 }
 
-fn measure(road: &Road, job: &Job) -> Outcome<Numbers> {
-    let mut load = Load::start(job, road.target())?;
+fn measure(chain: &ProxyChain, job: &Job) -> Outcome<Numbers> {
+    let mut load = Load::start(job, chain.target())?;
     load.ready()?;
-    let meter = Meter::start(road)?;
+    let meter = Meter::start(chain)?;
     let moved: Moved = load.result()?;
     let [near, far] = meter.spent_for(moved.bytes as f64 / GIB)?;
     Ok(vec![

@@ -7,21 +7,21 @@ use super::{Numbers, Run, bulk, small, turns};
 use crate::Outcome;
 use crate::load::{Job, Load, Moved, Served, WARM_MS};
 use crate::measures::Metric;
-use crate::peer::Road;
+use crate::peer::ProxyChain;
 
 const DOWNLOADS: usize = 4;
 const THINK_MS: u64 = 2;
 
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
-    let roads = run.roads()?;
+    let chains = run.chains()?;
     for round in 0..run.rounds {
-        for road in turns(&roads, round) {
-            let measured = beside(road, DOWNLOADS, THINK_MS, WARM_MS, run.seconds);
+        for chain in turns(&chains, round) {
+            let measured = beside(chain, DOWNLOADS, THINK_MS, WARM_MS, run.seconds);
             let numbers = measured.map(|(mut numbers, moved)| {
                 numbers.push((Metric::MegabytesPerSecond, Some(bulk::rate(&moved))));
                 numbers
             });
-            run.keep(round, "4 downloads", road.peer, numbers);
+            run.keep(round, "4 downloads", chain.peer, numbers);
         }
     }
     Ok(())
@@ -29,7 +29,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
 
 /// A small client's numbers, and what the downloads beside it moved.
 pub(super) fn beside(
-    road: &Road,
+    chain: &ProxyChain,
     downloads: usize,
     think_ms: u64,
     warm_ms: u64,
@@ -38,8 +38,8 @@ pub(super) fn beside(
     let downloads = Job::Flood { clients: downloads, warm_ms, seconds };
     let client = Job::Small { clients: 1, keep_alive: true, think_ms, warm_ms, seconds };
     // Both warm up for the same time, so what they measure is the same stretch of time.
-    let mut downloads = Load::start(&downloads, road.target())?;
-    let mut client = Load::start(&client, road.target())?;
+    let mut downloads = Load::start(&downloads, chain.target())?;
+    let mut client = Load::start(&client, chain.target())?;
     downloads.ready()?;
     client.ready()?;
     let served: Served = client.result()?;

@@ -8,7 +8,7 @@ use super::{Meter, Numbers, Run};
 use crate::Outcome;
 use crate::load::{Job, Load, Served, WARM_MS};
 use crate::measures::Metric;
-use crate::peer::{Peer, Road};
+use crate::peer::{Peer, ProxyChain};
 use crate::place::Place;
 use crate::procfs::Proc;
 
@@ -61,9 +61,9 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
 }
 
 fn with_clients(run: &Run<'_>, place: &Place, peer: Peer, clients: usize) -> Outcome<Numbers> {
-    let (road, near, before) = fresh(place, peer)?;
+    let (chain, near, before) = fresh(place, peer)?;
     let job = Job::Round { clients, at_once: AT_ONCE, seconds: run.seconds };
-    let mut load = Load::start(&job, road.target())?;
+    let mut load = Load::start(&job, chain.target())?;
     load.ready()?;
     let each = (near.proportional_kib()? - before) / clients as f64;
     load.go_on()?;
@@ -74,10 +74,10 @@ fn with_clients(run: &Run<'_>, place: &Place, peer: Peer, clients: usize) -> Out
 }
 
 fn with_streams(run: &Run<'_>, place: &Place, peer: Peer, streams: usize) -> Outcome<Numbers> {
-    let (road, near, before) = fresh(place, peer)?;
+    let (chain, near, before) = fresh(place, peer)?;
     let (seconds, warm_ms) = (run.seconds, WARM_MS);
     let job = Job::Small { clients: streams, keep_alive: true, think_ms: 0, warm_ms, seconds };
-    let mut load = Load::start(&job, road.target())?;
+    let mut load = Load::start(&job, chain.target())?;
     load.ready()?;
     let meter = Meter::of(peer.clock(), Some(near), None)?;
     // In the middle of it, all streams are under way.
@@ -95,14 +95,14 @@ fn numbers(peer: Peer, cpu: Option<f64>, metric: Metric, kib: f64) -> Numbers {
 /// A new pair, and what its near end takes in KiB. New, because a process keeps the memory that more
 /// clients once needed; with one request behind it, because the first makes what there is once: buffers,
 /// tables, connections.
-fn fresh(place: &Place, peer: Peer) -> Outcome<(Road, Proc, f64)> {
-    let road = Road::start(peer, place)?;
-    let near = road.near().unwrap_or_else(|| place.origin_process());
-    let mut load = Load::start(&Job::Burst { requests: 1, at_once: 1 }, road.target())?;
+fn fresh(place: &Place, peer: Peer) -> Outcome<(ProxyChain, Proc, f64)> {
+    let chain = ProxyChain::start(peer, place)?;
+    let near = chain.near().unwrap_or_else(|| place.origin_process());
+    let mut load = Load::start(&Job::Burst { requests: 1, at_once: 1 }, chain.target())?;
     load.ready()?;
     all_answered(&load.result()?)?;
     let memory = near.proportional_kib()?;
-    Ok((road, near, memory))
+    Ok((chain, near, memory))
 }
 
 /// The near end's time on a processor for each request, in microseconds.

@@ -7,7 +7,7 @@ use super::{Numbers, Run, turns};
 use crate::Outcome;
 use crate::load::{Job, Load};
 use crate::measures::Metric;
-use crate::peer::Road;
+use crate::peer::ProxyChain;
 
 const CLIENTS: usize = 1000;
 /// After the last request, before silence is counted.
@@ -18,31 +18,31 @@ const PER: f64 = 10.0;
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     for round in 0..run.rounds {
         // Everybody anew: what idle costs is not what a busy past has left behind.
-        let mut roads = Vec::new();
+        let mut chains = Vec::new();
         for peer in run.proxies(round) {
-            let road = Road::start(peer, run.place)?;
-            drop(hold(&road, 1)?);
-            roads.push(road);
+            let chain = ProxyChain::start(peer, run.place)?;
+            drop(hold(&chain, 1)?);
+            chains.push(chain);
         }
-        silence(run, round, &roads);
-        for road in turns(&roads, round) {
-            let measured = with_clients(road);
-            run.keep(round, "1000 clients", road.peer, measured);
+        silence(run, round, &chains);
+        for chain in turns(&chains, round) {
+            let measured = with_clients(chain);
+            run.keep(round, "1000 clients", chain.peer, measured);
         }
     }
     Ok(())
 }
 
 /// All at once: they are silent and do not disturb each other.
-fn silence(run: &mut Run<'_>, round: usize, roads: &[Road]) {
+fn silence(run: &mut Run<'_>, round: usize, chains: &[ProxyChain]) {
     sleep(SETTLE);
-    let before: Vec<Outcome<u64>> = roads.iter().map(sleeps).collect();
+    let before: Vec<Outcome<u64>> = chains.iter().map(sleeps).collect();
     sleep(Duration::from_secs_f64(run.seconds));
-    let after: Vec<Outcome<u64>> = roads.iter().map(sleeps).collect();
-    for (road, counts) in roads.iter().zip(before.into_iter().zip(after)) {
+    let after: Vec<Outcome<u64>> = chains.iter().map(sleeps).collect();
+    for (chain, counts) in chains.iter().zip(before.into_iter().zip(after)) {
         let measured = (|| {
             let times = (counts.1? - counts.0?) as f64 * PER / run.seconds;
-            let near = road.near().ok_or("no process")?;
+            let near = chain.near().ok_or("no process")?;
             Ok(vec![
                 (Metric::ResidentMib, Some(near.resident_mib()?)),
                 (Metric::ProportionalMib, Some(near.proportional_kib()? / 1024.0)),
@@ -50,18 +50,18 @@ fn silence(run: &mut Run<'_>, round: usize, roads: &[Road]) {
                 (Metric::WakeUps, Some(times)),
             ])
         })();
-        run.keep(round, "silent", road.peer, measured);
+        run.keep(round, "silent", chain.peer, measured);
     }
 }
 
-fn sleeps(road: &Road) -> Outcome<u64> {
-    road.near().ok_or("no process")?.sleeps()
+fn sleeps(chain: &ProxyChain) -> Outcome<u64> {
+    chain.near().ok_or("no process")?.sleeps()
 }
 
-fn with_clients(road: &Road) -> Outcome<Numbers> {
-    let near = road.near().ok_or("no process")?;
+fn with_clients(chain: &ProxyChain) -> Outcome<Numbers> {
+    let near = chain.near().ok_or("no process")?;
     let before = near.proportional_kib()?;
-    let clients = hold(road, CLIENTS)?;
+    let clients = hold(chain, CLIENTS)?;
     let each = (near.proportional_kib()? - before) / CLIENTS as f64;
     let threads = near.threads()? as f64;
     drop(clients);
@@ -69,8 +69,8 @@ fn with_clients(road: &Road) -> Outcome<Numbers> {
 }
 
 /// Clients that asked once and stay connected as long as the value lives.
-fn hold(road: &Road, clients: usize) -> Outcome<Load> {
-    let mut load = Load::start(&Job::Idle { clients }, road.target())?;
+fn hold(chain: &ProxyChain, clients: usize) -> Outcome<Load> {
+    let mut load = Load::start(&Job::Idle { clients }, chain.target())?;
     load.ready()?;
     Ok(load)
 }

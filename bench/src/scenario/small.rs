@@ -4,7 +4,7 @@ use super::{Meter, Numbers, Run, keep_peaks, turns};
 use crate::Outcome;
 use crate::load::{Job, Load, Served, WARM_MS};
 use crate::measures::Metric;
-use crate::peer::Road;
+use crate::peer::ProxyChain;
 
 /// Name, clients, keep-alive.
 const POINTS: [(&str, usize, bool); 5] = [
@@ -16,10 +16,10 @@ const POINTS: [(&str, usize, bool); 5] = [
 ];
 
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
-    let roads = run.roads()?;
+    let chains = run.chains()?;
     for round in 0..run.rounds {
         for (point, clients, keep_alive) in POINTS {
-            for road in turns(&roads, round) {
+            for chain in turns(&chains, round) {
                 let job = Job::Small {
                     clients,
                     keep_alive,
@@ -27,18 +27,18 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
                     warm_ms: WARM_MS,
                     seconds: run.seconds,
                 };
-                run.keep(round, point, road.peer, measure(road, &job));
+                run.keep(round, point, chain.peer, measure(chain, &job));
             }
         }
     }
-    keep_peaks(run, &roads);
+    keep_peaks(run, &chains);
     Ok(())
 }
 
-fn measure(road: &Road, job: &Job) -> Outcome<Numbers> {
-    let mut load = Load::start(job, road.target())?;
+fn measure(chain: &ProxyChain, job: &Job) -> Outcome<Numbers> {
+    let mut load = Load::start(job, chain.target())?;
     load.ready()?;
-    let meter = Meter::start(road)?;
+    let meter = Meter::start(chain)?;
     let served: Served = load.result()?;
     let [near, far] = meter.spent_for(served.requests as f64)?;
     let mut numbers = numbers(&served);

@@ -4,7 +4,7 @@ use super::{Numbers, Run, small};
 use crate::Outcome;
 use crate::load::{Job, Load, Resumed, Served, WARM_MS};
 use crate::measures::Metric;
-use crate::peer::{Peer, Road};
+use crate::peer::{Peer, ProxyChain};
 use crate::procfs::Proc;
 
 /// How many readers stop.
@@ -31,14 +31,14 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
 
 fn measure(run: &Run<'_>, peer: Peer, stalled: usize, resume: bool) -> Outcome<Numbers> {
     // A new pair each time: the peak of memory is that of this number of readers.
-    let road = Road::start(peer, run.place)?;
-    let before = others(&road, run.seconds.min(BEFORE))?;
+    let chain = ProxyChain::start(peer, run.place)?;
+    let before = others(&chain, run.seconds.min(BEFORE))?;
     let job = Job::Stall { clients: stalled, bytes: run.bytes };
-    let mut readers = Load::start(&job, road.target())?;
+    let mut readers = Load::start(&job, chain.target())?;
     readers.ready()?;
-    let meanwhile = others(&road, run.seconds)?;
+    let meanwhile = others(&chain, run.seconds)?;
     let kept = rate(&meanwhile) / rate(&before) * 100.0;
-    let disk = road.near().map(Proc::nameless_files_mib).transpose()?;
+    let disk = chain.near().map(Proc::nameless_files_mib).transpose()?;
     let whole = if resume {
         readers.go_on()?;
         Some(share_whole(&readers.result()?, stalled))
@@ -49,18 +49,18 @@ fn measure(run: &Run<'_>, peer: Peer, stalled: usize, resume: bool) -> Outcome<N
     let mut numbers = vec![(Metric::KeptPercent, Some(kept).filter(|k| k.is_finite()))];
     numbers.extend(small::numbers(&meanwhile));
     numbers.extend([
-        (Metric::PeakMib, road.near().map(Proc::peak_mib).transpose()?),
-        (Metric::FarPeakMib, road.far().map(Proc::peak_mib).transpose()?),
+        (Metric::PeakMib, chain.near().map(Proc::peak_mib).transpose()?),
+        (Metric::FarPeakMib, chain.far().map(Proc::peak_mib).transpose()?),
         (Metric::DiskMib, disk),
         (Metric::WholePercent, whole),
     ]);
     Ok(numbers)
 }
 
-fn others(road: &Road, seconds: f64) -> Outcome<Served> {
+fn others(chain: &ProxyChain, seconds: f64) -> Outcome<Served> {
     let job =
         Job::Small { clients: OTHERS, keep_alive: true, think_ms: 0, warm_ms: WARM_MS, seconds };
-    let mut load = Load::start(&job, road.target())?;
+    let mut load = Load::start(&job, chain.target())?;
     load.ready()?;
     load.result()
 }

@@ -9,7 +9,7 @@ use super::{Numbers, Run};
 use crate::Outcome;
 use crate::http::Target;
 use crate::measures::Metric;
-use crate::peer::Road;
+use crate::peer::ProxyChain;
 
 /// How often a port is tried that nobody listens on yet.
 const LOOK: Duration = Duration::from_micros(200);
@@ -27,19 +27,19 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
 }
 
 fn measure(run: &Run<'_>, peer: crate::peer::Peer) -> Outcome<Numbers> {
-    let mut road = Road::far_end(peer, run.place)?;
+    let mut chain = ProxyChain::far_end(peer, run.place)?;
     // Once for the caches: a program's file, a far end's first connection.
-    first_answer(&mut road, run)?;
-    road.stop_near();
-    let time = first_answer(&mut road, run)?;
+    first_answer(&mut chain, run)?;
+    chain.stop_near();
+    let time = first_answer(&mut chain, run)?;
     Ok(vec![(Metric::StartMs, Some(time.as_secs_f64() * 1e3))])
 }
 
 /// The time includes that of `setpriv`, about a millisecond, for everybody.
-fn first_answer(road: &mut Road, run: &Run<'_>) -> Outcome<Duration> {
+fn first_answer(chain: &mut ProxyChain, run: &Run<'_>) -> Outcome<Duration> {
     let began = Instant::now();
-    road.start_near(run.place);
-    let target = road.target();
+    chain.start_near(run.place);
+    let target = chain.target();
     let request = target.request("GET", "/k", false, None);
     while !answers(target, &request) {
         if began.elapsed() > LIMIT {

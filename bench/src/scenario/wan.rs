@@ -9,7 +9,7 @@ use crate::Outcome;
 use crate::line::Line;
 use crate::load::{Job, Load, Served, WARM_MS};
 use crate::measures::Metric;
-use crate::peer::{Peer, Road};
+use crate::peer::{Peer, ProxyChain};
 use crate::place::Place;
 
 /// 50 ms there and back, 100 Mbit/s, a buffer that takes 84 ms to drain.
@@ -50,44 +50,44 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
 
 /// Everything for one peer, on processes that nobody has used before.
 fn measure(run: &mut Run<'_>, round: usize, loss: &str, peer: Peer, place: &Place) -> Outcome {
-    let mut road = Road::start(peer, place)?;
+    let mut chain = ProxyChain::start(peer, place)?;
     let point = |what: &str| format!("{loss}: {what}");
     if peer != Peer::Direct {
-        run.keep(round, &point("cold"), peer, first(&road));
-        road.stop_near();
-        road.start_near(place);
-        road.wait_for_near();
+        run.keep(round, &point("cold"), peer, first(&chain));
+        chain.stop_near();
+        chain.start_near(place);
+        chain.wait_for_near();
         sleep(LEFT_ALONE);
-        run.keep(round, &point("dialled"), peer, first(&road));
+        run.keep(round, &point("dialled"), peer, first(&chain));
     }
-    run.keep(round, &point("warm"), peer, warm(&road, run.seconds * WARM_SHARE));
-    run.keep(round, &point("burst"), peer, burst(&road));
-    run.keep(round, &point("2 downloads"), peer, beside_downloads(&road, run.seconds));
+    run.keep(round, &point("warm"), peer, warm(&chain, run.seconds * WARM_SHARE));
+    run.keep(round, &point("burst"), peer, burst(&chain));
+    run.keep(round, &point("2 downloads"), peer, beside_downloads(&chain, run.seconds));
     Ok(())
 }
 
 /// One request, the first that the near end gets.
-fn first(road: &Road) -> Outcome<Numbers> {
-    let served = requests(road, 1, 1)?;
+fn first(chain: &ProxyChain) -> Outcome<Numbers> {
+    let served = requests(chain, 1, 1)?;
     Ok(vec![(Metric::FirstMs, Some(served.seconds * 1e3))])
 }
 
 /// Requests one after the other, each on a new connection to a near end that has done this before.
-fn warm(road: &Road, seconds: f64) -> Outcome<Numbers> {
+fn warm(chain: &ProxyChain, seconds: f64) -> Outcome<Numbers> {
     let job = Job::Small { clients: 1, keep_alive: false, think_ms: 0, warm_ms: WARM_MS, seconds };
-    let mut load = Load::start(&job, road.target())?;
+    let mut load = Load::start(&job, chain.target())?;
     load.ready()?;
     let numbers = small::numbers(&load.result()?);
     Ok(numbers.into_iter().filter(|(metric, _)| *metric == Metric::P50Ms).collect())
 }
 
-fn burst(road: &Road) -> Outcome<Numbers> {
-    let served = requests(road, BURST, AT_ONCE)?;
+fn burst(chain: &ProxyChain) -> Outcome<Numbers> {
+    let served = requests(chain, BURST, AT_ONCE)?;
     Ok(vec![(Metric::Seconds, Some(served.seconds)), (Metric::P99Ms, served.p99_ms)])
 }
 
-fn beside_downloads(road: &Road, seconds: f64) -> Outcome<Numbers> {
-    let (numbers, moved) = fair::beside(road, DOWNLOADS, THINK_MS, BULK_WARM_MS, seconds)?;
+fn beside_downloads(chain: &ProxyChain, seconds: f64) -> Outcome<Numbers> {
+    let (numbers, moved) = fair::beside(chain, DOWNLOADS, THINK_MS, BULK_WARM_MS, seconds)?;
     let times = [Metric::P50Ms, Metric::P99Ms, Metric::Errors];
     let mut numbers: Numbers =
         numbers.into_iter().filter(|(metric, _)| times.contains(metric)).collect();
@@ -97,8 +97,8 @@ fn beside_downloads(road: &Road, seconds: f64) -> Outcome<Numbers> {
 }
 
 /// Requests on connections of their own, all of which must be answered.
-fn requests(road: &Road, requests: usize, at_once: usize) -> Outcome<Served> {
-    let mut load = Load::start(&Job::Burst { requests, at_once }, road.target())?;
+fn requests(chain: &ProxyChain, requests: usize, at_once: usize) -> Outcome<Served> {
+    let mut load = Load::start(&Job::Burst { requests, at_once }, chain.target())?;
     load.ready()?;
     let served: Served = load.result()?;
     match &served.last_error {

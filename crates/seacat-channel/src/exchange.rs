@@ -277,8 +277,8 @@ impl Channel {
                     Ok((send, recv)) => return Ok((send, recv, generation)),
                     Err(StreamError::TooManyStreams) => {
                         // Boxed, as above.
-                        let room = Box::pin(timeout_at(deadline.into(), link.room()));
-                        room.await.map_err(|_| ExchangeError::Busy)?;
+                        let ready = Box::pin(timeout_at(deadline.into(), link.ready()));
+                        ready.await.map_err(|_| ExchangeError::Busy)?;
                     }
                     Err(error) => {
                         tracing::debug!(%error, generation, "a connection takes nothing new");

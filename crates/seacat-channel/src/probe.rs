@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
-use seacat_link::{Link, LinkConfig, News};
+use seacat_link::{IncomingEvent, Link, LinkConfig};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use x509_parser::certificate::X509Certificate;
@@ -221,7 +221,7 @@ impl Seen {
             loop {
                 tokio::select! {
                     closed = &mut driver => return Err(Failure::from_closed(closed)),
-                    Some(news) = incoming.next() => if let News::Pong { rtt } = news {
+                    Some(news) = incoming.next() => if let IncomingEvent::Pong { rtt } = news {
                         return Ok(rtt);
                     },
                 }

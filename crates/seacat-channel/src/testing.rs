@@ -12,7 +12,7 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use seacat_link::{Link, LinkConfig, News, Request, handshake_server};
+use seacat_link::{IncomingEvent, Link, LinkConfig, Request, handshake_server};
 use seacat_proto::{Bytes, ReplyHead, RequestHead};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -208,7 +208,7 @@ async fn connection(
     let (_link, mut incoming, driver) = Link::start(tcp, session, &LinkConfig::gateway(b""));
     let receive = async {
         while let Some(news) = incoming.next().await {
-            if let News::Request(request) = news {
+            if let IncomingEvent::Request(request) = news {
                 let _ = requests.send(request);
             }
         }

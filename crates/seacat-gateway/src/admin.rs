@@ -1,5 +1,5 @@
-//! The administrator's commands: they look at and change the clients of a gateway, which may run
-//! meanwhile and notices by itself.
+//! The administrator's commands. They read and change the records of a gateway's clients. The
+//! gateway may be running; it detects the changes.
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime};
 
 use httpdate::fmt_http_date;
 use seacat_gateway::config::{Identities, StateAt};
-use seacat_gateway::enroll::{Record, State, Store, WishError};
+use seacat_gateway::enroll::{AdminError, Record, State, Store};
 use seacat_gateway::{ClientId, ClientName, Config};
 
 use crate::Outcome;
 
-/// Lists the clients that wait, oldest first, with all that they tell about themselves. Those that
-/// were revoked and ask again wait, too.
+/// Lists the clients that wait for approval, oldest first, with everything they sent about
+/// themselves. Revoked clients that have asked again are included.
 pub(crate) fn pending(config: &Path) -> Outcome {
     let mut waiting = read(&open(config)?)?;
     waiting.retain(|(_, record)| waits_since(record).is_some());
@@ -49,7 +49,7 @@ pub(crate) fn pending(config: &Path) -> Outcome {
     Ok(())
 }
 
-/// What a characteristic is (wire spec 3.6); one that we do not know is printed with its key.
+/// The label of a characteristic (wire spec 3.6). An unknown one is printed with its key.
 fn label(key: &str) -> String {
     match key {
         "apI" => "label".to_owned(),
@@ -94,25 +94,25 @@ fn standing(record: &Record) -> String {
     }
 }
 
-/// Lets a client have a certificate.
+/// Approves a client.
 pub(crate) fn approve(config: &Path, name: &ClientName) -> Outcome {
-    let wish = |store: &Store, id: &ClientId| store.approve(id);
-    change(config, name, "approved", wish)
+    let operation = |store: &Store, id: &ClientId| store.approve(id);
+    change(config, name, "approved", operation)
 }
 
-/// Says no to a client that waits.
+/// Rejects a client that waits for approval.
 pub(crate) fn reject(config: &Path, name: &ClientName) -> Outcome {
-    let wish = |store: &Store, id: &ClientId| store.reject(id);
-    change(config, name, "rejected", wish)
+    let operation = |store: &Store, id: &ClientId| store.reject(id);
+    change(config, name, "rejected", operation)
 }
 
-/// Takes a client's certificates back.
+/// Revokes a client's certificates.
 pub(crate) fn revoke(config: &Path, name: &ClientName) -> Outcome {
-    let wish = |store: &Store, id: &ClientId| store.revoke(id);
-    change(config, name, "revoked", wish)
+    let operation = |store: &Store, id: &ClientId| store.revoke(id);
+    change(config, name, "revoked", operation)
 }
 
-/// Forgets a client.
+/// Deletes a client's record.
 pub(crate) fn forget(config: &Path, name: &ClientName) -> Outcome {
     let store = open(config)?;
     let id = store.find(name)?;
@@ -121,7 +121,8 @@ pub(crate) fn forget(config: &Path, name: &ClientName) -> Outcome {
     Ok(())
 }
 
-/// Forgets newcomers who wait: those who came before `older_than`, or at this address, or both.
+/// Deletes the records of clients that wait for approval: those that have waited longer than
+/// `older_than`, those at this address, or those that match both.
 pub(crate) fn forget_pending(
     config: &Path,
     older_than: Option<Duration>,
@@ -156,11 +157,11 @@ fn change(
     config: &Path,
     name: &ClientName,
     done: &str,
-    wish: impl Fn(&Store, &ClientId) -> Result<Record, WishError>,
+    operation: impl Fn(&Store, &ClientId) -> Result<Record, AdminError>,
 ) -> Outcome {
     let store = open(config)?;
     let id = store.find(name)?;
-    let record = wish(&store, &id).map_err(|error| format!("{}: {error}", id.tag()))?;
+    let record = operation(&store, &id).map_err(|error| format!("{}: {error}", id.tag()))?;
     let subject = record.about().subject;
     writeln!(io::stdout(), "{done}: {}  {}", id.tag(), plain(&subject))?;
     Ok(())
@@ -170,7 +171,7 @@ fn open(config: &Path) -> Result<Store, Box<dyn std::error::Error>> {
     let loaded = Config::load(config)?;
     let Identities::Enroll(enroll) = loaded.identities else {
         return Err(
-            format!("{}: this gateway does not enrol: set [enroll]", config.display()).into()
+            format!("{}: enrolment is not configured: set [enroll]", config.display()).into()
         );
     };
     match enroll.state {
@@ -179,20 +180,20 @@ fn open(config: &Path) -> Result<Store, Box<dyn std::error::Error>> {
     }
 }
 
-/// All records. One that is damaged is told of and does not hide the others.
+/// All records. A damaged one is logged and skipped.
 fn read(store: &Store) -> Result<Vec<(ClientId, Record)>, Box<dyn std::error::Error>> {
     let mut records = Vec::new();
     for id in store.ids()? {
         match store.read(&id) {
             Ok(Some(record)) => records.push((id, record)),
-            Ok(None) => {} // forgotten meanwhile
-            Err(error) => tracing::warn!(%error, "a client is left out"),
+            Ok(None) => {} // deleted meanwhile
+            Err(error) => tracing::warn!(%error, "a client's record is skipped"),
         }
     }
     Ok(records)
 }
 
-/// A client's words as a terminal should see them: nothing in them is obeyed.
+/// Text from a client with control characters removed, so that a terminal does not interpret it.
 fn plain(text: &str) -> String {
     text.escape_debug().to_string()
 }

@@ -1,6 +1,6 @@
-//! Hosts that the gateway answers itself: a first page, an echo and a download.
+//! Hosts that the gateway serves itself: a welcome page, an echo and a download.
 //!
-//! They need no socket, so they are also the peer of tests and benchmarks.
+//! They need no socket, so tests and benchmarks use them as the server.
 
 use std::time::SystemTime;
 
@@ -28,7 +28,7 @@ pub enum Builtin {
 }
 
 impl Builtin {
-    /// All of them, with the names the demo gives their hosts.
+    /// All of them, with their host names in the demo.
     pub const ALL: [(&'static str, Self); 3] =
         [("hello", Self::Hello), ("echo", Self::Echo), ("download", Self::Download)];
 
@@ -82,7 +82,7 @@ async fn echo(
     Ok(reply.finish()?)
 }
 
-/// The request's head as HTTP/1.1 would write it, with what a back end is told of the client.
+/// The request's head in HTTP/1.1 form, with the identity fields that a back end receives.
 fn request_text(head: &RequestHead, caller: &Caller) -> Bytes {
     let mut text = BytesMut::with_capacity(1024);
     for part in [head.method(), b" ", head.path(), b"\n"] {
@@ -122,7 +122,7 @@ async fn download(head: &RequestHead, reply: &mut SendHalf) -> Result<(), Failed
     Ok(())
 }
 
-/// The size that a path asks for.
+/// The size requested by a path.
 fn size(path: &[u8]) -> Option<u64> {
     /// 1 TiB: beyond any test, and far from overflow.
     const LARGEST: u64 = 1 << 40;
@@ -140,8 +140,8 @@ fn size(path: &[u8]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit).filter(|size| *size <= LARGEST)
 }
 
-/// What downloads are made of: close to the 64 KiB that a stream may queue, and a whole number of
-/// periods, so that the next block goes on where this one ended.
+/// The block that downloads repeat. Its size is close to the 64 KiB that a stream may queue and a
+/// whole number of periods, so that consecutive blocks continue the pattern.
 static BLOCK: [u8; 251 * 260] = {
     let mut block = [0; 251 * 260];
     let mut i = 0;

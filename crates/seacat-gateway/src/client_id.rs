@@ -1,4 +1,4 @@
-//! Who a client is: a number made of its public key (wire specification, section 5.4).
+//! The client id: a hash of the client's public key (wire specification, section 5.4).
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,13 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// The SHA-384 of a client's public key, in the PKCS#1 form `RSAPublicKey`.
 ///
-/// It names a key and nothing else: certificates come and go, the client id stays.
+/// It depends on the key alone: it stays the same when the certificate changes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId([u8; ClientId::LENGTH]);
 
 impl ClientId {
     const LENGTH: usize = 48;
-    /// What a tag shows of it: few enough to be read out on the telephone.
+    /// Bytes of the id in a tag: few enough to read them out on the telephone.
     const IN_TAG: usize = 10;
 
     /// The id of the key with this PKCS#1 `RSAPublicKey` DER.
@@ -27,15 +27,15 @@ impl ClientId {
         Self(id)
     }
 
-    /// The id of the key in a certificate; `None` when that is not an RSA key, for which alone
-    /// there is a rule.
+    /// The id of the key in a certificate; `None` unless it is an RSA key. The rule is defined for
+    /// RSA only.
     #[must_use]
     pub fn of_certificate(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         rsa_key(&certificate.tbs_certificate.subject_pki).map(Self::of_key)
     }
 
-    /// The short form that people compare: `[` 16 letters and digits `]`.
+    /// The short form for comparison by users and administrators: `[` 16 letters and digits `]`.
     #[must_use]
     pub fn tag(&self) -> String {
         format!("[{}]", BASE32.encode(&self.0[..Self::IN_TAG]))
@@ -82,15 +82,16 @@ impl FromStr for ClientId {
     }
 }
 
-/// What an administrator types to name a client: its tag, with or without the brackets that
-/// shells are fond of, or its id.
+/// How an administrator names a client: its tag, with or without brackets (shells interpret them),
+/// or its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientName {
     start: Vec<u8>,
 }
 
 impl ClientName {
-    /// Is it this client? A tag may fit more than one, though nobody has seen that happen.
+    /// Whether this names the client. Several clients can have the same tag, although a collision
+    /// is improbable.
     #[must_use]
     pub fn fits(&self, id: &ClientId) -> bool {
         id.0.starts_with(&self.start)

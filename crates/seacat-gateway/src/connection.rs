@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
-use seacat_link::{Closed, Link, LinkConfig, News, Session, handshake_server};
+use seacat_link::{Closed, IncomingEvent, Link, LinkConfig, Session, handshake_server};
 use seacat_proto::frame::CharacteristicsAck;
 use seacat_proto::{ConnectionError, Control};
 use tokio::net::TcpStream;
@@ -18,14 +18,14 @@ use tracing::{Instrument, Level, Span, debug, enabled, error, info, info_span};
 
 use crate::backend::Logins;
 use crate::client_id::ClientId;
-use crate::enroll::{Desk, NotListed, Registrar, Shown};
+use crate::enroll::{EnrollmentSession, NotListed, PresentedCertificate, Registrar};
 use crate::exchange;
 use crate::identity::{Anonymous, Caller, Identity};
-use crate::places::{Place, Seat};
-use crate::server::{Gate, Shared};
+use crate::server::{Admission, Shared};
+use crate::slots::{ConnectionSlot, SlotActivity};
 
-/// What an HTTPS client gets. Browsers and port scanners come by; they are told where they are
-/// and meant no harm (wire specification, section 7).
+/// The response to an HTTPS client. Browsers and port scanners connect, too; that is not an attack
+/// (wire specification, section 7).
 const HTTPS_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     Content-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 82\r\n\
@@ -37,27 +37,27 @@ const HTTPS_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
 pub(crate) async fn serve(
     tcp: TcpStream,
     peer: SocketAddr,
-    place: Place,
+    slot: ConnectionSlot,
     shared: Arc<Shared>,
     stop: watch::Receiver<bool>,
 ) {
     let span = info_span!("client", %peer);
     let work = async move {
-        let seat = place.seat();
+        let activity = slot.activity();
         let handshake = handshake_server(tcp, shared.tls.clone());
         let handshake = async {
             tokio::select! {
                 ended = timeout(shared.limits.handshake_timeout, handshake) => Some(ended),
-                () = seat.leave() => None,
+                () = activity.leave() => None,
             }
         };
         match handshake.await {
             Some(Ok(Ok((tcp, session)))) => {
-                established(tcp, session, peer, place, &shared, stop).await;
+                established(tcp, session, peer, slot, &shared, stop).await;
             }
             Some(Ok(Err(closed))) => handshake_failed(&shared, &closed),
-            Some(Err(_)) => handshake_failed(&shared, &"it took too long"),
-            None => handshake_failed(&shared, &"another client needed its place"),
+            Some(Err(_)) => handshake_failed(&shared, &"timeout"),
+            None => handshake_failed(&shared, &"another client needed its slot"),
         }
     };
     work.instrument(span).await;
@@ -72,18 +72,18 @@ async fn established(
     tcp: TcpStream,
     session: Session,
     peer: SocketAddr,
-    mut place: Place,
+    mut slot: ConnectionSlot,
     shared: &Arc<Shared>,
     mut stop: watch::Receiver<bool>,
 ) {
     let shown = session.peer_certificate().and_then(shown);
-    // Begun before the list is read: what changes meanwhile is looked at again.
+    // Subscribed before the list is read, so that changes in between are not missed.
     let changes = shared.changes();
     let identity = identify(shared, session.peer_certificate(), shown.as_ref()).await;
     let client = identity.as_ref().ok().map(|it| it.id);
     debug!(version = session.version(), suite = session.suite(), ?client, "connected");
 
-    let Some(share) = place.settle(client.as_ref()) else {
+    let Some(share) = slot.settle(client.as_ref()) else {
         return shared.no_place(peer);
     };
     let mut config = LinkConfig::gateway(HTTPS_ANSWER);
@@ -91,10 +91,12 @@ async fn established(
     config.proto.max_streams = shared.limits.streams;
     let (link, mut incoming, driver) = Link::start(tcp, session, &config);
     if client.is_none() {
-        place.expose(&link);
+        slot.expose(&link);
     }
     let mut guard = JoinSet::new(); // ends with the connection
-    if let (Gate::Enroll(registrar, _), Ok(_), Some(shown)) = (&shared.gate, &identity, &shown) {
+    if let (Admission::Enroll(registrar, _), Ok(_), Some(shown)) =
+        (&shared.admission, &identity, &shown)
+    {
         let (registrar, shown) = (Arc::clone(registrar), shown.clone());
         guard.spawn(end_when_revoked(link.clone(), registrar, shown, changes).in_current_span());
     }
@@ -103,29 +105,29 @@ async fn established(
     let _presence = client.map(|_| shared.present.enter(caller.clone(), link.clone()));
     let mut client = Client {
         caller,
-        desk: match &shared.gate {
-            Gate::Enroll(registrar, _) => {
-                Some(Desk::open(link.clone(), Arc::clone(registrar), shown, peer.ip()))
+        session: match &shared.admission {
+            Admission::Enroll(registrar, _) => {
+                Some(EnrollmentSession::open(link.clone(), Arc::clone(registrar), shown, peer.ip()))
             }
-            Gate::Open | Gate::ClientCa => None,
+            Admission::Open | Admission::ClientCa => None,
         },
         link,
-        seat: place.seat(),
+        activity: slot.activity(),
         shared: Arc::clone(shared),
         logins: Arc::default(),
     };
-    let seat = place.seat();
+    let activity = slot.activity();
     let mut driver = pin!(driver);
     let mut stopped = pin!(stop.wait_for(|stop| *stop));
     let mut draining = false;
     let closed = loop {
         tokio::select! {
             biased;
-            // First, so that the driver has its next turn when all that it brought is taken.
+            // First, so that the driver continues when all its events are taken.
             Some(news) = incoming.next() => client.heed(news),
             closed = &mut driver => break closed,
-            () = seat.leave() => {
-                info!("a client without an identity rested, and its place was needed");
+            () = activity.leave() => {
+                info!("an idle client without an identity was disconnected: its slot was needed");
                 client.link.close();
             }
             // An error means that the gateway itself is gone.
@@ -138,40 +140,43 @@ async fn established(
     match closed {
         Closed::Protocol(ConnectionError::HttpClient) => {
             shared.stats.http_clients.add();
-            info!("an HTTPS client came by and was told what this is");
+            info!("an HTTPS client connected and was answered 400");
         }
         Closed::Local | Closed::Peer => debug!("disconnected"),
         closed => info!(%closed, "disconnected"),
     }
 }
 
-/// The certificate that the handshake has proved the key of, if its key makes a client id.
-fn shown(der: &CertificateDer<'_>) -> Option<Shown> {
-    Some(Shown { id: ClientId::of_certificate(der)?, der: der.to_vec() })
+/// The client certificate of the handshake, if its key has a client id.
+fn shown(der: &CertificateDer<'_>) -> Option<PresentedCertificate> {
+    Some(PresentedCertificate { id: ClientId::of_certificate(der)?, der: der.to_vec() })
 }
 
-/// Who has connected. A certificate that is not on the list, or not any more, is no reason to
-/// refuse the connection: an anonymous client may go on, reach the hosts that are open to it, and
-/// learn from CSR and CERT_QUERY what has become of it.
+/// The identity of the client. A certificate that is not on the allow-list is no reason to refuse
+/// the connection: the client stays anonymous, can use the hosts without `identity`, and learns its
+/// state by CSR and CERT_QUERY.
 async fn identify(
     shared: &Shared,
     certificate: Option<&CertificateDer<'_>>,
-    shown: Option<&Shown>,
+    shown: Option<&PresentedCertificate>,
 ) -> Result<Identity, Anonymous> {
     if certificate.is_none() {
         return Err(Anonymous::NoCertificate);
     }
     let shown = shown.ok_or(Anonymous::NoClientId)?;
-    let until = match &shared.gate {
-        Gate::Open => return Err(Anonymous::NoCertificate),
-        Gate::ClientCa => shown.until(),
-        Gate::Enroll(registrar, _) => listed(registrar, shown).await?,
+    let until = match &shared.admission {
+        Admission::Open => return Err(Anonymous::NoCertificate),
+        Admission::ClientCa => shown.until(),
+        Admission::Enroll(registrar, _) => listed(registrar, shown).await?,
     };
     Ok(Identity { id: shown.id, until })
 }
 
 /// Looks a certificate up on the allow-list.
-async fn listed(registrar: &Arc<Registrar>, shown: &Shown) -> Result<SystemTime, Anonymous> {
+async fn listed(
+    registrar: &Arc<Registrar>,
+    shown: &PresentedCertificate,
+) -> Result<SystemTime, Anonymous> {
     let asked = shown.clone();
     let looked_up = registrar.beside(move |it| it.identify(&asked, SystemTime::now())).await;
     match looked_up {
@@ -188,21 +193,21 @@ async fn listed(registrar: &Arc<Registrar>, shown: &Shown) -> Result<SystemTime,
 }
 
 /// Looks the client up again whenever a record has changed, and ends its connection when its
-/// certificate was taken back.
+/// certificate was revoked.
 async fn end_when_revoked(
     link: Link,
     registrar: Arc<Registrar>,
-    shown: Shown,
+    shown: PresentedCertificate,
     mut changes: watch::Receiver<()>,
 ) {
     while changes.changed().await.is_ok() {
         match listed(&registrar, &shown).await {
-            // Over in time, as it was meant to be: requests are told so.
+            // Expired as intended: requests are answered accordingly.
             Ok(_) | Err(Anonymous::NotListed(NotListed::Expired)) => {}
             // The disk has failed, which is not the client's fault.
             Err(Anonymous::NotNow) => {}
             Err(_) => {
-                info!(client = %shown.id.tag(), "its certificate was taken back: connection ended");
+                info!(client = %shown.id.tag(), "its certificate was revoked: connection ended");
                 link.close();
                 return;
             }
@@ -214,53 +219,55 @@ async fn end_when_revoked(
 struct Client {
     link: Link,
     caller: Caller,
-    /// Where it enrols, if it can.
-    desk: Option<Desk>,
-    seat: Arc<Seat>,
+    /// Its enrolment, if the gateway enrols.
+    session: Option<EnrollmentSession>,
+    activity: Arc<SlotActivity>,
     shared: Arc<Shared>,
-    /// Back-end connections that carry a login of one of its applications'. They end with it.
+    /// Back-end connections that carry a login of one of its applications. They are closed with it.
     logins: Arc<Logins>,
 }
 
 impl Client {
-    fn heed(&mut self, news: News) {
+    fn heed(&mut self, news: IncomingEvent) {
         match news {
-            News::Request(request) => {
-                self.seat.touch();
+            IncomingEvent::Request(request) => {
+                self.activity.touch();
                 self.shared.stats.streams.add();
                 let host = self.shared.host(request.head.host());
                 let id = request.reply.id();
                 let method = request.head.method().escape_ascii();
                 debug!(%id, host = %request.head.host().escape_ascii(), %method, "request");
                 let caller = self.caller.clone();
-                // All that an exchange has to say is for debugging.
+                // An exchange logs at debug level only.
                 let span = if enabled!(Level::DEBUG) { Span::current() } else { Span::none() };
-                // In a box, because a task is copied seven times before it runs.
+                // Boxed, because a task is moved seven times before its first poll.
                 let logins = Arc::clone(&self.logins);
                 let exchange = Box::pin(exchange::serve(request, host, caller, logins));
                 tokio::spawn(exchange.instrument(span));
             }
-            News::Control(control) => self.heed_control(control),
+            IncomingEvent::Control(control) => self.heed_control(control),
             // Clients do not ask for sockets; dropped, it is refused.
-            News::Socket(_) | News::Heard | News::Unanswered => {}
-            News::ConnectionEnded { id } => self.logins.end(id),
-            // A gateway's notice; clients have no other.
-            News::GoAway => {}
-            News::Pong { rtt } => debug!(?rtt, "pong"),
+            IncomingEvent::Socket(_) | IncomingEvent::FrameReceived | IncomingEvent::Unanswered => {
+            }
+            IncomingEvent::ConnectionEnded { id } => self.logins.end(id),
+            // Sent by gateways. A client's answer to it needs no action.
+            IncomingEvent::GoAway => {}
+            IncomingEvent::Pong { rtt } => debug!(?rtt, "pong"),
         }
     }
 
     /// Frames that belong to no stream. What we do not know is ignored (wire specification,
     /// section 3.12).
     fn heed_control(&mut self, control: Control) {
-        self.seat.touch();
+        self.activity.touch();
         let enrolment = matches!(
             control,
             Control::Csr(_) | Control::CertQuery(_) | Control::Characteristics(_)
         );
-        match (&mut self.desk, &control) {
-            (Some(desk), _) if enrolment => desk.take(control),
-            // Nobody keeps them here, and a client need not tell us again.
+        match (&mut self.session, &control) {
+            (Some(session), _) if enrolment => session.take(control),
+            // They are not stored here. The acknowledgement stops the client from sending them
+            // again.
             (None, Control::Characteristics(facts)) => {
                 let ack = CharacteristicsAck { serial: facts.serial };
                 if let Err(error) = self.link.control(&Control::CharacteristicsAck(ack)) {

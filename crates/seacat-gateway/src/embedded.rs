@@ -1,4 +1,4 @@
-//! A gateway inside another program: for a first run without any configuration, and for tests.
+//! A gateway inside another program: for evaluation without a configuration, and for tests.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,11 +15,12 @@ use crate::pki::{Pki, PkiError};
 use crate::server::{Gateway, Stats, Stopped};
 
 /// A running gateway with the hosts `hello`, `echo` and `download`, on a free loopback port, with
-/// CAs that exist in memory alone. Whoever asks is enrolled. Dropped, it drains in the background.
+/// CAs that exist in memory alone. Every client that asks is enrolled. Dropped, it drains in the
+/// background.
 pub struct Demo {
     /// Where it listens.
     pub addr: SocketAddr,
-    /// The CA that vouches for it, PEM.
+    /// The CA that issued its certificate, PEM.
     pub ca_pem: String,
     /// Its counters.
     pub stats: Arc<Stats>,
@@ -35,7 +36,7 @@ pub enum DemoError {
     /// No certificate.
     #[error(transparent)]
     Pki(#[from] PkiError),
-    /// No free port, or no place for the clients.
+    /// No free port, or the clients' records cannot be stored.
     #[error("the gateway cannot start: {0}")]
     Bind(#[from] std::io::Error),
 }
@@ -47,7 +48,7 @@ impl Demo {
     /// Starts it on the current tokio runtime.
     ///
     /// # Errors
-    /// [`DemoError`] when it cannot have a certificate or a port.
+    /// [`DemoError`] when no certificate can be made or no port bound.
     pub fn start() -> Result<Self, DemoError> {
         let hosts = Builtin::ALL.map(|(name, it)| (name.to_owned(), Host::new(it.into())));
         Self::start_with(hosts, Limits::default())
@@ -95,7 +96,7 @@ impl Demo {
         };
         let gateway = Gateway::bind(config)?;
         let (addr, stats) = (gateway.local_addr(), gateway.stats());
-        let clients = gateway.clients().expect("it was told to enrol");
+        let clients = gateway.clients().expect("enrolment is configured");
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(gateway.run(async {
             // A dropped sender means the same.

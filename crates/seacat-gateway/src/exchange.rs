@@ -1,4 +1,4 @@
-//! One request on one stream: find the host, get the answer, stream it back.
+//! One request on one stream: find the host, forward the request, stream the response back.
 //!
 //! ```text
 //!   SYN_STREAM ─► host? ─► for the enrolled alone ─────────────────► SYN_REPLY 403
@@ -10,9 +10,9 @@
 //!                   └────► unknown ────────────────────────────────► SYN_REPLY 404
 //! ```
 //!
-//! Each exchange is a task of its own and owns all it uses. When the client resets the stream,
-//! the task ends, and with it the back end's connection. What a small request does not need is in
-//! a box, so that its task is small.
+//! Each exchange is a task and owns everything it uses. When the client resets the stream, the task
+//! ends, and with it the back-end connection. State that a small request does not need is boxed, so
+//! that its task is small.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -35,11 +35,10 @@ use crate::fault::{Code, Failed, Fault, note};
 use crate::head::{self, Follows, Outgoing};
 use crate::identity::Caller;
 
-/// What CONNECT leads to when the client names no port: TLS.
+/// The port of CONNECT when the client names none: TLS.
 const TLS_PORT: u16 = 443;
 
-/// After an answer, how long the end of a request that has nothing more to say may take before the
-/// stream is reset all the same.
+/// How long FIN of a complete request may take after the response. Then the stream is reset.
 const LATE_END: Duration = Duration::from_secs(10);
 
 /// Serves one request to its end. `host` is `None` when the gateway has none of that name.
@@ -67,7 +66,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// What every kind of answer needs.
+/// What every kind of response needs.
 struct Exchange<'a> {
     head: &'a RequestHead,
     end: bool,
@@ -151,8 +150,8 @@ impl Exchange<'_> {
         if outgoing.follows == Follows::Chunks
             && matches!(outgoing.method, Method::GET | Method::HEAD)
         {
-            // Some back ends refuse a GET with a body, and a client that left FIN for later most
-            // likely has none.
+            // Some back ends refuse a GET with a body, and a client that sends FIN later most
+            // likely has no body.
             first = match timeout(upstream.body_timeout, body.data()).await {
                 Ok(first) => first.transpose()?,
                 Err(_) => return Err(Failed::Reset(Reason::CANCEL)),
@@ -166,7 +165,7 @@ impl Exchange<'_> {
             Follows::Nothing => {
                 self.bare(&backend, &outgoing).await?;
                 if outgoing.upgrade_left_out {
-                    // The client has left the stream open for the other protocol.
+                    // The stream is open for the other protocol.
                     let end = poll_fn(|cx| body.poll_data(cx));
                     let _ = timeout(LATE_END, end).await;
                 }
@@ -178,7 +177,7 @@ impl Exchange<'_> {
         Box::pin(self.upload(&backend, &outgoing, upload)).await
     }
 
-    /// Passes on a request without a body.
+    /// Forwards a request without a body.
     async fn bare(&mut self, backend: &Backend<'_>, outgoing: &Outgoing<'_>) -> Result<(), Failed> {
         let asked = asked(outgoing, None);
         let asking = pin!(backend.ask(&asked));
@@ -186,7 +185,7 @@ impl Exchange<'_> {
         self.relay(backend, outgoing, answered, None).await
     }
 
-    /// Passes on a request with its body.
+    /// Forwards a request with its body.
     async fn upload(
         &mut self,
         backend: &Backend<'_>,
@@ -199,8 +198,8 @@ impl Exchange<'_> {
         self.relay(backend, outgoing, answered, Some(upload)).await
     }
 
-    /// Streams the back end's answer to the client, and keeps the connection if it can be used
-    /// again.
+    /// Streams the back end's response to the client, and stores the connection if it can be
+    /// reused.
     async fn relay(
         &mut self,
         backend: &Backend<'_>,
@@ -230,7 +229,7 @@ impl Exchange<'_> {
         };
         if outgoing.upgrade_left_out {
             let what = "Upgrade was left out: this host does not set `upgrade`";
-            // Without room for the note the answer is still good.
+            // If the note does not fit, the response is sent without it.
             let _ = answer.push(b"Proxy-Status", note(what).as_bytes());
         }
         let end = exchange.is_ended();
@@ -238,8 +237,8 @@ impl Exchange<'_> {
         if !end {
             self.relay_body(&mut exchange).await?;
         }
-        // After an early answer the rest of the request has nowhere to go, and neither has the
-        // connection: dropping both stops the client.
+        // After an early response the rest of the request is not needed and the connection cannot
+        // be reused: dropping both makes the client stop.
         let over = upload.as_ref().is_none_or(Upload::is_over);
         backend.keep(exchange, bound, clean);
         if let Some(upload) = upload.filter(|_| over) {
@@ -268,8 +267,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Waits until the client takes more. The request's body may still be on its way: it is kept
-    /// moving.
+    /// Waits until the client can take more. The request's body is forwarded meanwhile.
     async fn ready(&mut self, exchange: &mut client::Exchange<Upload>) -> Result<(), Failed> {
         poll_fn(|cx| {
             if let Poll::Ready(outcome) = self.reply.poll_ready(cx) {
@@ -303,8 +301,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Runs `work` until the client gives the stream up. Large work comes pinned: what an
-    /// `async fn` is given has two places in its memory.
+    /// Runs `work` until the client resets the stream. Large futures are passed pinned, because an
+    /// `async fn` stores its arguments twice (rust-lang/rust#62958).
     async fn unless_gone<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failed> {
         tokio::select! {
             biased;
@@ -318,8 +316,8 @@ impl Exchange<'_> {
         self.refuse(Code::ResponseHead, what)
     }
 
-    /// The one place where a back end's failure becomes an answer. What went wrong in our network
-    /// is for our log; the client gets the kind of it.
+    /// Converts a back end's failure to a response. The details are logged; the client receives
+    /// only the kind of failure.
     fn backend_failed(&mut self, error: &BackendError) -> Result<(), Failed> {
         debug!(id = %self.reply.id(), %error, "no answer from the back end");
         match error {
@@ -341,7 +339,7 @@ impl Exchange<'_> {
     }
 }
 
-/// How a stream ends whose bodies broke off.
+/// The reset reason for a body that ended early.
 fn broken_off(error: &client::Error) -> Reason {
     match error {
         client::Error::Upload(_) => Reason::PROTOCOL_ERROR,

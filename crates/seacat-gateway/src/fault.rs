@@ -1,5 +1,5 @@
-//! How exchanges fail, and the answers of the gateway's own making that say why there is no other:
-//! a status, a sentence, and in Proxy-Status (RFC 9209) what a program can read.
+//! Errors of exchanges and the gateway's own error responses: a status, a sentence, and a
+//! machine-readable Proxy-Status (RFC 9209).
 
 use http::StatusCode;
 use seacat_link::{SendHalf, StreamError, TunnelError};
@@ -11,12 +11,12 @@ use crate::text::Text;
 /// How this gateway names itself in Proxy-Status.
 pub(crate) const NAME: &str = "seacat-gateway";
 
-/// How an exchange ends when it does not end well.
+/// Why an exchange failed.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// The client or its connection is gone.
+    /// The client has reset the stream or its connection is lost.
     Gone(StreamError),
-    /// We give the stream up.
+    /// The gateway resets the stream.
     Reset(Reason),
 }
 
@@ -31,7 +31,7 @@ impl From<TunnelError> for Failed {
         match error {
             TunnelError::Stream(error) => Self::Gone(error),
             TunnelError::Socket(error) => {
-                debug!(%error, "the far side of a tunnel is lost");
+                debug!(%error, "the back end of a tunnel is lost");
                 Self::Reset(Reason::INTERNAL_ERROR)
             }
         }
@@ -39,7 +39,7 @@ impl From<TunnelError> for Failed {
 }
 
 impl From<HeadTooLarge> for Failed {
-    /// Only heads of our own making come here, and none is that large.
+    /// Only heads of the gateway's own responses are converted here, and none is that large.
     fn from(_: HeadTooLarge) -> Self {
         Self::Reset(Reason::INTERNAL_ERROR)
     }
@@ -48,7 +48,7 @@ impl From<HeadTooLarge> for Failed {
 /// Declares the enum and its rows in one place.
 macro_rules! codes {
     ($( $(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $error:literal; )*) => {
-        /// What kind of failure it is.
+        /// The kind of failure.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Code { $( $(#[$doc])* $name, )* }
 
@@ -64,25 +64,25 @@ macro_rules! codes {
 codes! {
     /// No host of this name.
     UnknownHost = "SC-GW-HOST", NOT_FOUND, "destination_not_found";
-    /// The host is for enrolled clients.
+    /// The host requires an identity.
     Identity = "SC-GW-IDENTITY", FORBIDDEN, "http_request_denied";
-    /// CONNECT leads nowhere here.
+    /// CONNECT has no target for this host and port.
     Connect = "SC-GW-CONNECT", FORBIDDEN, "http_request_denied";
-    /// The host has nothing but CONNECT.
+    /// The host accepts CONNECT only.
     ConnectOnly = "SC-GW-CONNECT-ONLY", METHOD_NOT_ALLOWED, "http_request_denied";
     /// HTTP/1.1 cannot carry the request.
     Request = "SC-GW-REQUEST", BAD_REQUEST, "http_request_error";
     /// The back end refuses the connection.
     Unreachable = "SC-GW-UNREACHABLE", BAD_GATEWAY, "destination_unavailable";
-    /// The back end ended the connection without an answer.
+    /// The back end closed the connection without a response.
     Lost = "SC-GW-LOST", BAD_GATEWAY, "connection_terminated";
-    /// The back end's answer breaks a rule.
+    /// The back end's response is invalid.
     Response = "SC-GW-RESPONSE", BAD_GATEWAY, "http_protocol_error";
-    /// The head of the answer does not fit into a frame.
+    /// The head of the response does not fit into a frame.
     ResponseHead = "SC-GW-RESPONSE-HEAD", BAD_GATEWAY, "http_response_header_section_size";
 }
 
-/// One failure, in a sentence without secrets of our network.
+/// One failure, in a sentence that discloses nothing about the gateway's network.
 #[derive(Debug)]
 pub(crate) struct Fault {
     code: Code,
@@ -94,7 +94,7 @@ impl Fault {
         Self { code, what: what.into() }
     }
 
-    /// Answers the request with it.
+    /// Sends it as the response.
     pub(crate) fn send(self, request: &RequestHead, reply: &mut SendHalf) -> Result<(), Failed> {
         let (code, status, error) = self.code.row();
         let what = quoted(&self.what);
@@ -107,7 +107,7 @@ impl Fault {
     }
 }
 
-/// A note on an answer that is the back end's own.
+/// A Proxy-Status note on a response of the back end.
 pub(crate) fn note(what: &str) -> String {
     format!("{NAME}; details={}", quoted(what))
 }

@@ -1,4 +1,4 @@
-//! Who makes a request, and how a back end hears of it.
+//! The identity of a client, and the fields by which back ends receive it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use seacat_link::Share;
 use crate::client_id::ClientId;
 use crate::enroll::NotListed;
 
-/// The fields that tell a back end who the client is.
+/// The fields by which a back end receives the client's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityFields {
     /// The client id.
@@ -31,25 +31,25 @@ impl Default for IdentityFields {
 }
 
 impl IdentityFields {
-    /// Could a back end take a field of this name for one of ours? Those behind CGI and its
-    /// heirs see no difference between `-` and `_`.
+    /// Whether a back end could take a field of this name for one of these. CGI and similar
+    /// interfaces do not distinguish `-` and `_`.
     pub(crate) fn claims(&self, name: &[u8]) -> bool {
         [&self.id, &self.tag].iter().any(|ours| is_same_variable(name, ours.as_str()))
     }
 }
 
-/// A client that has proved who it is.
+/// An identified client.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) id: ClientId,
-    /// When its certificate ends, and the identity with it.
+    /// When its certificate expires, and with it the identity.
     pub(crate) until: SystemTime,
 }
 
 /// Why a client has no identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Anonymous {
-    #[error("you have shown no certificate")]
+    #[error("you have presented no certificate")]
     NoCertificate,
     #[error("your certificate has no RSA key")]
     NoClientId,
@@ -59,13 +59,13 @@ pub(crate) enum Anonymous {
     NotNow,
 }
 
-/// Who makes the requests of one connection.
+/// The client of one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) address: IpAddr,
     identity: Result<Arc<Identity>, Anonymous>,
     pub(crate) fields: Arc<IdentityFields>,
-    /// What it may use of the gateway's account.
+    /// Its share of the gateway's budget.
     pub(crate) share: Share,
     /// Whether the records of clients cannot be read.
     blind: Arc<AtomicBool>,
@@ -82,7 +82,7 @@ impl Caller {
         Self { address, identity: identity.map(Arc::new), fields, share, blind }
     }
 
-    /// Who it is now. A certificate may end while its connection lives, and may have been taken back
+    /// Its identity now. A certificate may expire during the connection, and may have been revoked
     /// while the records cannot be read.
     pub(crate) fn identity(&self, now: SystemTime) -> Result<&Identity, Anonymous> {
         match &self.identity {

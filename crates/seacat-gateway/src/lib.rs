@@ -1,7 +1,7 @@
 //! A small, real SeaCat gateway.
 //!
-//! Clients hold one TLS connection each and open a stream for every request; each stream names a
-//! host, and the gateway passes it on to the back end that is configured for that host.
+//! Clients have one TLS connection each and open a stream for every request; each stream names a
+//! host, and the gateway forwards it to the back end that is configured for that host.
 //!
 //! ```text
 //!   client ══TLS══► server ─► connection ─► exchange ─┬─► backend ──HTTP/1.1──► back end
@@ -9,22 +9,22 @@
 //!                                           request   └─► builtin
 //! ```
 //!
-//! | module | what it knows |
+//! | module | contents |
 //! |---|---|
-//! | [`config`] | what the configuration file may say |
+//! | [`config`] | the configuration file |
 //! | [`pki`] | certificates and TLS settings |
-//! | `head` | heads both ways: fields, framing, the two names of a host |
-//! | `exchange` | how one request is answered, or not |
-//! | `backend` | connections to back ends: kept, bound to a login, or new |
-//! | `fault` | answers that say why there is no other |
-//! | [`enroll`] | how clients get certificates, and who has one |
-//! | `identity` | who makes a request |
-//! | `places` | how many connections there may be, for whom, and who gives way |
-//! | `reverse` | ports here that lead to ports of clients |
+//! | `head` | conversion of heads: fields, framing, the two names of a host |
+//! | `exchange` | one request and its response |
+//! | `backend` | connections to back ends: idle, bound to a login, or new |
+//! | `fault` | error responses of the gateway |
+//! | [`enroll`] | enrolment of clients and their records |
+//! | `identity` | the identity of a client |
+//! | `slots` | limits on client connections, and which are closed to admit others |
+//! | `reverse` | ports of this machine that are forwarded to ports of clients |
 //! | [`embedded`] | a gateway inside another program |
 //!
-//! There is no flow control on the wire. A reply is therefore read from its back end only while
-//! its stream's queue has room: a client that reads slowly slows its own back end and nothing else.
+//! A response is read from its back end only while its stream's queue has space: a client that
+//! reads slowly slows down its own back end and nothing else.
 
 mod backend;
 pub mod builtin;
@@ -38,9 +38,9 @@ mod fault;
 mod head;
 mod identity;
 pub mod pki;
-mod places;
 mod reverse;
 mod server;
+mod slots;
 mod text;
 
 pub use client_id::{ClientId, ClientName, NotAClient};

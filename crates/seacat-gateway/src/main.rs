@@ -15,7 +15,7 @@ use seacat_gateway::{ClientName, Config, Gateway, pki};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
-/// Half of what a request fetches from memory beside ten thousand clients was glibc's bookkeeping
+/// With ten thousand clients, half of the memory accesses of a request were glibc's bookkeeping
 /// (docs/performance-diary.md, "Growth").
 #[cfg(target_os = "linux")]
 #[global_allocator]
@@ -107,7 +107,7 @@ struct One {
     place: Place,
 }
 
-/// Whom to forget.
+/// The records to delete.
 #[derive(clap::Args)]
 struct Forget {
     /// Tag, with or without brackets, or client id

@@ -1,7 +1,7 @@
-//! Certificates: making a private CA with a server certificate, and the TLS settings.
+//! Certificates: creation of a private CA with a server certificate, and the TLS settings.
 //!
-//! The CA exists for SeaCat clients alone. They pin it, so nobody has to install it in a browser
-//! or an operating system, and nobody should.
+//! The CA is for SeaCat clients only. They pin it, so it need not and should not be installed in a
+//! browser or an operating system.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -29,17 +29,16 @@ use rustls::{
 
 use crate::enroll::Revoked;
 
-/// Ten years: a private CA is pinned in every client, replacing it means visiting them all. The
-/// server certificate lives as long, since no one would be told that it is about to end.
+/// Ten years: a private CA is pinned in every client, so replacing it means reconfiguring all of
+/// them. The server certificate is valid as long, because there is no warning before it expires.
 const LIFETIME: Duration = Duration::from_secs(3653 * 86_400);
-/// Certificates start this long ago, for clients whose clock is slow.
+/// Certificates start this long ago, for clients with a slow clock.
 const CLOCK_SKEW: Duration = Duration::from_secs(86_400);
-/// The name a client of the reference era wants its gateway's CA to have (wire specification,
-/// section 1.2).
+/// The name that a reference client requires of its gateway's CA (wire specification, section 1.2).
 const REFERENCE_CA: &str = "ca.seacat.mobi";
 /// Bits of the RSA keys made for such clients, enough for as long as the certificates live.
 const RSA_BITS: usize = 3072;
-/// Names every server certificate has, so that the gateway can be tried on its own machine.
+/// Names in every server certificate, so that the gateway can be tested on its own machine.
 const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Why certificates could not be made, read or used.
@@ -66,10 +65,10 @@ pub enum PkiError {
     /// A file that should hold a private key holds none.
     #[error("there is no private key in this file: it should have a PEM block \"PRIVATE KEY\"")]
     NoKey,
-    /// The system has none to make an RSA key from.
+    /// The system provides no random numbers for an RSA key.
     #[error("an RSA key cannot be made: the system gives no random numbers")]
     NoRandomness,
-    /// A CA's key is another one's.
+    /// The key does not belong to the CA's certificate.
     #[error("this is not the key of the CA's certificate")]
     CaKey,
     /// The certificates are not usable together.
@@ -96,14 +95,14 @@ impl Pki {
     /// names of this machine.
     ///
     /// # Errors
-    /// [`PkiError::Make`] when a name cannot stand in a certificate.
+    /// [`PkiError::Make`] when a name is not valid in a certificate.
     pub fn generate(names: &[String]) -> Result<Self, PkiError> {
         Self::make(names, None, elliptic_key)
     }
 
-    /// Makes what clients of the reference era demand (wire specification, section 1.2): a CA of
-    /// the name they know, a server certificate directly below it whose CN is `name`, byte for
-    /// byte, and RSA keys, since theirs is an RSA suite.
+    /// Makes what reference clients require (wire specification, section 1.2): a CA of the name
+    /// they know, a server certificate issued directly by it whose CN is `name`, byte for byte, and
+    /// RSA keys, because they use an RSA suite.
     ///
     /// # Errors
     /// As [`Pki::generate`].
@@ -145,7 +144,7 @@ impl Pki {
         Ok(Self { name, ca_pem, ca_key, server, server_key })
     }
 
-    /// The TLS settings of a gateway with this certificate, for clients who were not `revoked`.
+    /// The TLS settings of a gateway with this certificate, for clients that are not `revoked`.
     ///
     /// # Errors
     /// As [`server_config`].
@@ -168,7 +167,7 @@ fn rsa_key() -> Result<KeyPair, PkiError> {
     Ok(KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_RSA_SHA256)?)
 }
 
-/// Makes a CA for client certificates. Nothing but certificates of clients can come of it.
+/// Makes a CA for client certificates. It can issue nothing else.
 pub(crate) fn client_ca(name: &str) -> Result<(Certificate, KeyPair), PkiError> {
     client_ca_with(name, elliptic_key)
 }
@@ -185,12 +184,11 @@ fn client_ca_with(name: &str, new_key: NewKey) -> Result<(Certificate, KeyPair),
     Ok((ca.self_signed(&key)?, key))
 }
 
-/// Makes a directory that `seacat-gateway run` can start from: a CA and a server certificate, a
-/// second CA for clients, their keys (readable by the owner alone) and a configuration with a
-/// demo host.
+/// Creates a directory for `seacat-gateway run`: a CA and a server certificate, a second CA for
+/// clients, their keys (readable by the owner only) and a configuration with a demo host.
 ///
 /// # Errors
-/// When a file is already there or cannot be written, or a name cannot stand in a certificate.
+/// When a file exists already or cannot be written, or a name is not valid in a certificate.
 pub fn init(dir: &Path, names: &[String]) -> Result<PathBuf, PkiError> {
     let pki = Pki::generate(names)?;
     let client_ca = client_ca(&pki.name)?;
@@ -204,7 +202,7 @@ pub fn init(dir: &Path, names: &[String]) -> Result<PathBuf, PkiError> {
 pub fn init_reference(dir: &Path, name: &str, more: &[String]) -> Result<PathBuf, PkiError> {
     let pki = Pki::generate_reference(name, more)?;
     let client_ca = client_ca_with(name, rsa_key)?;
-    // A build without OpenSSL makes the certificates all the same, for one that has it.
+    // A build without OpenSSL makes the certificates as well, for use by a build that has it.
     let tls = if cfg!(feature = "compat") { "tls = \"compat\"" } else { "#tls = \"compat\"" };
     let configuration = CONFIGURATION.replace("#tls = \"modern\"", tls);
     write_all(dir, &pki, &client_ca, &configuration)
@@ -236,7 +234,7 @@ fn write_all(
     Ok(config)
 }
 
-/// What `init` writes, commented.
+/// The commented configuration that `init` writes.
 const CONFIGURATION: &str = include_str!("gateway.toml");
 
 /// For everyone to read.
@@ -288,9 +286,9 @@ pub(crate) fn is_rsa(chain: &[CertificateDer<'_>]) -> bool {
     leaf.is_some_and(|(_, it)| crate::client_id::rsa_key(&it.tbs_certificate.subject_pki).is_some())
 }
 
-/// Who says whether a client's certificate will do. It is asked for and not required; with
-/// `client_ca` one that comes must chain to it, without it any that was not `revoked` will do and
-/// proves nothing but that the client holds its key.
+/// The verifier of client certificates. They are requested and not required. With `client_ca` a
+/// presented one must chain to it. Without it any that is not `revoked` is accepted and proves only
+/// possession of its key.
 ///
 /// # Errors
 /// When a CA is unusable.
@@ -330,10 +328,10 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Accepts clients without a certificate, and with one whoever issued it. A SeaCat identity is
-/// the key itself (wire specification, section 5.4), so possession is what is verified. One that
-/// was revoked is told so by the alert `certificate_revoked`: a client that is merely treated as
-/// anonymous would not know why.
+/// Accepts clients without a certificate, and with one of any issuer. A SeaCat identity is the key
+/// itself (wire specification, section 5.4), so only possession is verified. A revoked certificate
+/// is refused with the alert `certificate_revoked`: a client that is merely treated as anonymous
+/// would not know why.
 #[derive(Debug)]
 struct AnyClient {
     provider: Arc<CryptoProvider>,
@@ -448,7 +446,7 @@ mod tests {
         for key in [parsed.public_key(), root.public_key()] {
             assert!(crate::client_id::rsa_key(key).is_some(), "the suite is an RSA one");
         }
-        // A modern client finds the names where it looks for them.
+        // A modern client finds the names in subjectAltName.
         for name in ["gw.example.com", "more.example", "localhost"] {
             let name = ServerName::try_from(name).unwrap();
             let verdict = verifier(&ca).verify_server_cert(&leaf, &[], &name, &[], UnixTime::now());
@@ -514,7 +512,7 @@ mod tests {
         let config = Config::load(&path).unwrap();
         assert_eq!(config.hosts.keys().collect::<Vec<_>>(), ["hello"]);
 
-        // What stands in its comments works too, and tells the defaults.
+        // The commented settings are valid too, and state the defaults.
         let text = std::fs::read_to_string(&path).unwrap();
         let uncommented: String = text
             .lines()

@@ -1,8 +1,8 @@
-//! Reverse ports: ports of this machine that lead to ports of enrolled clients (wire
+//! Reverse ports: ports of this machine that are forwarded to ports of identified clients (wire
 //! specification, section 3.11).
 //!
 //! ```text
-//!   ssh ──TCP──► door ─► is the client here? ─► SOCKETS_REQUEST ─► 0: tunnel ◄──bytes──► client
+//!   ssh ──TCP──► listener ─► client connected? ─► SOCKETS_REQUEST ─► 0: tunnel ◄──bytes──► client
 //!                 RST ◄──────────┘ no      RST ◄──────────────────┘ anything else
 //! ```
 
@@ -24,13 +24,13 @@ use crate::config;
 use crate::identity::Caller;
 use crate::server;
 
-/// Connections through one door at a time. Our client takes as many at a port.
+/// Concurrent connections through one reverse port. Our client accepts as many for a port.
 const CONNECTIONS: usize = 64;
 
-/// A client answers when its own connect has succeeded or failed, for which ours takes 5 s.
+/// A client answers when its own connect has succeeded or failed; ours takes at most 5 s.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
-/// The identified clients that are connected, in the order in which they came.
+/// The identified clients that are connected, in the order in which they connected.
 #[derive(Default)]
 pub(crate) struct Present(Mutex<Vec<Entry>>);
 
@@ -40,14 +40,14 @@ struct Entry {
     link: Link,
 }
 
-/// A client is here as long as this is.
+/// Registers a client as connected until it is dropped.
 pub(crate) struct Presence {
     present: Arc<Present>,
     number: u64,
 }
 
 impl Present {
-    /// Notes that a client is here.
+    /// Registers a client as connected.
     pub(crate) fn enter(self: &Arc<Self>, caller: Caller, link: Link) -> Presence {
         let mut entries = self.lock();
         let number = entries.last().map_or(0, |last| last.number + 1);
@@ -55,7 +55,7 @@ impl Present {
         Presence { present: Arc::clone(self), number }
     }
 
-    /// The newest connection of a client whose identity is good now.
+    /// The newest connection of a client whose identity is valid now.
     fn find(&self, name: &ClientName) -> Option<Link> {
         let now = SystemTime::now();
         let fits = |it: &&Entry| it.caller.identity(now).is_ok_and(|who| name.fits(&who.id));
@@ -74,36 +74,36 @@ impl Drop for Presence {
 }
 
 /// A listening reverse port.
-pub(crate) struct Door {
+pub(crate) struct ReverseListener {
     listener: TcpListener,
     name: String,
     config: config::Reverse,
 }
 
-impl Door {
+impl ReverseListener {
     pub(crate) fn open(name: String, config: config::Reverse) -> std::io::Result<Self> {
         Ok(Self { listener: server::listen(config.listen)?, name, config })
     }
 
-    /// Lets in whoever knocks, for ever. What runs goes on when the future is dropped, as long as
-    /// its client's connection does.
+    /// Accepts connections until the future is dropped. Accepted connections continue afterwards,
+    /// as long as their client's connection does.
     pub(crate) async fn serve(self, present: Arc<Present>) {
         let Self { listener, name, config } = self;
         let name: Arc<str> = name.into();
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(CONNECTIONS));
         let mut errors = AcceptErrors::new("a reverse port");
         loop {
             let (tcp, peer) = server::accept(&listener, &mut errors, || false).await;
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
                 warn!(reverse = %name, CONNECTIONS, "a reverse port is full");
                 abort(&tcp);
                 continue;
             };
-            let visit = Visit { reverse: Arc::clone(&name), peer, port: config.port, place };
+            let visit = Visit { reverse: Arc::clone(&name), peer, port: config.port, permit };
             match present.find(&config.client) {
                 Some(link) => drop(tokio::spawn(visit.run(tcp, link))),
                 None => {
-                    info!(reverse = %name, %peer, "nobody to connect to: the client is not here");
+                    info!(reverse = %name, %peer, "connection refused: the client is not connected");
                     abort(&tcp);
                 }
             }
@@ -111,13 +111,13 @@ impl Door {
     }
 }
 
-/// One connection through a door.
+/// One connection through a reverse port.
 struct Visit {
     reverse: Arc<str>,
     peer: SocketAddr,
     port: u16,
-    #[expect(dead_code, reason = "held, so that the place is taken")]
-    place: OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "held until the connection ends")]
+    permit: OwnedSemaphorePermit,
 }
 
 impl Visit {
@@ -139,18 +139,18 @@ impl Visit {
         match tunnel(tcp, Bytes::new(), &mut send, recv).await {
             Ok(()) => debug!(%reverse, %id, "a reverse connection has ended"),
             Err(TunnelError::Stream(error)) => {
-                debug!(%reverse, %id, %error, "the client broke off");
+                debug!(%reverse, %id, %error, "the client ended the connection");
             }
             Err(TunnelError::Socket(error)) => {
-                debug!(%reverse, %id, %error, "the visitor broke off");
+                debug!(%reverse, %id, %error, "the peer ended the connection");
                 send.reset(Reason::CANCEL);
             }
         }
     }
 }
 
-/// Ends a connection that led nowhere so that nobody takes it for an empty answer.
+/// Resets a connection that could not be forwarded, so that it is not taken for an empty response.
 fn abort(tcp: &TcpStream) {
-    // A socket that cannot be told is gone by itself.
+    // If this fails, the socket is closed already.
     let _ = tcp.set_zero_linger();
 }

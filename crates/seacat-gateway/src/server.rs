@@ -1,4 +1,4 @@
-//! The gateway as a whole: the listener, the clients' tasks, the end.
+//! The gateway: the listener, the clients' tasks, the shutdown.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -23,70 +23,70 @@ use crate::config::{Config, Enroll, Identities, Limits};
 use crate::connection;
 use crate::enroll::{Registrar, Store, StoreError, Watch};
 use crate::identity::IdentityFields;
-use crate::places::Places;
-use crate::reverse::{Door, Present};
+use crate::reverse::{Present, ReverseListener};
+use crate::slots::ConnectionSlots;
 
-/// Clients that may wait to be accepted: a fleet that comes back after an outage.
+/// Connections that may wait to be accepted: many clients reconnect at once after an outage.
 const BACKLOG: i32 = 1024;
 
-/// Between two looks for strangers' connections that have rested too long.
+/// Interval between two searches for idle connections of strangers.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// A part of the descriptors is for idle connections to back ends: one in so many.
+/// One in this many descriptors is for idle connections to back ends.
 const POOLED: usize = 4;
 
 static FULL: Throttle = Throttle::new();
 
-/// A gateway that listens and does not serve yet, see [`Gateway::run`].
+/// A gateway that is bound and not serving yet, see [`Gateway::run`].
 pub struct Gateway {
     listener: TcpListener,
     local_addr: SocketAddr,
-    doors: Vec<Door>,
+    reverse_listeners: Vec<ReverseListener>,
     shared: Arc<Shared>,
-    /// Looks for changes in the clients' records, if this gateway enrols.
+    /// Watches the clients' records for changes, if this gateway enrols.
     watch: Option<Box<dyn Watch>>,
 }
 
-/// What all clients' tasks use.
+/// State shared by all clients' tasks.
 pub(crate) struct Shared {
     pub(crate) tls: ServerTls,
     pub(crate) limits: Limits,
     pub(crate) stats: Arc<Stats>,
-    pub(crate) gate: Gate,
+    pub(crate) admission: Admission,
     pub(crate) identity_fields: Arc<IdentityFields>,
     pub(crate) present: Arc<Present>,
-    pub(crate) places: Arc<Places>,
-    /// The records of clients cannot be read: who was revoked meanwhile is not known.
+    pub(crate) slots: Arc<ConnectionSlots>,
+    /// The clients' records cannot be read: revocations may be missing.
     pub(crate) blind: Arc<AtomicBool>,
     hosts: HashMap<Vec<u8>, Arc<Host>>,
 }
 
-/// How a certificate becomes an identity.
-pub(crate) enum Gate {
-    /// It does not.
+/// How a certificate gives an identity.
+pub(crate) enum Admission {
+    /// Never.
     Open,
-    /// The handshake has checked it.
+    /// The handshake has verified it.
     ClientCa,
-    /// It must be on the list.
+    /// It must be on the allow-list.
     Enroll(Arc<Registrar>, watch::Sender<()>),
 }
 
-/// What has happened since the start.
+/// Counters since the start.
 #[derive(Debug, Default)]
 pub struct Stats {
     /// Connections accepted.
     pub connections: Counter,
-    /// Connections that found no place, see [`Limits::connections`].
+    /// Connections that got no slot, see [`Limits::connections`].
     pub refused: Counter,
     /// Connections that did not become TLS connections.
     pub handshakes_failed: Counter,
-    /// HTTPS clients turned away.
+    /// HTTPS clients that were answered 400.
     pub http_clients: Counter,
     /// Requests, over all connections.
     pub streams: Counter,
 }
 
-/// A number that only grows.
+/// A counter that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -104,31 +104,32 @@ impl Counter {
 /// How a gateway's run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped {
-    /// Connections that were cut because the drain timeout was over.
+    /// Connections that were closed because the drain timeout had expired.
     pub cut: usize,
 }
 
 impl Gateway {
-    /// Takes the listening socket. Call it within a tokio runtime.
+    /// Binds the listening socket. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// What the system says about an address, most likely that it is taken.
+    /// The system's error for an address, most likely that it is in use.
     pub fn bind(config: Config) -> io::Result<Self> {
         let listener = listen(config.listen)?;
         let local_addr = listener.local_addr()?;
-        let door = |(name, config)| Door::open(name, config);
-        let doors = config.reverse.into_iter().map(door).collect::<io::Result<_>>()?;
+        let reverse_listener = |(name, config)| ReverseListener::open(name, config);
+        let reverse_listeners =
+            config.reverse.into_iter().map(reverse_listener).collect::<io::Result<_>>()?;
         let descriptors = config.limits.descriptors as usize;
         let pooled = descriptors / POOLED / config.hosts.len().max(1);
         let host = |(name, config): (String, _)| {
             (name.into_bytes(), Arc::new(Host { config, pool: Arc::new(Pool::new(pooled)) }))
         };
-        let (gate, watch) = match config.identities {
-            Identities::None => (Gate::Open, None),
-            Identities::ClientCa => (Gate::ClientCa, None),
+        let (admission, watch) = match config.identities {
+            Identities::None => (Admission::Open, None),
+            Identities::ClientCa => (Admission::ClientCa, None),
             Identities::Enroll(enroll) => {
                 let (registrar, watch) = open_records(enroll).map_err(io::Error::other)?;
-                (Gate::Enroll(Arc::new(registrar), watch::Sender::new(())), Some(watch))
+                (Admission::Enroll(Arc::new(registrar), watch::Sender::new(())), Some(watch))
             }
         };
         let limits = config.limits;
@@ -137,35 +138,35 @@ impl Gateway {
             spool: limits.spool,
             descriptors: limits.descriptors - limits.descriptors / POOLED as u64,
             connections: limits.connections as u64,
-            division: match gate {
-                Gate::Open => Division::Strangers,
-                Gate::ClientCa | Gate::Enroll(..) => Division::Identities,
+            division: match admission {
+                Admission::Open => Division::Strangers,
+                Admission::ClientCa | Admission::Enroll(..) => Division::Identities,
             },
         });
         let shared = Shared {
             tls: config.tls,
             limits,
-            places: Places::new(budget),
+            slots: ConnectionSlots::new(budget),
             blind: Arc::default(),
             stats: Arc::default(),
-            gate,
+            admission,
             identity_fields: Arc::new(config.identity_fields),
             present: Arc::default(),
             hosts: config.hosts.into_iter().map(host).collect(),
         };
-        Ok(Self { listener, local_addr, doors, shared: Arc::new(shared), watch })
+        Ok(Self { listener, local_addr, reverse_listeners, shared: Arc::new(shared), watch })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
     /// The clients on record, if this gateway enrols.
     pub fn clients(&self) -> Option<Arc<Store>> {
-        match &self.shared.gate {
-            Gate::Enroll(registrar, _) => Some(Arc::clone(registrar.store())),
-            Gate::Open | Gate::ClientCa => None,
+        match &self.shared.admission {
+            Admission::Enroll(registrar, _) => Some(Arc::clone(registrar.store())),
+            Admission::Open | Admission::ClientCa => None,
         }
     }
 
@@ -174,10 +175,11 @@ impl Gateway {
         Arc::clone(&self.shared.stats)
     }
 
-    /// Serves clients until `shutdown` is ready, then stops listening, lets what runs end within
-    /// [`Limits::drain_timeout`], and returns. Dropping the future cuts everything at once.
+    /// Serves clients until `shutdown` is ready, then stops listening, lets active streams end
+    /// within [`Limits::drain_timeout`], and returns. Dropping the future closes everything at
+    /// once.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Stopped {
-        let Self { listener, doors, shared, watch, .. } = self;
+        let Self { listener, reverse_listeners, shared, watch, .. } = self;
         let mut shutdown = pin!(shutdown);
         let mut clients = JoinSet::new();
         let (stop, stopping) = watch::channel(false);
@@ -188,23 +190,23 @@ impl Gateway {
             watching.spawn(follow_changes(Arc::clone(&shared), watch));
             watching.spawn(expire_newcomers(Arc::clone(&shared)));
         }
-        for door in doors {
-            watching.spawn(door.serve(Arc::clone(&shared.present)));
+        for reverse_listener in reverse_listeners {
+            watching.spawn(reverse_listener.serve(Arc::clone(&shared.present)));
         }
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 Some(_) = clients.join_next() => {}
-                _ = sweep.tick() => shared.places.sweep(shared.limits.stranger_idle),
-                (tcp, peer) = accept(&listener, &mut errors, || shared.places.make_room()) => {
+                _ = sweep.tick() => shared.slots.sweep(shared.limits.stranger_idle),
+                (tcp, peer) = accept(&listener, &mut errors, || shared.slots.spare_one()) => {
                     shared.stats.connections.add();
-                    let Some(place) = shared.places.enter(peer.ip()) else {
+                    let Some(slot) = shared.slots.enter(peer.ip()) else {
                         shared.no_place(peer);
                         continue;
                     };
                     let shared = Arc::clone(&shared);
-                    clients.spawn(connection::serve(tcp, peer, place, shared, stopping.clone()));
+                    clients.spawn(connection::serve(tcp, peer, slot, shared, stopping.clone()));
                 }
             }
         }
@@ -220,7 +222,7 @@ impl Gateway {
 }
 
 impl Shared {
-    /// Notes that a connection from `peer` found no place.
+    /// Logs that a connection from `peer` got no slot.
     pub(crate) fn no_place(&self, peer: SocketAddr) {
         self.stats.refused.add();
         if let Some(more) = FULL.pass() {
@@ -228,11 +230,11 @@ impl Shared {
         }
     }
 
-    /// Tells when a client's record may have changed.
+    /// Notifies when a client's record may have changed.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
-        match &self.gate {
-            Gate::Enroll(_, changes) => changes.subscribe(),
-            Gate::Open | Gate::ClientCa => watch::channel(()).1,
+        match &self.admission {
+            Admission::Enroll(_, changes) => changes.subscribe(),
+            Admission::Open | Admission::ClientCa => watch::channel(()).1,
         }
     }
 
@@ -242,7 +244,7 @@ impl Shared {
     }
 }
 
-/// Opens the clients' records and reads what is revoked, before the first client comes.
+/// Opens the clients' records and reads the revocations, before the first client connects.
 fn open_records(enroll: Enroll) -> Result<(Registrar, Box<dyn Watch>), StoreError> {
     let open = || {
         let store = enroll.state.open()?.keeping(enroll.revoked);
@@ -255,17 +257,17 @@ fn open_records(enroll: Enroll) -> Result<(Registrar, Box<dyn Watch>), StoreErro
     opened.unwrap_or_else(|_| Err(io::Error::other("opening it failed").into()))
 }
 
-/// Looks whether a record was changed by an administrator or another gateway and tells the
-/// connections, which then look their client up again. Where a look takes long, most of the time
-/// is still left for clients.
+/// Polls for records that an administrator or another gateway has changed and notifies the
+/// connections, which then look their client up again. If a poll takes long, most of the time is
+/// still left for clients.
 ///
-/// While a look at a folder fails or hangs, certificates give no identity: one of them may have been
-/// taken back. A database that is lost leaves a copy, by which enrolled clients go on.
+/// While polling a folder fails or hangs, certificates give no identity: one of them may have been
+/// revoked. For an unreachable database there is a copy, so enrolled clients keep working.
 async fn follow_changes(shared: Arc<Shared>, mut watch: Box<dyn Watch>) {
     const SHARE: u32 = 10;
-    /// A look that takes longer has failed: a revocation is to count within two seconds.
+    /// A poll that takes longer has failed: a revocation takes effect within two seconds.
     const PATIENCE: Duration = Duration::from_secs(1);
-    let Gate::Enroll(registrar, changes) = &shared.gate else {
+    let Admission::Enroll(registrar, changes) = &shared.admission else {
         return;
     };
     let mut failing = false;
@@ -287,11 +289,11 @@ async fn follow_changes(shared: Arc<Shared>, mut watch: Box<dyn Watch>) {
                 looking.await
             }
         };
-        // An error means that the runtime ends.
+        // An error means that the runtime is shutting down.
         let Ok((back, changed)) = looked else { return };
         watch = back;
         rest = match watch.interval() {
-            // It waits for a change itself.
+            // The call itself waits for a change.
             Duration::ZERO => Duration::ZERO,
             interval => interval.max(began.elapsed() * SHARE),
         };
@@ -299,22 +301,22 @@ async fn follow_changes(shared: Arc<Shared>, mut watch: Box<dyn Watch>) {
         match &changed {
             Ok(true) => changes.send_replace(()),
             Ok(false) => {}
-            Err(error) if !failing => warn!(%error, "new revocations are not noticed"),
+            Err(error) if !failing => warn!(%error, "new revocations are not detected"),
             Err(_) => {}
         }
         failing = changed.is_err();
     }
 }
 
-/// Forgets newcomers who have waited for too long, which is a matter of days.
+/// Deletes requests that have waited for too long. The limit is days.
 async fn expire_newcomers(shared: Arc<Shared>) {
     const PAUSE: Duration = Duration::from_secs(600);
-    let Gate::Enroll(registrar, _) = &shared.gate else {
+    let Admission::Enroll(registrar, _) = &shared.admission else {
         return;
     };
     loop {
         if let Err(error) = registrar.in_turn(|it| it.expire(SystemTime::now())).await {
-            warn!(%error, "newcomers who have waited too long could not be forgotten");
+            warn!(%error, "requests that have waited too long could not be deleted");
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -330,10 +332,10 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 fn try_listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.ip() == Ipv6Addr::UNSPECIFIED {
-        socket.set_only_v6(false)?; // [::] means everywhere, on every system
+        socket.set_only_v6(false)?; // [::] accepts IPv4 too, on every system
     }
-    // A restart must not wait for the old connections' TIME_WAIT. On Windows the same option
-    // would let two programs share the port.
+    // A restart must not wait for old connections in TIME_WAIT. On Windows the same option would
+    // let two programs share the port.
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -342,11 +344,11 @@ fn try_listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// The next connection. `make_room` is asked when the system has no more descriptors.
+/// The next connection. `spare_one` is asked when the system has no more descriptors.
 pub(crate) async fn accept(
     listener: &TcpListener,
     errors: &mut AcceptErrors,
-    make_room: impl Fn() -> bool,
+    spare_one: impl Fn() -> bool,
 ) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
@@ -357,7 +359,7 @@ pub(crate) async fn accept(
                 }
                 Err(error) => debug!(%error, "a client was gone at once"),
             },
-            Err(error) => errors.failed(&error, &make_room).await,
+            Err(error) => errors.failed(&error, &spare_one).await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Short answers of the gateway's own.
+//! Short responses of the gateway.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::fault::Failed;
 pub(crate) const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// An answer that fits into a page.
+/// A short text response.
 pub(crate) struct Text {
     status: StatusCode,
     content_type: &'static str,
@@ -36,11 +36,11 @@ impl Text {
         self
     }
 
-    /// Answers the request with it; HEAD gets the head alone.
+    /// Sends it as the response; HEAD gets the head only.
     pub(crate) fn send(self, request: &RequestHead, reply: &mut SendHalf) -> Result<(), Failed> {
         let mut answer = head(self.status, self.content_type)?;
         answer.push(b"Content-Length", self.text.len().to_string().as_bytes())?;
-        // A browser must not take what a client has typed for anything but text.
+        // A browser must not interpret text from a request as anything else.
         answer.push(b"X-Content-Type-Options", b"nosniff")?;
         for (name, value) in self.fields {
             answer.push(name.as_bytes(), value.as_bytes())?;
@@ -55,7 +55,7 @@ impl Text {
     }
 }
 
-/// The beginning of every head we make.
+/// The start of every response head that the gateway makes.
 pub(crate) fn head(status: StatusCode, content_type: &str) -> Result<ReplyHead, HeadTooLarge> {
     let mut head = ReplyHead::new(status.as_u16());
     head.push(b"Content-Type", content_type.as_bytes())?;

@@ -1,8 +1,8 @@
 //! What a process may use for its peers, all connections together.
 //!
-//! Limits for each connection do not bound a process: their product with the number of connections
-//! does, and that is far more than a computer has. So there is one account for each resource, and
-//! each peer has a share of it. A peer is a client identity, or an address as long as there is none.
+//! Limits per connection do not bound a process: their product with the number of connections is
+//! far more than a computer has. So there is one account for each resource, and each peer has a
+//! share of it. A peer is a client identity, or an address while there is none.
 //!
 //! ```text
 //!   a peer may use as much as is free for its class
@@ -11,9 +11,9 @@
 //!         known    (identity)      the rest
 //! ```
 //!
-//! This is the dynamic threshold of shared-memory switches (Choudhury and Hahne, 1998): one peer alone
-//! gets half of what its class may use, two get a third each, and something is always free for the
-//! next. Nothing has to be taken away from a peer that was there first.
+//! This is the dynamic threshold of shared-memory switches (Choudhury and Hahne, 1998): one peer
+//! alone gets half of what its class may use, two get a third each, and something is always free
+//! for the next. Nothing has to be taken away from an earlier peer.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -36,11 +36,11 @@ pub enum Resource {
 const RESOURCES: usize = 4;
 const CLASSES: usize = 3;
 
-/// Connections in their handshake that there may always be, beside [`BudgetLimits::connections`].
+/// Connections that may always be in their handshake, in addition to [`BudgetLimits::connections`].
 const LEAST_NEWCOMERS: u64 = 16;
 
 impl Resource {
-    /// What a peer may use while anything is free, so that small limits can be used up.
+    /// The least that a peer may use while anything is free, so that small limits can be used up.
     const fn floor(self) -> u64 {
         match self {
             Self::Memory => 1024 * 1024,
@@ -51,18 +51,18 @@ impl Resource {
     }
 }
 
-/// How much is known of a peer.
+/// The class of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
     /// Its TLS handshake has not ended.
     Newcomer,
-    /// It has shown no identity.
+    /// It has presented no identity.
     Stranger,
-    /// It has an identity, or is the one peer that we have chosen ourselves.
+    /// It has an identity, or is the one peer that we have connected to.
     Known,
 }
 
-/// Who has a share.
+/// The holder of a share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// A client identity, or another name that is unique in the process.
@@ -104,7 +104,7 @@ pub struct BudgetLimits {
 /// How a limit is divided among peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Division {
-    /// Half of it is kept for peers with an identity.
+    /// Half of it is reserved for peers with an identity.
     Identities,
     /// There are no identities: strangers may use what known peers may.
     Strangers,
@@ -148,7 +148,7 @@ pub struct Permit {
 }
 
 impl Budget {
-    /// An account of which nothing is used.
+    /// An unused account.
     #[must_use]
     pub fn new(limits: &BudgetLimits) -> Self {
         let BudgetLimits { memory, spool, descriptors, connections, .. } = *limits;
@@ -168,7 +168,7 @@ impl Budget {
         }))
     }
 
-    /// The share of a peer: one, however many connections it has.
+    /// The share of a peer: the same one for all its connections.
     #[must_use]
     pub fn share(&self, class: Class, peer: Peer) -> Share {
         let mut groups = self.0.groups.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,15 +232,15 @@ impl Share {
         self.0.used[resource as usize].load(Ordering::Relaxed)
     }
 
-    /// Takes a part, if the share has as much; it is given back when the permit is dropped.
+    /// Takes a part, if the share has as much. Dropping the permit gives it back.
     #[must_use]
     pub fn permit(&self, resource: Resource, amount: u64) -> Option<Permit> {
         let taken = self.try_take(resource, amount);
         taken.then(|| Permit { share: self.clone(), resource, amount })
     }
 
-    /// Whether the share has so much more. Two threads that ask at the same moment may both be
-    /// right; the next to ask will not.
+    /// Whether the share has this much left. Two threads that ask at the same moment may both be
+    /// told yes.
     fn has(&self, resource: Resource, amount: u64) -> bool {
         let Group { account, class, .. } = &*self.0;
         let free = account.free(resource, *class);
@@ -280,7 +280,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         let mut groups = self.account.groups.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (self.class, self.peer.clone());
-        // The peer may have come back meanwhile, with a new share.
+        // The peer may have reconnected meanwhile, with a new share.
         if groups.get(&key).is_some_and(|group| group.strong_count() == 0) {
             groups.remove(&key);
         }
@@ -298,7 +298,7 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    /// The step, and at most twice as much is taken in advance.
+    /// The step; at most twice as much is taken in advance.
     const STEP: u64 = 64 * 1024;
 
     pub(crate) fn new(share: Share, resource: Resource) -> Self {
@@ -325,7 +325,7 @@ impl Holding {
         true
     }
 
-    /// Adds what is in use already. Says whether the share had as much.
+    /// Adds what is in use already. Returns whether the share had as much.
     pub(crate) fn add(&mut self, amount: u64) -> bool {
         let fits = self.try_add(amount);
         if !fits {
@@ -346,7 +346,7 @@ impl Holding {
         }
     }
 
-    /// Corrects a part of what is used. Says whether the share had as much.
+    /// Corrects a part of what is used. Returns whether the share had as much.
     pub(crate) fn replace(&mut self, before: u64, now: u64) -> bool {
         if now > before {
             return self.add(now - before);
@@ -355,7 +355,7 @@ impl Holding {
         true
     }
 
-    /// From here on another share is charged: the peer has shown who it is.
+    /// Charges another share from here on: the peer has been identified.
     pub(crate) fn move_to(&mut self, share: Share) {
         self.share.give_back(self.resource, self.taken);
         share.take(self.resource, self.taken);
@@ -445,7 +445,7 @@ mod tests {
         assert_eq!(budget.used(Memory), Holding::STEP);
         assert!(holding.try_add(512 * MIB - 10), "down to the last byte");
         assert!(!holding.try_add(1));
-        assert!(!holding.add(1), "what is there is counted all the same");
+        assert!(!holding.add(1), "what is in use is counted beyond the limit, too");
         assert_eq!(budget.used(Memory), 512 * MIB + 1);
         holding.sub(512 * MIB);
         assert!(budget.used(Memory) <= 2 * Holding::STEP);

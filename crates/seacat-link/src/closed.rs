@@ -11,10 +11,10 @@ pub enum Closed {
     /// We ended it.
     #[error("we closed the connection")]
     Local,
-    /// The peer said goodbye (close_notify).
+    /// The peer sent close_notify.
     #[error("the peer closed the connection")]
     Peer,
-    /// The peer's bytes ended without a goodbye.
+    /// The peer closed TCP without close_notify.
     #[error("the connection was cut off")]
     Truncated,
     /// The socket failed.
@@ -34,7 +34,7 @@ impl From<io::Error> for Closed {
     }
 }
 
-/// Why a wish for a stream failed, or how the stream ended early.
+/// Why an operation on a stream failed, or how the stream ended early.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StreamError {
     /// The peer reset it, or broke its rules.
@@ -52,7 +52,7 @@ pub enum StreamError {
     /// The limit of open streams is reached.
     #[error("too many streams are open")]
     TooManyStreams,
-    /// Its reader is so far behind that what waits for it can be kept no longer.
+    /// Its reader is so far behind that the waiting bytes exceed the limits.
     #[error("the stream was given up: its reader is too far behind")]
     Stalled,
 }

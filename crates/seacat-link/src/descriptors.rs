@@ -1,15 +1,15 @@
-//! File descriptors: how many there are, and what to do when there is none.
+//! File descriptors: the limit, and what accept loops do when it is reached.
 
 use std::io;
 use std::time::Duration;
 
 use crate::Throttle;
 
-/// Descriptors that no peer gets: listeners, the control socket, the connection to the gateway with
-/// its DNS questions, key stores, logs and state.
+/// Descriptors that are not available to peers: listeners, the control socket, the connection to
+/// the gateway and its DNS queries, key stores, logs and state.
 const RESERVE: u64 = 64;
 
-/// Where the system has no such limit (Windows), as many as there are ports for.
+/// Where the system has no such limit (Windows): the number of ports.
 #[cfg(not(unix))]
 const UNLIMITED: u64 = 65_536;
 
@@ -17,7 +17,7 @@ const UNLIMITED: u64 = 65_536;
 /// that shells and systemd set is for programs that use `select`; ours do not.
 ///
 /// # Errors
-/// What the system says. The program can go on with the limit it has.
+/// The system's error. The program can continue with the current limit.
 #[cfg(unix)]
 pub fn raise_limit() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -44,7 +44,7 @@ pub fn for_peers() -> u64 {
 #[cfg(unix)]
 fn limit() -> u64 {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    // No limit at all: there are no more numbers than these.
+    // No limit: descriptors are 32-bit numbers.
     limit.unwrap_or(u64::from(u32::MAX))
 }
 
@@ -78,19 +78,19 @@ impl AcceptErrors {
     }
 
     /// Waits until accepting is worth another attempt. An error of one connection is none of the
-    /// loop's. When the system is short of something, `make_room` may end a connection that can be
+    /// loop's. When the system is short of something, `spare_one` may end a connection that can be
     /// spared, and says whether there was one; else the loop rests, longer each time.
-    pub async fn failed(&mut self, error: &io::Error, make_room: impl FnOnce() -> bool) {
+    pub async fn failed(&mut self, error: &io::Error, spare_one: impl FnOnce() -> bool) {
         use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
         let what = self.what;
         if matches!(
             error.kind(),
             ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
         ) {
-            tracing::debug!(what, %error, "a connection was gone before it was accepted");
+            tracing::debug!(what, %error, "a connection was closed before it was accepted");
             return;
         }
-        let room = make_room();
+        let room = spare_one();
         if let Some(more) = LOG.pass() {
             tracing::warn!(what, %error, more, room, "no connection can be accepted now");
         }

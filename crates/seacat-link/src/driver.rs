@@ -1,4 +1,5 @@
-//! The task that reads the socket, and writes what nobody wrote before its turn.
+//! The task that reads the socket, and writes what was not written early (see
+//! `State::write_early`).
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -10,26 +11,26 @@ use tokio::time::{Sleep, sleep_until, timeout};
 
 use crate::records::{Received, Records};
 use crate::shared::Shared;
-use crate::{Closed, News};
+use crate::{Closed, IncomingEvent};
 
-/// Plaintext taken in one turn before the streams' tasks get theirs. On a single-threaded
-/// runtime they could not empty their inboxes otherwise.
+/// Plaintext taken per poll before the driver yields. On a single-threaded runtime the streams'
+/// tasks could not empty their inboxes otherwise.
 const RECEIVE_BUDGET: usize = 256 * 1024;
 
-/// Frames taken in one turn: what the budget is in frames of 256 bytes, some hundred microseconds
-/// of work. A peer that cuts its body into single bytes makes the others wait no longer.
+/// Frames taken per poll: the budget in frames of 256 bytes, some hundred microseconds of work. So
+/// a peer that cuts its body into single bytes does not delay the others more.
 const FRAME_BUDGET: usize = 1024;
 
-/// How long our goodbye may take (wire spec 1.3: the reference client waits 2 s too).
+/// How long an orderly close may take (wire spec 1.3: the reference client waits 2 s too).
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// For how long the peer may say nothing after we have written something, until that is reported.
-/// Longer than any round trip that people work with, shorter than their patience.
+/// How long the peer may send nothing after we have written something, until that is reported.
+/// Longer than any usual round trip, and short for a user who waits.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Moves bytes between the socket and the streams until the connection is over, and
-/// says how it ended. Spawn it or await it; dropping it cuts the connection.
-#[must_use = "a connection stands still until its driver is polled"]
+/// Moves bytes between the socket and the streams until the connection is closed, and returns how
+/// it ended. Spawn it or await it; dropping it closes the connection without close_notify.
+#[must_use = "a connection makes no progress until its driver is polled"]
 pub struct Driver {
     inner: Pin<Box<dyn Future<Output = Closed> + Send>>,
 }
@@ -55,7 +56,7 @@ impl Future for Driver {
     }
 }
 
-/// Closes the socket and tells every stream when the driver ends, even by being dropped.
+/// Closes the socket and ends every stream when the driver ends, even by being dropped.
 struct End(Shared);
 
 impl Drop for End {
@@ -68,9 +69,9 @@ impl Drop for End {
 struct Pump {
     shared: Shared,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
-    /// Ends when the silence may have lasted too long. It is not moved with every frame.
+    /// Fires when the silence may have lasted too long. It is not reset with every frame.
     silence: Option<Pin<Box<Sleep>>>,
-    /// What had been written when the socket took no more.
+    /// Bytes written when the socket became full.
     blocked_at: Option<u64>,
     _end: End,
 }
@@ -83,12 +84,13 @@ impl Pump {
         closed
     }
 
-    /// One turn: take what came, let time pass, write what is due.
+    /// One poll: handle input, handle timeouts, write output.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<(Box<Records>, Closed)> {
         let mut state = self.shared.lock();
         state.register_driver(cx);
         let Some(mut records) = state.records.take() else {
-            // Never: it stays out for the goodbye alone, and then this is not called any more.
+            // Unreachable: the socket is taken only by the closing handshake, after the last call
+            // of this.
             return Poll::Pending;
         };
         drop(state);
@@ -99,7 +101,7 @@ impl Pump {
         self.watch_silence(records.bytes_out, cx);
         let mut state = self.shared.lock();
         state.count_queued();
-        state.share_room();
+        state.wake_stream_waiters();
         (state.bytes_in, state.bytes_out) = (records.bytes_in, records.bytes_out);
         let drained = state.connection.is_drained() && records.is_idle();
         match outcome {
@@ -158,16 +160,16 @@ impl Pump {
         }
     }
 
-    /// Reports a peer that says nothing although we have written to it. The timer runs on when the
-    /// peer is heard, and is set anew only when it ends: a busy connection sets one a second.
+    /// Reports a peer that sends nothing although we have written to it. The timer is not reset by
+    /// each frame, only when it fires: a busy connection sets one timer per second.
     fn watch_silence(&mut self, written: u64, cx: &mut Context<'_>) {
         if self.shared.role() != Role::Client {
             return;
         }
         let mut state = self.shared.lock();
-        // The kernel takes more only when the peer's has acknowledged some of what it had.
+        // The kernel accepts more only after the peer's kernel has acknowledged something.
         if self.blocked_at.take_if(|before| written > *before).is_some() {
-            state.heard();
+            state.frame_received();
         }
         if std::mem::take(&mut state.wrote) {
             state.unanswered_since.get_or_insert_with(Instant::now);
@@ -184,7 +186,7 @@ impl Pump {
             self.silence = None;
             if since.elapsed() >= SILENCE {
                 state.unanswered_since = None;
-                return state.push_news(News::Unanswered);
+                return state.push_event(IncomingEvent::Unanswered);
             }
         }
     }
@@ -204,7 +206,7 @@ impl Pump {
     }
 }
 
-/// Ends TLS and TCP in order, as far as the peer lets us.
+/// Closes TLS and TCP in order, as far as the peer cooperates.
 async fn say_goodbye(records: &mut Records, closed: &Closed, http_answer: &'static [u8]) {
     let stranger = matches!(closed, Closed::Protocol(ConnectionError::HttpClient));
     if stranger && records.seal([http_answer, b""]).is_err() {
@@ -212,7 +214,7 @@ async fn say_goodbye(records: &mut Records, closed: &Closed, http_answer: &'stat
     }
     match closed {
         Closed::Truncated | Closed::Io(_) | Closed::Protocol(ConnectionError::Dead) => return,
-        // After a TLS error the session has queued the alert that belongs to it.
+        // After a TLS error the session has queued the alert.
         Closed::Tls(_) => {}
         _ => records.close_notify(),
     }
@@ -221,6 +223,6 @@ async fn say_goodbye(records: &mut Records, closed: &Closed, http_answer: &'stat
             records.linger().await;
         }
     };
-    // Too late is as good as done.
+    // A timeout needs no action.
     let _ = timeout(GOODBYE, goodbye).await;
 }

@@ -17,7 +17,7 @@ use crate::{Carried, RecvHalf, SendHalf, StreamError, TunnelError};
 pub struct Duplex {
     send: SendHalf,
     recv: RecvHalf,
-    /// What the last frame held beyond the reader's buffer.
+    /// The part of the last frame that did not fit into the reader's buffer.
     rest: Bytes,
     finished: bool,
 }
@@ -29,11 +29,11 @@ impl Duplex {
         Self { send, recv, rest: Bytes::new(), finished: false }
     }
 
-    /// Carries bytes between the stream and a socket until both ways have ended. `early`: bytes
-    /// of the socket that were read already.
+    /// Forwards bytes between the stream and a socket until both directions have ended. `early`:
+    /// bytes of the socket that were read already.
     ///
     /// # Errors
-    /// [`TunnelError`]; the socket is closed either way, with a reset if the stream is torn.
+    /// [`TunnelError`]; the socket is closed in any case, with a reset if the stream ended early.
     pub async fn carry(
         mut self,
         tcp: TcpStream,

@@ -1,4 +1,4 @@
-//! The two halves of a stream, as a program holds them.
+//! The two halves of a stream.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -40,19 +40,19 @@ impl SendHalf {
     /// # Errors
     /// [`StreamError`] when the stream is over or already answered.
     pub fn reply(&mut self, head: ReplyHead, end: bool) -> Result<(), StreamError> {
-        self.wish(end, |connection, id| connection.reply(id, head, end))?;
+        self.apply(end, |connection, id| connection.reply(id, head, end))?;
         self.finished = end;
         Ok(())
     }
 
-    /// Ready when the stream's queue has room.
+    /// Ready when the stream's queue has capacity.
     ///
     /// # Errors
     /// [`StreamError`] when the stream is over; nothing sent will arrive.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
         let mut state = self.shared.lock();
         state.check(self.id)?;
-        if state.connection.room(self.id) > 0 {
+        if state.connection.send_capacity(self.id) > 0 {
             return Poll::Ready(Ok(()));
         }
         if let Some(slot) = state.slots.get_mut(&self.id) {
@@ -61,7 +61,7 @@ impl SendHalf {
         Poll::Pending
     }
 
-    /// Waits until the stream's queue has room.
+    /// Waits until the stream's queue has capacity.
     ///
     /// # Errors
     /// As [`SendHalf::poll_ready`].
@@ -69,8 +69,8 @@ impl SendHalf {
         poll_fn(|cx| self.poll_ready(cx)).await
     }
 
-    /// Ready when the stream is over early: reset, or gone with its connection. For a
-    /// program that has nothing to send yet and would work in vain.
+    /// Ready when the stream has ended early: reset, or lost with its connection. For a caller that
+    /// has nothing to send yet and wants to stop its work.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<StreamError> {
         let mut state = self.shared.lock();
         match state.check(self.id) {
@@ -84,7 +84,7 @@ impl SendHalf {
         }
     }
 
-    /// Waits until the stream is over early.
+    /// Waits until the stream has ended early.
     pub async fn gone(&mut self) -> StreamError {
         poll_fn(|cx| self.poll_gone(cx)).await
     }
@@ -95,22 +95,22 @@ impl SendHalf {
     /// # Errors
     /// [`StreamError`] when the stream is over.
     pub fn send(&mut self, bytes: Bytes) -> Result<(), StreamError> {
-        self.wish(false, |connection, id| connection.send(id, bytes))
+        self.apply(false, |connection, id| connection.send(id, bytes))
     }
 
-    /// Ends the body. The end rides on the last piece when that is still queued.
+    /// Ends the body. FIN is set on the last piece if that is still queued.
     ///
     /// # Errors
     /// [`StreamError`] when the stream is over.
     pub fn finish(&mut self) -> Result<(), StreamError> {
-        self.wish(true, Connection::finish)?;
+        self.apply(true, Connection::finish)?;
         self.finished = true;
         Ok(())
     }
 
     /// Grants a reverse socket.
     pub(crate) fn accept(&self) -> Result<(), StreamError> {
-        self.wish(false, Connection::accept)
+        self.apply(false, Connection::accept)
     }
 
     /// Declines a reverse socket.
@@ -119,7 +119,7 @@ impl SendHalf {
         self.shared.lock().refuse(self.id, code);
     }
 
-    /// Gives the stream up, saying why.
+    /// Resets the stream.
     pub fn reset(mut self, reason: Reason) {
         self.give_up(reason);
     }
@@ -132,14 +132,14 @@ impl SendHalf {
     }
 
     /// `last`: nothing more is to be sent on the stream, so it need not wait for the driver.
-    fn wish(
+    fn apply(
         &self,
         last: bool,
-        wish: impl FnOnce(&mut Connection, StreamId) -> Result<(), StreamClosed>,
+        apply: impl FnOnce(&mut Connection, StreamId) -> Result<(), StreamClosed>,
     ) -> Result<(), StreamError> {
         let mut state = self.shared.lock();
         state.check(self.id)?;
-        wish(&mut state.connection, self.id)?;
+        apply(&mut state.connection, self.id)?;
         state.wake_driver();
         if last {
             state.write_early();
@@ -159,8 +159,8 @@ impl Drop for SendHalf {
 
 /// The receiving half.
 ///
-/// Dropped before its end, it resets the stream at once; a gateway's of a request lets
-/// the answer go on, drops what still comes, and tells the client to stop when the answer
+/// Dropping it before its end resets the stream at once. Of a request at a gateway, the response
+/// continues, the rest of the body is discarded, and the client is asked to stop when the response
 /// has ended.
 pub struct RecvHalf {
     shared: Shared,
@@ -184,7 +184,7 @@ impl RecvHalf {
         is_started(&self.shared, self.id)
     }
 
-    /// Until its answer comes, the request may be sent again on another connection:
+    /// Marks the request as repeatable on another connection until its response arrives:
     /// [`Link::abandon`](crate::Link::abandon) ends it.
     pub fn allow_repeat(&mut self) {
         if let Some(slot) = self.shared.lock().slots.get_mut(&self.id) {
@@ -192,7 +192,7 @@ impl RecvHalf {
         }
     }
 
-    /// Ready with the answer's head, once (client only).
+    /// Ready with the response's head, once (client only).
     ///
     /// # Errors
     /// [`StreamError`] when the stream ended without one.
@@ -211,7 +211,7 @@ impl RecvHalf {
         }
     }
 
-    /// Waits for the answer's head.
+    /// Waits for the response's head.
     ///
     /// # Errors
     /// As [`RecvHalf::poll_reply`].
@@ -219,7 +219,7 @@ impl RecvHalf {
         poll_fn(|cx| self.poll_reply(cx)).await
     }
 
-    /// Ready with the client's answer to our wish for a socket, once.
+    /// Ready with the client's answer to our SOCKETS_REQUEST, once.
     pub(crate) fn poll_socket(
         &mut self,
         cx: &mut Context<'_>,
@@ -263,7 +263,7 @@ impl RecvHalf {
         poll_fn(|cx| self.poll_data(cx)).await
     }
 
-    /// The end has come and everything before it has been taken.
+    /// The end was received and everything before it has been taken.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         let state = self.shared.lock();

@@ -10,10 +10,10 @@ use tokio::time::timeout;
 
 use crate::{ClientTls, Closed, ServerTls, Session};
 
-/// Ciphertext taken from the socket at once. A flight of a handshake is seldom longer.
+/// Ciphertext read at once. A flight of a handshake is seldom longer.
 const READ_BUFFER: usize = 4096;
 
-/// How long the client may take to hear why it was refused.
+/// How long the client may take to receive the alert.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Performs the client's part of the handshake.
@@ -33,7 +33,7 @@ pub async fn handshake_client(
 /// Performs the server's part of the handshake.
 ///
 /// # Errors
-/// As [`handshake`]. The client has been told why, then.
+/// As [`handshake`]. The client has been sent an alert then.
 pub async fn handshake_server(
     tcp: TcpStream,
     tls: impl Into<ServerTls>,
@@ -42,24 +42,24 @@ pub async fn handshake_server(
     match handshake(&tcp, &mut session).await {
         Ok(()) => Ok((tcp, session)),
         Err(closed) => {
-            // Too late is as good as done.
+            // A timeout needs no action.
             let _ = timeout(GOODBYE, linger(tcp)).await;
             Err(closed)
         }
     }
 }
 
-/// The alert that says why has left. It arrives only if we stay until the client has closed: a
-/// socket that is closed with something unread (with TLS 1.3, the client's first frames) sends a
-/// reset, which overtakes it.
+/// The alert has been sent. It arrives only if the socket stays open until the client has closed: a
+/// socket that is closed with unread input (with TLS 1.3, the client's first frames) sends a reset,
+/// which overtakes the alert.
 async fn linger(mut tcp: TcpStream) {
     let _ = tcp.shutdown().await;
     let mut rest = [0; 1024];
     while !matches!(tcp.read(&mut rest).await, Ok(0) | Err(_)) {}
 }
 
-/// Writes and reads until both sides have finished. How far a session came that has failed is
-/// what explains the failure, so the caller keeps it.
+/// Writes and reads until both sides have finished. The session stays with the caller, because its
+/// state explains a failure.
 ///
 /// # Errors
 /// [`Closed::Truncated`], [`Closed::Io`] or [`Closed::Tls`].
@@ -74,7 +74,7 @@ pub async fn handshake(tcp: &TcpStream, session: &mut Session) -> Result<(), Clo
         }
         tcp.readable().await?;
         if let Err(closed) = read_once(tcp, session) {
-            // The alert that says why; if it cannot leave at once, the peer sees the end anyway.
+            // The alert; if it cannot be sent at once, the peer sees the connection end anyway.
             let _ = session.write_to(tcp);
             return Err(closed);
         }

@@ -1,8 +1,8 @@
-//! What waits for the reader of one stream: in memory first, then in a file without a name.
+//! Received bytes that wait for the reader of one stream: in memory first, then in an unnamed file.
 //!
-//! Two ends that keep windows never need the file. A gateway of the reference era sends
-//! without asking (wire spec 4), and the socket must be read on for everybody else: then the
-//! file takes what a slow reader has not taken.
+//! With flow control the file is never needed. A reference-era gateway has none (wire spec 4), and
+//! the socket must be read on for the other streams: then the file holds what a slow reader has not
+//! taken.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -12,16 +12,16 @@ use seacat_proto::{Backlog, Bytes};
 use crate::budget::{Holding, Resource, Share};
 use crate::spool::{self, Spool};
 
-/// Memory of one stream: the largest window, so that a stream that has one stays out of the file.
+/// Memory of one stream: the largest window, so that a stream with flow control needs no file.
 const STREAM_MEMORY: usize = 4 * 1024 * 1024;
 
 /// Memory of all streams of a connection. Beyond it every stream uses its file.
 const CONNECTION_MEMORY: u64 = 64 * 1024 * 1024;
 
-/// Bytes of one stream kept in its file: more is a reader that will not come back.
+/// Bytes of one stream in its file: a reader that is further behind has most likely stopped.
 const STREAM_DISK: u64 = 1024 * 1024 * 1024;
 
-/// What a connection holds of the process's account.
+/// What a connection uses of the process's account.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) memory: Holding,
@@ -68,7 +68,7 @@ impl Inbox {
     /// Adds bytes at the end.
     ///
     /// # Errors
-    /// Gives them back when there is no room, neither in memory nor in a file.
+    /// Returns the bytes when there is space neither in memory nor in a file.
     pub(crate) fn push(&mut self, bytes: Bytes, held: &mut Held) -> Result<(), Bytes> {
         if bytes.is_empty() {
             return Ok(());
@@ -126,7 +126,7 @@ impl Inbox {
         Poll::Ready(Ok(bytes))
     }
 
-    /// Whether more waits for the disk than may.
+    /// Whether too much waits for the disk.
     pub(crate) fn is_behind(&self) -> bool {
         self.spool.as_ref().is_some_and(Spool::is_behind)
     }
@@ -136,7 +136,7 @@ impl Inbox {
         self.spool.as_mut().map_or(Poll::Ready(Ok(())), |spool| spool.poll_caught_up(cx))
     }
 
-    /// Throws everything away.
+    /// Discards everything.
     pub(crate) fn clear(&mut self, held: &mut Held) {
         held.memory.sub(self.memory.kept() as u64);
         held.disk.sub(self.spooled);

@@ -1,18 +1,18 @@
 //! One live SeaCat connection over TLS.
 //!
-//! [`seacat_proto::Connection`] knows the protocol, a [`Session`] knows TLS, tokio knows the
-//! socket; this crate makes them one thing that a program can hold, for both ends of the
-//! wire. It does for SeaCat what `quinn` does for `quinn-proto`.
+//! [`seacat_proto::Connection`] implements the protocol, a [`Session`] TLS, tokio the socket. This
+//! crate combines them to a connection with handles, for both roles, as `quinn` does for
+//! `quinn-proto`.
 //!
 //! ```text
-//!   SendHalf / RecvHalf ──wishes──► Shared { Connection, slots } ◄──bytes── Driver ◄─► Records
+//!   SendHalf / RecvHalf ─commands─► Shared { Connection, slots } ◄──bytes── Driver ◄─► Records
 //!           ▲                              │ events                           (TLS + TCP)
 //!           └────────── wake ──────────────┘
 //! ```
 //!
 //! * One frame is one TLS record; many records go out in one socket write.
-//! * Dropping a half-finished half resets its stream: cancellation is ownership.
-//! * When the connection ends, for whatever reason, every stream is told at once.
+//! * Dropping an unfinished half resets its stream: cancellation is by drop.
+//! * When the connection ends, for whatever reason, every stream fails at once.
 
 mod budget;
 mod closed;
@@ -39,7 +39,7 @@ pub use driver::Driver;
 pub use duplex::Duplex;
 pub use half::{RecvHalf, SendHalf};
 pub use handshake::{handshake, handshake_client, handshake_server};
-pub use link::{Health, Incoming, Link, LinkConfig, News, Request};
+pub use link::{Health, Incoming, IncomingEvent, Link, LinkConfig, Request};
 pub use session::{ClientTls, ServerTls, Session};
 pub use socket::{ConnectError, SocketRequest};
 pub use throttle::Throttle;

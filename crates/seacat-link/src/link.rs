@@ -12,23 +12,24 @@ use crate::records::Records;
 use crate::shared::{Shared, register};
 use crate::{Closed, Driver, RecvHalf, SendHalf, Session, SocketRequest, StreamError};
 
-/// For how long a peer may let something stand without being doubted: several round trips.
+/// How long something that was written may be unanswered before the peer is doubted: several round
+/// trips.
 const UNANSWERED: Duration = Duration::from_millis(250);
 
-/// How long a connection may rest without being doubted. Routers forget connections that rest; after
-/// minutes, but what is lost then is what a person has just typed.
+/// How long a connection may be idle before it is doubted. Routers drop idle connections, if only
+/// after minutes, and the request that is lost then is one that a user has just made.
 const RESTED: Duration = Duration::from_secs(5);
 
-/// What a connection needs to know.
+/// The configuration of a connection.
 #[derive(Clone, Debug)]
 pub struct LinkConfig {
-    /// Which end we are.
+    /// Our role.
     pub role: Role,
     /// Limits and keep-alive.
     pub proto: Config,
-    /// What an HTTPS client that knocks at a gateway gets: a whole HTTP/1.1 response.
+    /// The HTTP/1.1 response that a gateway sends to an HTTPS client.
     pub http_answer: &'static [u8],
-    /// What the connection may use of the process's account; `None`: an account of its own with
+    /// The connection's share of the process's account; `None`: an account of its own with
     /// [`LinkConfig::LIMITS`].
     pub share: Option<Share>,
 }
@@ -43,29 +44,28 @@ impl LinkConfig {
         division: Division::OnePeer,
     };
 
-    /// The client's end with a PING rhythm.
+    /// The client's role, with periodic PINGs.
     #[must_use]
     pub fn client() -> Self {
         let proto = Config { keepalive: Some(Default::default()), ..Config::default() };
         Self { role: Role::Client, proto, http_answer: b"", share: None }
     }
 
-    /// The gateway's end: no PINGs of its own, because not every client answers
-    /// (wire spec 3.5).
+    /// The gateway's role: no periodic PINGs, because not every client answers (wire spec 3.5).
     #[must_use]
     pub fn gateway(http_answer: &'static [u8]) -> Self {
         Self { role: Role::Gateway, proto: Config::default(), http_answer, share: None }
     }
 }
 
-/// How a connection is doing.
+/// Measurements of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Health {
     /// The last measured round trip.
     pub rtt: Option<Duration>,
-    /// When the last PONG came.
+    /// When the last PONG was received.
     pub last_pong: Option<Instant>,
-    /// When the last frame came, of whatever kind.
+    /// When the last frame of any kind was received.
     pub last_frame: Option<Instant>,
     /// Streams open now.
     pub streams: usize,
@@ -75,11 +75,11 @@ pub struct Health {
     pub bytes_out: u64,
 }
 
-/// News that belongs to no stream we opened.
-pub enum News {
+/// An event that belongs to no stream we opened.
+pub enum IncomingEvent {
     /// A request (gateway).
     Request(Request),
-    /// The gateway asks for a connection to a port of ours (client).
+    /// The gateway requests a connection to a port of ours (client).
     Socket(SocketRequest),
     /// The application has closed a connection that requests have named (gateway).
     ConnectionEnded {
@@ -90,10 +90,10 @@ pub enum News {
     GoAway,
     /// A control frame for the program.
     Control(Control),
-    /// The first frame of the connection, or the first since [`Link::ping`]: the peer is there.
-    Heard,
-    /// Something was sent on a stream a second ago, and nothing has come since (client). Said once
-    /// for each silence.
+    /// The first frame of the connection, or the first since [`Link::ping`], was received.
+    FrameReceived,
+    /// Something was sent on a stream a second ago, and nothing has been received since (client).
+    /// Reported once per silence.
     Unanswered,
     /// The peer answered a PING.
     Pong {
@@ -102,13 +102,13 @@ pub enum News {
     },
 }
 
-/// A request that came in, with the halves to answer it.
+/// A received request, with the halves to answer it.
 pub struct Request {
     /// Host, method, path and fields.
     pub head: RequestHead,
     /// Whether it has no body.
     pub end: bool,
-    /// For the answer.
+    /// For the response.
     pub reply: SendHalf,
     /// The body.
     pub body: RecvHalf,
@@ -123,8 +123,8 @@ pub struct Link {
 impl Link {
     /// Takes over an established TLS session and its socket.
     ///
-    /// Nothing moves until the [`Driver`] is polled; when it is dropped, the connection
-    /// is gone.
+    /// Nothing is sent or received until the [`Driver`] is polled; dropping it closes the
+    /// connection.
     pub fn start(
         tcp: TcpStream,
         session: impl Into<Session>,
@@ -157,14 +157,13 @@ impl Link {
         Ok(())
     }
 
-    /// From now on answers without a body end on their head (gateway), see
+    /// From now on FIN of a response without a body is on its head (gateway), see
     /// [`Connection::end_on_head`].
     pub fn end_on_head(&self) {
         self.shared.lock().connection.end_on_head();
     }
 
-    /// Asks the peer for a sign of life now: [`News::Heard`] follows with the next frame, whatever
-    /// it is.
+    /// Sends a PING now: [`IncomingEvent::FrameReceived`] follows with the next frame of any kind.
     pub fn ping(&self) {
         let mut state = self.shared.lock();
         state.connection.ping(Instant::now());
@@ -172,23 +171,23 @@ impl Link {
         state.wake_driver();
     }
 
-    /// Waits until another stream may be open, as far as the limits of both ends are concerned, or
-    /// until the connection is over. Another caller may be quicker: try again then.
-    pub async fn room(&self) {
+    /// Waits until the stream limits of both ends permit another stream, or until the connection is
+    /// closed. Another caller may open it first: then wait again.
+    pub async fn ready(&self) {
         let mut waited = false;
         poll_fn(|cx| {
             let mut state = self.shared.lock();
-            if state.closed.is_some() || state.connection.has_room() || waited {
+            if state.closed.is_some() || state.connection.can_open() || waited {
                 return Poll::Ready(());
             }
             waited = true;
-            state.room_waiters.push_back(cx.waker().clone());
+            state.stream_waiters.push_back(cx.waker().clone());
             Poll::Pending
         })
         .await;
     }
 
-    /// What both ends use beyond the reference's wire; nothing until both have announced it.
+    /// The extensions that both ends use; none until both have announced them.
     #[must_use]
     pub fn extensions(&self) -> Extensions {
         self.shared.lock().connection.extensions()
@@ -202,15 +201,15 @@ impl Link {
         }
     }
 
-    /// Opens no new streams; a gateway tells a client that understands it. When the last has ended,
-    /// the connection says goodbye.
+    /// Opens no new streams; a gateway sends GOAWAY to a client that supports it. When the last
+    /// stream has ended, the connection is closed.
     pub fn drain(&self) {
         let mut state = self.shared.lock();
         state.connection.drain();
         state.wake_driver();
     }
 
-    /// Says goodbye now; every open stream is lost.
+    /// Closes the connection now; every open stream is lost.
     pub fn close(&self) {
         let mut state = self.shared.lock();
         state.closing = true;
@@ -222,9 +221,9 @@ impl Link {
         self.shared.lock().move_to(share);
     }
 
-    /// Whether the peer should be asked for a sign of life before something is sent that must not be
-    /// lost: it has let something stand for a while, or has not been heard for long. Never so of a
-    /// peer that has answered no PING.
+    /// Whether to PING the peer before sending something that must not be lost: something is
+    /// unanswered for a while, or nothing was received for long. Always false for a peer that has
+    /// never answered a PING.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
         let state = self.shared.lock();
@@ -234,9 +233,9 @@ impl Link {
                 || longer(state.connection.last_frame(), RESTED))
     }
 
-    /// Ends every request that may safely be sent again: one that has not been written, or one that
-    /// [`RecvHalf::allow_repeat`] says so of and that has no answer yet. For a peer that does not
-    /// answer; the others go on.
+    /// Ends every request that may safely be repeated: one that has not been written, or one marked
+    /// by [`RecvHalf::allow_repeat`] that has no response yet. For a peer that does not answer;
+    /// other requests continue.
     pub fn abandon(&self) {
         self.shared.abandon();
     }
@@ -247,7 +246,7 @@ impl Link {
         self.shared.lock().closed.clone()
     }
 
-    /// How the connection is doing.
+    /// Measurements of the connection.
     #[must_use]
     pub fn health(&self) -> Health {
         let state = self.shared.lock();
@@ -264,14 +263,14 @@ impl Link {
 
 /// Receives requests and control frames.
 ///
-/// Dropped, it refuses further requests and drops other news.
+/// Dropping it refuses further requests and discards other events.
 pub struct Incoming {
     shared: Shared,
 }
 
 impl Incoming {
-    /// Ready with the next piece of news; `None` when the connection is over.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<News>> {
+    /// Ready with the next event; `None` when the connection is closed.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<IncomingEvent>> {
         let mut state = self.shared.lock();
         if let Some(news) = state.news.pop_front() {
             return Poll::Ready(Some(news));
@@ -279,12 +278,12 @@ impl Incoming {
         if state.closed.is_some() {
             return Poll::Ready(None);
         }
-        register(&mut state.news_reader, cx);
+        register(&mut state.event_reader, cx);
         Poll::Pending
     }
 
-    /// Waits for the next piece of news.
-    pub async fn next(&mut self) -> Option<News> {
+    /// Waits for the next event.
+    pub async fn next(&mut self) -> Option<IncomingEvent> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 }
@@ -292,7 +291,7 @@ impl Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        state.news_wanted = false;
+        state.events_wanted = false;
         let untaken = std::mem::take(&mut state.news);
         drop(state);
         // Requests among them lock again to reset their streams.

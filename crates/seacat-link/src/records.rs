@@ -1,4 +1,4 @@
-//! Frames to TLS records, records to the socket.
+//! Conversion of frames to TLS records, and the socket.
 
 use std::io;
 use std::pin::Pin;
@@ -9,46 +9,44 @@ use tokio::net::TcpStream;
 
 use crate::{Closed, Session};
 
-/// Ciphertext taken from the socket at once: four full records. rustls itself would read
-/// 4 KiB at a time.
+/// Ciphertext read at once: four full records. rustls itself would read 4 KiB at a time.
 const READ_BUFFER: usize = 64 * 1024;
 
-/// Ciphertext that may wait for the socket. More would only make a small frame wait
-/// behind it; less would cost more writes.
+/// Ciphertext that may wait for the socket. More would only delay small frames behind it; less
+/// would cost more writes.
 const WRITE_BATCH: usize = 64 * 1024;
 
-/// What the kernel may hold of ours without having sent it. What it has sent is on its way, and
-/// a frame that is urgent cannot overtake it; what it has not yet sent would be the same, for
-/// no gain.
+/// Unsent bytes that the kernel may buffer. An urgent frame cannot overtake bytes in the kernel, so
+/// a longer queue there would only add delay.
 const UNSENT: u32 = 64 * 1024;
 
-/// A TLS session and its socket, neither of which ever blocks.
+/// A TLS session and its non-blocking socket.
 pub(crate) struct Records {
     tcp: TcpStream,
     session: Session,
-    /// Ciphertext from the socket that TLS has not taken: `input[start..end]`.
+    /// Ciphertext that was read and not yet decrypted: `input[start..end]`.
     input: Box<[u8]>,
     start: usize,
     end: usize,
-    /// The handshake may have read more than itself: look before waiting for the socket.
+    /// The handshake may have read beyond its end: check before waiting for the socket.
     fresh: bool,
     /// Plaintext is left that has not been taken.
     untaken: bool,
-    /// The peer's close_notify has come, perhaps together with its last frames.
+    /// The peer's close_notify was received, perhaps together with its last frames.
     goodbye: bool,
-    /// Plaintext sealed since the socket last took everything.
+    /// Plaintext sealed since the socket last accepted everything.
     sealed: usize,
-    /// Why the last write that nobody waited for went wrong.
+    /// The error of an early write, for the next [`Records::poll_flush`].
     failed: Option<io::Error>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
 }
 
-/// What came from the socket.
+/// The result of reading.
 pub(crate) enum Received {
     /// Plaintext may be ready: take it with [`Records::with_plaintext`].
     Some,
-    /// The peer has ended its half; `clean` with close_notify.
+    /// The peer has closed its half; `clean`: with close_notify.
     End { clean: bool },
 }
 
@@ -73,7 +71,7 @@ impl Records {
         }
     }
 
-    /// Decrypts what is there, reading from the socket once if nothing is.
+    /// Decrypts buffered input, or reads from the socket once if there is none.
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, Closed>> {
         if self.untaken {
             return Poll::Ready(Ok(Received::Some));
@@ -93,8 +91,8 @@ impl Records {
         Poll::Ready(Ok(Received::Some))
     }
 
-    /// Reads once. tokio's own `poll_read` knows that a short read has emptied the
-    /// socket, which saves the second read that would only say so.
+    /// Reads once. tokio's `poll_read` treats a short read as the end of readiness, which saves a
+    /// second read.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(&mut self.input);
         ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut buffer))?;
@@ -103,7 +101,8 @@ impl Records {
         Poll::Ready(Ok(count))
     }
 
-    /// Hands over the plaintext that is ready, in place, until `take` takes less than it was given.
+    /// Passes the plaintext that is ready to `take`, in place, until that takes less than it was
+    /// given.
     pub(crate) fn with_plaintext<E>(
         &mut self,
         take: impl FnMut(&[u8]) -> Result<usize, E>,
@@ -112,12 +111,12 @@ impl Records {
         Ok(())
     }
 
-    /// Room for another frame before the socket has to take some.
-    pub(crate) fn has_room(&self) -> bool {
+    /// Whether another frame may be sealed before the socket accepts more.
+    pub(crate) fn has_capacity(&self) -> bool {
         self.sealed < WRITE_BATCH
     }
 
-    /// Everything sealed has gone to the socket.
+    /// Whether everything sealed has been written.
     pub(crate) fn is_idle(&self) -> bool {
         !self.session.wants_write()
     }
@@ -142,8 +141,8 @@ impl Records {
         }
     }
 
-    /// Writes what the socket takes now, if `sealed` and all before went well. What did not is for
-    /// the next [`Records::poll_flush`].
+    /// Writes what the socket accepts now, unless `sealed` or an earlier write failed. An error is
+    /// returned by the next [`Records::poll_flush`].
     pub(crate) fn flush_now(&mut self, sealed: io::Result<()>) {
         let failed = sealed.err().or(self.failed.take());
         self.failed = failed.or_else(|| self.write().err());
@@ -157,13 +156,13 @@ impl Records {
         Ok(())
     }
 
-    /// Queues our goodbye behind what is sealed.
+    /// Queues close_notify behind what is sealed.
     pub(crate) fn close_notify(&mut self) {
         self.session.close_notify();
     }
 
-    /// After a goodbye: reads and forgets until the peer has closed too, so that our last
-    /// bytes are not torn down by a reset.
+    /// After close_notify: reads and discards until the peer has closed too, so that a reset does
+    /// not destroy our last bytes.
     pub(crate) async fn linger(&mut self) {
         let _ = self.tcp.shutdown().await;
         while let Ok(count) = std::future::poll_fn(|cx| self.poll_fill(cx)).await {
@@ -182,11 +181,11 @@ fn let_freed_memory_stay() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(PIECE)));
 }
 
-/// Keeps the kernel's own queue short, where the kernel can be told to: elsewhere it is as long as
-/// the send buffer.
+/// Limits the kernel's queue of unsent bytes, where the system supports it: elsewhere it is as long
+/// as the send buffer.
 fn limit_unsent(tcp: &TcpStream) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    // Only some delay is lost if this cannot be set.
+    // Without it only latency is worse.
     let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT);
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let _ = (tcp, UNSENT);

@@ -1,9 +1,9 @@
-//! A TLS session, whichever library performs it: the seam between frames and a socket.
+//! A TLS session of either library.
 //!
-//! rustls does by default. With the cargo feature `compat`, OpenSSL does where it is told to, for
-//! peers that know no suite of rustls. Both are driven in the same way: ciphertext is pushed in,
-//! plaintext is taken out, one frame is sealed as one record, and what is sealed waits until the
-//! socket takes it. Neither ever touches a socket by itself.
+//! rustls by default. With the cargo feature `compat`, OpenSSL where it is configured, for peers
+//! that support no suite of rustls. Both are driven in the same way: ciphertext is pushed in,
+//! plaintext is taken out, one frame is sealed as one record, and sealed records are buffered until
+//! they are written. Neither uses a socket itself.
 
 use std::fmt;
 use std::io::{self, BufRead, IoSlice, Write};
@@ -28,7 +28,7 @@ pub enum Session {
 }
 
 impl Session {
-    /// The certificate that the peer has shown and proved to hold the key of.
+    /// The peer's certificate, whose key it has proved to hold.
     #[must_use]
     pub fn peer_certificate(&self) -> Option<&CertificateDer<'static>> {
         match self {
@@ -67,8 +67,8 @@ impl Session {
         }
     }
 
-    /// Works on ciphertext from the front of `bytes`, as much as there is room for; also on what
-    /// came before, so it may be empty. Says whether the peer has said goodbye.
+    /// Processes ciphertext from the front of `bytes`, as much as fits, and earlier input, so
+    /// `bytes` may be empty. Returns whether close_notify was received.
     pub(crate) fn receive(&mut self, bytes: &mut &[u8]) -> Result<bool, Closed> {
         match self {
             Self::Rustls(tls) => {
@@ -83,8 +83,8 @@ impl Session {
         }
     }
 
-    /// Hands over the plaintext that is ready, in place. `take` returns how much of it was taken;
-    /// says whether it left some.
+    /// Passes the plaintext that is ready to `take`, in place, which returns how much it took.
+    /// Returns whether some is left.
     pub(crate) fn with_plaintext<E>(
         &mut self,
         mut take: impl FnMut(&[u8]) -> Result<usize, E>,
@@ -92,8 +92,7 @@ impl Session {
         match self {
             Self::Rustls(tls) => {
                 let mut reader = tls.reader();
-                // An error here only says "nothing more now" or "closed", and receive() tells
-                // those apart.
+                // An error here means "nothing more now" or "closed"; receive() distinguishes them.
                 while let Ok(bytes) = reader.fill_buf() {
                     if bytes.is_empty() {
                         break;
@@ -141,7 +140,7 @@ impl Session {
         }
     }
 
-    /// Queues our goodbye behind what is sealed.
+    /// Queues close_notify behind what is sealed.
     pub(crate) fn close_notify(&mut self) {
         match self {
             Self::Rustls(tls) => tls.send_close_notify(),
@@ -154,7 +153,8 @@ impl Session {
 impl<T: Into<Connection>> From<T> for Session {
     fn from(tls: T) -> Self {
         let mut tls = tls.into();
-        // Whoever seals keeps a bound; that of rustls would cut a frame in two records.
+        // The caller of `seal` bounds the buffer; rustls' own limit would split a frame into two
+        // records.
         tls.set_buffer_limit(None);
         Self::Rustls(tls)
     }
@@ -166,7 +166,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// How sessions of a client are made.
+/// The factory of a client's sessions.
 #[derive(Clone, Debug)]
 pub enum ClientTls {
     /// By rustls.
@@ -180,7 +180,7 @@ impl ClientTls {
     /// A session with a server that must be `name`.
     ///
     /// # Errors
-    /// When the library says that its settings do not work.
+    /// The library's error about its settings.
     pub fn session(&self, name: ServerName<'static>) -> Result<Session, rustls::Error> {
         match self {
             Self::Rustls(config) => Ok(ClientConnection::new(Arc::clone(config), name)?.into()),
@@ -196,7 +196,7 @@ impl From<Arc<rustls::ClientConfig>> for ClientTls {
     }
 }
 
-/// How sessions of a server are made.
+/// The factory of a server's sessions.
 #[derive(Clone, Debug)]
 pub enum ServerTls {
     /// By rustls.
@@ -207,7 +207,7 @@ pub enum ServerTls {
 }
 
 impl ServerTls {
-    /// A session with whoever has connected.
+    /// A session with a client that has connected.
     ///
     /// # Errors
     /// As [`ClientTls::session`].
@@ -226,7 +226,7 @@ impl From<Arc<rustls::ServerConfig>> for ServerTls {
     }
 }
 
-/// The socket as rustls wants to see it.
+/// The socket as the `io` traits that rustls uses.
 struct Socket<'a>(&'a TcpStream);
 
 impl Write for Socket<'_> {
@@ -236,7 +236,7 @@ impl Write for Socket<'_> {
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         match bufs {
-            // A lone record, which the system takes for 0.2 µs less than a list of one.
+            // A single record: `write` costs 0.2 µs less than `writev` of one.
             [record] => self.0.try_write(record),
             records => self.0.try_write_vectored(records),
         }

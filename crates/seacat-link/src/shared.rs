@@ -1,4 +1,4 @@
-//! What the driver and the handles of one connection share, under one short lock.
+//! The state shared by the driver and the handles of one connection, under one lock.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
@@ -16,43 +16,45 @@ use seacat_proto::{
 use crate::budget::Share;
 use crate::inbox::{Held, Inbox};
 use crate::records::Records;
-use crate::{Closed, News, RecvHalf, Request, SendHalf, SocketRequest, StreamError, Throttle};
+use crate::{
+    Closed, IncomingEvent, RecvHalf, Request, SendHalf, SocketRequest, StreamError, Throttle,
+};
 
 /// Control frames that may wait for the program to take them.
 const NEWS_LIMIT: usize = 256;
 
-/// When heads wait no longer for the driver: when they are a quarter of the open streams, at least and
-/// at most so many. On one thread the driver's turn comes when all that was ready has been served, so
-/// requests would travel in one bunch, and each end would stand still while the other works on it
-/// (docs/performance-diary.md). On a long line it is the line that takes the time, and one packet more may
-/// cost a round trip.
+/// Flush without waiting for the driver once this many control frames are queued: a quarter of the
+/// open streams, clamped to this range. On one thread the driver is polled after all ready tasks,
+/// so requests would be sent in one batch, and each end would be idle while the other processes it
+/// (docs/performance-diary.md). Not on a connection with a long round trip, where one packet more
+/// may cost a round trip.
 const BUNCH: RangeInclusive<usize> = 4..=8;
 
-/// Frames after which their events are passed on: the queue of events stays short however a peer
-/// cuts its body.
+/// Frames after which their events are dispatched, so that the event queue is short for any frame
+/// size.
 const EVENT_BATCH: usize = 64;
 
 /// Memory of a connection beside its streams: 64 KiB to read into, TLS, and its task. 100 KB were
-/// measured for one that rests.
+/// measured for an idle one.
 const CONNECTION_COST: u64 = 96 * 1024;
 
-/// Memory of a request that a gateway serves, beside its bodies: its task, and the buffers of a
-/// connection to its back end. 5 KB were measured for one that waits.
+/// Memory of a request at a gateway, beside its bodies: its task, and the buffers of its back-end
+/// connection. 5 KB were measured for a waiting one.
 const REQUEST_COST: u64 = 8 * 1024;
 
-/// How often a head is in memory while it is served: as it came, as another protocol's fields, and
-/// as the bytes that are sent. 50 KB were measured for a head of 15 KiB.
+/// Copies of a head in memory while it is served: as received, as fields of the other protocol, and
+/// as sent. 50 KB were measured for a head of 15 KiB.
 const HEAD_COPIES: u64 = 3;
 
 static STALLED: Throttle = Throttle::new();
 static REFUSED: Throttle = Throttle::new();
 
-/// The program's view of one stream.
+/// The handles' view of one stream.
 #[derive(Default)]
 pub(crate) struct Slot {
-    /// The answer's head, until it is taken.
+    /// The response's head, until it is taken.
     pub(crate) reply: Option<ReplyHead>,
-    /// The client's answer to our wish for a socket, until it is taken.
+    /// The client's answer to our SOCKETS_REQUEST, until it is taken.
     pub(crate) socket: Option<SocketsCode>,
     pub(crate) inbox: Inbox,
     /// The peer's half has ended; the inbox may still hold bytes.
@@ -67,7 +69,7 @@ pub(crate) struct Slot {
     pub(crate) writer: Option<Waker>,
     /// Memory that it is charged for beside its inbox.
     cost: u64,
-    /// Halves that the program still holds.
+    /// Halves that are still held.
     halves: u8,
 }
 
@@ -84,28 +86,28 @@ impl Slot {
 /// The shared state.
 pub(crate) struct State {
     pub(crate) connection: Connection,
-    /// The socket, here between two turns of the driver.
+    /// The socket, present between two polls of the driver.
     pub(crate) records: Option<Box<Records>>,
     pub(crate) slots: StreamMap<Slot>,
     held: Held,
     /// What was last charged for [`Connection::queued`].
     queued: u64,
-    /// A stream for which so much waits for its disk that nothing more is read meanwhile.
+    /// A stream for which so much waits for the disk that nothing more is read meanwhile.
     behind: Option<StreamId>,
-    pub(crate) news: VecDeque<News>,
-    pub(crate) news_reader: Option<Waker>,
-    /// Who waits for room for another stream, longest first.
-    pub(crate) room_waiters: VecDeque<Waker>,
-    /// Whether anybody will take the news.
-    pub(crate) news_wanted: bool,
+    pub(crate) news: VecDeque<IncomingEvent>,
+    pub(crate) event_reader: Option<Waker>,
+    /// Callers that wait for the stream limit, longest first.
+    pub(crate) stream_waiters: VecDeque<Waker>,
+    /// Whether [`Incoming`](crate::Incoming) is still held.
+    pub(crate) events_wanted: bool,
     driver: Option<Waker>,
-    /// The next frame is to be reported with [`News::Heard`].
+    /// The next frame is to be reported with [`IncomingEvent::FrameReceived`].
     pub(crate) reports_frame: bool,
     /// A frame of a stream has been written since the driver last looked.
     pub(crate) wrote: bool,
-    /// Since when the peer has let something that we wrote stand.
+    /// Since when something that we wrote is unanswered.
     pub(crate) unanswered_since: Option<Instant>,
-    /// The program asked for the end.
+    /// A close was requested.
     pub(crate) closing: bool,
     pub(crate) closed: Option<Closed>,
     pub(crate) rtt: Option<Duration>,
@@ -133,9 +135,9 @@ impl Shared {
             queued: 0,
             behind: None,
             news: VecDeque::new(),
-            news_reader: None,
-            room_waiters: VecDeque::new(),
-            news_wanted: true,
+            event_reader: None,
+            stream_waiters: VecDeque::new(),
+            events_wanted: true,
             driver: None,
             reports_frame: role == Role::Client,
             wrote: false,
@@ -150,8 +152,8 @@ impl Shared {
         Self { role, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Nothing that holds the lock can panic half-way through a change, so a poisoned
-    /// lock still guards a sound state.
+    /// No code panics in the middle of a change under the lock, so the state of a poisoned lock is
+    /// consistent.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -177,17 +179,17 @@ impl Shared {
     fn open_with(
         &self,
         end: bool,
-        wish: impl FnOnce(&mut Connection) -> Result<StreamId, OpenError>,
+        open: impl FnOnce(&mut Connection) -> Result<StreamId, OpenError>,
     ) -> Result<(SendHalf, RecvHalf), StreamError> {
         let mut state = self.lock();
         if let Some(closed) = &state.closed {
             return Err(StreamError::Lost(closed.clone()));
         }
-        let id = match wish(&mut state.connection) {
+        let id = match open(&mut state.connection) {
             Ok(id) => id,
             Err(error) => {
                 if error == OpenError::Exhausted {
-                    // What runs may end; then the channel connects again.
+                    // Open streams may finish; then the channel reconnects.
                     state.connection.drain();
                     state.wake_driver();
                 }
@@ -201,8 +203,8 @@ impl Shared {
         Ok((SendHalf::new(self.clone(), id, end), RecvHalf::new(self.clone(), id)))
     }
 
-    /// Takes bytes from the wire, at most `frames` frames, and tells whom they concern. Returns how
-    /// many bytes were taken, and leaves in `frames` how many may still be.
+    /// Processes input, at most `frames` frames, and dispatches the events. Returns how many bytes
+    /// were taken; `frames` is reduced by the frames found.
     pub(crate) fn handle_input(
         &self,
         bytes: &[u8],
@@ -226,7 +228,7 @@ impl Shared {
             }
         }
         if state.connection.last_frame() != before {
-            state.heard();
+            state.frame_received();
         }
         if state.news.len() > state.connection.max_streams() + NEWS_LIMIT {
             return Err(ConnectionError::Flood);
@@ -265,19 +267,21 @@ impl Shared {
                 }
                 slot.wake();
             }
-            Event::Control(control) => state.push_news(News::Control(control)),
-            Event::ConnectionEnded { id } => state.push_news(News::ConnectionEnded { id }),
-            Event::GoAway => state.push_news(News::GoAway),
+            Event::Control(control) => state.push_event(IncomingEvent::Control(control)),
+            Event::ConnectionEnded { id } => {
+                state.push_event(IncomingEvent::ConnectionEnded { id })
+            }
+            Event::GoAway => state.push_event(IncomingEvent::GoAway),
             Event::Pong { rtt } => {
                 (state.rtt, state.last_pong) = (Some(rtt), Some(now));
-                state.push_news(News::Pong { rtt });
+                state.push_event(IncomingEvent::Pong { rtt });
             }
         }
     }
 
     fn accept(&self, state: &mut State, id: StreamId, head: RequestHead, end: bool) {
-        // Nobody may be there to accept, or the id's last use may still be held.
-        if !state.news_wanted || state.slots.contains_key(&id) {
+        // `Incoming` may be dropped, or handles of the id's previous stream may still be held.
+        if !state.events_wanted || state.slots.contains_key(&id) {
             return state.connection.reset(id, Reason::REFUSED_STREAM);
         }
         let cost = REQUEST_COST + HEAD_COPIES * head.size() as u64;
@@ -291,18 +295,18 @@ impl Shared {
         state.slots.insert(id, Slot { ended: end, started: true, cost, ..Slot::new() });
         let reply = SendHalf::new(self.clone(), id, false);
         let body = RecvHalf::new(self.clone(), id);
-        state.push_news(News::Request(Request { head, end, reply, body }));
+        state.push_event(IncomingEvent::Request(Request { head, end, reply, body }));
     }
 
-    /// Passes on the gateway's wish for a socket.
+    /// Passes on the gateway's SOCKETS_REQUEST.
     fn ask(&self, state: &mut State, id: StreamId, port: u16) {
-        if !state.news_wanted || state.slots.contains_key(&id) {
+        if !state.events_wanted || state.slots.contains_key(&id) {
             return state.connection.refuse(id, SocketsCode::FAILED);
         }
         state.slots.insert(id, Slot { started: true, ..Slot::new() });
         let send = SendHalf::new(self.clone(), id, false);
         let recv = RecvHalf::new(self.clone(), id);
-        state.push_news(News::Socket(SocketRequest { port, send, recv }));
+        state.push_event(IncomingEvent::Socket(SocketRequest { port, send, recv }));
     }
 
     /// See [`Link::abandon`](crate::Link::abandon).
@@ -321,23 +325,24 @@ impl Shared {
         state.wake_driver();
     }
 
-    /// Ends everything: every stream and every waiter is told.
+    /// Ends everything: every stream fails and every waiter is woken.
     pub(crate) fn close(&self, closed: Closed) {
         let mut state = self.lock();
         if state.closed.is_some() {
             return;
         }
         for slot in state.slots.values_mut() {
-            // A stream that was received to its end stays good.
+            // A stream that was received to its end stays readable.
             if !slot.ended {
                 slot.error.get_or_insert(StreamError::Lost(closed.clone()));
             }
             slot.wake();
         }
         state.closed = Some(closed);
-        let reader = state.news_reader.take();
-        state.room_waiters.drain(..).for_each(Waker::wake);
-        // Requests nobody has taken go with their connection. Their halves lock again.
+        let reader = state.event_reader.take();
+        state.stream_waiters.drain(..).for_each(Waker::wake);
+        // Requests that were not taken end with their connection. Dropping their halves locks
+        // again.
         let untaken = std::mem::take(&mut state.news);
         drop(state);
         drop(untaken);
@@ -350,20 +355,20 @@ impl State {
         self.driver.take().into_iter().for_each(Waker::wake);
     }
 
-    /// Wakes as many of those who wait for room as there is room for.
-    pub(crate) fn share_room(&mut self) {
-        let room = self.connection.room_for_streams().min(self.room_waiters.len());
-        self.room_waiters.drain(..room).for_each(Waker::wake);
+    /// Wakes as many callers as streams may be opened.
+    pub(crate) fn wake_stream_waiters(&mut self) {
+        let free = self.connection.free_streams().min(self.stream_waiters.len());
+        self.stream_waiters.drain(..free).for_each(Waker::wake);
     }
 
     pub(crate) fn register_driver(&mut self, cx: &Context<'_>) {
         register(&mut self.driver, cx);
     }
 
-    /// Seals frames while there is room, and tells the streams that theirs has gone.
-    /// Says whether there may be more.
+    /// Seals frames while there is space, and wakes the streams whose frames were sealed. Returns
+    /// whether there may be more.
     pub(crate) fn fill(&mut self, records: &mut Records) -> io::Result<bool> {
-        while records.has_room() {
+        while records.has_capacity() {
             let Some(frame) = self.connection.poll_transmit() else {
                 return Ok(false);
             };
@@ -378,8 +383,8 @@ impl State {
         Ok(true)
     }
 
-    /// Writes without the driver if so many heads wait that the peer had better begin with them.
-    /// The driver has been woken: it goes on where this stops.
+    /// Writes without the driver if enough heads are queued for the peer to start with. The driver
+    /// has been woken and continues from here.
     pub(crate) fn write_early(&mut self) {
         let bunch = (self.connection.stream_count() / 4).clamp(*BUNCH.start(), *BUNCH.end());
         if self.connection.heads_waiting() < bunch || !self.connection.is_near() {
@@ -392,19 +397,19 @@ impl State {
         }
     }
 
-    /// The peer is there.
-    pub(crate) fn heard(&mut self) {
+    /// A frame was received: the peer is reachable.
+    pub(crate) fn frame_received(&mut self) {
         self.wrote = false;
         self.unanswered_since = None;
         if std::mem::take(&mut self.reports_frame) {
-            self.push_news(News::Heard);
+            self.push_event(IncomingEvent::FrameReceived);
         }
     }
 
-    pub(crate) fn push_news(&mut self, news: News) {
-        if self.news_wanted {
+    pub(crate) fn push_event(&mut self, news: IncomingEvent) {
+        if self.events_wanted {
             self.news.push_back(news);
-            self.news_reader.take().into_iter().for_each(Waker::wake);
+            self.event_reader.take().into_iter().for_each(Waker::wake);
         }
     }
 
@@ -418,8 +423,7 @@ impl State {
         }
     }
 
-    /// Resets a stream at our own program's wish. What was received to its end stays
-    /// readable.
+    /// Resets a stream at the request of its handle. What was received to its end stays readable.
     pub(crate) fn give_up(&mut self, id: StreamId, reason: Reason) {
         self.connection.reset(id, reason);
         if let Some(slot) = self.slots.get_mut(&id).filter(|slot| !slot.ended) {
@@ -461,7 +465,7 @@ impl State {
         };
         match slot.inbox.poll_pop(cx, &mut self.held) {
             Poll::Pending => {
-                // The driver may be the one that finds the disk ready.
+                // The driver may be the task that finds the disk ready.
                 register(&mut slot.reader, cx);
                 Poll::Pending
             }
@@ -500,8 +504,8 @@ impl State {
         Poll::Ready(())
     }
 
-    /// Charges what waits to be sent. A client whose share is used up gets one piece a stream at a
-    /// time from here on.
+    /// Charges the queues. A client whose share is used up gets one piece per stream at a time from
+    /// here on.
     pub(crate) fn count_queued(&mut self) {
         let queued = self.connection.queued() as u64;
         let before = std::mem::replace(&mut self.queued, queued);
@@ -515,8 +519,8 @@ impl State {
         self.held.move_to(share);
     }
 
-    /// When one stream's bytes find no room, the stream of the connection that has most of it gives
-    /// way, if that is another.
+    /// When there is no space for one stream's bytes, resets the stream of the connection that uses
+    /// most, if that is another.
     fn give_up_larger(&mut self, id: StreamId) -> bool {
         let own = self.slots.get(&id).map_or(0, |slot| slot.inbox.bytes());
         let largest = self.slots.iter().max_by_key(|(_, slot)| slot.inbox.bytes());
@@ -530,7 +534,7 @@ impl State {
         larger
     }
 
-    /// What waits for this reader can be kept no longer: it alone loses its stream.
+    /// Resets a stream whose waiting bytes exceed the limits. Other streams are not affected.
     fn give_up_stalled(&mut self, id: StreamId, error: &io::Error) {
         if let Some(more) = STALLED.pass() {
             tracing::warn!(%id, %error, more, "gave up a stream whose reader is too far behind");
@@ -544,19 +548,19 @@ impl State {
         self.wake_driver();
     }
 
-    /// The program has let go of the receiving half.
+    /// The receiving half was dropped.
     pub(crate) fn drop_reader(&mut self, id: StreamId) {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.inbox.clear(&mut self.held);
         }
         if self.behind == Some(id) {
-            // The job that would have woken it is not waited for any more.
+            // The job that would have woken it is no longer awaited.
             self.wake_driver();
         }
         self.drop_half(id);
     }
 
-    /// The program has let go of one half.
+    /// One half was dropped.
     pub(crate) fn drop_half(&mut self, id: StreamId) {
         if let Entry::Occupied(mut slot) = self.slots.entry(id) {
             slot.get_mut().halves -= 1;
@@ -568,7 +572,7 @@ impl State {
     }
 }
 
-/// Remembers whom to wake.
+/// Stores the waker.
 pub(crate) fn register(place: &mut Option<Waker>, cx: &Context<'_>) {
     match place {
         Some(waker) => waker.clone_from(cx.waker()),

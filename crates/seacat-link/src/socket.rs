@@ -6,8 +6,8 @@ use seacat_proto::SocketsCode;
 
 use crate::{Link, RecvHalf, SendHalf, StreamError};
 
-/// A connection to a port of ours that the gateway asks for (client). Dropped without an answer,
-/// its stream is reset.
+/// The gateway's request for a connection to a port of ours (client). Dropping it without an answer
+/// resets its stream.
 pub struct SocketRequest {
     /// The port, as our configuration numbers them.
     pub port: u16,
@@ -16,7 +16,7 @@ pub struct SocketRequest {
 }
 
 impl SocketRequest {
-    /// Lets the bytes run.
+    /// Grants the connection.
     ///
     /// # Errors
     /// [`StreamError`] when the stream is over.
@@ -25,21 +25,21 @@ impl SocketRequest {
         Ok((self.send, self.recv))
     }
 
-    /// Says why there will be no connection.
+    /// Declines the connection.
     pub fn refuse(self, code: SocketsCode) {
         self.send.refuse(code);
     }
 
-    /// Waits until the gateway has lost interest.
+    /// Waits until the gateway withdraws the request.
     pub async fn gone(&mut self) -> StreamError {
         self.send.gone().await
     }
 }
 
-/// Why the client gives us no connection to its port.
+/// Why there is no connection to the client's port.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// It said so.
+    /// It has refused.
     #[error("the client refuses the connection: {0}")]
     Refused(SocketsCode),
     /// The stream ended first.
@@ -48,8 +48,8 @@ pub enum ConnectError {
 }
 
 impl Link {
-    /// Asks the client for a connection to its port of this number (gateway only). Dropping the
-    /// future takes the wish back.
+    /// Requests a connection to the client's port of this number (gateway only). Dropping the
+    /// future withdraws the request.
     ///
     /// # Errors
     /// [`ConnectError`].

@@ -1,11 +1,11 @@
-//! The file without a name in which bytes of one stream wait.
+//! The unnamed temporary file in which bytes of one stream wait.
 //!
 //! ```text
 //!   push ─► tail ─write job─► file ─read job─► fetched ─► pop
 //! ```
 //!
-//! The disk is used in jobs beside the runtime, one at a time, so the order holds and no other
-//! stream waits for a disk.
+//! The disk is accessed by jobs outside the runtime's threads, one at a time, so order is preserved
+//! and no other stream waits for the disk.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -19,8 +19,8 @@ use crate::budget::Permit;
 /// Bytes written or read by one job: four frames. A job costs some tens of microseconds.
 const CHUNK: usize = 64 * 1024;
 
-/// Bytes that may wait for a job to begin. A connection that brings more faster than its disk takes
-/// them is not read meanwhile.
+/// Bytes that may wait for a job to start. A connection that delivers faster than the disk writes
+/// is not read meanwhile.
 const MOST: usize = 2 * CHUNK;
 
 /// Memory of one spool: what waits, what a job has in hand, and what was fetched.
@@ -60,7 +60,7 @@ impl Spool {
         self.write();
     }
 
-    /// Whether more waits for the disk than may.
+    /// Whether too much waits for the disk.
     pub(crate) fn is_behind(&self) -> bool {
         self.tail.len() > MOST
     }
@@ -85,7 +85,7 @@ impl Spool {
                 continue;
             }
             if self.read == self.written {
-                // Nothing is in the file: what waits for it need not go there.
+                // The file is empty: the bytes that wait for it are returned directly.
                 let tail = std::mem::take(&mut self.tail);
                 return Poll::Ready(Ok((!tail.is_empty()).then(|| tail.into())));
             }

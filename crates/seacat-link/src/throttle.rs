@@ -1,10 +1,9 @@
-//! Log lines that a peer can cause, at a rate that it cannot choose.
+//! A rate limit for log lines that a peer can cause.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lets one line pass in ten seconds, and counts the others. One for each kind of line, as a
-/// `static`.
+/// Permits one line in ten seconds and counts the others. One for each kind of line, as a `static`.
 #[derive(Debug)]
 pub struct Throttle(Mutex<State>);
 
@@ -15,16 +14,17 @@ struct State {
 }
 
 impl Throttle {
-    /// Often enough for an administrator who looks, seldom enough that a day's log stays small.
+    /// Often enough for an administrator who watches the log, rare enough that a day's log stays
+    /// small.
     const PAUSE: Duration = Duration::from_secs(10);
 
-    /// A throttle that has let nothing pass yet.
+    /// A throttle that permits the next line.
     #[must_use]
     pub const fn new() -> Self {
         Self(Mutex::new(State { passed: None, skipped: 0 }))
     }
 
-    /// Whether a line may be written now: then with how many were skipped since the last.
+    /// If a line may be written now, the number of lines skipped since the last one.
     pub fn pass(&self) -> Option<u64> {
         self.pass_at(Instant::now())
     }

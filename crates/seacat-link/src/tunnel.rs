@@ -1,9 +1,9 @@
-//! A tunnel: bytes both ways between a stream and a TCP socket, each way ending on its own.
+//! A tunnel: bytes in both directions between a stream and a TCP socket, with half-close.
 //!
 //! ```text
 //!   stream ─DATA─► socket     FIN  on DATA ─► shutdown
 //!   stream ◄─DATA─ socket     EOF on TCP   ─► FIN
-//!   a stream that is reset or lost ─► RST on TCP, so that nobody takes a torn end for an end
+//!   a stream that is reset or lost ─► RST on TCP, so that it is not taken for a regular end
 //! ```
 
 use std::io;
@@ -17,21 +17,21 @@ use crate::{RecvHalf, SendHalf, StreamError};
 
 /// Read at a time: four frames, what a stream may queue.
 const READ: usize = 64 * 1024;
-/// With less room than this a new buffer is taken; until then small reads share one.
+/// With less space than this a new buffer is allocated; until then small reads share one.
 const LEAST: usize = 16 * 1024;
 
-/// Why a tunnel ended before both its ways had.
+/// Why a tunnel ended before both directions had.
 #[derive(Debug, thiserror::Error)]
 pub enum TunnelError {
     /// The stream is over.
     #[error(transparent)]
     Stream(#[from] StreamError),
-    /// The socket is lost. The stream is still there, to be reset.
+    /// The socket is lost. The stream still exists and has to be reset.
     #[error("the far side of a tunnel is lost: {0}")]
     Socket(#[from] io::Error),
 }
 
-/// How many bytes a tunnel has carried so far.
+/// The bytes that a tunnel has forwarded so far.
 #[derive(Debug, Default)]
 pub struct Carried {
     /// From the socket into the stream.
@@ -40,7 +40,7 @@ pub struct Carried {
     pub received: AtomicU64,
 }
 
-/// Carries bytes between a stream that has been answered and a socket until both ways have ended.
+/// Forwards bytes between an answered stream and a socket until both directions have ended.
 /// `early`: bytes of the socket that were read already.
 ///
 /// # Errors
@@ -64,7 +64,7 @@ pub(crate) async fn tunnel_counted(
 ) -> Result<(), TunnelError> {
     let ended = carry(&mut tcp, early, send, recv, carried).await;
     if matches!(ended, Err(TunnelError::Stream(_))) {
-        // A socket that cannot be told is gone by itself.
+        // If this fails, the socket is closed already.
         let _ = tcp.set_zero_linger();
     }
     ended
@@ -92,7 +92,7 @@ async fn carry(
             if buffer.capacity() < LEAST {
                 buffer.reserve(READ);
             }
-            // A peer that has ended its way can still give up the other.
+            // A peer that has ended its direction can still reset the other.
             let read = tokio::select! {
                 biased;
                 read = from.read_buf(&mut buffer) => read?,
@@ -111,7 +111,7 @@ async fn carry(
             to.write_all(&bytes).await?;
             count(&carried.received, bytes.len());
         }
-        // The other side may be gone already; its own end says so.
+        // The other side may be closed already; that is reported by its own direction.
         to.shutdown().await.or(Ok(()))
     };
     tokio::try_join!(out, back).map(drop)

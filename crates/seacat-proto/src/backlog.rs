@@ -1,4 +1,4 @@
-//! Bytes of one body that wait, in order, in little more memory than they have.
+//! Queued bytes of one body, with little memory overhead.
 
 use bytes::Bytes;
 
@@ -16,8 +16,8 @@ const JOINED: usize = MAX_PAYLOAD;
 /// need, the reference count, and the allocator's rounding.
 const OVERHEAD: usize = 96;
 
-/// A queue of bytes that counts what it keeps and not only what it was given. A peer chooses how
-/// its body is cut; one byte a frame must not cost 40 bytes a byte.
+/// A queue of bytes that counts the memory it uses, not only its bytes. A peer chooses its frame
+/// sizes; one byte per frame must not cost 40 bytes per byte.
 #[derive(Debug, Default)]
 pub struct Backlog {
     pieces: Pieces,

@@ -1,4 +1,4 @@
-//! Cuts the byte stream into frames.
+//! Splits the byte stream into frames.
 
 use crate::ConnectionError;
 use crate::frame::{FrameHead, HEADER, MAX_FRAME, MAX_PAYLOAD, RawFrame};
@@ -9,7 +9,7 @@ use crate::frame::{FrameHead, HEADER, MAX_FRAME, MAX_PAYLOAD, RawFrame};
 /// collected here, so the usual frame, which is one TLS record, is not copied.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// Beginning of a frame whose rest has not come; at most [`MAX_FRAME`] bytes.
+    /// The beginning of an incomplete frame; at most [`MAX_FRAME`] bytes.
     partial: Vec<u8>,
     /// `partial` holds a frame that was handed out by the last call.
     taken: bool,

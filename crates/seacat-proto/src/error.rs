@@ -1,5 +1,5 @@
-//! Errors, sorted by who must act: the connection's owner reconnects, a stream's
-//! owner answers one request, a caller fixes its code.
+//! Errors by scope: of a connection (reconnect), of a stream (fail one request), of a call (fix the
+//! caller).
 
 use crate::StreamId;
 use crate::frame::Malformed;
@@ -20,7 +20,7 @@ pub enum DecodeError {
     },
 }
 
-/// Why the whole connection is over.
+/// Why the whole connection has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionError {
     /// The peer announced a frame beyond the limit (wire spec 2.2).
@@ -35,7 +35,7 @@ pub enum ConnectionError {
     /// The first bytes are an HTTP request: an HTTPS client, not a SeaCat client (wire spec 7).
     #[error("the peer is an HTTPS client, not a SeaCat client")]
     HttpClient,
-    /// Nothing was heard after two PINGs.
+    /// Nothing was received after two PINGs.
     #[error("the peer does not answer")]
     Dead,
     /// The peer makes us answer more than it reads.
@@ -49,7 +49,7 @@ pub enum OpenError {
     /// The configured number of streams is open.
     #[error("too many streams are open")]
     TooManyStreams,
-    /// The connection takes nothing new.
+    /// The connection accepts no new streams.
     #[error("the connection is draining")]
     Draining,
     /// All stream ids of this connection are used up; connect again (wire spec 4).
@@ -57,7 +57,7 @@ pub enum OpenError {
     Exhausted,
 }
 
-/// A wish for a stream that is over, or whose own half has ended.
+/// An operation on a stream that has ended, or whose own half has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stream is closed")]
 pub struct StreamClosed;

@@ -1,62 +1,62 @@
-//! How much of all bodies together may be under way towards us (docs/protocol/extensions.md).
+//! Flow control of a connection: the total of bytes in flight towards us
+//! (docs/protocol/extensions.md).
 //!
-//! A line carries its rate times its round trip. What is under way beyond that makes nothing
-//! faster: it stands in a queue somewhere, and every small answer stands behind it. So the
-//! windows together follow what the line was seen to carry, and a little more, by which we
-//! notice when it can carry more.
+//! A path carries its bandwidth-delay product. More bytes in flight do not increase the rate: they
+//! wait in a queue, and every small response waits behind them. So the windows together follow the
+//! measured bandwidth-delay product, plus some slack to detect when the path can carry more.
 //!
 //! ```text
 //!   PING ─────────► PONG         round trip, and what came since the PONG before: the rate
-//!   windows = rate × gain × (shortest round trip − 0.5 ms) + slack
-//!   gain:  2 while nothing queues (round trip ≈ shortest), else 5/4
+//!   windows = rate × gain × (minimum round trip − 0.5 ms) + slack
+//!   gain:  2 while nothing queues (round trip ≈ minimum), else 5/4
 //!   slack: what the line carries in 10 ms, 352 KiB at most
 //! ```
 //!
-//! A PING travels like a small request: in front of all bodies, and behind whatever queue there
-//! is. One is under way at a time, and only while windows are being used up.
+//! A PING is sent like a small request: before all bodies, and behind any queue on the path. At
+//! most one is outstanding, and only while windows are being used up.
 
 use std::time::{Duration, Instant};
 
-/// Time beside the shortest round trip that bytes may take. Round trips scatter without any queue
-/// of ours: radio, and programs that wait for a processor. Windows that know only the shortest
-/// would shrink again and again, the rate with them, to a tenth of what a busy machine can do.
+/// Time in addition to the minimum round trip that bytes may be in flight. Round trips vary without
+/// a queue of ours: radio links, and processes that wait for a processor. Windows based on the
+/// minimum alone would shrink repeatedly, and the rate with them, to a tenth of what a busy machine
+/// can do.
 const SLACK: Duration = Duration::from_millis(10);
 
-/// And the bytes it may be: on one machine 10 ms are far too long a queue.
+/// The limit of the slack in bytes: on one machine 10 ms would be far too long a queue.
 const SLACK_BYTES: f64 = 352.0 * 1024.0;
 
-/// A round trip may be so much longer than the shortest and still mean that nothing queues. So much
-/// of the shortest is no line either, but programs that wait for their turn: to keep bytes under way
-/// for it makes the others wait longer.
+/// RTT samples within this margin of the minimum are treated as scheduling noise, not queueing. The
+/// margin is also subtracted from the minimum RTT when sizing windows.
 const JITTER: Duration = Duration::from_micros(500);
 
 /// From one PONG to the next PING: 200 frames of 18 bytes a second at most.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// After such a silence the shortest round trip is measured anew: the way may be another.
+/// After this much idle time the minimum round trip is measured again: the path may have changed.
 const REST: Duration = Duration::from_secs(2);
 
-/// What all busy windows together are before the first PONG: a slower line has a queue for one
-/// round trip, and a faster one is filled sooner.
+/// The total of all busy windows before the first PONG: a slower path has a queue for one round
+/// trip, a faster one is filled sooner.
 const START: u64 = 256 * 1024;
 
-/// Rates remembered, of which the greatest counts: a lost packet stops a line for some round
-/// trips and does not make it slower.
+/// Number of rate samples, of which the maximum is used: a lost packet stalls a path for some round
+/// trips but does not reduce its bandwidth.
 const RATES: usize = 10;
 
-/// What all windows of a connection may have grown beyond their beginnings, together. With it
-/// a connection holds at most this and a first window for each stream.
+/// The limit of the total growth of all windows of a connection beyond their initial size. So a
+/// connection buffers at most this and an initial window for each stream.
 pub(crate) const GROWTH_LIMIT: u64 = 32 * 1024 * 1024;
 
-/// The account of one connection.
+/// The flow control of one connection.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    /// What windows may still grow.
+    /// By how much windows may still grow.
     pub(crate) growth: u64,
     /// Payload received so far.
     received: u64,
     probe: Option<Probe>,
-    /// When the last PONG came, and what had been received then.
+    /// When the last PONG was received, and the payload received until then.
     last: Option<(Instant, u64)>,
     shortest: Option<Duration>,
     /// Bytes a second, a ring.
@@ -98,13 +98,13 @@ impl Flow {
         }
     }
 
-    /// Payload came.
+    /// Counts received payload.
     pub(crate) fn receive(&mut self, bytes: usize) {
         self.received += bytes as u64;
     }
 
-    /// A stream that last did so in `round` has used up a part of its window. What the window
-    /// should be, as far as that is known.
+    /// Reports that a stream has used up a part of its window; `round` is when it last did. Returns
+    /// the target size of its window.
     pub(crate) fn used_up(&mut self, round: &mut u32) -> u64 {
         if *round != self.round {
             *round = self.round;
@@ -115,12 +115,12 @@ impl Flow {
         self.target / u64::from(streams)
     }
 
-    /// Whether it is time to measure.
+    /// Whether to send a PING to measure.
     pub(crate) fn wants_probe(&self, now: Instant) -> bool {
         self.wanted && self.last.is_none_or(|(at, _)| now.saturating_duration_since(at) >= PAUSE)
     }
 
-    /// The PING of this id leaves now.
+    /// Records that the PING of this id is sent now.
     pub(crate) fn probe(&mut self, id: u32, now: Instant) {
         self.wanted = false;
         self.probe = Some(Probe { id, sent: now, received: self.received });
@@ -130,7 +130,7 @@ impl Flow {
         }
     }
 
-    /// Takes the PONG to our PING and gives the round trip; others are not for us.
+    /// Handles the PONG to our PING and returns the round trip; `None` for other ids.
     pub(crate) fn pong(&mut self, id: u32, now: Instant) -> Option<Duration> {
         let probe = self.probe.take_if(|probe| probe.id == id)?;
         let rtt = now.saturating_duration_since(probe.sent);
@@ -159,8 +159,8 @@ impl Flow {
 mod tests {
     use super::*;
 
-    /// A line that carries `rate` bytes a second, with a queue as long as it takes. Returns the
-    /// round trip at the end and the part of the line that was used in the last second.
+    /// Simulates a path of `rate` bytes per second with an unbounded queue. Returns the round trip
+    /// at the end and the utilisation in the last second.
     fn run(rate: f64, round_trip: Duration, streams: u32) -> (Duration, f64) {
         let mut flow = Flow::new();
         let mut now = Instant::now();

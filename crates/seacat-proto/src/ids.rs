@@ -1,4 +1,4 @@
-//! Small numbers with a meaning.
+//! Stream ids and priorities.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -44,12 +44,12 @@ impl fmt::Debug for StreamId {
     }
 }
 
-/// What is kept for each stream.
+/// A map by stream id.
 pub type StreamMap<T> = HashMap<StreamId, T, StreamHash>;
 
 /// Hashes stream numbers: `a·x + b`, of which the upper half of 64 bits counts, with a random `a`
-/// and `b` for each map (Dietzfelbinger's universal hashing). A few instructions, and two numbers
-/// meet no oftener than by chance, whichever a peer chooses.
+/// and `b` for each map (Dietzfelbinger's universal hashing). A few instructions, and two ids
+/// collide no more often than by chance, whichever a peer chooses.
 #[derive(Clone, Copy)]
 pub struct StreamHash {
     factor: u64,
@@ -80,7 +80,7 @@ pub struct StreamHasher {
 impl Hasher for StreamHasher {
     fn write_u32(&mut self, number: u32) {
         let hash = self.keys.factor.wrapping_mul(number.into()).wrapping_add(self.keys.sum);
-        // A table looks at the lower half first.
+        // A hash table uses the lower bits first.
         self.hash = hash.rotate_left(32);
     }
 
@@ -101,7 +101,7 @@ pub struct Priority(u8);
 impl Priority {
     pub(crate) const COUNT: usize = 8;
 
-    /// What the Android layer sends when nothing is said.
+    /// The default of the Android layer.
     pub const DEFAULT: Self = Self(3);
 
     /// A priority from 0 to 7.
@@ -134,7 +134,7 @@ impl Priority {
 mod tests {
     use super::*;
 
-    /// Whatever distance a peer leaves between its numbers, and at both ends of the hash.
+    /// For any distance between the ids, in the upper and the lower bits of the hash.
     #[test]
     fn stream_numbers_meet_no_oftener_than_by_chance() {
         const MAPS: u32 = 500;

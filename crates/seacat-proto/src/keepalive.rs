@@ -1,29 +1,29 @@
-//! Is the peer there, and how far away is it? (wire spec 3.5)
+//! Keep-alive: liveness and round trip of the peer (wire spec 3.5).
 //!
 //! ```text
-//!            interval over                 timeout over, nothing heard
+//!            interval over                 timeout, nothing received
 //!   Resting ───────────────► Waiting(0) ─────────────────────────────► Waiting(1) ──► Dead
 //!      ▲        PING             │                  PING                    │  the same again
 //!      └────────── PONG ─────────┴──────────────── PONG ───────────────────┘
 //! ```
 //!
-//! A PING counts as missed only if nothing at all came since it was sent: behind a long
+//! A PING counts as missed only if nothing at all was received since it was sent: behind a long
 //! download the PONG is late, not lost.
 
 use std::time::{Duration, Instant};
 
-/// How often to ask and how long to wait.
+/// The interval and timeout of PINGs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAliveConfig {
     /// From one PONG to the next PING.
     pub interval: Duration,
-    /// From a PING to the verdict that it was missed.
+    /// From a PING until it counts as missed.
     pub timeout: Duration,
 }
 
 impl Default for KeepAliveConfig {
-    /// Every 30 s, as wire spec 8 advises (slower than every middlebox's idle limit
-    /// seen), and 10 s to answer: a dead gateway is known after 50 s at the latest.
+    /// Every 30 s, as wire spec 8 advises (slower than every middlebox's idle limit seen), and 10 s
+    /// to answer: a dead gateway is detected after 50 s at the latest.
     fn default() -> Self {
         Self { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) }
     }
@@ -58,7 +58,7 @@ pub(crate) struct KeepAlive {
     outstanding: Option<Outstanding>,
     /// When to act next.
     due: Option<Instant>,
-    /// When anything was last heard.
+    /// When anything was last received.
     heard: Instant,
 }
 
@@ -99,12 +99,12 @@ impl KeepAlive {
         }
     }
 
-    /// A PING outside the rhythm, unless one is under way.
+    /// A PING outside the interval, unless one is outstanding.
     pub(crate) fn ping_now(&mut self, now: Instant) -> Verdict {
         if self.outstanding.is_some() { Verdict::Rest } else { self.ping(now, 0) }
     }
 
-    /// An id for a PING of our own. No two under way have the same.
+    /// An id for a PING of our own. No two outstanding PINGs have the same.
     pub(crate) fn take_id(&mut self) -> u32 {
         let id = self.next_id;
         self.next_id = id.wrapping_add(2);
@@ -118,7 +118,7 @@ impl KeepAlive {
         Verdict::Ping(id)
     }
 
-    /// The round trip if this answers the PING under way; others are ignored.
+    /// The round trip if this answers the outstanding PING; others are ignored.
     pub(crate) fn pong(&mut self, id: u32, now: Instant) -> Option<Duration> {
         let waiting = self.outstanding.take_if(|waiting| waiting.id == id)?;
         self.due = self.config.map(|config| now + config.interval);

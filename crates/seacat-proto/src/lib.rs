@@ -1,18 +1,17 @@
-//! The SeaCat wire protocol, both roles, and nothing else.
+//! The SeaCat wire protocol, both roles, without I/O.
 //!
-//! Bytes in, bytes out. There is no socket, task, clock or TLS in this crate: time is an
-//! argument, so every history can be replayed. A [`Connection`] is driven like this:
+//! Bytes in, bytes out. There is no socket, task, clock or TLS in this crate: time is an argument,
+//! so every sequence of events can be replayed. A [`Connection`] is driven like this:
 //!
 //! ```text
-//! wishes   open / reply / connect / accept / refuse / send / finish / reset / control / ping
+//! commands open / reply / connect / accept / refuse / send / finish / reset / control / ping
 //! wire in  handle_input(bytes, now)        time in   handle_timeout(now)
-//! wire out poll_transmit()                 news      poll_event()
+//! wire out poll_transmit()                 events    poll_event()
 //! when to wake                             poll_timeout()
 //! ```
 //!
-//! Change one thing, take all events and transmits, ask for the next deadline, wait for
-//! one thing. It never blocks, never panics on input and never allocates without a bound
-//! on what a peer controls.
+//! Call one method, take all events and transmits, query the next deadline, wait. It never blocks,
+//! never panics on input and bounds every allocation that a peer controls.
 //!
 //! Section numbers refer to the project's wire specification.
 

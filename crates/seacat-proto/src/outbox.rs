@@ -1,8 +1,8 @@
-//! Who may write next.
+//! The order of output.
 //!
-//! Frames that steer (heads, RST_STREAM, PING, …) go first, in their order. Bodies follow by
-//! priority, 0 first. Among equals, those that are fresh come before bulk, and each kind stands
-//! in a ring: one frame a turn, so that a small answer never waits behind a large one.
+//! Control frames (heads, RST_STREAM, PING, …) are sent first, in their order. Bodies follow by
+//! priority, 0 first. Among equals, fresh bodies precede bulk, and each kind is served round-robin,
+//! one frame at a time, so that a small response never waits behind a large one.
 
 use std::collections::VecDeque;
 
@@ -44,7 +44,7 @@ impl Transmit {
         usize::from(self.fixed_len) + self.rest.len()
     }
 
-    /// Memory that it takes while it waits.
+    /// Memory that it uses while it is queued.
     fn size(&self) -> usize {
         size_of::<Self>() + self.rest.len()
     }
@@ -55,15 +55,14 @@ impl Transmit {
         false
     }
 
-    /// The frame as one string of bytes, for tests and tools.
+    /// The frame as one byte vector, for tests and tools.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
         self.parts().concat()
     }
 }
 
-/// Turns that fresh bodies may take in a row while bulk waits: it gets a ninth of the line, however
-/// many small ones there are.
+/// Turns of fresh bodies in a row while bulk waits: bulk gets at least a ninth of the bandwidth.
 const FRESH_TURNS: u8 = 8;
 
 /// The order of writing.
@@ -103,12 +102,12 @@ impl Outbox {
         self.control.push_back(frame);
     }
 
-    /// Memory in use for frames that steer.
+    /// Memory in use for control frames.
     pub(crate) fn control_size(&self) -> usize {
         self.control_size
     }
 
-    /// Frames that steer and wait.
+    /// Queued control frames.
     pub(crate) fn control_len(&self) -> usize {
         self.control.len()
     }
@@ -119,7 +118,7 @@ impl Outbox {
         Some(frame)
     }
 
-    /// Puts a stream at the end of its ring. It must not stand there already.
+    /// Appends a stream to its ring. It must not be in the ring already.
     pub(crate) fn push_turn(&mut self, id: StreamId, priority: Priority, fresh: bool) {
         let ring = &mut self.rings[priority.index()];
         if fresh { ring.fresh.push_back(id) } else { ring.bulk.push_back(id) }
@@ -130,8 +129,8 @@ impl Outbox {
         self.rings.iter_mut().find_map(Ring::pop)
     }
 
-    /// Takes back all that waits for one stream, so that streams that come and go while
-    /// the socket is full leave nothing behind. Says whether a head was among it.
+    /// Removes everything queued for one stream, so that streams that are opened and reset while
+    /// the socket is full leave nothing behind. Returns whether a head was removed.
     pub(crate) fn forget(&mut self, id: StreamId, priority: Priority, in_ring: bool) -> bool {
         if in_ring {
             let ring = &mut self.rings[priority.index()];

@@ -1,7 +1,7 @@
-//! Somebody else's protocol in the first bytes (wire spec 7).
+//! Detection of HTTP in the first bytes of a connection (wire spec 7).
 //!
-//! An HTTP request read as a frame would be DATA of two megabytes on stream 0x47455420;
-//! it deserves a better name than "frame too large".
+//! An HTTP request read as a frame would be DATA of two megabytes on stream 0x47455420; so it is
+//! reported as HTTP and not as a frame that is too large.
 
 use crate::frame::HEADER;
 use crate::{ConnectionError, Role};
@@ -20,7 +20,7 @@ const HTTP_REQUEST: &[&[u8]] = &[
     b"PRI * HT",
 ];
 
-/// Looks at the first bytes of a connection, once.
+/// Checks the first bytes of a connection, once.
 #[derive(Debug, Default)]
 pub(crate) struct Sniffer {
     seen: [u8; HEADER],
@@ -28,7 +28,7 @@ pub(crate) struct Sniffer {
 }
 
 impl Sniffer {
-    /// Looks at more bytes; costs nothing once enough were seen.
+    /// Checks more bytes; costs nothing once enough were seen.
     pub(crate) fn check(&mut self, role: Role, input: &[u8]) -> Result<(), ConnectionError> {
         if self.length == HEADER {
             return Ok(());

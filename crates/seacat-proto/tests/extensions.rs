@@ -165,7 +165,7 @@ fn the_peers_limit_of_streams_is_kept() {
     pair.settle();
     let first = pair.client.open(get(), true).unwrap();
     pair.client.open(get(), true).unwrap();
-    assert!(!pair.client.has_room());
+    assert!(!pair.client.can_open());
     assert_eq!(pair.client.open(get(), true), Err(OpenError::TooManyStreams));
     pair.settle();
     pair.gateway.reply(first, ReplyHead::new(204), true).unwrap();

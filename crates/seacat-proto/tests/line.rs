@@ -116,7 +116,7 @@ impl World {
             }
         }
         for id in &self.bulk {
-            while self.gateway.room(*id) > 0 {
+            while self.gateway.send_capacity(*id) > 0 {
                 self.gateway.send(*id, Bytes::from_static(&[0; Connection::SEND_QUEUE])).unwrap();
             }
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use seacat_tests::{
-    Day, Gateway, Nginx, Process, Proxy, Road, clean_command, free_port, scratch, write_pki,
+    ChannelTls, Day, Gateway, Nginx, Process, Proxy, clean_command, free_port, scratch, write_pki,
 };
 
 use crate::table::{Said, Table, alone, gateway, home};
@@ -84,7 +84,7 @@ fn who_answers() {
     let said = to(there.port(), &there.ca(), &pin);
     table.row("another key than the pinned one", "SC-CERT-PIN", &["sha256/"], &said);
 
-    let old = Gateway::start_speaking(Road::Reference, free_port(), &[]);
+    let old = Gateway::start_speaking(ChannelTls::Reference, free_port(), &[]);
     let said = to(old.port(), &old.ca(), "");
     let words = ["tls = \\\"compat\\\"", "AES_256_CBC"];
     table.row("no TLS suite in common", "SC-TLS-SUITE", &words, &said);

@@ -4,13 +4,13 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenarios fails where it cannot go on, and says what it measured"
 )]
 
 mod layout;
 mod list;
 mod pictures;
+mod scenarios;
 mod session;
 mod shell;
-mod story;
 mod truth;

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use seacat_link::{Closed, Incoming, Link, News};
+use seacat_link::{Closed, Incoming, IncomingEvent, Link};
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 
@@ -230,15 +230,15 @@ pub(super) async fn link_event(live: Option<&mut Live>) -> LinkEvent {
         tokio::select! {
             closed = &mut live.driver => return LinkEvent::Lost(closed),
             Some(news) = live.incoming.next() => match news {
-                News::Heard => return LinkEvent::Heard,
-                News::Unanswered => return LinkEvent::Unanswered,
-                News::Pong { .. } => return LinkEvent::Pong,
-                News::Control(control) => return LinkEvent::Control(control),
-                News::Socket(request) => return LinkEvent::Socket(request),
-                News::GoAway => return LinkEvent::GoAway,
+                IncomingEvent::FrameReceived => return LinkEvent::Heard,
+                IncomingEvent::Unanswered => return LinkEvent::Unanswered,
+                IncomingEvent::Pong { .. } => return LinkEvent::Pong,
+                IncomingEvent::Control(control) => return LinkEvent::Control(control),
+                IncomingEvent::Socket(request) => return LinkEvent::Socket(request),
+                IncomingEvent::GoAway => return LinkEvent::GoAway,
                 // A gateway makes no requests and names no connections; a request that is
                 // dropped is refused.
-                News::Request(_) | News::ConnectionEnded { .. } => {}
+                IncomingEvent::Request(_) | IncomingEvent::ConnectionEnded { .. } => {}
             },
         }
     }

@@ -8,7 +8,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
 };
-use seacat_link::{Link, LinkConfig, News, Request, handshake_server};
+use seacat_link::{IncomingEvent, Link, LinkConfig, Request, handshake_server};
 use seacat_proto::frame::{Cert, CertQuery, CharacteristicsAck, CsrReply};
 use seacat_proto::{Bytes, Control};
 use tokio::net::TcpStream;
@@ -133,8 +133,8 @@ async fn converse(
     let listen = async {
         while let Some(news) = incoming.next().await {
             match news {
-                News::Request(request) => drop(requests.send(request)),
-                News::Control(frame) => {
+                IncomingEvent::Request(request) => drop(requests.send(request)),
+                IncomingEvent::Control(frame) => {
                     if let Some(reply) = reply(&frame, &mut gate.lock().unwrap()) {
                         link.control(&reply).unwrap();
                     }

@@ -335,8 +335,8 @@ impl Client {
                 continue;
             };
             let Some(tcp) = self.find(connection) else { continue };
-            while sent < plan.up && tcp.connection.room(id) > 0 {
-                let length = CHUNK.min(plan.up - sent).min(tcp.connection.room(id));
+            while sent < plan.up && tcp.connection.send_capacity(id) > 0 {
+                let length = CHUNK.min(plan.up - sent).min(tcp.connection.send_capacity(id));
                 let piece = pattern(plan.number, sent, length);
                 if tcp.connection.send(id, Bytes::from(piece)).is_err() {
                     break;

@@ -115,8 +115,8 @@ impl Served {
                     return false;
                 }
             }
-            while exchange.sent < down && connection.room(*id) > 0 {
-                let length = CHUNK.min(down - exchange.sent).min(connection.room(*id));
+            while exchange.sent < down && connection.send_capacity(*id) > 0 {
+                let length = CHUNK.min(down - exchange.sent).min(connection.send_capacity(*id));
                 let piece = pattern(exchange.plan.number, exchange.sent, length);
                 connection.send(*id, Bytes::from(piece)).expect("there is room");
                 exchange.sent += length;

@@ -1,8 +1,8 @@
-//! Back-end connections that carry a login (NTLM, Negotiate). Each serves one connection of one
-//! application alone, and ends with it.
+//! Back-end connections that carry a login (NTLM, Negotiate). Each serves exactly one connection of
+//! one application and is closed with it.
 //!
-//! Which application's connection a request came on is known only of clients with the extension
-//! CONNECTIONS (docs/protocol/extensions.md). Without a name such a connection is closed after its answer:
+//! Only clients with the extension CONNECTIONS (docs/protocol/extensions.md) name the application
+//! connection of a request. Without a name, the back-end connection is closed after the response:
 //! the login may fail, but it is never used for another requester.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use seacat_http1_client::Connection;
 use tokio::time::Instant;
 
 use super::Host;
-use super::pool::{Idle, Shelf, sweep};
+use super::pool::{ExpireIdle, Idle, sweep};
 
 /// The logins of one client.
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Logins {
 struct Bindings {
     /// Oldest first.
     list: Vec<Binding>,
-    /// A task looks after them.
+    /// A task closes expired ones.
     swept: bool,
 }
 
@@ -43,14 +43,14 @@ impl Binding {
 }
 
 impl Logins {
-    /// More than the applications of one computer log in with at one time; beyond it the oldest ends,
-    /// and its application logs in again.
+    /// More than the applications of one computer use at a time. Beyond it the oldest is closed,
+    /// and its application has to log in again.
     const LARGEST: usize = 256;
-    /// Servers keep a connection that has logged in for minutes (IIS: two), and to log in again may
-    /// ask a person for a password.
+    /// Servers keep an authenticated connection open for minutes (IIS: two). A new login may prompt
+    /// the user for a password.
     const IDLE: Duration = Duration::from_secs(300);
 
-    /// The connection that is bound to this one of the application's, if it is still open.
+    /// The back-end connection bound to this application connection, if it is still open.
     pub(super) fn take(&self, application: u32, host: &Arc<Host>) -> Option<Box<Connection>> {
         let mut bound = self.lock();
         let binding = bound.list.iter_mut().find(|it| it.is(application, host))?;
@@ -58,7 +58,8 @@ impl Logins {
         idle.connection.is_idle().then_some(idle.connection)
     }
 
-    /// A connection of this host carries a login from here on. What was bound before is closed.
+    /// Registers that a connection to this host carries a login. A connection that was bound before
+    /// is closed.
     pub(super) fn bind(&self, application: u32, host: &Arc<Host>) {
         let mut bound = self.lock();
         bound.list.retain(|it| !it.is(application, host));
@@ -68,7 +69,8 @@ impl Logins {
         bound.list.push(Binding { application, host: Arc::clone(host), idle: None });
     }
 
-    /// Keeps a bound connection for the next request, unless the application's has ended.
+    /// Stores a bound connection for the next request, unless the application's connection has
+    /// ended.
     pub(super) fn put(
         self: &Arc<Self>,
         application: u32,
@@ -95,7 +97,7 @@ impl Logins {
     }
 }
 
-impl Shelf for Logins {
+impl ExpireIdle for Logins {
     fn expire(&self, now: Instant) -> Option<Instant> {
         let mut bound = self.lock();
         let young = |idle: &Idle| idle.since + Self::IDLE > now;

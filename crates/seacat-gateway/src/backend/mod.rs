@@ -1,10 +1,10 @@
-//! HTTP/1.1 back ends: which connection a request may use, and what becomes of it afterwards.
+//! HTTP/1.1 back ends: which connection a request may use, and whether it is reused afterwards.
 //!
 //! | a request | goes to |
 //! |---|---|
-//! | of an application's connection that has logged in | the connection that carries the login |
-//! | that may be sent again (idempotent, without a body) | a kept connection; if that is lost, once more to a new one |
-//! | any other | a new connection: a kept one may be closing, and then it is unknown whether the request was carried out |
+//! | on an application connection that has logged in | the connection that carries the login |
+//! | that may be repeated (idempotent, without a body) | an idle connection; if that is lost, once more on a new one |
+//! | any other | a new connection: an idle one may be closing, and then it is unknown whether the request was processed |
 
 mod login;
 mod pool;
@@ -33,7 +33,7 @@ pub(crate) struct Host {
     pub(crate) pool: Arc<Pool>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BackendError {
     #[error("the back end did not accept the connection in time")]
@@ -54,21 +54,21 @@ pub(crate) async fn connect(to: &Endpoint, limit: Duration) -> Result<TcpStream,
     }
 }
 
-/// A request as the back end gets it.
+/// A request in the form sent to the back end.
 pub(crate) struct Asked {
     pub(crate) method: Method,
     /// The whole head.
     pub(crate) head: Bytes,
     pub(crate) body: Option<Upload>,
     pub(crate) chunked: bool,
-    /// It takes part in a login that belongs to its connection.
+    /// It takes part in a connection-based login.
     pub(crate) authenticates: bool,
-    /// The next protocol follows, not another request.
+    /// Another protocol follows instead of another request.
     pub(crate) upgrade: bool,
 }
 
 impl Asked {
-    /// Whether nothing is lost or done twice when it is sent again.
+    /// Whether sending it again is safe.
     fn is_repeatable(&self) -> bool {
         self.body.is_none() && self.method.is_idempotent() && !self.upgrade
     }
@@ -82,25 +82,24 @@ impl Asked {
         }
     }
 
-    /// Whether other requests may follow on the connection, as far as the request is concerned. A
-    /// body where none is usual may be taken for the next request by its server (RFC 9110 section
-    /// 9.3.1), whose answer would then go to another client.
+    /// Whether the request permits reuse of the connection. Some servers take an unusual body for
+    /// the next request (RFC 9110 section 9.3.1), and its response would then go to another client.
     fn leaves_clean(&self) -> bool {
         let unusual = [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS, Method::TRACE];
         self.body.is_none() || !unusual.contains(&self.method)
     }
 }
 
-/// One host's back end, as one client reaches it.
+/// One host's back end, with the state that belongs to one client.
 pub(crate) struct Backend<'a> {
     pub(crate) host: &'a Arc<Host>,
     pub(crate) upstream: &'a Upstream,
     pub(crate) logins: &'a Arc<Logins>,
-    /// The application's connection, if the client has named it.
+    /// The application connection, if the client has named it.
     pub(crate) application: Option<u32>,
 }
 
-/// An answer whose head has come.
+/// A response whose head has arrived.
 pub(crate) struct Answered {
     pub(crate) head: ResponseHead,
     pub(crate) exchange: Exchange<Upload>,
@@ -110,7 +109,7 @@ pub(crate) struct Answered {
 }
 
 impl Backend<'_> {
-    /// Asks, and waits for the head of the answer.
+    /// Sends the request and waits for the head of the response.
     pub(crate) async fn ask(&self, asked: &Asked) -> Result<Answered, BackendError> {
         if let Some(kept) = self.bound() {
             match self.send(kept, asked, true).await {
@@ -131,7 +130,7 @@ impl Backend<'_> {
         self.send(Box::new(Connection::new(tcp)), asked, false).await
     }
 
-    /// The connection that carries the login of the application's.
+    /// The connection that carries the login of the application connection.
     fn bound(&self) -> Option<Box<Connection>> {
         self.logins.take(self.application?, self.host)
     }
@@ -157,7 +156,7 @@ impl Backend<'_> {
         Ok(Answered { head, exchange, bound: bound || logs_in, clean })
     }
 
-    /// Keeps the connection of an answer that has been read for the next request that may use it.
+    /// Stores the connection for reuse after the response has been read.
     pub(crate) fn keep(&self, exchange: Exchange<Upload>, bound: bool, clean: bool) {
         let Some(idle) = exchange.into_idle().filter(|_| clean) else {
             return;

@@ -1,4 +1,4 @@
-//! The idle connections to one back end, kept for the next request.
+//! The idle connections to one back end.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -28,24 +28,24 @@ pub(crate) struct Pool {
 struct List {
     /// Newest last.
     connections: Vec<Idle>,
-    /// A task looks after them.
+    /// A task closes expired ones.
     swept: bool,
 }
 
 impl Pool {
-    /// With fewer than there are requests at one time, most of them would pay for a connection of their
-    /// own: a thousand clients cost twice the processor time a request with 256 here. Back ends have
-    /// limits too, but as many connections as this were in use a moment ago.
+    /// With fewer idle connections than concurrent requests, most requests open a connection of
+    /// their own: with 256 here, a thousand clients cost twice the processor time per request. Back
+    /// ends have limits too, but this many connections were in use a moment ago.
     const LARGEST: usize = 1024;
     /// Below the 60 s and more that most servers keep an idle connection.
     const IDLE: Duration = Duration::from_secs(30);
 
-    /// A pool for which there are so many file descriptors.
+    /// A pool that uses at most this many file descriptors.
     pub(crate) fn new(descriptors: usize) -> Self {
         Self { idle: Mutex::default(), largest: Self::LARGEST.min(descriptors) }
     }
 
-    /// The connection used last, if it is still open. Newest first lets the others grow old.
+    /// The most recently used connection, if it is still open. Newest first lets the others expire.
     pub(super) fn take(&self) -> Option<Box<Connection>> {
         let mut idle = self.lock();
         while let Some(newest) = idle.connections.pop() {
@@ -56,8 +56,8 @@ impl Pool {
         None
     }
 
-    /// Closes the oldest connection, to make room for one that is opened although others are idle:
-    /// a back end has as many as there are requests at one time.
+    /// Closes the oldest idle connection when a new one has to be opened, so that a back end has at
+    /// most as many connections as there are concurrent requests.
     pub(super) fn give_way(&self) {
         let mut idle = self.lock();
         if !idle.connections.is_empty() {
@@ -65,7 +65,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection for the next request.
+    /// Stores a connection for the next request.
     pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>) {
         let mut idle = self.lock();
         if idle.connections.len() >= self.largest {
@@ -82,14 +82,14 @@ impl Pool {
     }
 }
 
-/// What holds idle connections.
-pub(super) trait Shelf: Send + Sync + 'static {
-    /// Closes what has been idle for too long, and says when to look again; `None` when nothing is
-    /// left to look after.
+/// A collection of idle connections that expire.
+pub(super) trait ExpireIdle: Send + Sync + 'static {
+    /// Closes connections that have been idle for too long and returns when to check again; `None`
+    /// when none is left.
     fn expire(&self, now: Instant) -> Option<Instant>;
 }
 
-impl Shelf for Pool {
+impl ExpireIdle for Pool {
     fn expire(&self, now: Instant) -> Option<Instant> {
         let mut idle = self.lock();
         idle.connections.retain(|it| it.since + Self::IDLE > now);
@@ -99,9 +99,9 @@ impl Shelf for Pool {
     }
 }
 
-/// Looks after a shelf while it is there and holds something.
-pub(super) async fn sweep(shelf: Weak<impl Shelf>) {
-    while let Some(next) = shelf.upgrade().and_then(|shelf| shelf.expire(Instant::now())) {
+/// Expires connections as long as the collection exists and is not empty.
+pub(super) async fn sweep(idle: Weak<impl ExpireIdle>) {
+    while let Some(next) = idle.upgrade().and_then(|idle| idle.expire(Instant::now())) {
         sleep_until(next).await;
     }
 }

@@ -16,9 +16,9 @@ pub(crate) struct Upload(Arc<Mutex<Uploading>>);
 
 struct Uploading {
     body: RecvHalf,
-    /// Read ahead of time.
+    /// A piece that was read before the exchange began.
     first: Option<Bytes>,
-    /// What Content-Length still promises.
+    /// Bytes that are still expected by Content-Length.
     left: Option<u64>,
 }
 
@@ -34,23 +34,23 @@ pub(crate) enum UploadError {
 }
 
 impl Upload {
-    /// After the last byte, how long the end may take before the stream is reset all the same.
+    /// How long FIN may take after the last byte. Then the stream is reset.
     const LATE_END: Duration = Duration::from_secs(10);
 
     pub(crate) fn new(body: RecvHalf, first: Option<Bytes>, length: Option<u64>) -> Self {
         Self(Arc::new(Mutex::new(Uploading { body, first, left: length })))
     }
 
-    /// Has all of the body been read?
+    /// Whether the whole body has been read.
     pub(crate) fn is_over(&self) -> bool {
         self.lock().is_end()
     }
 
-    /// Waits for the end of a body that is as long as it promised: it may come in a frame of its own.
-    /// To let go before would reset a stream on which the client has done all it had to.
+    /// Waits for FIN after the last byte of the body, because it may come in a frame of its own.
+    /// Dropping the stream earlier would reset it although the client has sent everything.
     pub(crate) async fn end(&self) {
         let end = poll_fn(|cx| self.lock().body.poll_data(cx));
-        // However it ends, or does not: there is nothing more to be done for this client.
+        // The outcome does not matter: the exchange is complete for this client.
         let _ = timeout(Self::LATE_END, end).await;
     }
 

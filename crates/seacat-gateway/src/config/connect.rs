@@ -1,4 +1,4 @@
-//! `connect`: where CONNECT leads, for each port that a client may ask for.
+//! `connect`: the target of CONNECT for each port that a client may request.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +12,8 @@ use super::Endpoint;
 /// The port of `https://`, which CONNECT is for.
 const TLS_PORT: u16 = 443;
 
-/// The targets of CONNECT by the port that the client names. They are fixed here, so that a client
-/// cannot choose where in our network it arrives.
+/// The targets of CONNECT by the port that the client names. They are fixed by the configuration,
+/// so a client cannot choose an address in the gateway's network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connect(BTreeMap<u16, Endpoint>);
 
@@ -25,7 +25,7 @@ impl Connect {
 }
 
 impl From<Endpoint> for Connect {
-    /// One target: for port 443, and for the port that it has itself.
+    /// One target: for port 443 and for the target's own port.
     fn from(target: Endpoint) -> Self {
         Self(BTreeMap::from([(target.port, target.clone()), (TLS_PORT, target)]))
     }
@@ -80,7 +80,7 @@ impl<'de> Visitor<'de> for ConnectVisitor {
             targets.insert(number, target.parse().map_err(de::Error::custom)?);
         }
         match targets.is_empty() {
-            true => Err(de::Error::custom("no port leads anywhere: leave `connect` out")),
+            true => Err(de::Error::custom("no port has a target: leave `connect` out")),
             false => Ok(Connect(targets)),
         }
     }

@@ -1,4 +1,4 @@
-//! The file's tables, and what becomes of them.
+//! The tables of the file and their conversion to a configuration.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::target::Origin;
-use super::values::{Count, Life, Parsed, Seconds, seconds};
+use super::values::{Count, Lifetime, Parsed, Seconds, seconds};
 use super::{
     Backend, Config, Connect, Enroll, Host, Identities, Limits, Reverse, StateAt, Upstream,
 };
@@ -72,11 +72,11 @@ struct EnrollTable {
     store_ca_file: Option<Spanned<PathBuf>>,
     ca_certificate: Option<PathBuf>,
     ca_key: Option<PathBuf>,
-    validity: Option<Life>,
+    validity: Option<Lifetime>,
     auto_renew: Option<bool>,
     auto_renew_expired: Option<bool>,
     max_pending: Option<Count>,
-    pending_expiry: Option<Life>,
+    pending_expiry: Option<Lifetime>,
     max_clients: Option<Count>,
 }
 
@@ -109,7 +109,7 @@ struct HostTable {
     via: Option<Via>,
 }
 
-/// `via`: whether the back end sees it.
+/// `via`: whether it is forwarded to the back end.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Via {
@@ -134,7 +134,7 @@ impl File {
             (None, Some(_)) => Identities::ClientCa,
             (Some(enroll), None) => Identities::Enroll(enroll.resolve(base)?),
             (Some(_), Some(client_ca)) => {
-                let both = "`client_ca` and [enroll] cannot both say who a client is: keep one";
+                let both = "`client_ca` and [enroll] exclude each other: keep one";
                 return Err(wrong(client_ca, both));
             }
         };
@@ -146,14 +146,14 @@ impl File {
                 return Err(wrong(
                     &table,
                     format!(
-                        "host `{name}` wants an identity, which nobody can have: set [enroll] or `client_ca`"
+                        "host `{name}` requires an identity, but no client can have one: set [enroll] or `client_ca`"
                     ),
                 ));
             }
             if hosts.insert(name.to_ascii_lowercase(), host).is_some() {
                 return Err(wrong(
                     &table,
-                    format!("host `{name}` is already there, in other case"),
+                    format!("host `{name}` is defined twice, in other case"),
                 ));
             }
         }
@@ -161,7 +161,7 @@ impl File {
         for (name, table) in self.reverse {
             if matches!(identities, Identities::None) {
                 let what = format!(
-                    "reverse `{name}` is for one enrolled client, and there are none: set [enroll] or `client_ca`"
+                    "reverse `{name}` requires an identified client: set [enroll] or `client_ca`"
                 );
                 return Err(wrong(&table, what));
             }
@@ -198,7 +198,7 @@ impl GatewayTable {
             let Some(given) = given else { continue };
             let Parsed(name) = given.get_ref();
             if !head::is_free(name.as_str().as_bytes()) {
-                return Err(wrong(given, format!("HTTP itself has a use for `{name}`")));
+                return Err(wrong(given, format!("HTTP itself uses `{name}`")));
             }
             *field = name.clone();
         }
@@ -236,7 +236,7 @@ impl GatewayTable {
                 compat(kind, suites.as_ref(), &chain, &key, judge)
             }
             (_, Some(suites)) => {
-                Err(wrong(suites, "`tls_suites` means something only with `tls = \"compat\"`"))
+                Err(wrong(suites, "`tls_suites` applies only with `tls = \"compat\"`"))
             }
             (_, None) => pki::server_config(chain, key, clients, revoked)
                 .map(ServerTls::from)
@@ -245,11 +245,11 @@ impl GatewayTable {
     }
 }
 
-/// `tls`: who performs TLS.
+/// `tls`: the TLS library.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum TlsKind {
-    /// rustls: TLS 1.3 and 1.2 with suites that are safe today.
+    /// rustls: TLS 1.3 and 1.2 with suites that are considered secure.
     Modern,
     /// OpenSSL: the same, and the one suite of the reference client.
     Compat,
@@ -266,7 +266,7 @@ fn compat(
 ) -> Result<ServerTls, Wrong> {
     use seacat_link::compat::{Identity, REFERENCE_SUITE, SUITES, ServerConfig};
     let wanted = suites.map(Spanned::get_ref);
-    // In our order: the safest that a client knows is taken.
+    // In our order of preference: the most secure suite that the client offers is chosen.
     let chosen: Vec<&str> = SUITES
         .into_iter()
         .filter(|it| wanted.is_none_or(|all| all.iter().any(|one| one == it)))
@@ -342,16 +342,13 @@ impl EnrollTable {
     fn records(&self, base: &Path) -> Result<StateAt, Wrong> {
         let Some(url) = &self.store else {
             if let Some(stray) = self.store_password_file.as_ref().or(self.store_ca_file.as_ref()) {
-                return Err(wrong(stray, "this is for a database: set `store` as well"));
+                return Err(wrong(stray, "this applies to a database: set `store` as well"));
             }
             let folder = self.state.as_deref().unwrap_or(Path::new("state"));
             return Ok(StateAt::Folder(base.join(folder)));
         };
         if self.state.is_some() {
-            return Err(wrong(
-                url,
-                "`state` and `store` both say where clients are kept: keep one",
-            ));
+            return Err(wrong(url, "`state` and `store` exclude each other: keep one"));
         }
         database(url, self.store_password_file.as_ref(), self.store_ca_file.as_ref(), base)
     }
@@ -406,7 +403,7 @@ fn host(name: &str, spanned: &Spanned<HostTable>) -> Result<Host, Wrong> {
         || table.x_forwarded_for.is_some()
         || table.x_forwarded_host.is_some();
     if for_http && table.uri.is_none() {
-        return Err(fault("has settings that mean something only with a `uri`"));
+        return Err(fault("has settings that apply only with a `uri`"));
     }
     let backend = match (&table.uri, table.builtin) {
         (Some(_), Some(_)) => return Err(fault("has both `uri` and `builtin`: keep one")),
@@ -435,11 +432,11 @@ fn host(name: &str, spanned: &Spanned<HostTable>) -> Result<Host, Wrong> {
     })
 }
 
-/// Whoever reaches the port reaches into the client's network, with nobody asking who they are.
+/// A reverse port gives access to the client's network without authentication.
 fn reverse(table: ReverseTable) -> Result<Reverse, Wrong> {
     let listen = *table.listen.get_ref();
     if !listen.ip().is_loopback() && !table.allow_remote.unwrap_or(false) {
-        let what = "this would let other machines in, unasked: listen on 127.0.0.1, or set `allow_remote = true`";
+        let what = "other machines could connect without authentication: listen on 127.0.0.1, or set `allow_remote = true`";
         return Err(wrong(&table.listen, what));
     }
     Ok(Reverse { listen, client: table.client.0, port: table.port.get() })

@@ -1,4 +1,4 @@
-//! The gateway's configuration: what the file may say, turned into values that cannot be wrong.
+//! The gateway's configuration: the file, parsed into validated values.
 //!
 //! The file is TOML. Unknown keys are refused, and every error names the file, the line and what
 //! to do about it. Paths in it are relative to the file itself.
@@ -33,19 +33,20 @@ use target::Origin;
 /// Everything a gateway needs to run.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where clients connect. Port 0 takes a free one, see [`crate::Gateway::local_addr`].
+    /// The address that clients connect to. Port 0 selects a free one, see
+    /// [`crate::Gateway::local_addr`].
     pub listen: SocketAddr,
-    /// The certificate, its key and what is asked of clients.
+    /// The certificate, its key and the verification of client certificates.
     pub tls: ServerTls,
     /// Where clients have their identities from.
     pub identities: Identities,
-    /// How back ends hear of a client's identity.
+    /// The fields by which back ends receive a client's identity.
     pub identity_fields: IdentityFields,
     /// The hosts a client may name. Names are compared without regard to ASCII case.
     pub hosts: BTreeMap<String, Host>,
-    /// Ports of this machine that lead to ports of clients.
+    /// Ports of this machine that are forwarded to ports of clients.
     pub reverse: BTreeMap<String, Reverse>,
-    /// The bounds.
+    /// The limits.
     pub limits: Limits,
     /// Worker threads of the binary's runtime.
     pub threads: usize,
@@ -54,11 +55,11 @@ pub struct Config {
 /// Where clients have their identities from.
 #[derive(Debug, Clone)]
 pub enum Identities {
-    /// Nowhere: all are anonymous, whatever they show.
+    /// None: all clients are anonymous, whatever certificate they present.
     None,
-    /// From `client_ca`, which the TLS settings hold them to.
+    /// A certificate issued by `client_ca`, which the TLS settings verify.
     ClientCa,
-    /// From this gateway.
+    /// A certificate issued by this gateway.
     Enroll(Enroll),
 }
 
@@ -67,15 +68,15 @@ pub enum Identities {
 pub struct Enroll {
     /// The rules.
     pub policy: Policy,
-    /// Where clients are kept.
+    /// Where the clients' records are stored.
     pub state: StateAt,
-    /// Who signs their certificates.
+    /// The CA that signs their certificates.
     pub ca: Arc<ClientCa>,
-    /// What the TLS settings refuse.
+    /// The revoked certificates, which the TLS handshake refuses.
     pub revoked: Revoked,
 }
 
-/// Where the clients' records are kept.
+/// Where the clients' records are stored.
 #[derive(Debug, Clone)]
 pub enum StateAt {
     /// In a folder, which is created if necessary.
@@ -105,20 +106,20 @@ impl StateAt {
     }
 }
 
-/// One `[host.NAME]`: what stands behind a name.
+/// One `[host.NAME]`: what a host name stands for.
 #[derive(Debug, Clone)]
 pub struct Host {
-    /// Who answers ordinary requests; `None` when the host is for CONNECT alone.
+    /// The server for ordinary requests; `None` when the host accepts CONNECT only.
     pub backend: Option<Backend>,
-    /// Where CONNECT leads; `None` refuses it.
+    /// The targets of CONNECT; `None` refuses it.
     pub connect: Option<Connect>,
     /// How long a back end may take to accept a TCP connection.
     pub connect_timeout: Duration,
-    /// Is it for clients with an identity alone? Others are answered 403.
+    /// Whether it requires an identity. Anonymous clients are answered 403.
     pub identity: bool,
 }
 
-/// Who answers the requests for a host.
+/// The server for a host's requests.
 #[derive(Debug, Clone)]
 pub enum Backend {
     /// An HTTP/1.1 server.
@@ -134,32 +135,32 @@ pub struct Upstream {
     pub endpoint: Endpoint,
     /// Host and port of the `uri`, as written.
     pub authority: String,
-    /// The `Host` it is asked for; `None` asks for the one that the application typed.
+    /// The `Host` field sent to it; `None` sends the one that the application typed.
     pub host_header: Option<HeaderValue>,
-    /// How long it may leave us waiting for the head of its answer. A client that is still
-    /// sending its request does not use up this time.
+    /// How long to wait for the head of the response. The time starts when the client has sent its
+    /// whole request.
     pub response_timeout: Duration,
-    /// How long it, or a client that sends a request, may stop in the middle of a body.
+    /// How long either side may pause in the middle of a body.
     pub body_timeout: Duration,
-    /// May a client upgrade a request (WebSocket)?
+    /// Whether a client may upgrade a request (WebSocket).
     pub upgrade: bool,
-    /// Tell the back end the client's address in `X-Forwarded-For`.
+    /// Send the client's address to the back end in `X-Forwarded-For`.
     pub x_forwarded_for: bool,
-    /// Tell the back end what the application typed, in `X-Forwarded-Host`, `-Proto` and `-Port`.
+    /// Send the typed host to the back end in `X-Forwarded-Host`, `-Proto` and `-Port`.
     pub x_forwarded_host: bool,
-    /// Does the back end see the `Via` of the proxies before us? Some servers (nginx, IIS) send no
-    /// compressed answers to a request that has one.
+    /// Whether the `Via` of earlier proxies is forwarded. Some servers (nginx, IIS) do not compress
+    /// responses to a request that has one.
     pub via: bool,
 }
 
-/// One `[reverse.NAME]`: a port of this machine that leads to a port of a client.
+/// One `[reverse.NAME]`: a port of this machine that is forwarded to a port of a client.
 #[derive(Debug, Clone)]
 pub struct Reverse {
-    /// Where visitors connect.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// The client they reach, as soon as it has connected and shown who it is.
+    /// The client that connections are forwarded to while it is connected and identified.
     pub client: ClientName,
-    /// The number by which the client knows what they reach.
+    /// The port number in the client's configuration.
     pub port: u16,
 }
 
@@ -172,28 +173,28 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// The bounds of a gateway, each with its reason.
+/// The limits of a gateway, each with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Client connections at one time whose handshake is done; half of them at most for clients
-    /// without an identity, if there are identities. One that finds no place is closed at once, which
-    /// tells its client to back off.
+    /// Concurrent client connections whose handshake is done; at most half of them for clients
+    /// without an identity, if there are identities. A connection that gets no slot is closed at
+    /// once, so its client backs off.
     pub connections: usize,
     /// Bytes of memory for all clients together, see [`seacat_link::Budget`].
     pub memory: u64,
-    /// Bytes of temporary files for all clients together: bodies that a slow back end has not taken
-    /// of clients that keep no windows.
+    /// Bytes of temporary files for all clients together: bodies that a slow back end has not read,
+    /// from clients without flow control.
     pub spool: u64,
     /// File descriptors for all clients together: their sockets, those to back ends, files.
     pub descriptors: u64,
-    /// How long a client without an identity may rest.
+    /// How long a client without an identity may be idle.
     pub stranger_idle: Duration,
-    /// Streams at one time in one connection. Each may hold 64 KiB of reply for a client that
-    /// reads slowly, so this bounds a connection's memory; one more is refused (RST 3).
+    /// Concurrent streams of one connection. Each may queue 64 KiB of response for a client that
+    /// reads slowly, so this bounds a connection's memory. Further streams are refused (RST 3).
     pub streams: usize,
-    /// TCP accepted to TLS established. Holds off clients that connect and say nothing.
+    /// From TCP accepted to TLS established. Bounds clients that connect and send nothing.
     pub handshake_timeout: Duration,
-    /// How long streams in flight may take to end once the gateway was told to stop.
+    /// How long active streams may take to end after the gateway was asked to stop.
     pub drain_timeout: Duration,
 }
 
@@ -204,7 +205,8 @@ impl Default for Limits {
             memory: 512 * 1024 * 1024,
             spool: 1024 * 1024 * 1024,
             descriptors: seacat_link::descriptors::for_peers(),
-            // A client that is in use is back at once, and one that is not holds no place for ever.
+            // A client in use reconnects at once; one that is not in use does not hold a slot
+            // indefinitely.
             stranger_idle: Duration::from_secs(3600),
             streams: 1024,
             handshake_timeout: Duration::from_secs(10),
@@ -214,7 +216,7 @@ impl Default for Limits {
 }
 
 impl Host {
-    /// A back end takes its SYN on the first try or within the first two retries (1 s + 2 s).
+    /// A back end accepts the first SYN or one of the first two retransmissions (1 s + 2 s).
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// A host with this back end and the defaults.
@@ -237,7 +239,7 @@ impl Upstream {
     /// A back end at `http://host:port` with the defaults.
     ///
     /// # Errors
-    /// Says what is wrong with `uri`.
+    /// A description of what is wrong with `uri`.
     pub fn new(uri: &str) -> Result<Self, String> {
         let origin = Origin::from_str(uri)?;
         Ok(Self {

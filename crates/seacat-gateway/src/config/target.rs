@@ -1,4 +1,4 @@
-//! Where a back end is, as it is written.
+//! Parsing of back-end addresses.
 
 use std::str::FromStr;
 
@@ -33,7 +33,7 @@ fn unbracketed(host: &str) -> String {
     host.trim_start_matches('[').trim_end_matches(']').to_owned()
 }
 
-/// `http://authority`, the only kind of back end URI there is.
+/// `http://authority`, the only supported form of back-end URI.
 pub(super) struct Origin {
     pub(super) endpoint: Endpoint,
     pub(super) authority: String,

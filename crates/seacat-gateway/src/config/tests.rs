@@ -21,13 +21,13 @@ fn load(text: &str) -> Result<Config, ConfigError> {
 
 #[test]
 fn what_is_wrong_is_said_with_its_line() {
-    // (what stands after the [gateway] table, whose 4 lines come first; line; part of the text)
+    // (text after the [gateway] table, which has 4 lines; line of the error; part of its text)
     let cases = [
         ("thread = 2", 5, "unknown field `thread`"),
         ("threads = 0", 5, "at least 1"),
         ("tls = \"old\"", 5, "unknown variant `old`"),
         ("tls_suites = []", 5, "only with `tls = \"compat\"`"),
-        // init makes ECDSA keys; in a build without OpenSSL that is what is said.
+        // init makes ECDSA keys; a build without OpenSSL reports that instead.
         ("tls = \"compat\"", 5, NOT_COMPAT),
         ("client_ca = \"none.pem\"", 5, "none.pem"),
         ("client_ca = \"server.key\"", 5, "no certificate"),
@@ -42,7 +42,7 @@ fn what_is_wrong_is_said_with_its_line() {
         ("[host.a]\nconnect = \"u@h:1\"", 6, "is not a target"),
         ("[host.a]\nconnect = { 443 = \"x\" }", 6, "is not a target"),
         ("[host.a]\nconnect = { https = \"h:1\" }", 6, "`https` is not a port"),
-        ("[host.a]\nconnect = {}", 6, "no port leads anywhere"),
+        ("[host.a]\nconnect = {}", 6, "no port has a target"),
         ("[host.a]\nbuiltin = \"heloo\"", 6, "unknown variant `heloo`"),
         ("[host.a]\nuri = \"http://x\"\nhost_header = \"a\\nb\"", 7, "header value"),
         ("[host.a]\n", 5, "needs one of `uri`, `builtin` and `connect`"),
@@ -51,7 +51,7 @@ fn what_is_wrong_is_said_with_its_line() {
         ("[host.a]\nbuiltin = \"echo\"\n[host.A]\nbuiltin = \"echo\"", 5, "in other case"),
         ("[hosts.a]", 5, "unknown field `hosts`"),
         ("client_id_header = \"a b\"", 5, "HTTP header name"),
-        ("client_id_header = \"Host\"", 5, "HTTP itself has a use"),
+        ("client_id_header = \"Host\"", 5, "HTTP itself uses"),
         ("client_id_header = \"X-SeaCat-Client-Tag\"", 5, "need two fields"),
         ("[enroll]\nmode = \"auto\"", 6, "unknown variant `auto`"),
         ("[enroll]\nvalidity = 60", 5, "missing field `mode`"),

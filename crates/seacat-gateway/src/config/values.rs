@@ -1,5 +1,5 @@
-//! What single values of the file may be. Each is checked while it is read, so that an error knows
-//! its line.
+//! The types of single values in the file. Each is validated while it is parsed, so that an error
+//! has its line.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,19 +8,19 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 const DAY: u64 = 86_400;
-/// As long as a CA of ours lives.
+/// The lifetime of a CA made by `init`.
 const TEN_YEARS: u64 = 3652 * DAY;
 
-/// Most times are over in a day.
+/// Most durations are shorter than a day.
 pub(super) type Seconds = Time<DAY>;
-/// How long a certificate lives.
-pub(super) type Life = Time<TEN_YEARS>;
+/// The lifetime of a certificate.
+pub(super) type Lifetime = Time<TEN_YEARS>;
 
 pub(super) fn seconds(given: Option<Seconds>, default: Duration) -> Duration {
     given.map_or(default, |it| it.0)
 }
 
-/// A time in seconds, whole or not: above nothing, at most `MOST`.
+/// A duration in seconds, possibly fractional: above 0 and at most `MOST`.
 #[derive(Clone, Copy)]
 pub(super) struct Time<const MOST: u64>(pub(super) Duration);
 
@@ -36,12 +36,12 @@ impl<'de, const MOST: u64> Deserialize<'de> for Time<MOST> {
     }
 }
 
-/// How many of something: at least one.
+/// A count of at least one.
 #[derive(Clone, Copy)]
 pub(super) struct Count(pub(super) usize);
 
 impl Count {
-    /// So many MiB, in bytes.
+    /// The count as MiB, in bytes.
     pub(super) fn mebibytes(self) -> u64 {
         self.0 as u64 * 1024 * 1024
     }
@@ -56,7 +56,7 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
-/// A string parsed while it is read, so that an error knows its line.
+/// A string that is parsed during deserialization, so that an error has its line.
 pub(super) struct Parsed<T>(pub(super) T);
 
 impl<'de, T: FromStr<Err: std::fmt::Display>> Deserialize<'de> for Parsed<T> {

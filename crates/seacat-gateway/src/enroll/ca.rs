@@ -1,9 +1,10 @@
 //! The CA that signs client certificates.
 //!
-//! It is not the CA of the gateway's own certificate. That one vouches for the gateway to every
-//! client; once the server certificate is made its key can go into a safe. This one must be at
-//! hand whenever a client enrols. Whoever steals it can still not play the gateway, nor a client:
-//! an identity is a certificate that is on the gateway's list, not just one of this CA.
+//! It is not the CA of the gateway's own certificate. That CA authenticates the gateway to every
+//! client; its key can be taken offline once the server certificate is made. This one must be
+//! online whenever a client enrols. A thief of its key can impersonate neither the gateway nor a
+//! client: an identity is a certificate on the gateway's allow-list, not just one issued by this
+//! CA.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -20,10 +21,10 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::request::Request;
 use crate::pki::{self, PkiError};
 
-/// Clients' clocks are wrong. A certificate starts this long ago …
+/// Clients' clocks may be slow. A certificate starts this long ago …
 const CLOCK_SKEW: Duration = Duration::from_secs(3600);
-/// … but never more than this part of its life: clients renew by the part that is left, and one
-/// that were born half spent would be renewed for ever.
+/// … but never more than this part of its lifetime: clients renew by the part that is left, and a
+/// certificate that starts half expired would be renewed endlessly.
 const SKEW_PART: u32 = 10;
 
 /// A CA with its key.
@@ -77,8 +78,8 @@ impl ClientCa {
         })
     }
 
-    /// Issues a certificate for the key and subject of a request, for so long from now on but
-    /// not longer than the CA itself lives.
+    /// Issues a certificate for the key and subject of a request. It is valid for this duration
+    /// from now on, but not longer than the CA.
     pub(crate) fn issue(
         &self,
         request: &Request,
@@ -105,8 +106,9 @@ impl ClientCa {
     }
 }
 
-/// 128 random bits (the CA/Browser Forum asks for 64): nothing has to be remembered to keep
-/// serial numbers apart. A leading zero would make them fewer, a leading one a negative number.
+/// 128 random bits (the CA/Browser Forum requires 64): serial numbers are unique without a stored
+/// counter. The first bits are fixed, because DER drops leading zeros and a leading one makes the
+/// number negative.
 fn serial() -> Result<SerialNumber, rcgen::Error> {
     let mut bytes = [0; 17];
     SystemRandom::new().fill(&mut bytes[1..]).map_err(|_| rcgen::Error::RingUnspecified)?;
@@ -152,7 +154,7 @@ mod tests {
         let ca = ClientCa::generate().unwrap();
         let request = Request::parse(&golden("csr_with_subject")).unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        // Life -> seconds before now that it begins.
+        // Lifetime -> seconds before now that it begins.
         for (life, before) in [(1, 1), (60, 6), (86_400, 3600), (31_536_000, 3600)] {
             let issued = ca.issue(&request, Duration::from_secs(life), now).unwrap();
             let (rest, parsed) = X509Certificate::from_der(&issued.der).unwrap();

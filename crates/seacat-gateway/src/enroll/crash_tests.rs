@@ -1,5 +1,5 @@
-//! The plug is pulled before every step that the store asks of the disk, in turn, and the disk
-//! is left in every way that a crash can leave it. The next start must go on from there.
+//! Simulates a crash before every disk operation of the store, in turn, and every state in which a
+//! crash can leave the disk. The next start must continue from there.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime};
 use super::ca::ClientCa;
 use super::policy::{Mode, Policy};
 use super::record::{Facts, Record, State};
-use super::registrar::{Found, Registrar, Shown, Verdict};
+use super::registrar::{Found, PresentedCertificate, Registrar, Verdict};
 use super::request::Request;
 use super::request::tests::golden;
-use super::store::{Disk, Lock, Store, StoreError, WishError};
+use super::store::{AdminError, Disk, Lock, Store, StoreError};
 
-/// A disk that knows what of it would survive.
+/// A disk in memory that records what would survive a crash.
 #[derive(Debug, Clone, Default)]
 struct FragileDisk(Arc<Mutex<World>>);
 
@@ -26,14 +26,14 @@ struct World {
     names: BTreeMap<String, usize>,
     synced_names: BTreeMap<String, usize>,
     steps: usize,
-    /// The step before which the plug is pulled.
+    /// The step before which the crash happens.
     pull_at: Option<usize>,
 }
 
 /// What a crash leaves behind of what was not synced.
 #[derive(Debug, Clone, Copy)]
 enum Crash {
-    /// kill -9: the system lives and keeps all.
+    /// kill -9: the system keeps running and all writes survive.
     Kill,
     /// A power cut that nothing survives.
     Nothing,
@@ -149,9 +149,9 @@ enum Who {
 }
 use Who::{Anna, Bob};
 
-/// What happens in the scripted life.
+/// The operations of the script.
 #[derive(Debug, Clone, Copy)]
-enum Deed {
+enum Operation {
     Submit(Who),
     Query(Who),
     Tell(Who),
@@ -160,12 +160,12 @@ enum Deed {
     Revoke(Who),
     Forget(Who),
 }
-use Deed::{Approve, Forget, Query, Reject, Revoke, Submit, Tell};
+use Operation::{Approve, Forget, Query, Reject, Revoke, Submit, Tell};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The day it happens on, what happens, and what it leads to. Certificates live for a day.
-const LIFE: [(u32, Deed, Option<State>); 21] = [
+/// The day, the operation, and the state it leads to. Certificates are valid for a day.
+const SCENARIO: [(u32, Operation, Option<State>); 21] = [
     (0, Submit(Anna), Some(State::Pending)),
     (0, Tell(Anna), Some(State::Pending)),
     (0, Submit(Bob), Some(State::Pending)),
@@ -176,7 +176,7 @@ const LIFE: [(u32, Deed, Option<State>); 21] = [
     (0, Approve(Bob), Some(State::Approved)),
     (0, Query(Bob), Some(State::Issued)),
     (0, Revoke(Anna), Some(State::Revoked)),
-    (0, Submit(Anna), Some(State::Revoked)), // it asks to be let in again
+    (0, Submit(Anna), Some(State::Revoked)), // it asks again
     (0, Approve(Anna), Some(State::Approved)),
     (0, Query(Anna), Some(State::Issued)),
     (2, Submit(Bob), Some(State::Pending)), // it has expired
@@ -220,22 +220,22 @@ impl<'a> Gateway<'a> {
         [self.record(Anna), self.record(Bob)]
     }
 
-    /// Does a deed; an error is the disk's. What was said to a client is checked against what is
-    /// on record at that moment.
-    fn act(&self, day: u32, deed: Deed) -> Result<(), StoreError> {
+    /// Performs an operation; an error is the disk's. Each answer to a client is compared with the
+    /// record at that moment.
+    fn act(&self, day: u32, operation: Operation) -> Result<(), StoreError> {
         let now = SystemTime::now() + DAY * day;
         let store = self.registrar.store();
-        let human = |outcome: Result<(), WishError>| match outcome {
-            Err(WishError::Store(error)) => Err(error),
-            // Done the second time, after a crash in the middle of the first.
-            Ok(()) | Err(WishError::Pointless(_) | WishError::Unknown) => Ok(()),
+        let human = |outcome: Result<(), AdminError>| match outcome {
+            Err(AdminError::Store(error)) => Err(error),
+            // A repetition, after a crash in the middle of the first attempt.
+            Ok(()) | Err(AdminError::NotApplicable(_) | AdminError::Unknown) => Ok(()),
             Err(error) => panic!("{error}"),
         };
-        match deed {
+        match operation {
             Submit(who) => {
                 let shown = self.record(who).and_then(|record| {
                     let der = record.current(now)?.der.0.clone();
-                    Some(Shown { id: self.request(who).id, der })
+                    Some(PresentedCertificate { id: self.request(who).id, der })
                 });
                 let request = self.request(who);
                 let said = self.registrar.submit(
@@ -274,8 +274,8 @@ impl<'a> Gateway<'a> {
     }
 }
 
-fn who(deed: Deed) -> Who {
-    match deed {
+fn who(operation: Operation) -> Who {
+    match operation {
         Submit(who) | Query(who) | Tell(who) | Approve(who) | Reject(who) | Revoke(who)
         | Forget(who) => who,
     }
@@ -287,13 +287,13 @@ fn nothing_acknowledged_is_lost_wherever_the_plug_is_pulled() {
         ["csr", "csr_with_subject"].map(|name| Request::parse(&golden(name)).unwrap());
     let ca = Arc::new(ClientCa::generate().unwrap());
 
-    // Once undisturbed, to see that the script is right and how many steps it has.
+    // Once without a crash, to check the script and count its steps.
     let disk = FragileDisk::default();
     let world = Gateway::start(&disk, &ca, &requests).unwrap();
-    for (day, deed, expected) in LIFE {
-        world.act(day, deed).unwrap();
-        let state = world.record(who(deed)).map(|it| it.state());
-        assert_eq!(state, expected, "{deed:?}");
+    for (day, operation, expected) in SCENARIO {
+        world.act(day, operation).unwrap();
+        let state = world.record(who(operation)).map(|it| it.state());
+        assert_eq!(state, expected, "{operation:?}");
     }
     let steps = disk.0.lock().unwrap().steps;
     assert!(steps >= 50, "{steps}");
@@ -307,8 +307,8 @@ fn nothing_acknowledged_is_lost_wherever_the_plug_is_pulled() {
             let mut acknowledged: Snapshot = [None, None];
             let mut next = 0;
             if let Ok(world) = Gateway::start(&disk, &ca, &requests) {
-                while let Some((day, deed, _)) = LIFE.get(next) {
-                    if world.act(*day, *deed).is_err() {
+                while let Some((day, operation, _)) = SCENARIO.get(next) {
+                    if world.act(*day, *operation).is_err() {
                         break;
                     }
                     acknowledged = world.snapshot();
@@ -324,22 +324,22 @@ fn nothing_acknowledged_is_lost_wherever_the_plug_is_pulled() {
                 if found == before {
                     continue;
                 }
-                // Then it is the deed that was under way, whole.
-                let (_, deed, after) = LIFE[next];
-                assert_eq!(who(deed), person, "{case}: {deed:?}");
+                // Then the interrupted operation must be complete.
+                let (_, operation, after) = SCENARIO[next];
+                assert_eq!(who(operation), person, "{case}: {operation:?}");
                 let found = found.as_ref();
-                assert_eq!(found.map(Record::state), after, "{case}: {deed:?}");
+                assert_eq!(found.map(Record::state), after, "{case}: {operation:?}");
                 let told = found.is_some_and(|it| it.characteristics.is_some());
-                assert!(told || !matches!(deed, Tell(_)), "{case}");
+                assert!(told || !matches!(operation, Tell(_)), "{case}");
             }
-            // Nothing is left lying about.
+            // No temporary file is left.
             let names = disk.names().unwrap();
             assert!(names.iter().all(|it| it.ends_with(".toml")), "{case}: {names:?}");
-            // And life goes on, beginning with what was not acknowledged.
-            for (day, deed, expected) in &LIFE[next..] {
-                world.act(*day, *deed).unwrap();
-                let state = world.record(who(*deed)).map(|it| it.state());
-                assert_eq!(state, *expected, "{case}, then {deed:?}");
+            // The script continues with the first operation that was not acknowledged.
+            for (day, operation, expected) in &SCENARIO[next..] {
+                world.act(*day, *operation).unwrap();
+                let state = world.record(who(*operation)).map(|it| it.state());
+                assert_eq!(state, *expected, "{case}, then {operation:?}");
             }
         }
     }

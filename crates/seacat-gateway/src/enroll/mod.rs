@@ -1,7 +1,7 @@
-//! Enrolment: clients ask for certificates and get them, or not.
+//! Enrolment: clients request certificates.
 //!
 //! ```text
-//!   connection ─CSR, CERT_QUERY─► desk ─► registrar ─► policy      what is right
+//!   connection ─CSR, CERT_QUERY─► session ─► registrar ─► policy      what is right
 //!                                             │  └───► ca          makes certificates
 //!                                             ▼
 //!   seacat-gateway approve … ────────────► store ─► a folder, or PostgreSQL
@@ -9,29 +9,29 @@
 //!   a TLS handshake ──────────────────────► revoked                what was taken back
 //! ```
 //!
-//! A client is sent no answer before what it says is durable.
+//! An answer is sent only after the change it reports is durable.
 
 mod ca;
 #[cfg(test)]
 mod crash_tests;
-mod desk;
 mod platform;
 mod policy;
 mod record;
 mod registrar;
 mod request;
 mod revoked;
+mod session;
 mod store;
 
 pub use ca::ClientCa;
-pub(crate) use desk::Desk;
 pub use policy::{Mode, Policy};
 pub(crate) use record::NotListed;
-pub use record::{Pointless, Record, State};
-pub(crate) use registrar::{Registrar, Shown};
+pub use record::{NotApplicable, Record, State};
+pub(crate) use registrar::{PresentedCertificate, Registrar};
 pub use request::About;
 pub use revoked::Revoked;
+pub(crate) use session::EnrollmentSession;
 pub(crate) use store::Watch;
+pub use store::{AdminError, Store, StoreError};
 #[cfg(feature = "postgres")]
 pub use store::{InvalidDatabase, Postgres};
-pub use store::{Store, StoreError, WishError};

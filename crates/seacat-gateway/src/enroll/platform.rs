@@ -1,6 +1,6 @@
-//! Which layer of the reference client it is, as far as that matters: the Python layer does not look
-//! for the end of an answer on SYN_REPLY, the Android and iOS layers want it there (wire
-//! specification, sections 3.2 and 3.3).
+//! The layer of the reference client. It matters for the end of a response: the Python layer
+//! ignores FIN on SYN_REPLY, the Android and iOS layers require it there (wire specification,
+//! sections 3.2 and 3.3).
 
 use super::record::{Facts, Record};
 
@@ -9,8 +9,8 @@ const HASH: usize = 32;
 /// The platform's code behind it.
 const CODE: usize = 3;
 
-/// Whether a client looks for the end of an answer on its head. A client whose platform is not known
-/// is taken for the Python layer.
+/// Whether a client accepts FIN on the head of a response. A client of unknown platform is treated
+/// as the Python layer.
 pub(super) fn ends_on_head(platform: Option<&str>) -> bool {
     platform.is_some_and(|it| !it.is_empty() && !it.starts_with("py"))
 }
@@ -27,7 +27,7 @@ pub(super) fn of_label(label: &str) -> Option<&str> {
     (suffix.is_empty() || suffix.starts_with('-')).then_some(code)
 }
 
-/// Whether a client on record looks for the end of an answer on its head.
+/// Whether a client on record accepts FIN on the head of a response.
 pub(super) fn record_ends_on_head(record: &Record) -> bool {
     let label = record.about().application;
     let facts = record.characteristics.as_ref().and_then(of_facts);

@@ -1,4 +1,4 @@
-//! What becomes of a signing request: one decision, in one place.
+//! The decision about a signing request.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,35 +6,37 @@ use serde::Deserialize;
 
 use super::record::{Record, State};
 
-/// What becomes of the request of a client that was not known before.
+/// How requests of unknown clients are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// It is approved at once: for networks where whoever reaches the gateway may use it.
+    /// Approved at once: for networks where every client that can connect may use the gateway.
     Automatic,
-    /// It waits for a human.
+    /// Waits for an administrator.
     #[default]
     Pending,
-    /// It is rejected: nobody new.
+    /// Rejected.
     Reject,
 }
 
 /// The rules of enrolment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// What becomes of newcomers.
+    /// How requests of unknown clients are handled.
     pub mode: Mode,
-    /// How long a certificate lives.
+    /// The lifetime of a certificate.
     pub validity: Duration,
-    /// A client whose certificate is good may have the next one without a human.
+    /// A client with a valid certificate is issued the next one without an administrator.
     pub auto_renew: bool,
-    /// So may one whose certificate is over. Off, because a machine that was away for so long
-    /// may have changed hands (the reference CA has it off too; wire specification, section 5.3).
+    /// The same for a client with an expired certificate. Off by default, because a machine that
+    /// was offline for so long may have changed hands (the reference CA has it off too; wire
+    /// specification, section 5.3).
     pub auto_renew_expired: bool,
-    /// Requests that may wait for a human: more than one reads in a day, and few enough that
-    /// strangers cannot bury the ones that matter.
+    /// Requests that may wait for an administrator: more than one person reads in a day, and few
+    /// enough that requests of strangers cannot hide the others.
     pub max_pending: usize,
-    /// How long a newcomer may wait for a human. One that still wants to be let in asks again.
+    /// How long a request may wait for an administrator. A client that is still interested asks
+    /// again.
     pub pending_expiry: Duration,
     /// Clients on record in all. One is a file of a few KiB, so this bounds the disk.
     pub max_clients: usize,
@@ -54,22 +56,22 @@ impl Default for Policy {
     }
 }
 
-/// What to do with a request whose signature is good.
+/// What to do with a request whose signature is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Make a certificate now.
     Issue,
-    /// There is a certificate, or the right to one: the client has but to ask for it.
+    /// There is a certificate, or an approval: the client only has to query it.
     Ready,
-    /// A human decides.
+    /// An administrator decides.
     Wait,
     /// No.
     Reject,
 }
 
 impl Policy {
-    /// Decides. `shown`: the connection has shown a certificate of this client that is on the
-    /// allow-list, so it is the client that asks and not somebody who replays its request.
+    /// Decides. `shown`: the connection has presented a certificate of this client that is on the
+    /// allow-list, so the request comes from the client and is not a replay.
     pub(crate) fn decide(&self, record: Option<&Record>, shown: bool, now: SystemTime) -> Decision {
         let by_mode = match self.mode {
             Mode::Automatic => Decision::Issue,
@@ -81,17 +83,17 @@ impl Policy {
         };
         match record.state() {
             State::Rejected => Decision::Reject,
-            // Whatever the mode: who took its certificates back decides whether it gets others.
+            // In every mode: the administrator who revoked its certificates decides about new ones.
             State::Revoked => Decision::Wait,
             State::Approved => Decision::Ready,
-            // It was let in under another mode, and a human may be looking at it.
+            // It was accepted in another mode, and an administrator may be deciding about it.
             State::Pending if self.mode == Mode::Reject => Decision::Wait,
             State::Pending => by_mode,
             State::Issued => match record.current(now) {
                 None if self.auto_renew_expired => Decision::Issue,
                 None => by_mode,
-                // Whoever replays a request must not push the client's own certificates off the
-                // list; with one in half a life they cannot.
+                // A replayed request must not displace the client's own certificates from the list.
+                // This holds, because a new one is issued only after half of the lifetime.
                 Some(current) if !shown && !current.is_aging(now) => Decision::Ready,
                 Some(_) if self.auto_renew => Decision::Issue,
                 Some(_) => by_mode,
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
     use crate::enroll::ca::Certificate;
 
-    /// Every mode, every state, shown or not: the whole table.
+    /// The whole table: every mode, every state, with and without a presented certificate.
     #[test]
     fn the_whole_table() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
@@ -161,7 +163,7 @@ mod tests {
                 }
             }
         }
-        // After a wanted change: SEACAT_BLESS=1 cargo test -p seacat-gateway the_whole_table
+        // After an intended change: SEACAT_BLESS=1 cargo test -p seacat-gateway the_whole_table
         if std::env::var_os("SEACAT_BLESS").is_some() {
             let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/enroll/policy.table.txt");
             std::fs::write(path, &table).unwrap();

@@ -1,4 +1,4 @@
-//! What is known of one client.
+//! The record of one client.
 //!
 //! ```text
 //!                CSR              approve              CERT_QUERY
@@ -12,8 +12,8 @@
 //!        └─ CSR, automatic ─► issued
 //! ```
 //!
-//! A human says approve, reject and revoke; the rest a client brings about itself, as far as the
-//! [policy](super::policy) lets it.
+//! An administrator approves, rejects and revokes. All other transitions are caused by the client,
+//! as far as the [policy](super::policy) permits.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,25 +26,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::ca::Certificate;
 use super::request::{About, Request};
 
-/// Where a client stands.
+/// The state of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Its request waits for a human.
+    /// Its request waits for an administrator.
     Pending,
-    /// A human has said yes; the certificate is made when the client asks for it, so that a
-    /// short life is not over before it begins.
+    /// Approved. The certificate is made when the client queries it, so that a short lifetime does
+    /// not begin before.
     Approved,
-    /// It has had a certificate, which may be over by now.
+    /// It has been issued a certificate, which may have expired.
     Issued,
-    /// A human has said no to its request.
+    /// Its request was rejected.
     Rejected,
-    /// A human has taken its certificates back.
+    /// Its certificates were revoked.
     Revoked,
 }
 
 impl State {
-    /// For people.
+    /// The state as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -57,32 +57,32 @@ impl State {
     }
 }
 
-/// One client, as it stands in its file.
+/// One client, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
     version: Version,
     pub(crate) state: State,
-    /// When it came into this state.
+    /// When it entered this state.
     since: Seconds,
     /// Where the client connected from when it sent the request that waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
-    /// When it has sent a request again since it was revoked.
+    /// When it has sent a request after it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asks_again: Option<Seconds>,
-    /// The request: the one to decide about while pending, afterwards the one decided about.
+    /// The request: while pending the one to decide about, afterwards the one decided about.
     pub(crate) csr: Der,
-    /// Its certificates, newest last. Those that are not over and were not taken back make the
+    /// Its certificates, newest last. Those that are neither expired nor revoked form the
     /// allow-list.
     #[serde(default, rename = "certificate", skip_serializing_if = "Vec::is_empty")]
     certificates: Vec<Issued>,
-    /// What it tells about itself.
+    /// The characteristics it has sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) characteristics: Option<Facts>,
 }
 
-/// The form of the file. A gateway that does not know it keeps its hands off.
+/// The version of the format. A gateway that does not know it leaves the record unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 struct Version;
@@ -94,7 +94,7 @@ pub(crate) struct Issued {
     pub(crate) der: Der,
     from: Seconds,
     until: Seconds,
-    /// It was taken back, and stays so when the client gets another.
+    /// It was revoked, and stays revoked when the client gets another.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     revoked: bool,
 }
@@ -107,10 +107,10 @@ pub(crate) struct Facts {
     pub(crate) items: BTreeMap<String, String>,
 }
 
-/// Why a human's wish makes no sense.
+/// Why an administrator's operation does not apply to the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Pointless {
-    /// It is so already.
+pub enum NotApplicable {
+    /// It is in that state already.
     #[error("it is {} already", .0.as_str())]
     Already(State),
     /// There is no request to reject.
@@ -118,7 +118,7 @@ pub enum Pointless {
     UseRevoke,
 }
 
-/// Why a certificate that a client shows gives it no identity.
+/// Why a presented certificate gives no identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotListed {
     #[error("this gateway has not issued your certificate, or has replaced it")]
@@ -130,8 +130,8 @@ pub(crate) enum NotListed {
 }
 
 impl Record {
-    /// Certificates kept for one client. Two overlap in a renewal; the others are for a client
-    /// that lost its new one on the way and renewed again.
+    /// Certificates stored for one client. Two overlap during a renewal; the others allow for a
+    /// client that did not receive its new one and renewed again.
     const CERTIFICATES: usize = 8;
 
     /// A client that was not known before.
@@ -148,44 +148,43 @@ impl Record {
         }
     }
 
-    /// Lets the client have a certificate. One that was revoked starts afresh: what it had
-    /// before stays worthless.
+    /// Approves the client. After a revocation its earlier certificates stay revoked.
     ///
     /// # Errors
-    /// When it may have one already.
-    pub(crate) fn approve(&mut self, now: SystemTime) -> Result<(), Pointless> {
+    /// When it is approved already.
+    pub(crate) fn approve(&mut self, now: SystemTime) -> Result<(), NotApplicable> {
         match self.state {
             State::Pending | State::Rejected | State::Revoked => {
                 self.enter(State::Approved, now);
                 Ok(())
             }
-            State::Approved | State::Issued => Err(Pointless::Already(self.state)),
+            State::Approved | State::Issued => Err(NotApplicable::Already(self.state)),
         }
     }
 
-    /// Says no to its request. A certificate it had before ends with it.
+    /// Rejects its request. An earlier certificate is revoked, too.
     ///
     /// # Errors
     /// When there is no request.
-    pub(crate) fn reject(&mut self, now: SystemTime) -> Result<(), Pointless> {
+    pub(crate) fn reject(&mut self, now: SystemTime) -> Result<(), NotApplicable> {
         match self.state {
             State::Pending | State::Approved | State::Revoked => {
                 self.take_back();
                 self.enter(State::Rejected, now);
                 Ok(())
             }
-            State::Issued => Err(Pointless::UseRevoke),
-            State::Rejected => Err(Pointless::Already(self.state)),
+            State::Issued => Err(NotApplicable::UseRevoke),
+            State::Rejected => Err(NotApplicable::Already(self.state)),
         }
     }
 
-    /// Takes all its certificates back, and its place in the queue.
+    /// Revokes all its certificates and withdraws a waiting request.
     ///
     /// # Errors
     /// When it is revoked.
-    pub(crate) fn revoke(&mut self, now: SystemTime) -> Result<(), Pointless> {
+    pub(crate) fn revoke(&mut self, now: SystemTime) -> Result<(), NotApplicable> {
         if self.state == State::Revoked {
-            return Err(Pointless::Already(self.state));
+            return Err(NotApplicable::Already(self.state));
         }
         self.take_back();
         self.enter(State::Revoked, now);
@@ -196,13 +195,13 @@ impl Record {
         self.certificates.iter_mut().for_each(|it| it.revoked = true);
     }
 
-    /// The certificates that were taken back, DER.
+    /// The revoked certificates, DER.
     pub(crate) fn taken_back(&self) -> impl Iterator<Item = &[u8]> {
         self.certificates.iter().filter(|it| it.revoked).map(|it| it.der.0.as_slice())
     }
 
-    /// Puts a request before a human. The same one again changes nothing. A client that was
-    /// revoked stays so meanwhile.
+    /// Stores a request for an administrator to decide. Repeating the same request changes nothing.
+    /// A revoked client stays revoked meanwhile.
     pub(crate) fn wait(&mut self, csr: &[u8], address: IpAddr, now: SystemTime) {
         self.csr.0 = csr.to_vec();
         match self.state {
@@ -213,7 +212,7 @@ impl Record {
         self.address.get_or_insert(address);
     }
 
-    /// Notes a certificate that was made of `csr`.
+    /// Stores a certificate that was issued for `csr`.
     pub(crate) fn issue(&mut self, csr: Vec<u8>, certificate: Certificate, now: SystemTime) {
         self.csr.0 = csr;
         self.certificates.retain(|it| it.until.time() > now);
@@ -236,13 +235,13 @@ impl Record {
         self.address = None;
     }
 
-    /// Where it stands.
+    /// Its state.
     #[must_use]
     pub fn state(&self) -> State {
         self.state
     }
 
-    /// Since when it stands there.
+    /// Since when it has been in this state.
     #[must_use]
     pub fn since(&self) -> SystemTime {
         self.since.time()
@@ -254,37 +253,37 @@ impl Record {
         self.address
     }
 
-    /// Since when it has been asking to be let in again, if it was revoked and does.
+    /// Since when it has been asking again after a revocation, if it does.
     #[must_use]
     pub fn asks_again(&self) -> Option<SystemTime> {
         self.asks_again.map(Seconds::time)
     }
 
-    /// When its newest certificate ends or ended.
+    /// When its newest certificate expires or expired.
     #[must_use]
     pub fn until(&self) -> Option<SystemTime> {
         self.certificates.last().map(|it| it.until.time())
     }
 
-    /// What it says of itself in its request.
+    /// What its request states about it. Not verified.
     #[must_use]
     pub fn about(&self) -> About {
-        // A request was whole when it was stored.
+        // The request was valid when it was stored.
         Request::parse(&self.csr.0).map_or_else(|_| About::default(), |it| it.about)
     }
 
-    /// What it tells about the machine it runs on (wire specification, section 3.6).
+    /// The characteristics of its computer (wire specification, section 3.6).
     pub fn characteristics(&self) -> impl Iterator<Item = (&str, &str)> {
         let facts = self.characteristics.iter().flat_map(|it| &it.items);
         facts.map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Its newest certificate, if that is not over.
+    /// Its newest certificate, if that has not expired.
     pub(crate) fn current(&self, now: SystemTime) -> Option<&Issued> {
         self.certificates.last().filter(|it| it.until.time() > now && !it.revoked)
     }
 
-    /// Looks a certificate up on the allow-list; says until when it counts.
+    /// Looks a certificate up on the allow-list and returns until when it is valid.
     pub(crate) fn listed(&self, der: &[u8], now: SystemTime) -> Result<SystemTime, NotListed> {
         if matches!(self.state, State::Rejected | State::Revoked) {
             return Err(NotListed::Revoked);
@@ -300,7 +299,7 @@ impl Record {
 }
 
 impl Issued {
-    /// Is more than half of its life over?
+    /// Whether more than half of its lifetime is over.
     pub(crate) fn is_aging(&self, now: SystemTime) -> bool {
         let life = self.until.0.saturating_sub(self.from.0);
         Seconds::from(now).0.saturating_sub(self.from.0) > life / 2

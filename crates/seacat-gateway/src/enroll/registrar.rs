@@ -1,4 +1,4 @@
-//! Answers the questions of enrolment: may it, where is it, who is it.
+//! Decides about signing requests, answers certificate queries and identifies clients.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,45 +16,45 @@ use super::request::Request;
 use super::store::{Store, StoreError};
 use crate::client_id::ClientId;
 
-/// Keeps the records of one gateway.
+/// The enrolment authority of one gateway.
 pub(crate) struct Registrar {
     store: Arc<Store>,
     policy: Policy,
     ca: Arc<ClientCa>,
-    room: Mutex<Room>,
-    /// One change at a time anyway: whoever waits should not occupy a thread meanwhile.
+    capacity: Mutex<Capacity>,
+    /// Changes are made one at a time. Waiting here does not occupy a thread.
     turn: tokio::sync::Mutex<()>,
 }
 
-/// What a CSR comes to (wire specification, section 3.8).
+/// The result of a CSR (wire specification, section 3.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Stored,
     Approved,
     Rejected,
-    /// Not now, for a passing reason: the disk is full, say, or too many wait.
+    /// Not stored, for a temporary reason such as a full disk or too many waiting requests.
     NotStored,
 }
 
-/// What a CERT_QUERY comes to (wire specification, section 3.10).
+/// The result of a CERT_QUERY (wire specification, section 3.10).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
     Certificate(Vec<u8>),
     Pending,
-    /// A human has said no.
+    /// The request was rejected.
     Rejected,
     Nothing,
 }
 
-/// A certificate that a connection has shown, with proof that it holds the key.
+/// A certificate that a connection has presented, with proof of possession of the key.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown {
+pub(crate) struct PresentedCertificate {
     pub(crate) id: ClientId,
     pub(crate) der: Vec<u8>,
 }
 
-impl Shown {
-    /// When it says that it ends.
+impl PresentedCertificate {
+    /// Its notAfter.
     pub(crate) fn until(&self) -> SystemTime {
         let parsed = X509Certificate::from_der(&self.der).ok();
         let until = parsed.map_or(0, |(_, it)| it.validity().not_after.timestamp());
@@ -63,14 +63,14 @@ impl Shown {
 }
 
 impl Registrar {
-    /// Takes over the clients that are in the store.
+    /// A registrar for the clients in the store.
     pub(crate) fn new(
         store: Arc<Store>,
         policy: Policy,
         ca: Arc<ClientCa>,
     ) -> Result<Self, StoreError> {
         Ok(Self {
-            room: Mutex::new(Room::count(&store)?),
+            capacity: Mutex::new(Capacity::count(&store)?),
             store,
             policy,
             ca,
@@ -82,7 +82,7 @@ impl Registrar {
         &self.store
     }
 
-    /// Does work that may wait for the disk, in its turn and beside the runtime.
+    /// Runs work that may block, serialized and outside the runtime's threads.
     pub(crate) async fn in_turn<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
@@ -91,7 +91,7 @@ impl Registrar {
         self.beside(work).await
     }
 
-    /// Does work that only reads, beside the runtime.
+    /// Runs work that only reads, outside the runtime's threads.
     pub(crate) async fn beside<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
@@ -101,12 +101,12 @@ impl Registrar {
         done.unwrap_or_else(|error| Err(StoreError::Disk(std::io::Error::other(error))))
     }
 
-    /// Takes a request whose signature is good, and what the client has told about itself on
-    /// the same connection.
+    /// Handles a request whose signature is valid, with the characteristics that the client has
+    /// sent on the same connection.
     pub(crate) fn submit(
         &self,
         request: &Request,
-        shown: Option<&Shown>,
+        shown: Option<&PresentedCertificate>,
         facts: Option<&Facts>,
         address: IpAddr,
         now: SystemTime,
@@ -122,7 +122,7 @@ impl Registrar {
             let verdict = match decision {
                 Decision::Reject => Verdict::Rejected,
                 Decision::Ready => Verdict::Approved,
-                _ if record.is_none() && !self.make_room(request.id, address, decision) => {
+                _ if record.is_none() && !self.reserve(request.id, address, decision) => {
                     Verdict::NotStored
                 }
                 Decision::Wait => {
@@ -140,8 +140,8 @@ impl Registrar {
         })
     }
 
-    /// Makes a certificate of a new request, or of the one that a human has approved: a client
-    /// does not change its name by renewing.
+    /// Issues a certificate for a new request, or for the approved one: a renewal does not change
+    /// the subject.
     fn issue(&self, record: &mut Option<Record>, new: &Request, now: SystemTime) -> Verdict {
         let approved = match record {
             Some(record) if self.policy.mode != Mode::Automatic => {
@@ -164,7 +164,7 @@ impl Registrar {
         }
     }
 
-    /// Looks for the certificate of a client, and makes it if a human has approved one.
+    /// Returns the certificate of a client, and issues it if the request was approved.
     pub(crate) fn query(&self, id: &ClientId, now: SystemTime) -> Result<Found, StoreError> {
         self.store.update(id, |known| {
             let Some(record) = known else {
@@ -179,12 +179,12 @@ impl Registrar {
                 return Found::Nothing;
             };
             match record.state() {
-                // Approved still: the certificate could not be made, which is in our log.
+                // Still approved: the certificate could not be made, which is logged.
                 State::Pending | State::Approved => Found::Pending,
                 State::Revoked if record.asks_again().is_some() => Found::Pending,
                 State::Rejected => Found::Rejected,
                 State::Revoked => Found::Nothing,
-                // One that is over helps nobody: the client should submit again.
+                // An expired one is of no use: the client should submit again.
                 State::Issued => record
                     .current(now)
                     .map_or(Found::Nothing, |current| Found::Certificate(current.der.0.clone())),
@@ -192,7 +192,7 @@ impl Registrar {
         })
     }
 
-    /// Keeps what a client tells about itself. Says whether there is such a client.
+    /// Stores a client's characteristics. Returns whether there is such a client.
     pub(crate) fn note(&self, id: &ClientId, facts: Facts) -> Result<bool, StoreError> {
         self.store.update(id, |record| match record {
             Some(record) => {
@@ -203,10 +203,10 @@ impl Registrar {
         })
     }
 
-    /// Looks a certificate up on the allow-list; says until when it counts.
+    /// Looks a certificate up on the allow-list and returns until when it is valid.
     pub(crate) fn identify(
         &self,
-        shown: &Shown,
+        shown: &PresentedCertificate,
         now: SystemTime,
     ) -> Result<Result<SystemTime, NotListed>, StoreError> {
         Ok(match self.store.read(&shown.id)? {
@@ -215,43 +215,43 @@ impl Registrar {
         })
     }
 
-    /// Forgets newcomers who have waited for too long. Their clients ask again, if there still are
-    /// any.
+    /// Deletes requests that have waited for too long. Clients that are still interested ask again.
     pub(crate) fn expire(&self, now: SystemTime) -> Result<(), StoreError> {
         let latest = now.checked_sub(self.policy.pending_expiry).unwrap_or(SystemTime::UNIX_EPOCH);
         let forgotten = self.store.forget_pending(|record| record.since() < latest)?;
         if !forgotten.is_empty() {
-            info!(count = forgotten.len(), "newcomers were forgotten: they have waited too long");
-            let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-            room.count_again(&self.store)?;
+            info!(count = forgotten.len(), "requests were deleted: they have waited too long");
+            let mut capacity = self.capacity.lock().unwrap_or_else(PoisonError::into_inner);
+            capacity.count_again(&self.store)?;
         }
         Ok(())
     }
 
-    /// Takes a place for one more client, if there is one. One address has no more places than are
-    /// free: strangers who come from one cannot take those of all others.
-    fn make_room(&self, id: ClientId, address: IpAddr, decision: Decision) -> bool {
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Reserves space for one more client, if there is any. One address may have no more waiting
+    /// requests than there is space left: strangers at one address cannot use up the space of all
+    /// others.
+    fn reserve(&self, id: ClientId, address: IpAddr, decision: Decision) -> bool {
+        let mut capacity = self.capacity.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = decision == Decision::Wait;
         let address = Peer::at(address);
-        let fits = |room: &Room| {
-            let free = self.policy.max_pending.saturating_sub(room.pending.len());
-            let own = room.pending.values().filter(|it| it.as_ref() == Some(&address)).count();
-            let pending = !waits || (free > 0 && own < free.max(Room::LEAST));
-            pending && room.clients < self.policy.max_clients
+        let fits = |capacity: &Capacity| {
+            let free = self.policy.max_pending.saturating_sub(capacity.pending.len());
+            let own = capacity.pending.values().filter(|it| it.as_ref() == Some(&address)).count();
+            let pending = !waits || (free > 0 && own < free.max(Capacity::LEAST));
+            pending && capacity.clients < self.policy.max_clients
         };
-        if !fits(&room)
-            && room.counted.elapsed() > Room::COUNT_AGAIN
-            && let Err(error) = room.count_again(&self.store)
+        if !fits(&capacity)
+            && capacity.counted.elapsed() > Capacity::COUNT_AGAIN
+            && let Err(error) = capacity.count_again(&self.store)
         {
             warn!(%error, "the clients could not be counted");
         }
-        let fits = fits(&room);
+        let fits = fits(&capacity);
         if fits {
-            room.clients += 1;
-            room.pending.extend(waits.then_some((id, Some(address))));
+            capacity.clients += 1;
+            capacity.pending.extend(waits.then_some((id, Some(address))));
         } else if let Some(more) = FULL.pass() {
-            let (pending, clients) = (room.pending.len(), room.clients);
+            let (pending, clients) = (capacity.pending.len(), capacity.clients);
             warn!(?address, pending, clients, more, "a CSR was not stored: too many are there");
         }
         fits
@@ -260,33 +260,34 @@ impl Registrar {
 
 static FULL: Throttle = Throttle::new();
 
-/// How many clients there are, at most. Administrators only ever make them fewer, so counting
-/// again can wait until there seems to be no room.
-struct Room {
+/// An upper bound of the number of clients. Administrators only ever lower it, so clients are
+/// counted again only when the limit seems to be reached.
+struct Capacity {
     clients: usize,
-    /// Who waits, and where from.
+    /// The clients that wait, with their address.
     pending: HashMap<ClientId, Option<Peer>>,
     counted: Instant,
 }
 
-impl Room {
-    /// Counting asks the disk for every client that waits, so it is not done for each stranger
-    /// who knocks at a full house.
+impl Capacity {
+    /// Counting reads the record of every client that waits, so it is not repeated for each request
+    /// at the limit.
     const COUNT_AGAIN: Duration = Duration::from_secs(2);
 
-    /// Newcomers who may wait at one address while there is any place: an office.
+    /// Requests that may always wait at one address while there is any space: an office behind one
+    /// address.
     const LEAST: usize = 16;
 
     /// Reads every record, once.
     fn count(store: &Store) -> Result<Self, StoreError> {
         let ids = store.ids()?;
-        let mut room = Self {
+        let mut capacity = Self {
             clients: ids.len(),
             pending: ids.into_iter().map(|id| (id, None)).collect(),
             counted: Instant::now(),
         };
-        room.forget_answered(store);
-        Ok(room)
+        capacity.forget_answered(store);
+        Ok(capacity)
     }
 
     fn count_again(&mut self, store: &Store) -> Result<(), StoreError> {
@@ -296,7 +297,7 @@ impl Room {
         Ok(())
     }
 
-    /// Keeps those who still wait. A record that cannot be read is not one of them.
+    /// Removes clients that no longer wait, or whose record cannot be read.
     fn forget_answered(&mut self, store: &Store) {
         self.pending.retain(|id, address| match store.read(id) {
             Ok(Some(record)) if record.state() == State::Pending => {
@@ -331,7 +332,7 @@ mod tests {
         assert_eq!(submit(&start(), &bob), Verdict::NotStored, "after a restart");
         store.reject(&anna.id).unwrap();
         assert_eq!(submit(&registrar, &bob), Verdict::NotStored, "counted just now");
-        registrar.room.lock().unwrap().counted -= Room::COUNT_AGAIN * 2;
+        registrar.capacity.lock().unwrap().counted -= Capacity::COUNT_AGAIN * 2;
         assert_eq!(submit(&registrar, &bob), Verdict::Stored);
         assert_eq!(submit(&registrar, &anna), Verdict::Rejected);
     }
@@ -350,7 +351,7 @@ mod tests {
         assert!(store.read(&anna.id).unwrap().is_some());
         registrar.expire(now + expiry + Duration::from_secs(2)).unwrap();
         assert!(store.read(&anna.id).unwrap().is_none());
-        assert_eq!(registrar.room.lock().unwrap().clients, 0);
+        assert_eq!(registrar.capacity.lock().unwrap().clients, 0);
     }
 
     #[test]
@@ -361,7 +362,7 @@ mod tests {
         let fill = |address: [u8; 4]| {
             let fits = |number: &u8| {
                 let id = ClientId::of_key(&[*number, address[3]]);
-                registrar.make_room(id, address.into(), Decision::Wait)
+                registrar.reserve(id, address.into(), Decision::Wait)
             };
             (0..u8::MAX).take_while(fits).count()
         };

@@ -1,8 +1,7 @@
 //! CSR: a client's signing request, checked (wire specification, sections 3.7 and 5.2).
 //!
-//! Reference clients write version 1 where PKCS#10 knows version 0 alone, and sign with SHA-1.
-//! Both are taken: the signature proves that the sender holds the key, and nothing else rests
-//! on it.
+//! Reference clients write version 1 where PKCS#10 knows version 0 alone, and sign with SHA-1. Both
+//! are accepted: the signature only proves that the sender holds the key.
 
 use rcgen::{DistinguishedName, DnType, DnValue};
 use x509_parser::asn1_rs::{Any, Ia5String, Tag};
@@ -28,19 +27,19 @@ const APPLICATION: &str = "1.3.6.1.4.1.47278.1";
 /// A request whose signature is good.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    /// Whose it is.
+    /// The client's id.
     pub(crate) id: ClientId,
-    /// As it came.
+    /// The request as received.
     pub(crate) der: Vec<u8>,
     /// PKCS#1 `RSAPublicKey`.
     pub(crate) key: Vec<u8>,
     pub(crate) subject: DistinguishedName,
-    /// What it says of its sender.
+    /// What it states about the client.
     pub(crate) about: About,
 }
 
-/// What a client says of itself in its request. Nobody has checked it, and it may hold
-/// characters that a terminal obeys.
+/// What a client states about itself in its request. It is not verified and may contain control
+/// characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
     /// The subject, like `CN=Anna, O=Example`.
@@ -51,7 +50,7 @@ pub struct About {
     pub application: Option<String>,
 }
 
-/// Why a request will never be taken.
+/// Why a request is rejected permanently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadRequest {
     #[error("it is larger than {LARGEST} bytes")]
@@ -107,7 +106,7 @@ impl Request {
         Ok(request)
     }
 
-    /// Takes from an extension what we know. Key usage is ours to say, not the client's.
+    /// Reads the known extensions. Key usage is decided by the gateway, not by the client.
     fn heed(&mut self, extension: &X509Extension<'_>) -> Result<(), BadRequest> {
         if let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() {
             for name in &names.general_names {
@@ -189,7 +188,7 @@ pub(crate) mod tests {
     fn requests_of_the_reference_client_are_taken() {
         let der = golden("csr");
         let request = Request::parse(&der).unwrap();
-        // What its CERT_QUERY hands over is the key of which the id is made.
+        // Its CERT_QUERY contains the key that the id is derived from.
         assert_eq!(request.key, golden("cert_query")[4..]);
         assert_eq!(request.id, ClientId::of_key(&golden("cert_query")[4..]));
         assert_eq!(request.id.tag(), "[6X44WDUMSC2PK46D]");
@@ -218,8 +217,8 @@ pub(crate) mod tests {
         assert_eq!(with(good.len() - 1, 1), Err(BadRequest::Signature));
         let name = good.windows(4).position(|it| it == b"Test").unwrap();
         assert_eq!(with(name, 1), Err(BadRequest::Signature));
-        // No bit of what is signed, or of the signature, may be another one. Between them stands
-        // the name of the algorithm, which nobody signs.
+        // Changing any bit of the signed part or of the signature must be detected. The name of the
+        // algorithm between them is not signed.
         const SHA1_WITH_RSA: [u8; 9] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 5];
         let at = good.windows(9).position(|it| it == SHA1_WITH_RSA).unwrap();
         let unsigned = at - 4..at + 11;

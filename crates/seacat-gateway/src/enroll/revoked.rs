@@ -1,5 +1,4 @@
-//! The certificates that were taken back, in memory: a TLS handshake asks, and cannot wait for a
-//! disk.
+//! The revoked certificates, in memory, because a TLS handshake cannot wait for a disk.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,11 +8,11 @@ use ring::digest::{SHA256, digest};
 use super::record::Record;
 use crate::client_id::ClientId;
 
-/// A handle of the list; clones are handles of the same one. Whoever speaks TLS here asks it, with
-/// whatever library; the [`Store`](super::Store) keeps it current.
+/// A handle of the list; clones are handles of the same one. Both TLS libraries query it; the
+/// [`Store`](super::Store) updates it.
 ///
-/// A certificate that is not on it may still give no identity: one that is unknown or over is no
-/// reason to end a handshake, and is looked at when the connection is there.
+/// A certificate that is not on it may still give no identity: an unknown or expired one does not
+/// end the handshake and is examined afterwards.
 #[derive(Debug, Clone, Default)]
 pub struct Revoked(Arc<RwLock<HashMap<ClientId, Vec<Fingerprint>>>>);
 
@@ -21,18 +20,18 @@ pub struct Revoked(Arc<RwLock<HashMap<ClientId, Vec<Fingerprint>>>>);
 type Fingerprint = [u8; 32];
 
 impl Revoked {
-    /// Whether this certificate (DER) was taken back.
+    /// Whether this certificate (DER) was revoked.
     #[must_use]
     pub fn contains(&self, certificate: &[u8]) -> bool {
         let list = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        // Most gateways have revoked nobody.
+        // Most gateways have revoked no certificate.
         !list.is_empty()
             && ClientId::of_certificate(certificate)
                 .and_then(|id| list.get(&id))
                 .is_some_and(|taken| taken.contains(&fingerprint(certificate)))
     }
 
-    /// Takes over what is on record of a client. As long as the record, so as bounded.
+    /// Updates the entries of a client from its record. They are as bounded as the record.
     pub(super) fn note(&self, id: &ClientId, record: Option<&Record>) {
         let taken: Vec<_> =
             record.into_iter().flat_map(Record::taken_back).map(fingerprint).collect();

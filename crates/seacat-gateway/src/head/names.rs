@@ -1,8 +1,9 @@
-//! One host, two names: the one the application typed and the one the back end knows itself by.
+//! The two names of one host: the one that the application typed and the back end's own.
 //!
-//! The back end is asked by the typed name (RFC 9112 section 3.2.2), unless `host_header` overrides
-//! it. Where it still answers with its own, or with the typed host and its own port as nginx does,
-//! the typed name is put in its place, so that redirects lead back through the gateway.
+//! The Host field sent to the back end is the typed name (RFC 9112 section 3.2.2), unless
+//! `host_header` overrides it. Where a response contains the back end's own name, or the typed host
+//! with the back end's port as nginx does, it is replaced by the typed name, so that redirects lead
+//! back through the gateway.
 
 use std::net::IpAddr;
 
@@ -33,7 +34,7 @@ impl<'a> Names<'a> {
         self.typed.as_ref()
     }
 
-    /// The Host that the back end is asked for.
+    /// The Host field sent to the back end.
     pub(crate) fn asked(&self) -> &[u8] {
         match (&self.upstream.host_header, &self.typed) {
             (Some(given), _) => given.as_bytes(),
@@ -50,7 +51,7 @@ impl<'a> Names<'a> {
         self.is_own(&found, typed).then(|| [scheme, typed.text.as_bytes(), rest].concat())
     }
 
-    /// A URL of the client with the name that the back end is asked for, where that is another.
+    /// A URL of the client with the Host sent to the back end, where that differs.
     pub(crate) fn url_to_backend(&self, url: &[u8]) -> Option<Vec<u8>> {
         let typed = self.typed.as_ref().filter(|_| self.upstream.host_header.is_some())?;
         let (scheme, authority, rest) = split(url)?;
@@ -93,7 +94,7 @@ impl<'a> Names<'a> {
         Some(kept.join(&b';'))
     }
 
-    /// Whether a URL's authority is one by which the back end may call itself, and not the typed one.
+    /// Whether a URL's authority is a name of the back end and not the typed one.
     fn is_own(&self, found: &Authority<'_>, typed: &Authority<'_>) -> bool {
         let is_typed = is_host(found, typed.host);
         if is_typed && port(found) == port(typed) {
@@ -116,9 +117,9 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Whether this is how an application may name the host of a stream: by the name, with or without a
-/// domain behind it, or by the address of a mapped port on its own computer. Anything else could be
-/// another host of the same server, which this gateway does not offer.
+/// Whether an application may have typed this for the host of a stream: its name, with or without a
+/// domain, or the address of a mapped port on its own computer. Anything else could be another host
+/// of the same server, which this gateway does not offer.
 fn names(typed: &Authority<'_>, host: &[u8]) -> bool {
     let local = is_bare(typed.host, "localhost") || is_loopback(typed.host);
     let named =

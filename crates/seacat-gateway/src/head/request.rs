@@ -1,4 +1,4 @@
-//! A request's head on its way to a back end.
+//! Conversion of a request's head for a back end.
 
 use std::time::SystemTime;
 
@@ -13,12 +13,12 @@ use super::Names;
 use crate::config::Upstream;
 use crate::identity::Caller;
 
-/// What follows a request's head on its way to the back end.
+/// What follows a request's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Follows {
     /// Nothing.
     Nothing,
-    /// A body of so many bytes.
+    /// A body of this many bytes.
     Length(u64),
     /// A body that ends with its last chunk.
     Chunks,
@@ -26,7 +26,7 @@ pub(crate) enum Follows {
     Tunnel,
 }
 
-/// A request that cannot be passed on: the client's fault, 400.
+/// A request that cannot be forwarded: a client error, 400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadRequest {
     #[error("the method is not a token")]
@@ -35,31 +35,31 @@ pub(crate) enum BadRequest {
     Path,
     #[error("a field has a name or value that HTTP does not allow")]
     Field,
-    #[error("the request says that it has a body and ends without one")]
+    #[error("the request announces a body and ends without one")]
     NoBody,
 }
 
-/// A request as the back end is to get it.
+/// A request in the form to send to the back end.
 pub(crate) struct Outgoing<'a> {
     pub(crate) method: Method,
     target: &'a [u8],
-    /// All but those that frame the body.
+    /// All but the framing fields.
     fields: Fields,
-    /// Host, as it was typed and as it is asked for.
+    /// The host as typed and as sent to the back end.
     pub(crate) names: Names<'a>,
     pub(crate) follows: Follows,
     /// An empty body is meant (RFC 9110 section 8.6).
     empty: bool,
-    /// It takes part in a login that belongs to its connection.
+    /// It takes part in a connection-based login.
     pub(crate) authenticates: bool,
-    /// The client asked for another protocol, which this host does not allow.
+    /// The client requested an upgrade, which this host does not allow.
     pub(crate) upgrade_left_out: bool,
 }
 
 impl Outgoing<'_> {
     /// The whole head.
     pub(crate) fn encode(&self) -> Bytes {
-        // Values are shorter than a frame; this is room for an ordinary request without growing.
+        // Enough for an ordinary request without reallocation.
         let mut out = BytesMut::with_capacity(1024);
         encode::request_line(&mut out, &self.method, self.target);
         encode::field(&mut out, b"Host", self.names.asked());
@@ -79,7 +79,7 @@ impl Outgoing<'_> {
 /// Turns a request's head into one for the back end. `end`: the stream ended with it.
 ///
 /// # Errors
-/// [`BadRequest`] when HTTP/1.1 cannot carry it without a second meaning.
+/// [`BadRequest`] when it cannot be expressed unambiguously in HTTP/1.1.
 pub(crate) fn to_backend<'a>(
     head: &'a RequestHead,
     end: bool,
@@ -98,7 +98,7 @@ pub(crate) fn to_backend<'a>(
         (true, Length::Valid(1..)) => return Err(BadRequest::NoBody),
         (false, Length::Valid(length)) => Follows::Length(length),
         _ if upgrade.is_some() => Follows::Tunnel,
-        // A client that wants another protocol leaves the stream open for it.
+        // A client that requests an upgrade leaves the stream open for it.
         _ if wanted.is_some() => Follows::Nothing,
         (true, _) => Follows::Nothing,
         (false, _) => Follows::Chunks,
@@ -123,7 +123,7 @@ pub(crate) fn to_backend<'a>(
     })
 }
 
-/// The fields that the client may set: who it is, is ours to say.
+/// The fields that the client may set. Identity fields are set by the gateway only.
 fn came(head: &RequestHead, caller: &Caller) -> Result<Fields, BadRequest> {
     let mut fields = Fields::with_capacity(16, 1024);
     for (name, value) in head.fields() {
@@ -134,7 +134,7 @@ fn came(head: &RequestHead, caller: &Caller) -> Result<Fields, BadRequest> {
     Ok(fields)
 }
 
-/// The fields that travel on.
+/// The fields that are forwarded.
 fn passed(came: &Fields, upstream: &Upstream, names: &Names<'_>) -> Fields {
     let mut fields = Fields::with_capacity(came.len() + 4, 1024);
     for (name, value) in end_to_end(came) {
@@ -149,8 +149,8 @@ fn passed(came: &Fields, upstream: &Upstream, names: &Names<'_>) -> Fields {
     fields
 }
 
-/// The fields that describe the client to the back end. Set, not appended: what a client claims about its past
-/// is not ours to vouch for.
+/// The X-Forwarded fields. They are set, not appended: earlier values come from the client and are
+/// not trustworthy.
 fn add_forwarded(fields: &mut Fields, upstream: &Upstream, caller: &Caller, names: &Names<'_>) {
     let mut set = |name: &str, value: &str| {
         fields.retain(|it, _| !is_same_variable(it, &name.to_ascii_lowercase()));
@@ -177,7 +177,7 @@ fn target<'a>(path: &'a [u8], method: &Method) -> Result<&'a [u8], BadRequest> {
     }
 }
 
-/// What a head's Content-Length fields say together.
+/// The combined value of a head's Content-Length fields.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Length {
     Absent,

@@ -1,4 +1,4 @@
-//! The head of a back end's answer on its way to the client.
+//! Conversion of a response's head for the client.
 
 use http::{Method, StatusCode};
 use seacat_http1::hop_by_hop::end_to_end;
@@ -9,7 +9,7 @@ use seacat_proto::{HeadTooLarge, ReplyHead};
 use super::Names;
 use crate::fault::NAME;
 
-/// Turns the head of a back end's answer into one for the client.
+/// Converts the head of a back end's response for the client.
 ///
 /// # Errors
 /// [`HeadTooLarge`] when it does not fit into a frame.
@@ -47,12 +47,12 @@ pub(crate) fn to_client(
     Ok(reply)
 }
 
-/// Whether a Proxy-Status has this gateway's name in it.
+/// Whether a Proxy-Status names this gateway.
 fn names_gateway(value: &[u8]) -> bool {
     value.windows(NAME.len()).any(|part| part == NAME.as_bytes())
 }
 
-/// The status, with its phrase where that says more than the usual one.
+/// The status, with its reason phrase where that differs from the standard one.
 fn begin(head: &ResponseHead) -> Result<ReplyHead, HeadTooLarge> {
     let usual = head.status.canonical_reason().unwrap_or_default().as_bytes();
     match &*head.reason {
@@ -61,8 +61,9 @@ fn begin(head: &ResponseHead) -> Result<ReplyHead, HeadTooLarge> {
     }
 }
 
-/// The length of the answer's content, which for HEAD and 304 is that of another one. None for what
-/// cannot have one (RFC 9110 section 8.6), and where chunks say it; a doubtful one is not passed on.
+/// The Content-Length of the response; for HEAD and 304 it describes the content of a GET. None for
+/// responses that cannot have one (RFC 9110 section 8.6) and for chunked ones; an invalid one is
+/// not forwarded.
 fn length(head: &ResponseHead, method: &Method) -> Option<u64> {
     let fields = &head.fields;
     let coded = fields

@@ -15,7 +15,7 @@ use seacat_gateway::builtin::Builtin;
 use seacat_gateway::config::{Host, Limits, StateAt};
 use seacat_gateway::enroll::{Mode, Policy, State, Store};
 use seacat_gateway::{ClientId, Config, Demo, Gateway, pki};
-use seacat_link::{Closed, News};
+use seacat_link::{Closed, IncomingEvent};
 use seacat_proto::frame::{Cert, CertQuery, Characteristics, CharacteristicsAck, Csr, CsrReply};
 use seacat_proto::{Bytes, Control};
 
@@ -86,7 +86,7 @@ impl Client {
     async fn control(&mut self) -> Control {
         loop {
             match self.incoming.next().await {
-                Some(News::Control(control)) => return control,
+                Some(IncomingEvent::Control(control)) => return control,
                 Some(_) => {}
                 None => panic!("the connection ended: {:?}", self.link.closed()),
             }
@@ -190,7 +190,7 @@ fn automatic_from_a_csr_to_an_identified_request() {
         let demo = in_memory(Mode::Automatic);
         let machine = Machine::number(0);
         let mut client = Client::connect(&demo).await;
-        assert_eq!(standing(&client).await, refused("you have shown no certificate"));
+        assert_eq!(standing(&client).await, refused("you have presented no certificate"));
         assert_eq!(client.query(machine.public_key()).await, NOT_FOUND);
         assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
         let (flags, certificate) = client.query(machine.public_key()).await;
@@ -713,7 +713,7 @@ fn a_ca_of_ones_own_gives_identities_too() {
         assert_eq!(standing(&client).await, told(&machine));
         let (tcp, session) = handshake(addr, anonymous(&ca_pem)).await.unwrap();
         let client = Client::over(tcp, session);
-        assert_eq!(standing(&client).await, refused("you have shown no certificate"));
+        assert_eq!(standing(&client).await, refused("you have presented no certificate"));
     });
 }
 

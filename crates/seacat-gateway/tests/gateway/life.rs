@@ -5,7 +5,7 @@ use std::time::Duration;
 use seacat_gateway::builtin::Builtin;
 use seacat_gateway::config::{Host, Limits};
 use seacat_gateway::{Config, Demo, Gateway, pki};
-use seacat_link::{Closed, News, StreamError};
+use seacat_link::{Closed, IncomingEvent, StreamError};
 use seacat_proto::frame::{Characteristics, CharacteristicsAck, Kind};
 use seacat_proto::{Control, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -115,7 +115,7 @@ fn one_stream_too_many_waits_for_room() {
         let one_more = client.link.open(request("GET", "hello", "/", &[]), true);
         assert!(matches!(one_more, Err(StreamError::TooManyStreams)));
         let waiting = async {
-            client.link.room().await;
+            client.link.ready().await;
             client.get("hello", "/").await.unwrap().status
         };
         let release = async {
@@ -164,8 +164,8 @@ fn control_frames_that_nobody_knows_are_ignored() {
         };
         client.link.control(&unknown).unwrap();
         client.link.ping();
-        assert!(matches!(client.incoming.next().await, Some(News::Heard)));
-        assert!(matches!(client.incoming.next().await, Some(News::Pong { .. })));
+        assert!(matches!(client.incoming.next().await, Some(IncomingEvent::FrameReceived)));
+        assert!(matches!(client.incoming.next().await, Some(IncomingEvent::Pong { .. })));
     });
 }
 
@@ -185,8 +185,8 @@ fn characteristics_are_acknowledged_by_a_gateway_that_keeps_none() {
         let mut client = Client::over(tcp, session);
         let facts = Characteristics::new(42, &[("osv", "1")]).unwrap();
         client.link.control(&Control::Characteristics(facts)).unwrap();
-        assert!(matches!(client.incoming.next().await, Some(News::Heard)));
-        let Some(News::Control(answer)) = client.incoming.next().await else { panic!() };
+        assert!(matches!(client.incoming.next().await, Some(IncomingEvent::FrameReceived)));
+        let Some(IncomingEvent::Control(answer)) = client.incoming.next().await else { panic!() };
         assert_eq!(answer, Control::CharacteristicsAck(CharacteristicsAck { serial: 42 }));
     });
 }

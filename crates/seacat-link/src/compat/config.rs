@@ -1,4 +1,4 @@
-//! What all sessions of one gateway, or with one gateway, have in common.
+//! The configuration shared by all sessions of one gateway, or with one gateway.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::danger::ClientCertVerifier;
 
-use super::session::{Judge, Session};
+use super::session::{PeerVerifier, Session};
 use super::{SUITES, error};
 
 /// RSA of 2048 bits and no SHA-1 in signatures (OpenSSL's SSL_CTX_set_security_level), whatever
@@ -35,28 +35,28 @@ pub struct Identity<'a> {
 #[derive(Clone)]
 pub struct ClientConfig {
     context: SslContext,
-    judge: Arc<dyn ServerCertVerifier>,
-    /// How long the certificate is that we show.
+    verifier: Arc<dyn ServerCertVerifier>,
+    /// The length of our certificate.
     certificate: Option<usize>,
 }
 
 impl ClientConfig {
-    /// Sessions with gateways that `judge` believes, and that are shown `identity` if they ask.
+    /// Sessions with gateways that `verifier` accepts; `identity` is presented if they request it.
     ///
     /// # Errors
     /// When OpenSSL cannot use the identity.
     pub fn new(
-        judge: Arc<dyn ServerCertVerifier>,
+        verifier: Arc<dyn ServerCertVerifier>,
         identity: Option<Identity<'_>>,
     ) -> Result<Self, Error> {
         let certificate = identity.and_then(|it| it.chain.first()).map(|it| it.len());
         let context = client_context(identity).map_err(|stack| error::general(&stack))?;
-        Ok(Self { context, judge, certificate })
+        Ok(Self { context, verifier, certificate })
     }
 
     pub(crate) fn session(&self, name: ServerName<'static>) -> Result<Session, Error> {
-        let judge = Judge::Server { judge: Arc::clone(&self.judge), name };
-        Session::new(&self.context, judge, self.certificate)
+        let verifier = PeerVerifier::Server { verifier: Arc::clone(&self.verifier), name };
+        Session::new(&self.context, verifier, self.certificate)
     }
 }
 
@@ -64,27 +64,26 @@ impl ClientConfig {
 #[derive(Clone)]
 pub struct ServerConfig {
     context: SslContext,
-    judge: Arc<dyn ClientCertVerifier>,
+    verifier: Arc<dyn ClientCertVerifier>,
 }
 
 impl ServerConfig {
-    /// Sessions in which `identity` is shown and clients are asked for a certificate. Those that
-    /// have one go on if `judge` says so. Only `suites` are spoken, of those in
-    /// [`SUITES`](super::SUITES).
+    /// Sessions that present `identity` and request a certificate of clients, which `verifier`
+    /// checks. Only `suites` are offered, of those in [`SUITES`](super::SUITES).
     ///
     /// # Errors
     /// When OpenSSL cannot use the identity, or none of the suites is known.
     pub fn new(
         identity: Identity<'_>,
-        judge: Arc<dyn ClientCertVerifier>,
+        verifier: Arc<dyn ClientCertVerifier>,
         suites: &[&str],
     ) -> Result<Self, Error> {
         let context = server_context(identity, suites).map_err(|stack| error::general(&stack))?;
-        Ok(Self { context, judge })
+        Ok(Self { context, verifier })
     }
 
     pub(crate) fn session(&self) -> Result<Session, Error> {
-        Session::new(&self.context, Judge::Client(Arc::clone(&self.judge)), None)
+        Session::new(&self.context, PeerVerifier::Client(Arc::clone(&self.verifier)), None)
     }
 }
 
@@ -101,15 +100,15 @@ fn client_context(identity: Option<Identity<'_>>) -> Result<SslContext, ErrorSta
 fn server_context(identity: Identity<'_>, suites: &[&str]) -> Result<SslContext, ErrorStack> {
     let mut builder = context(SslMethod::tls_server(), suites)?;
     show(&mut builder, identity)?;
-    // No session is taken up again: a ticket would outlive a revocation, and the reference client
-    // never asks (wire spec 1.1).
+    // Sessions are not resumed: a ticket would outlive a revocation, and the reference client never
+    // resumes (wire spec 1.1).
     builder.set_options(SslOptions::CIPHER_SERVER_PREFERENCE | SslOptions::NO_TICKET);
     builder.set_session_cache_mode(SslSessionCacheMode::OFF);
     builder.set_num_tickets(0)?;
     Ok(builder.build())
 }
 
-/// What both ends have in common. The versions follow from the suites.
+/// The settings of both roles. The TLS versions follow from the suites.
 fn context(method: SslMethod, suites: &[&str]) -> Result<SslContextBuilder, ErrorStack> {
     let (old, new): (Vec<&str>, Vec<&str>) =
         suites.iter().partition(|suite| suite.contains("_WITH_"));
@@ -143,15 +142,15 @@ fn show(builder: &mut SslContextBuilder, identity: Identity<'_>) -> Result<(), E
     builder.check_private_key()
 }
 
-/// As `rustls::KeyLogFile` does: the secrets of sessions go to the file that SSLKEYLOGFILE names,
-/// for whoever looks at a capture. Not in a build for users.
+/// Like `rustls::KeyLogFile`: writes the sessions' secrets to the file named by SSLKEYLOGFILE, to
+/// decrypt captures. Debug builds only.
 #[cfg(debug_assertions)]
 fn key_log(builder: &mut SslContextBuilder) {
     use std::io::Write;
     let Some(path) = std::env::var_os("SSLKEYLOGFILE") else { return };
     let Ok(file) = std::fs::File::options().create(true).append(true).open(path) else { return };
     builder.set_keylog_callback(move |_, line| {
-        // One write a line: others may write into the same file.
+        // One write per line: other processes may write to the same file.
         let _ = (&file).write_all(format!("{line}\n").as_bytes());
     });
 }

@@ -1,4 +1,4 @@
-//! OpenSSL's errors in rustls' words, so that what explains the one explains the other.
+//! Conversion of OpenSSL's errors to `rustls::Error`, so that both are explained by the same code.
 
 use openssl::error::ErrorStack;
 use openssl::ssl;
@@ -7,7 +7,7 @@ use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible};
 /// Reasons from here on are alerts that came from the peer (sslerr.h, SSL_AD_REASON_OFFSET).
 const ALERTS: i32 = 1000;
 
-/// Reasons of sslerr.h. They keep their numbers from version to version.
+/// Reasons of sslerr.h. Their numbers are stable.
 const NO_SHARED_CIPHER: i32 = 193;
 const UNSUPPORTED_PROTOCOL: i32 = 258;
 const WRONG_VERSION_NUMBER: i32 = 267;
@@ -23,7 +23,7 @@ pub(super) fn translate(error: &ssl::Error) -> Error {
     match reason {
         NO_SHARED_CIPHER => PeerIncompatible::NoCipherSuitesInCommon.into(),
         UNSUPPORTED_PROTOCOL => PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig.into(),
-        // The first bytes are no record.
+        // The first bytes are not a TLS record.
         WRONG_VERSION_NUMBER | HTTP_REQUEST | HTTPS_PROXY_REQUEST => {
             InvalidMessage::InvalidContentType.into()
         }
@@ -38,10 +38,10 @@ pub(super) fn translate(error: &ssl::Error) -> Error {
 
 fn words(error: Option<&openssl::error::Error>) -> Error {
     let reason = error.and_then(openssl::error::Error::reason);
-    Error::General(reason.unwrap_or("OpenSSL does not say why").to_owned())
+    Error::General(reason.unwrap_or("OpenSSL gives no reason").to_owned())
 }
 
-/// What OpenSSL says of settings.
+/// OpenSSL's error about settings.
 pub(super) fn general(stack: &ErrorStack) -> Error {
     words(stack.errors().last())
 }

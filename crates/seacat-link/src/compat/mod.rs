@@ -1,10 +1,9 @@
 //! The transport for peers of the reference era, through OpenSSL.
 //!
 //! The published reference client offers one cipher suite, ECDHE-RSA-AES256-SHA384 with CBC
-//! (0xC028, wire spec 0), which rustls does not have. This backend knows that suite beside those
-//! that are safer, and always prefers the safer ones. What it does not do is decide whom to
-//! believe: OpenSSL builds the chain, and the same judge as for rustls says yes or no to it
-//! before the handshake goes on.
+//! (0xC028, wire spec 0), which rustls does not have. This backend offers that suite in addition to
+//! more secure ones, and always prefers the latter. Certificates are verified by the same verifiers
+//! as with rustls: OpenSSL only builds the chain.
 
 mod config;
 mod error;
@@ -13,8 +12,8 @@ mod session;
 pub use config::{ClientConfig, Identity, ServerConfig};
 pub use session::Session;
 
-/// The suites we know, by IANA's names, the ones we like best first: TLS 1.3, then 1.2 with an
-/// AEAD, then the one of the reference era.
+/// The supported suites by IANA's names, in order of preference: TLS 1.3, then 1.2 with an AEAD,
+/// then the one of the reference era.
 pub const SUITES: [&str; 10] = [
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
@@ -28,6 +27,6 @@ pub const SUITES: [&str; 10] = [
     REFERENCE_SUITE,
 ];
 
-/// The only suite of the reference client, 0xC028. Encrypt-then-MAC (RFC 7366) takes the worst
-/// from it where the peer knows that too; OpenSSL offers it by itself.
+/// The only suite of the reference client, 0xC028. Encrypt-then-MAC (RFC 7366) removes its main
+/// weakness if the peer supports it; OpenSSL offers it automatically.
 pub const REFERENCE_SUITE: &str = "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384";

@@ -1,4 +1,4 @@
-//! One OpenSSL session, between two buffers instead of on a socket.
+//! One OpenSSL session that uses two buffers instead of a socket.
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::error;
 
-/// The most plaintext in one record (RFC 5246 section 6.2.1). A frame is no longer.
+/// The most plaintext in one record (RFC 5246 section 6.2.1). A frame is at most as long.
 const RECORD: usize = 16_384;
 const _: () = assert!(MAX_FRAME <= RECORD);
 
@@ -24,34 +24,34 @@ const _: () = assert!(MAX_FRAME <= RECORD);
 pub struct Session {
     stream: SslStream<Pipe>,
     handshaking: bool,
-    /// Decrypted and not taken yet. The link empties it before it reads on, so there is never
-    /// more than one reading's worth.
+    /// Decrypted and not taken yet. The link empties it before it reads again, so it holds at most
+    /// the content of one read.
     plaintext: Vec<u8>,
-    /// A frame whose parts are put together.
+    /// A frame, joined from its parts.
     frame: Vec<u8>,
     peer: Option<CertificateDer<'static>>,
     refusal: Refusal,
-    /// How long the certificate is that we may be asked for (client).
+    /// The length of the certificate that may be requested of us (client).
     certificate: Option<usize>,
-    /// The gateway was shown it.
+    /// It was presented to the gateway.
     shown: bool,
 }
 
-/// Ciphertext on its way in and out. Reading never blocks, and writing always succeeds: who seals
-/// keeps the bound.
+/// Ciphertext received and to be sent. Reading never blocks, and writing always succeeds: the
+/// caller of `seal` bounds it.
 #[derive(Default)]
 struct Pipe {
     input: BytesMut,
     output: BytesMut,
 }
 
-/// Why the judge has said no, for whoever explains the failed handshake.
+/// Why the verifier has refused, to explain the failed handshake.
 type Refusal = Arc<Mutex<Option<Error>>>;
 
-/// Who says whether the peer's certificate is believed.
-pub(super) enum Judge {
+/// The verifier of the peer's certificate.
+pub(super) enum PeerVerifier {
     /// A client's, of the gateway.
-    Server { judge: Arc<dyn ServerCertVerifier>, name: ServerName<'static> },
+    Server { verifier: Arc<dyn ServerCertVerifier>, name: ServerName<'static> },
     /// A gateway's, of a client.
     Client(Arc<dyn ClientCertVerifier>),
 }
@@ -59,12 +59,12 @@ pub(super) enum Judge {
 impl Session {
     pub(super) fn new(
         context: &SslContext,
-        judge: Judge,
+        verifier: PeerVerifier,
         certificate: Option<usize>,
     ) -> Result<Self, Error> {
         let refusal = Refusal::default();
-        let stream =
-            stream(context, judge, Arc::clone(&refusal)).map_err(|stack| error::general(&stack))?;
+        let stream = stream(context, verifier, Arc::clone(&refusal))
+            .map_err(|stack| error::general(&stack))?;
         let mut session = Self {
             stream,
             handshaking: true,
@@ -75,7 +75,7 @@ impl Session {
             certificate,
             shown: false,
         };
-        // A client begins; a server finds nothing to do yet.
+        // A client starts; a server has nothing to do yet.
         session.shake_hands()?;
         Ok(session)
     }
@@ -96,10 +96,10 @@ impl Session {
         self.peer.as_ref()
     }
 
-    /// Whether the gateway has asked for our certificate and been shown it.
+    /// Whether the gateway has requested our certificate and received it.
     ///
-    /// OpenSSL does not say. But what a client writes once it has understood the ServerHello holds
-    /// its certificate or nothing longer than a key share and the Finished, which is less than any
+    /// OpenSSL does not report this. But what a client writes after the ServerHello contains either
+    /// its certificate or nothing longer than a key share and Finished, which is shorter than any
     /// certificate with an RSA key.
     #[must_use]
     pub fn has_shown_certificate(&self) -> bool {
@@ -133,7 +133,7 @@ impl Session {
         }
     }
 
-    /// Decrypts all records that are whole. Says whether the peer has said goodbye.
+    /// Decrypts all complete records. Returns whether close_notify was received.
     fn decrypt(&mut self) -> Result<bool, Error> {
         loop {
             let start = self.plaintext.len();
@@ -165,8 +165,8 @@ impl Session {
         Ok(!self.plaintext.is_empty())
     }
 
-    /// SSL_write makes one record of up to [`RECORD`] bytes, also with CBC: what used to split
-    /// them (the empty fragment against BEAST) concerns TLS 1.0.
+    /// SSL_write makes one record of up to [`RECORD`] bytes, also with CBC: the empty fragment
+    /// against BEAST applies to TLS 1.0 only.
     pub(crate) fn seal(&mut self, parts: [&[u8]; 2]) -> io::Result<usize> {
         let frame = match parts {
             [whole, []] => whole,
@@ -192,32 +192,33 @@ impl Session {
     }
 
     pub(crate) fn close_notify(&mut self) {
-        // Whether the peer has said it before us makes no difference.
+        // The result only tells whether the peer has sent its own before.
         let _ = self.stream.shutdown();
     }
 }
 
 fn stream(
     context: &SslContext,
-    judge: Judge,
+    verifier: PeerVerifier,
     refusal: Refusal,
 ) -> Result<SslStream<Pipe>, ErrorStack> {
     let mut ssl = Ssl::new(context)?;
-    match &judge {
-        Judge::Server { name, .. } => {
-            // SNI is for names alone (RFC 6066 section 3).
+    match &verifier {
+        PeerVerifier::Server { name, .. } => {
+            // SNI is for names only (RFC 6066 section 3).
             if let ServerName::DnsName(name) = name {
                 ssl.set_hostname(name.as_ref())?;
             }
             ssl.set_connect_state();
         }
-        Judge::Client(_) => ssl.set_accept_state(),
+        PeerVerifier::Client(_) => ssl.set_accept_state(),
     }
-    // OpenSSL has no roots here and no opinion: it tells us of every certificate and every fault
-    // it finds, and each time the judge looks at the whole chain as far as it was built.
+    // OpenSSL has no roots here: it calls back for every certificate and every error, and each time
+    // the verifier checks the chain as far as it was built.
     ssl.set_verify_callback(SslVerifyMode::PEER, move |_, found| {
-        let Err(error) = judge.hear(found) else {
-            // What OpenSSL has noted of a fault that is accepted would be taken for one of the next call.
+        let Err(error) = verifier.receive(found) else {
+            // An error that was accepted must not stay in OpenSSL's queue: it would be attributed
+            // to the next call.
             drop(ErrorStack::get());
             return true;
         };
@@ -230,8 +231,8 @@ fn stream(
     SslStream::new(ssl, Pipe::default())
 }
 
-impl Judge {
-    fn hear(&self, found: &X509StoreContextRef) -> Result<(), Error> {
+impl PeerVerifier {
+    fn receive(&self, found: &X509StoreContextRef) -> Result<(), Error> {
         let chain: Option<Vec<CertificateDer<'static>>> = found
             .chain()
             .and_then(|chain| chain.iter().map(|it| it.to_der().ok().map(Into::into)).collect());
@@ -241,10 +242,10 @@ impl Judge {
         };
         let now = UnixTime::now();
         match self {
-            Self::Server { judge, name } => {
-                judge.verify_server_cert(leaf, others, name, &[], now).map(|_| ())
+            Self::Server { verifier, name } => {
+                verifier.verify_server_cert(leaf, others, name, &[], now).map(|_| ())
             }
-            Self::Client(judge) => judge.verify_client_cert(leaf, others, now).map(|_| ()),
+            Self::Client(verifier) => verifier.verify_client_cert(leaf, others, now).map(|_| ()),
         }
     }
 }

@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::pki::Pki;
 
-#[path = "stories.rs"]
-mod stories;
+#[path = "scenarios.rs"]
+mod scenarios;
 
 pub(crate) fn tls() -> (ClientTls, ServerTls) {
     (client(), server(&[REFERENCE_SUITE]))

@@ -4,8 +4,8 @@ use seacat_link::{ClientTls, ServerTls};
 
 use crate::pki::Pki;
 
-#[path = "stories.rs"]
-mod stories;
+#[path = "scenarios.rs"]
+mod scenarios;
 
 pub(crate) fn tls() -> (ClientTls, ServerTls) {
     (Pki::get().rustls_client().into(), Pki::get().rustls_server().into())

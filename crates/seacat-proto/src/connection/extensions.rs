@@ -1,4 +1,4 @@
-//! What two ends of ours do beyond the reference's wire (docs/protocol/extensions.md).
+//! Negotiation of the protocol extensions (docs/protocol/extensions.md).
 //!
 //! ```text
 //!   gateway: EXTENSIONS (I can) ──►          behind the client's first valid frame
@@ -18,7 +18,7 @@ use crate::frame::{Announcement, ConnectionEnded, Extensions, FrameHead, GoAway,
 use crate::outbox::Transmit;
 use crate::stream::{INITIAL_WINDOW, Stream};
 
-/// How far the two ends have come to an agreement.
+/// The state of the negotiation.
 #[derive(Debug)]
 pub(super) struct Agreement {
     own: Extensions,
@@ -60,8 +60,8 @@ impl Connection {
         told
     }
 
-    /// Whether a frame of this kind means anything here: those of an extension that is not agreed
-    /// are ignored whatever they hold (wire spec 3.12).
+    /// Whether a frame of this kind is understood: frames of an extension that is not agreed are
+    /// ignored whatever they contain (wire spec 3.12).
     pub(super) fn understands(&self, head: FrameHead) -> bool {
         let FrameHead::Control { kind, .. } = head else {
             return true;
@@ -105,7 +105,7 @@ impl Connection {
         let first = self.agreement.agreed.is_empty();
         if first {
             self.agreement.agreed = common;
-            // One at least: a peer that wants none has no use for a connection.
+            // At least one: a limit of none would make the connection useless.
             let streams = usize::try_from(frame.streams).unwrap_or(usize::MAX).max(1);
             self.max_opened = self.max_opened.min(streams);
             if let Some(asked) = self.agreement.announced.replace(now) {

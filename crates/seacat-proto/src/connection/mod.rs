@@ -1,4 +1,4 @@
-//! One connection: frames in, events out; wishes in, frames out.
+//! One connection: frames in, events out; commands in, frames out.
 
 mod extensions;
 mod receive;
@@ -23,7 +23,7 @@ use crate::sniff::Sniffer;
 use crate::stream::{RecvWindow, State, Stream};
 use extensions::Agreement;
 
-/// Which end of the wire we are.
+/// The role of an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Opens streams for requests; their ids are odd.
@@ -32,10 +32,10 @@ pub enum Role {
     Gateway,
 }
 
-/// A peer is near when a round trip takes no longer: this machine or its network.
+/// A peer is near when a round trip takes at most this long: on this machine or its network.
 const NEAR: Duration = Duration::from_millis(5);
 
-/// Limits and rhythms of a connection.
+/// Limits and timers of a connection.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// PINGs; `None` sends none of its own.
@@ -43,24 +43,24 @@ pub struct Config {
     /// Streams open at once. Each may hold a head of 16 KiB and a queue of
     /// [`Connection::SEND_QUEUE`] bytes.
     pub max_streams: usize,
-    /// What to use with a peer that knows it too (docs/protocol/extensions.md). A gateway announces it
-    /// behind a client's first frame; a client only answers, so that no other gateway ever sees
-    /// the announcement.
+    /// Extensions to use with a peer that supports them too (docs/protocol/extensions.md). A
+    /// gateway announces it behind a client's first frame; a client only answers, so that no other
+    /// gateway ever sees the announcement.
     pub extensions: Extensions,
 }
 
 impl Default for Config {
-    /// No PINGs. 4 096 streams: more than any client was seen to open, and at most
-    /// 64 MiB of heads from a peer that means harm.
+    /// No PINGs. 4 096 streams: more than any client was seen to open, and at most 64 MiB of heads
+    /// from a malicious peer.
     fn default() -> Self {
         Self { keepalive: None, max_streams: 4096, extensions: Extensions::ALL }
     }
 }
 
-/// News from the wire.
+/// An event from the wire.
 #[derive(Debug)]
 pub enum Event {
-    /// A request came (gateway).
+    /// A request (gateway).
     Request {
         /// Its stream.
         id: StreamId,
@@ -69,7 +69,7 @@ pub enum Event {
         /// Whether it has no body.
         end: bool,
     },
-    /// An answer's head came (client).
+    /// The head of a response (client).
     Reply {
         /// Its stream.
         id: StreamId,
@@ -78,7 +78,7 @@ pub enum Event {
         /// Whether it has no body.
         end: bool,
     },
-    /// A piece of a body came.
+    /// A piece of a body.
     Data {
         /// Its stream.
         id: StreamId,
@@ -87,7 +87,7 @@ pub enum Event {
         /// Whether it is the last.
         end: bool,
     },
-    /// The gateway asks for a connection to a port of ours: accept or refuse it (client).
+    /// The gateway requests a connection to a port of ours: accept or refuse it (client).
     SocketsRequest {
         /// Its stream.
         id: StreamId,
@@ -101,7 +101,7 @@ pub enum Event {
         /// The answer.
         code: SocketsCode,
     },
-    /// The stream is over by force: the peer reset it, or broke its rules and we did.
+    /// The stream was reset by the peer, or by us after a protocol error of the peer.
     Reset {
         /// The stream.
         id: StreamId,
@@ -118,7 +118,7 @@ pub enum Event {
         /// Its number, see [`RequestHead::connection`].
         id: u32,
     },
-    /// The gateway drains: the connection opens nothing new and ends when what is open has ended
+    /// The gateway drains: no new streams are opened, and the connection ends after the open ones
     /// (client).
     GoAway,
     /// A frame that belongs to no stream.
@@ -130,8 +130,7 @@ pub enum Event {
 pub struct Connection {
     role: Role,
     max_streams: usize,
-    /// Streams open at once beyond which we open none: what we allow, and what the peer takes if it
-    /// has said so.
+    /// The limit of streams that we open: our own, and the peer's if it was announced.
     max_opened: usize,
     sniffer: Sniffer,
     decoder: Decoder,
@@ -146,13 +145,13 @@ pub struct Connection {
     next_even: u32,
     draining: bool,
     agreement: Agreement,
-    /// The peer looks for the end of an answer on its head.
+    /// The peer accepts FIN on the head of a response.
     ends_on_head: bool,
-    /// A round trip was once shorter than [`NEAR`].
+    /// A round trip was shorter than [`NEAR`] once.
     near: bool,
     /// What the peer allows on a fresh stream, once both ends have announced windows.
     peer_window: Option<u32>,
-    /// What our windows may be, all together.
+    /// The total size of our windows.
     flow: Flow,
     /// Payload sent so far.
     sent: u64,
@@ -163,7 +162,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// What [`Connection::room`] starts from: four full frames, one socket write.
+    /// The capacity of an empty stream queue: four full frames, one socket write.
     pub const SEND_QUEUE: usize = 4 * MAX_PAYLOAD;
 
     /// Memory for bodies that wait to be sent, all streams together, before each stream is held to
@@ -199,7 +198,7 @@ impl Connection {
         }
     }
 
-    // --- wishes ---------------------------------------------------------------
+    // --- commands -------------------------------------------------------------
 
     /// Opens a stream with a request; `end` when it has no body.
     ///
@@ -221,7 +220,7 @@ impl Connection {
         if self.draining {
             return Err(OpenError::Draining);
         }
-        if !self.has_room() {
+        if !self.can_open() {
             return Err(OpenError::TooManyStreams);
         }
         let next = match self.role {
@@ -237,16 +236,17 @@ impl Connection {
         }
     }
 
-    /// From now on answers without a body end on their head (gateway).
+    /// From now on FIN of a response without a body is on its head (gateway).
     pub fn end_on_head(&mut self) {
         self.ends_on_head = true;
     }
 
-    /// Answers a stream with a head, once; `end` when no body follows (gateway).
+    /// Sends a response's head, once; `end` when no body follows (gateway).
     ///
-    /// The end rides on the head when the peer keeps windows, and so is one of ours, or when it is
-    /// known to look for it there ([`Connection::end_on_head`]). The reference's Python layer does not
-    /// and would wait for ever (wire spec 3.2); its Android layer breaks on an empty DATA at the end.
+    /// FIN is set on the head when the peer uses windows, which only ours do, or when it is known
+    /// to accept it there ([`Connection::end_on_head`]). The reference client's Python layer does
+    /// not and would wait indefinitely (wire spec 3.2); its Android layer fails on an empty DATA at
+    /// the end.
     ///
     /// # Errors
     /// [`StreamClosed`] when the stream is gone or already answered.
@@ -272,8 +272,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Queues a piece of a body. It is cut into frames when it is written. The caller
-    /// keeps to [`Connection::room`]; one piece may overshoot it.
+    /// Queues a piece of a body. It is cut into frames when it is written. The caller respects
+    /// [`Connection::send_capacity`]; one piece may exceed it.
     ///
     /// # Errors
     /// [`StreamClosed`] when the stream is gone or our half has ended.
@@ -281,7 +281,7 @@ impl Connection {
         self.enqueue(id, bytes, false)
     }
 
-    /// Ends our half of the stream; the end rides on the last queued piece.
+    /// Ends our half of the stream; FIN is set on the last queued piece.
     ///
     /// # Errors
     /// [`StreamClosed`] when the stream is gone or our half has ended.
@@ -305,8 +305,8 @@ impl Connection {
         Ok(())
     }
 
-    /// The reader has taken bytes of this stream's body. Says whether that gave the peer
-    /// something to hear.
+    /// Reports that the reader has taken bytes of this stream's body. Returns whether a
+    /// WINDOW_UPDATE was queued.
     pub fn taken(&mut self, id: StreamId, bytes: usize) -> bool {
         let Some(stream) = self.streams.get_mut(&id) else {
             return false;
@@ -327,11 +327,11 @@ impl Connection {
         true
     }
 
-    /// Bytes this stream's queue still takes; 0 for a stream that is gone. When all queues together
-    /// are full, a stream with an empty queue still has room: it may be the only one that the peer
-    /// reads.
+    /// Bytes that may still be queued on this stream; 0 for a stream that has ended. When all
+    /// queues together are full, a stream with an empty queue still has capacity: it may be the
+    /// only one that the peer reads.
     #[must_use]
-    pub fn room(&self, id: StreamId) -> usize {
+    pub fn send_capacity(&self, id: StreamId) -> usize {
         let Some(stream) = self.streams.get(&id) else {
             return 0;
         };
@@ -352,8 +352,8 @@ impl Connection {
         self.queue_limit = limit;
     }
 
-    /// Gives a stream up. Nothing of it is sent any more but RST_STREAM, and not even
-    /// that when we opened it and its first frame had not left. Unknown streams are ignored.
+    /// Resets a stream. Only RST_STREAM is still sent for it, and not even that when we opened it
+    /// and its first frame was not written. Unknown streams are ignored.
     pub fn reset(&mut self, id: StreamId, reason: Reason) {
         let Some(stream) = self.remove(id) else {
             return;
@@ -363,8 +363,8 @@ impl Connection {
         if head_unsent && ours {
             return;
         }
-        // The reference client does not know RST_STREAM for a socket: the port would stay in use until
-        // it connects again. It knows the end (wire spec 3.11).
+        // The reference client does not know RST_STREAM for a socket: the port would stay in use
+        // until it connects again. It understands FIN (wire spec 3.11).
         let socket = self.role == Role::Gateway && ours;
         if socket && self.peer_window.is_none() && !stream.state.is_sent() {
             let end = head::data(id, true, 0);
@@ -373,16 +373,16 @@ impl Connection {
         self.push_rst(id, reason);
     }
 
-    /// Wants no more of the peer's half while ours goes on: what still comes is dropped,
-    /// and once our end is written, RST_STREAM tells the peer to stop. A reference client
-    /// that has forgotten the stream ignores it (wire spec 4). Unknown streams are ignored.
+    /// Stops receiving while our half continues: further DATA is discarded, and once our end is
+    /// written, RST_STREAM asks the peer to stop. A reference client that has closed the stream
+    /// ignores it (wire spec 4). Unknown streams are ignored.
     pub fn stop_receiving(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
         stream.unwanted = true;
         if stream.state.is_sent() && stream.queue.is_empty() {
-            // Not `reset`: the answer's head may still wait, and goes first.
+            // Not `reset`: the response's head may still be queued, and must be sent first.
             self.remove(id);
             self.push_rst(id, Reason::CANCEL);
         }
@@ -398,15 +398,15 @@ impl Connection {
         Ok(())
     }
 
-    /// Asks the peer for a sign of life now, after a resume or a change of network.
+    /// Sends a PING now, for use after a resume or a change of network.
     pub fn ping(&mut self, now: Instant) {
         let verdict = self.keepalive.ping_now(now);
         self.push_ping(verdict);
     }
 
-    /// Opens nothing new; what is open goes on. A gateway tells a client that knows the extension,
-    /// which then asks for nothing more. Of another it still takes requests, because RST_STREAM is
-    /// all it could answer and reference clients take that for a failure.
+    /// Opens no new streams; open ones continue. A gateway sends GOAWAY to a client that supports
+    /// it, which then opens no more streams. Requests of other clients are still accepted, because
+    /// the only refusal is RST_STREAM, which reference clients treat as a failure.
     pub fn drain(&mut self) {
         self.draining = true;
         if self.role == Role::Gateway {
@@ -420,19 +420,19 @@ impl Connection {
         self.draining && self.streams.is_empty() && self.outbox.is_empty() && !self.awaits_go_away()
     }
 
-    /// Whether both ends keep windows, from the next stream on.
+    /// Whether both ends use windows, from the next stream on.
     #[must_use]
     pub fn has_windows(&self) -> bool {
         self.peer_window.is_some()
     }
 
-    /// Frames that steer and have not been taken yet.
+    /// Queued control frames.
     #[must_use]
     pub fn heads_waiting(&self) -> usize {
         self.outbox.control_len()
     }
 
-    /// Whether the peer was ever seen to answer within 5 ms.
+    /// Whether the peer has ever answered within 5 ms.
     #[must_use]
     pub fn is_near(&self) -> bool {
         self.near
@@ -444,21 +444,22 @@ impl Connection {
         self.max_streams
     }
 
-    /// When the last whole frame came. A peer that sends one has accepted the connection.
+    /// When the last complete frame was received. A peer that sends one has accepted the
+    /// connection.
     #[must_use]
     pub fn last_frame(&self) -> Option<Instant> {
         self.last_frame
     }
 
-    /// Whether a stream more may be opened, as far as the limits are concerned.
+    /// Whether the limits permit another stream.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.room_for_streams() > 0
+    pub fn can_open(&self) -> bool {
+        self.free_streams() > 0
     }
 
-    /// How many streams more may be opened, as far as the limits are concerned.
+    /// How many more streams the limits permit.
     #[must_use]
-    pub fn room_for_streams(&self) -> usize {
+    pub fn free_streams(&self) -> usize {
         self.max_opened.saturating_sub(self.streams.len())
     }
 
@@ -478,9 +479,9 @@ impl Connection {
         self.handle_frames(input, &mut { usize::MAX }, now).map(drop)
     }
 
-    /// Takes bytes from the wire until as many frames were found as `frames` says, which is counted
-    /// down, and returns how many bytes were taken. A peer that cuts its body into frames of one byte
-    /// makes work by the frame, not by the byte.
+    /// Processes input, at most `frames` frames, and returns how many bytes were taken; `frames` is
+    /// reduced by the frames found. Work is per frame, so a peer that sends frames of one byte is
+    /// bounded by frames, not bytes.
     ///
     /// # Errors
     /// As [`Connection::handle_input`].
@@ -494,7 +495,7 @@ impl Connection {
         if !input.is_empty() {
             self.keepalive.heard(now);
         }
-        // The decoder lends out frames while the rest of `self` changes.
+        // Frames borrow from the decoder while the rest of `self` changes.
         let mut decoder = std::mem::take(&mut self.decoder);
         let mut rest = input;
         let outcome = loop {
@@ -522,7 +523,7 @@ impl Connection {
         outcome.map(|()| input.len() - rest.len())
     }
 
-    /// Tells the connection what time it is.
+    /// Processes timers that are due at `now`.
     ///
     /// # Errors
     /// [`ConnectionError::Dead`] when the peer has not answered.
@@ -536,7 +537,7 @@ impl Connection {
         }
     }
 
-    // --- wire, news and deadlines out -----------------------------------------
+    // --- wire, events and deadlines out ---------------------------------------
 
     /// The next frame to write, if any.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -567,12 +568,12 @@ impl Connection {
         Some(Transmit::new(Some(id), &head::data(id, end, payload.len()), payload))
     }
 
-    /// The next piece of news, if any.
+    /// The next event, if any.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// When [`Connection::handle_timeout`] wants to be called.
+    /// When to call [`Connection::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.keepalive.poll_timeout()
@@ -582,7 +583,7 @@ impl Connection {
         self.streams.entry(id).insert_entry(Stream::new(state, priority)).into_mut()
     }
 
-    /// Notes an id that the peer has used.
+    /// Records an id that the peer has used.
     fn seen(&mut self, id: StreamId) {
         let next = if id.is_odd() { &mut self.next_odd } else { &mut self.next_even };
         *next = (*next).max(id.get() + 1);
@@ -595,7 +596,7 @@ impl Connection {
         Some(stream)
     }
 
-    /// Puts a stream in its ring when it has something to send and may send it.
+    /// Schedules a stream when it has something to send and may send it.
     fn push_turn(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;

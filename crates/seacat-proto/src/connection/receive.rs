@@ -1,4 +1,4 @@
-//! What one frame from the peer does to a connection.
+//! Handling of received frames.
 
 use std::time::Instant;
 
@@ -12,8 +12,8 @@ use crate::frame::{
 use crate::ids::StreamId;
 use crate::stream::{Refused, State};
 
-/// Answers that may wait for a peer that does not read them, beyond two for each stream.
-/// A peer that makes us owe more (PINGs, frames for unknown streams) is flooding us.
+/// Answers that may be queued for a peer that does not read them, beyond two for each stream. A
+/// peer that causes more (PINGs, frames for unknown streams) is flooding.
 const MAX_OWED: usize = 1024;
 
 impl Connection {
@@ -23,7 +23,7 @@ impl Connection {
         now: Instant,
     ) -> Result<(), ConnectionError> {
         if self.role == Role::Gateway {
-            // Not earlier: an HTTPS client would find it in front of its answer.
+            // Not earlier: an HTTPS client would receive it before its response.
             self.announce(now);
         }
         if !self.understands(raw.head) {
@@ -82,7 +82,7 @@ impl Connection {
         if !id.is_odd() {
             return self.fail(id, Reason::PROTOCOL_ERROR); // reverse sockets have no head
         }
-        // An interim answer is not the answer (wire spec 3.2); 101 is one.
+        // An interim response is not the response (wire spec 3.2); 101 is final.
         if matches!(head.status(), 100 | 102..=199) && !fin {
             return;
         }
@@ -113,7 +113,7 @@ impl Connection {
             Ok(()) => {
                 self.forget_if_over(id);
                 if !unwanted && (fin || !payload.is_empty()) {
-                    // It is gone when this was its end.
+                    // It is removed when this was its end.
                     if let Some(stream) = self.streams.get_mut(&id) {
                         stream.unread += u64::from(length);
                     }
@@ -138,7 +138,7 @@ impl Connection {
         if !ours {
             self.push_frame(&ping.encode());
         } else if let Some(rtt) = self.flow.pong(ping.id, now) {
-            // No news for the program, which has PINGs of its own.
+            // Not an event: PINGs of the program are reported separately.
             self.measured(rtt);
         } else if let Some(rtt) = self.keepalive.pong(ping.id, now) {
             self.measured(rtt);
@@ -156,8 +156,8 @@ impl Connection {
         }
     }
 
-    /// A frame for a stream that is not there. One that was there and is forgotten is
-    /// late, and silence answers it; one that never was is answered as Android does.
+    /// A frame for an unknown stream. For a stream that has ended it is late and ignored; for one
+    /// that never existed it is answered as the Android layer does.
     fn on_unknown(&mut self, id: StreamId) {
         let next = if id.is_odd() { self.next_odd } else { self.next_even };
         if id.get() >= next {
@@ -165,7 +165,7 @@ impl Connection {
         }
     }
 
-    /// Ends a stream whose peer broke its rules.
+    /// Resets a stream after a protocol error of the peer.
     pub(super) fn fail(&mut self, id: StreamId, reason: Reason) {
         if let Some(stream) = self.remove(id) {
             self.outbox.forget(id, stream.priority, stream.waiting);

@@ -7,10 +7,9 @@
 //!   Event::SocketsReply, then DATA both ways, as on any stream
 //! ```
 //!
-//! Their ids are even, so they never meet those of requests, and the parity tells the kinds
-//! apart. Nothing is sent on one before its answer; whether it has windows is settled by the
-//! answer too, because that is the one frame behind which both ends know what the other has
-//! announced (docs/protocol/extensions.md).
+//! Their ids are even, so they never collide with those of requests. Nothing is sent on one before
+//! its SOCKETS_REPLY. Whether it has windows is decided by that frame too, because after it both
+//! ends know what the other has announced (docs/protocol/extensions.md).
 
 use super::{Connection, Event, Role};
 use crate::error::{OpenError, StreamClosed};
@@ -21,7 +20,7 @@ use crate::stream::State;
 use bytes::Bytes;
 
 impl Connection {
-    /// Asks the client for a connection to its port of this number (gateway).
+    /// Requests a connection to the client's port of this number (gateway).
     ///
     /// # Errors
     /// [`OpenError`]; nothing has been queued then.
@@ -35,7 +34,7 @@ impl Connection {
         Ok(id)
     }
 
-    /// Grants a connection that was asked for: bytes may run (client).
+    /// Grants a requested connection (client).
     ///
     /// # Errors
     /// [`StreamClosed`] when the stream is gone or was granted already.
@@ -48,7 +47,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Declines a connection that was asked for (client). Unknown streams are ignored.
+    /// Declines a requested connection (client). Unknown streams are ignored.
     pub fn refuse(&mut self, id: StreamId, code: SocketsCode) {
         if let Some(stream) = self.remove(id) {
             self.outbox.forget(id, stream.priority, stream.waiting);
@@ -56,12 +55,12 @@ impl Connection {
         }
     }
 
-    /// The checks and their order are the reference client's: address type, command, port. The
-    /// port is for the program, which knows the list.
+    /// The checks and their order are the reference client's: address type, command, port. The port
+    /// is checked by the program, which has the list.
     pub(super) fn on_sockets_request(&mut self, request: SocketsRequest) {
         let SocketsRequest { id, command, address_type, port } = request;
         if self.role == Role::Gateway {
-            return; // no client asks for this; ignored like any frame we do not know
+            return; // clients do not send this; ignored like any unknown frame
         }
         if address_type != SocketsRequest::CONFIGURED_PORT {
             return self.push_sockets_reply(id, SocketsCode::ADDRESS_UNSUPPORTED);
@@ -70,7 +69,8 @@ impl Connection {
             return self.push_sockets_reply(id, SocketsCode::COMMAND_UNSUPPORTED);
         }
         if id.is_odd() {
-            // It could be one of our requests'. The reference client takes it nevertheless.
+            // It could be the id of one of our requests. The reference client accepts it
+            // nevertheless.
             return self.push_sockets_reply(id, SocketsCode::FAILED);
         }
         if self.streams.contains_key(&id) {

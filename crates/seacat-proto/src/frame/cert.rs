@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{HeadTooLarge, Kind, Malformed, assemble, take_array};
 
-/// The question.
+/// The query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertQuery {
     /// Counts from 1 on each connection.
@@ -47,7 +47,7 @@ impl CertQuery {
 pub struct Cert {
     /// Flag bits; [`Cert::NOT_FOUND`] is the only known one.
     pub flags: u8,
-    /// The question's id.
+    /// The query's id.
     pub id: u16,
     /// X.509 in DER; empty while there is none.
     pub certificate: Bytes,

@@ -1,4 +1,4 @@
-//! CHARACTERISTICS: what a client tells about itself (wire spec 3.6).
+//! CHARACTERISTICS: facts about a client (wire spec 3.6).
 //!
 //! ```text
 //! u32 serial   { key 0x1F value 0x00 }*          answered by: u32 serial

@@ -1,4 +1,4 @@
-//! CSR and CSR_REPLY: a client asks for a certificate (wire spec 3.7, 3.8).
+//! CSR and CSR_REPLY: a client requests a certificate (wire spec 3.7, 3.8).
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use super::{HeadTooLarge, Kind, assemble};
 pub struct Csr {
     /// Flags; the reference client sends [`Csr::FLAGS`].
     pub flags: u8,
-    /// PKCS#10 in DER, not looked at here.
+    /// PKCS#10 in DER, not parsed here.
     pub der: Bytes,
 }
 
@@ -32,7 +32,7 @@ impl Csr {
     }
 }
 
-/// What became of the request. Only the flags carry meaning.
+/// The answer to the request. Only the flags have a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CsrReply {
     /// Flag bits as received.

@@ -23,9 +23,9 @@ impl Extensions {
     pub const CONNECTIONS: Self = Self(2);
     /// Replies may carry the reason phrase of their status line.
     pub const REASON: Self = Self(4);
-    /// A gateway that drains says so before the connection ends.
+    /// A gateway that drains announces it before the connection ends.
     pub const GOAWAY: Self = Self(8);
-    /// All that this version knows.
+    /// All extensions of this version.
     pub const ALL: Self = Self(1 | 2 | 4 | 8);
 
     /// Whether every extension of `other` is in this set.
@@ -53,12 +53,12 @@ impl Extensions {
     }
 }
 
-/// EXTENSIONS: what the sender offers, or uses from here on.
+/// EXTENSIONS: the extensions that the sender offers, or uses from here on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announcement {
     /// Bytes the peer may send on a fresh stream; counts with [`Extensions::WINDOWS`] only.
     pub initial_window: u32,
-    /// The extensions. Bits that we do not know are kept as they came.
+    /// The extensions. Unknown bits are preserved.
     pub extensions: Extensions,
     /// Streams that the peer may have open at one time.
     pub streams: u32,
@@ -117,8 +117,8 @@ impl ConnectionEnded {
 /// GOAWAY: the gateway drains; or, in answer, the client has opened its last stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GoAway {
-    /// The highest stream of the peer that the sender has seen; 0 for none. Later ones that were
-    /// under way are served all the same.
+    /// The highest stream of the peer that the sender has seen; 0 for none. Later ones that were in
+    /// flight are still served.
     pub last: u32,
 }
 

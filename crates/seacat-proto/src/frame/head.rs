@@ -15,8 +15,8 @@ pub const MAX_PAYLOAD: usize = MAX_FRAME - HEADER;
 /// FIN: the sender ends its half of the stream with this frame.
 pub const FLAG_FIN: u8 = 0x01;
 
-/// What a control frame is: its 15-bit version and its 16-bit type together,
-/// because a type number means nothing without its version.
+/// The kind of a control frame: its 15-bit version and its 16-bit type. A type number is defined
+/// within its version.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kind {
     /// Version with the control bit, for example `0x80A1`.
@@ -34,8 +34,8 @@ impl Kind {
     pub const GOAWAY: Self = Self::new(0x8003, 7);
     /// SPDY/3 WINDOW_UPDATE, used only when both ends have announced windows.
     pub const WINDOW_UPDATE: Self = Self::new(0x8003, 9);
-    /// Our announcement of extensions. Of an ALX1 type that no published layer knows, because
-    /// the reference client was seen to ignore those (wire spec 3.12, golden `misc.json`).
+    /// Our announcement of extensions. Its ALX1 type is unknown to all published layers, because
+    /// the reference client was observed to ignore those (wire spec 3.12, golden `misc.json`).
     pub const EXTENSIONS: Self = Self::new(0x80A1, 0x58);
     /// The end of an application's connection, used only when both ends have announced it.
     pub const CONNECTION_ENDED: Self = Self::new(0x80A1, 0x59);

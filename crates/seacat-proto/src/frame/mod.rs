@@ -1,4 +1,4 @@
-//! Frames, each in a file of its own with the same two verbs: `decode` and `encode`.
+//! Frames, one per file, each with `decode` and `encode`.
 
 pub mod cert;
 pub mod characteristics;
@@ -63,7 +63,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Walks a block of names and values once, so that [`Fields`] can trust it.
+/// Validates a block of names and values once, so that [`Fields`] need not.
 fn check_fields(mut block: &[u8]) -> Result<(), Malformed> {
     while !block.is_empty() {
         text::take(&mut block)?;
@@ -72,7 +72,7 @@ fn check_fields(mut block: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// A whole frame as it stands in the input: header and borrowed body.
+/// A complete frame in the input: header and borrowed body.
 #[derive(Clone, Copy, Debug)]
 pub struct RawFrame<'a> {
     /// The decoded header.
@@ -81,23 +81,22 @@ pub struct RawFrame<'a> {
     pub body: &'a [u8],
 }
 
-/// A control frame that belongs to no stream. The connection carries it and lets
-/// the embedding program decide.
+/// A control frame that belongs to no stream. The connection passes it to the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
     /// Certificate signing request, client to gateway.
     Csr(Csr),
-    /// What became of the request, gateway to client.
+    /// The answer to the request, gateway to client.
     CsrReply(CsrReply),
-    /// Is my certificate ready, client to gateway.
+    /// Query for the certificate, client to gateway.
     CertQuery(CertQuery),
     /// The certificate or its absence, gateway to client.
     Cert(Cert),
     /// Facts about the client, client to gateway.
     Characteristics(Characteristics),
-    /// They were stored, gateway to client.
+    /// Acknowledgement that they were stored, gateway to client.
     CharacteristicsAck(CharacteristicsAck),
-    /// Any control frame we do not know. It is never an error (wire spec 3.12).
+    /// An unknown control frame. It is never an error (wire spec 3.12).
     Unknown {
         /// Version and type.
         kind: Kind,
@@ -142,9 +141,9 @@ pub enum Frame<'a> {
         /// The piece itself; may be empty.
         payload: &'a [u8],
     },
-    /// The end of a stream by force.
+    /// Reset of a stream.
     RstStream(RstStream),
-    /// A sign of life.
+    /// A PING or its echo.
     Ping(Ping),
     /// The extensions that the peer knows or uses.
     Announcement(Announcement),
@@ -152,7 +151,7 @@ pub enum Frame<'a> {
     ConnectionEnded(ConnectionEnded),
     /// The peer opens no more streams.
     GoAway(GoAway),
-    /// More may be sent on a stream.
+    /// More bytes may be sent on a stream.
     WindowUpdate(WindowUpdate),
     /// A new stream, gateway to client: a connection to one of the client's ports.
     SocketsRequest(SocketsRequest),
@@ -223,8 +222,8 @@ fn assemble(kind: Kind, flags: u8, parts: &[&[u8]]) -> Result<Vec<u8>, HeadTooLa
     Ok(out)
 }
 
-/// The value of a pseudo-field, if the block begins with it, and what follows it. Only our own kind
-/// writes them, before all other fields and only where both ends have announced the extension
+/// The value of a pseudo-field, if the block begins with it, and the rest. Pseudo-fields precede
+/// all other fields and are sent only where both ends have announced the extension
 /// (docs/protocol/extensions.md).
 fn take_pseudo<'a>(block: &mut &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut rest = *block;

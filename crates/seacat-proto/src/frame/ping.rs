@@ -1,9 +1,9 @@
-//! PING: a sign of life, echoed by the other side (wire spec 3.5).
+//! PING: a liveness check, echoed by the other side (wire spec 3.5).
 
 use super::{HEADER, Kind, Malformed, head, take_array};
 
-/// The frame. A client's ids are odd, a gateway's even; whoever receives one of the
-/// other's kind sends the same frame back.
+/// The frame. A client's ids are odd, a gateway's even; the receiver of the other's id sends the
+/// same frame back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ping {
     /// The id to echo.

@@ -1,4 +1,4 @@
-//! RST_STREAM: the end of a stream by force (wire spec 3.4).
+//! RST_STREAM: reset of a stream (wire spec 3.4).
 //!
 //! ```text
 //! u32 stream id   u32 status
@@ -14,7 +14,7 @@ use crate::StreamId;
 pub struct Reason(pub u32);
 
 impl Reason {
-    /// The peer broke the rules of a stream.
+    /// The peer violated the protocol on a stream.
     pub const PROTOCOL_ERROR: Self = Self(1);
     /// A frame for a stream that does not exist.
     pub const INVALID_STREAM: Self = Self(2);

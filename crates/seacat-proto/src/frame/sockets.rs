@@ -1,4 +1,4 @@
-//! SOCKETS: the gateway asks the client for a connection to a local port (wire spec 3.11).
+//! SOCKETS: the gateway requests a connection to a port of the client (wire spec 3.11).
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use crate::StreamId;
 /// The length of either frame.
 const SOCKETS: usize = HEADER + 8;
 
-/// The gateway's wish.
+/// The gateway's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketsRequest {
-    /// The stream the bytes will use; even from every gateway seen.
+    /// The stream of the connection; even from every gateway observed.
     pub id: StreamId,
     /// [`SocketsRequest::CONNECT`] is the only known command.
     pub command: u8,
     /// [`SocketsRequest::CONFIGURED_PORT`] is the only known address type.
     pub address_type: u8,
-    /// The configured port that is meant.
+    /// The number of the configured port.
     pub port: u16,
 }
 
@@ -54,22 +54,22 @@ impl SocketsRequest {
 pub struct SocketsReply {
     /// The request's stream.
     pub id: StreamId,
-    /// What became of it.
+    /// The result.
     pub code: SocketsCode,
 }
 
-/// What became of a request, in the style of SOCKS5. Any number can come from the wire.
+/// The result of a request, in the style of SOCKS5. The wire can carry any number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketsCode(pub u8);
 
 impl SocketsCode {
-    /// The bytes may run.
+    /// The connection is granted.
     pub const OK: Self = Self(0);
     /// General failure.
     pub const FAILED: Self = Self(1);
     /// That port is not configured.
     pub const NOT_CONFIGURED: Self = Self(2);
-    /// That port has all the connections it takes.
+    /// That port has its maximum number of connections.
     pub const IN_USE: Self = Self(5);
     /// Command not supported.
     pub const COMMAND_UNSUPPORTED: Self = Self(7);
@@ -102,7 +102,7 @@ impl SocketsReply {
     /// The address type of every reply seen.
     const ADDRESS_TYPE: u8 = 0x01;
 
-    /// Reads a body of this type; address type and port carry nothing.
+    /// Reads a body of this type; address type and port have no meaning.
     ///
     /// # Errors
     /// [`Malformed`] when it is too short or names stream 0.

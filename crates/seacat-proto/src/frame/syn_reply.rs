@@ -1,4 +1,4 @@
-//! SYN_REPLY: the head of the answer (wire spec 3.2).
+//! SYN_REPLY: the head of a response (wire spec 3.2).
 //!
 //! ```text
 //! u32 stream id   u16 HTTP status   u16 reserved = 0   { text name  text value }*
@@ -19,7 +19,7 @@ const MAX_BLOCK: usize = MAX_FRAME - HEADER - FIXED;
 /// The pseudo-field of [`ReplyHead::reason`].
 const REASON: &[u8] = b":reason";
 
-/// Status and fields of an answer, in wire form.
+/// Status and fields of a response, in wire form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyHead {
     status: u16,
@@ -35,8 +35,8 @@ impl ReplyHead {
         Self { status, block: Vec::with_capacity(256), fields_at: 0 }
     }
 
-    /// Begins a head with the reason phrase of its status line. Only a client that knows the
-    /// extension is told of it.
+    /// Begins a head with the reason phrase of its status line. It is sent only to a client with
+    /// the extension.
     ///
     /// # Errors
     /// [`HeadTooLarge`] when the phrase does not fit into a frame.
@@ -63,7 +63,7 @@ impl ReplyHead {
         self.block.capacity()
     }
 
-    /// Appends a field. Names keep their case, duplicates stay duplicates.
+    /// Appends a field. Case and duplicates are preserved.
     ///
     /// # Errors
     /// [`HeadTooLarge`] when the field does not fit any more; the head is then unchanged.

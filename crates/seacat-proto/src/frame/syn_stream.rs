@@ -17,15 +17,15 @@ use crate::{DecodeError, Priority, StreamId};
 
 /// Bytes between the frame header and the strings.
 const FIXED: usize = 10;
-/// Room for the strings in one frame.
+/// Space for the strings in one frame.
 const MAX_BLOCK: usize = MAX_FRAME - HEADER - FIXED;
 /// The pseudo-field of [`RequestHead::connection`].
 const CONNECTION: &[u8] = b":connection";
-/// What the pseudo-field takes at most: two lengths, the name and ten digits.
+/// The maximum length of the pseudo-field: two lengths, the name and ten digits.
 const CONNECTION_ROOM: usize = 2 + CONNECTION.len() + 10;
 
-/// Host, method, path and fields of a request, in wire form. A clone shares the text, so keeping
-/// a head for a second attempt copies nothing.
+/// Host, method, path and fields of a request, in wire form. A clone shares the text, so storing a
+/// head for a second attempt copies nothing.
 ///
 /// The strings are encoded as they are pushed and are decoded as they are read, so a
 /// head costs one allocation on either side and an iterator walks it in place.
@@ -42,7 +42,7 @@ pub struct RequestHeadBuilder {
 }
 
 impl RequestHeadBuilder {
-    /// Appends a field. Names keep their case, duplicates stay duplicates.
+    /// Appends a field. Case and duplicates are preserved.
     ///
     /// # Errors
     /// [`HeadTooLarge`] when the field does not fit any more; the head is then unchanged.
@@ -74,8 +74,8 @@ impl RequestHead {
         self.block.len()
     }
 
-    /// Begins a head. `path` is path and query as they go on the wire; an empty one is
-    /// legal there but `/` is what to send.
+    /// Begins a head. `path` is path and query as they go on the wire; an empty one is legal there,
+    /// but `/` should be sent.
     ///
     /// # Errors
     /// [`HeadTooLarge`] when the three strings alone do not fit into a frame.
@@ -84,7 +84,7 @@ impl RequestHead {
         method: &[u8],
         path: &[u8],
     ) -> Result<RequestHeadBuilder, HeadTooLarge> {
-        // Room for the fields of an ordinary browser request without growing.
+        // Enough for the fields of an ordinary browser request without reallocation.
         let mut head = RequestHeadBuilder { block: Vec::with_capacity(512) };
         for part in [host, method, path] {
             head.put(part)?;
@@ -100,7 +100,7 @@ impl RequestHead {
         Self::builder(host, method, path).map(RequestHeadBuilder::build)
     }
 
-    /// The request's place in the sender's queue; 0 goes first.
+    /// The request's priority in the sender's queue; 0 is sent first.
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.priority
@@ -118,10 +118,10 @@ impl RequestHead {
         self.connection
     }
 
-    /// Names the application's connection. Only a gateway that knows the extension is told.
+    /// Names the application's connection. It is sent only to a gateway with the extension.
     ///
     /// # Errors
-    /// [`HeadTooLarge`] when there is no room for it; the head is then unchanged.
+    /// [`HeadTooLarge`] when it does not fit; the head is then unchanged.
     pub fn set_connection(&mut self, id: u32) -> Result<(), HeadTooLarge> {
         if self.block.len() + CONNECTION_ROOM > MAX_BLOCK {
             return Err(HeadTooLarge);
@@ -158,8 +158,7 @@ impl RequestHead {
         Fields::over(self.start().1)
     }
 
-    /// The three nameless strings and what follows them. Both ways to make a head
-    /// have put them there.
+    /// The three leading strings and what follows them. Both constructors have written them.
     fn start(&self) -> ([&[u8]; 3], &[u8]) {
         let mut rest = &self.block[..];
         let parts = std::array::from_fn(|_| text::take(&mut rest).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! WINDOW_UPDATE: a body may go on. Used only between two ends that have both announced windows
+//! WINDOW_UPDATE: more of a body may be sent. Used only when both ends have announced windows
 //! (docs/protocol/extensions.md).
 //!
 //! ```text
@@ -8,7 +8,7 @@
 use super::{HEADER, Kind, Malformed, head, take_array};
 use crate::StreamId;
 
-/// The receiver of a body allows its sender more.
+/// The receiver of a body permits its sender more bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowUpdate {
     /// The stream.

@@ -1,4 +1,4 @@
-//! One numbered two-way lane: its life and what it has to send.
+//! One stream: its state and its send queue.
 
 mod queue;
 mod state;
@@ -10,32 +10,32 @@ pub(crate) use window::{INITIAL_WINDOW, RecvWindow};
 
 use crate::Priority;
 
-/// A stream as its connection keeps it.
+/// A stream of a connection.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) state: State,
     pub(crate) queue: SendQueue,
     pub(crate) priority: Priority,
-    /// It stands in the outbox's ring.
+    /// It is in the outbox's ring.
     pub(crate) waiting: bool,
     /// Payload sent since it was last fresh, see [`Stream::is_fresh`].
     pub(crate) burst: usize,
     /// What the connection had sent in all when this stream's last frame left.
     pub(crate) sent_at: u64,
-    /// Our program wants no more of the peer's half.
+    /// The program has stopped receiving.
     pub(crate) unwanted: bool,
     /// Received, and not taken by the reader.
     pub(crate) unread: u64,
-    /// What the peer lets us send, if it keeps windows.
+    /// What the peer permits us to send, if it uses windows.
     pub(crate) send_window: Option<u32>,
-    /// What we let the peer send, if both keep windows.
+    /// What we permit the peer to send, if both use windows.
     pub(crate) recv_window: Option<RecvWindow>,
 }
 
 /// A body is fresh for this many bytes: most never have more.
 const FRESH: usize = 64 * 1024;
 
-/// A stream that had nothing to send while the others sent this much is no bulk.
+/// A stream that sent nothing while the others sent this much is fresh again.
 const OTHERS: u64 = 256 * 1024;
 
 impl Stream {
@@ -54,8 +54,8 @@ impl Stream {
         }
     }
 
-    /// From here on windows hold in both directions, if the peer keeps them: `peer` is what it
-    /// allows on a fresh stream.
+    /// Applies windows in both directions from here on, if the peer uses them: `peer` is its
+    /// initial window.
     pub(crate) fn keep_windows(&mut self, peer: Option<u32>) {
         self.send_window = peer;
         self.recv_window = peer.map(|_| RecvWindow::new(0));
@@ -71,12 +71,12 @@ impl Stream {
         self.recv_window.get_or_insert(RecvWindow::new(self.unread));
     }
 
-    /// Something waits, and the peer has room for it. The end alone needs no room.
+    /// Whether something is queued and the peer's window permits it. FIN alone needs no window.
     pub(crate) fn may_send(&self) -> bool {
         !self.queue.is_empty() && (self.send_window != Some(0) || self.queue.bytes() == 0)
     }
-    /// Whether it goes before bodies that have had their share: it has sent little so far, or
-    /// little lately, like a tunnel in which somebody types.
+    /// Whether it precedes bulk: it has sent little so far, or little recently, like an interactive
+    /// tunnel.
     pub(crate) fn is_fresh(&self) -> bool {
         self.burst < FRESH
     }

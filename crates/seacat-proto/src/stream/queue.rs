@@ -1,10 +1,10 @@
-//! What one stream has to send: chunks of its body, cut into frames at write time.
+//! The send queue of one stream: chunks of its body, split into frames when written.
 
 use bytes::Bytes;
 
 use crate::Backlog;
 
-/// The body of one stream on its way out.
+/// The outgoing body of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue {
     chunks: Backlog,
@@ -36,8 +36,8 @@ impl SendQueue {
         self.chunks.is_empty() && !self.fin
     }
 
-    /// Takes the payload of one frame and whether it is the last.
-    /// The end rides on the last chunk; it takes an empty frame only when none is left.
+    /// Takes the payload of one frame and whether it is the last. FIN is set on the last chunk; an
+    /// empty frame is used only when none is left.
     pub(crate) fn pop(&mut self, limit: usize) -> Option<(Bytes, bool)> {
         if self.is_empty() {
             return None;

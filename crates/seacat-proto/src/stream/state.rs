@@ -1,4 +1,4 @@
-//! The life of a stream.
+//! The state machine of a stream.
 //!
 //! ```text
 //!                 SYN_STREAM sent or received
@@ -18,15 +18,15 @@
 //! until SOCKETS_REPLY, its head, opens both halves at once; the client's half of it starts in
 //! Head as any answer does.
 //!
-//! A closed stream lives on only until its last byte is written, then its connection
-//! forgets it (wire spec 4).
+//! A closed stream exists only until its last byte is written; then its connection removes it (wire
+//! spec 4).
 
-/// Where one half stands.
+/// The state of one half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Half {
-    /// The head has not come yet.
+    /// The head is missing.
     Head,
-    /// The body runs.
+    /// The body follows.
     Body,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum State {
     Closed,
 }
 
-/// A frame, or a wish, that the state does not allow.
+/// A frame or command that the state does not permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// A body before its head.
@@ -101,7 +101,7 @@ impl State {
         self == Self::Closed
     }
 
-    /// Our half has ended, as far as our program is concerned.
+    /// Whether our half has ended, from the program's point of view.
     pub(crate) fn is_sent(self) -> bool {
         self.local().is_none()
     }

@@ -1,9 +1,9 @@
-//! How much may be under way on one stream (docs/protocol/extensions.md).
+//! The receive window of one stream (docs/protocol/extensions.md).
 //!
-//! The receiver's memory for a stream is its window: what the peer may still send, plus
-//! what waits for the reader, plus what the reader has taken and the peer has not yet been
-//! told of. It starts small, because most bodies are, and follows what the connection can use
-//! ([`Flow`](crate::flow::Flow)) as long as the reader takes what comes.
+//! The receiver's memory for a stream is its window: what the peer may still send, plus what waits
+//! for the reader, plus what the reader has taken and was not announced to the peer yet. It starts
+//! small, because most bodies are, and follows the target of the connection
+//! ([`Flow`](crate::flow::Flow)) while the reader keeps up.
 
 use crate::frame::MAX_PAYLOAD;
 
@@ -13,10 +13,10 @@ pub(crate) const INITIAL_WINDOW: u32 = 64 * 1024;
 /// The largest: 600 Mbit/s over 50 ms.
 const MAX_WINDOW: u32 = 4 * 1024 * 1024;
 
-/// What must have been taken to be worth a frame, at least: two full frames.
+/// The least that a WINDOW_UPDATE grants: two full frames.
 const LEAST_STEP: u32 = 2 * MAX_PAYLOAD as u32;
 
-/// The receiving end's account of one stream.
+/// The receive window of one stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecvWindow {
     size: u32,
@@ -24,8 +24,8 @@ pub(crate) struct RecvWindow {
     credit: u32,
     /// Received, and not taken by the reader.
     unread: u32,
-    /// The least that this was behind the reader since the last grant. A grant often falls in
-    /// the middle of a burst, and what is unread at that moment says nothing about the reader.
+    /// The minimum of `unread` since the last grant. A grant is often due in the middle of a burst,
+    /// and `unread` at that moment does not show whether the reader keeps up.
     least_unread: u32,
     /// Taken by the reader, and not given back to the peer.
     owed: u32,
@@ -42,7 +42,7 @@ impl RecvWindow {
         Self { size, credit: size, unread: 0, least_unread: u32::MAX, owed: 0, uncounted, round: 0 }
     }
 
-    /// Bytes came; `false` when the peer was not allowed to send them.
+    /// Counts received bytes; `false` when they exceed the window.
     pub(crate) fn receive(&mut self, bytes: u32) -> bool {
         let allowed = bytes <= self.credit;
         self.credit = self.credit.saturating_sub(bytes);
@@ -50,7 +50,7 @@ impl RecvWindow {
         allowed
     }
 
-    /// The reader took bytes. Says whether the peer should hear of it.
+    /// Counts bytes that the reader took. Returns whether a WINDOW_UPDATE is due.
     pub(crate) fn take(&mut self, bytes: u32) -> bool {
         let uncounted = u64::from(bytes).min(self.uncounted);
         self.uncounted -= uncounted;
@@ -58,7 +58,7 @@ impl RecvWindow {
         self.unread = self.unread.saturating_sub(bytes);
         self.least_unread = self.least_unread.min(self.unread);
         self.owed += bytes;
-        // Often enough that the peer is not held up by what it has not been told.
+        // Often enough that the peer never waits for an update.
         self.owed >= LEAST_STEP.max(self.size / 8)
     }
 
@@ -68,7 +68,7 @@ impl RecvWindow {
         let target = target.clamp(INITIAL_WINDOW.into(), MAX_WINDOW.into()) as u32;
         let mut grant = std::mem::take(&mut self.owed);
         if target < self.size {
-            // What was allowed stays allowed; the window shrinks by what is not given back.
+            // What was granted stays granted; the window shrinks by granting less.
             let less = grant.min(self.size - target);
             grant -= less;
             self.size -= less;
@@ -84,7 +84,7 @@ impl RecvWindow {
         (grant > 0).then_some(grant)
     }
 
-    /// What the window has grown, to be given back when the stream ends.
+    /// The growth of the window, to be released when the stream ends.
     pub(crate) fn grown(&self) -> u64 {
         u64::from(self.size - INITIAL_WINDOW)
     }

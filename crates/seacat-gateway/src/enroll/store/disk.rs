@@ -1,5 +1,5 @@
-//! The few things that the store asks of a disk, one by one, so that a test can pull the plug
-//! between any two of them.
+//! The disk operations of the store, one by one, so that a test can simulate a crash between any
+//! two of them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// A flat folder of small files.
 ///
-/// Nothing is on the disk for good before it was asked to be: the content of a file after
-/// [`Disk::sync`], its name after [`Disk::sync_names`].
+/// Nothing is durable before it is synced: the content of a file after [`Disk::sync`], its name
+/// after [`Disk::sync_names`].
 pub(crate) trait Disk: Send + Sync + fmt::Debug {
-    /// Keeps all others, in this process and in others, from changing anything, until the value
-    /// is dropped or the process has ended, however it ends.
+    /// Excludes all other writers, in this process and in others, until the value is dropped or the
+    /// process ends.
     fn lock(&self) -> io::Result<Box<dyn Lock>>;
     /// All files, in no order.
     fn names(&self) -> io::Result<Vec<String>>;
@@ -25,11 +25,11 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
     /// Creates or replaces a file, in place.
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
     fn sync(&self, name: &str) -> io::Result<()>;
-    /// Gives a file another name, and the file of that name, if any, up: both at once.
+    /// Renames a file and replaces the file of that name, if any, atomically.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     fn remove(&self, name: &str) -> io::Result<()>;
     fn sync_names(&self) -> io::Result<()>;
-    /// When a file last came, went or was renamed, as far as the disk's clock can tell.
+    /// When a file was last created, deleted or renamed, within the resolution of the disk's clock.
     fn changed(&self) -> io::Result<SystemTime>;
     /// When a file was last written, if it is there.
     fn modified(&self, name: &str) -> io::Result<Option<SystemTime>>;
@@ -40,7 +40,7 @@ pub(crate) trait Lock {}
 impl Lock for File {}
 impl Lock for () {}
 
-/// A folder of the file system, for the owner alone.
+/// A folder of the file system, accessible to its owner only.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
@@ -48,13 +48,14 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// How long another process may hold the lock. It is held for some writes, so one that takes
-    /// longer is stopped or stuck, and waiting for it would make us stuck too.
+    /// How long to wait for a lock that another process holds. It is held for a few writes; a
+    /// process that holds it longer is stopped or blocked, and waiting longer would block this one
+    /// too.
     const PATIENCE: Duration = Duration::from_secs(5);
-    /// Between two looks at a lock that is held: a write takes some milliseconds.
+    /// Between two attempts to take the lock: a write takes some milliseconds.
     const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-    /// Makes the folder if it is not there. `lock` is a file beside it.
+    /// Creates the folder if it is missing. `lock` is a file beside it.
     pub(crate) fn open(path: &Path, lock: &Path) -> io::Result<Self> {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
@@ -68,8 +69,8 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// Opens a file for writing, or creates it for the owner of the folder alone: an
-    /// administrator may be root, and the gateway should still be able to read what root wrote.
+    /// Opens a file for writing, or creates it for the owner of the folder: an administrator may be
+    /// root, and the gateway must be able to read files that root wrote.
     fn open_own(&self, path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
@@ -97,7 +98,7 @@ impl Disk for Folder {
                 Ok(()) => return Ok(Box::new(file)),
                 Err(TryLockError::Error(error)) => return Err(error),
                 Err(TryLockError::WouldBlock) if since.elapsed() > Self::PATIENCE => {
-                    let held = format!("another process keeps {} locked", self.lock.display());
+                    let held = format!("another process holds the lock {}", self.lock.display());
                     return Err(io::Error::new(io::ErrorKind::TimedOut, held));
                 }
                 Err(TryLockError::WouldBlock) => sleep(Self::LOOK_AGAIN),
@@ -108,7 +109,7 @@ impl Disk for Folder {
     fn names(&self) -> io::Result<Vec<String>> {
         let names = fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name()));
         let names: io::Result<Vec<_>> = names.collect();
-        // A name that is not UTF-8 is none of ours.
+        // The store's own names are UTF-8.
         Ok(names?.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
 
@@ -127,7 +128,7 @@ impl Disk for Folder {
     }
 
     fn sync(&self, name: &str) -> io::Result<()> {
-        // Opened for writing because Windows asks for it.
+        // Opened for writing because Windows requires it.
         let file = OpenOptions::new().write(true).open(self.at(name))?;
         file.sync_all()
     }
@@ -141,7 +142,7 @@ impl Disk for Folder {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        // Windows has no such call for a folder; its file systems keep a journal of names.
+        // Windows has no such call for a folder; its file systems journal names.
         #[cfg(unix)]
         File::open(&self.path)?.sync_all()?;
         Ok(())
@@ -160,7 +161,7 @@ impl Disk for Folder {
     }
 }
 
-/// A folder that is forgotten with the program, for a gateway inside another one.
+/// A folder in memory, for a gateway inside another program.
 #[derive(Debug)]
 pub(crate) struct Memory(Mutex<Remembered>);
 
@@ -181,7 +182,7 @@ impl Memory {
 }
 
 impl Disk for Memory {
-    /// There is nobody else, and the gateway itself changes one thing at a time.
+    /// There is no other process, and the gateway itself makes one change at a time.
     fn lock(&self) -> io::Result<Box<dyn Lock>> {
         Ok(Box::new(()))
     }

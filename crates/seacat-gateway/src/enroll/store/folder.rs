@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A change is read, write beside, sync, rename, sync the folder, all under the lock. A file is
-//! therefore always whole, the old or the new, and what was acknowledged survives kill -9 and a
-//! power cut at any moment. Reading needs no lock.
+//! therefore always complete, the old or the new version, and acknowledged changes survive kill -9
+//! and a power cut at any moment. Reading needs no lock.
 
 use std::collections::HashMap;
 use std::io;
@@ -41,7 +41,7 @@ impl Folder {
         Self { disk: Arc::new(disk::Memory::new()) }
     }
 
-    /// Takes over a disk whose previous user may have crashed in the middle of a change.
+    /// Opens a disk whose previous user may have crashed in the middle of a change.
     pub(super) fn on(disk: Box<dyn Disk>) -> Result<Self, StoreError> {
         let lock = disk.lock()?;
         for name in disk.names()? {
@@ -49,7 +49,7 @@ impl Folder {
                 disk.remove(&name)?;
             }
         }
-        // A rename by the previous user may not be on the disk yet, and is about to be believed.
+        // A rename by the previous user may not be durable yet, and it is about to be read.
         disk.sync_names()?;
         drop(lock);
         Ok(Self { disk: disk.into() })
@@ -118,7 +118,7 @@ fn ids(disk: &dyn Disk) -> io::Result<Vec<ClientId>> {
     Ok(disk.names()?.iter().filter_map(id).collect())
 }
 
-/// Compares the times of files with those of the last look.
+/// Compares the modification times of files with those of the previous poll.
 #[derive(Debug)]
 struct FolderWatch {
     disk: Arc<dyn Disk>,
@@ -127,10 +127,10 @@ struct FolderWatch {
 }
 
 impl FolderWatch {
-    /// A file system's clock may stand still for this long, and two changes look like one.
+    /// The resolution of a file system's clock: two changes within it may have the same time.
     const COARSE: Duration = Duration::from_secs(3);
-    /// How soon a revocation by another process takes effect. A look at a folder that has not
-    /// changed is one question to the file system.
+    /// How soon a revocation by another process takes effect. Polling an unchanged folder is one
+    /// system call.
     const INTERVAL: Duration = Duration::from_secs(1);
 }
 
@@ -149,7 +149,7 @@ impl Watch for FolderWatch {
             }
             self.records.insert(id, modified);
         }
-        // Those that are left were forgotten.
+        // Those that are left were deleted.
         found.extend(before.into_keys());
         self.folder = Some(changed);
         Ok(Some(found))

@@ -1,9 +1,9 @@
-//! The clients on record, wherever the records are kept.
+//! The records of the clients, in a folder or a database.
 //!
 //! ```text
 //!   Store ──► Records ──┬──► Folder      one file per client
 //!     │                 └──► Postgres    one row per client, shared by several gateways
-//!     └─────► Revoked                    kept in memory for the TLS handshake
+//!     └─────► Revoked                    in memory, for the TLS handshake
 //! ```
 //!
 //! A running gateway, further gateways and an administrator's commands use the same records at
@@ -29,11 +29,11 @@ use folder::Folder;
 #[cfg(feature = "postgres")]
 pub use postgres::{InvalidDatabase, Postgres};
 
-use super::record::{Pointless, Record, State};
+use super::record::{NotApplicable, Record, State};
 use super::revoked::Revoked;
 use crate::client_id::{ClientId, ClientName};
 
-/// Where records are kept. A record is read and changed by its client's id.
+/// A storage for records. A record is read and changed by its client's id.
 trait Records: Send + Sync + fmt::Debug {
     /// The ids of all clients, in no order.
     fn ids(&self) -> Result<Vec<ClientId>, StoreError>;
@@ -50,17 +50,17 @@ trait Records: Send + Sync + fmt::Debug {
         change: &mut dyn FnMut(&mut Option<Record>),
     ) -> Result<Option<Record>, StoreError>;
 
-    /// Begins to look for changes that other processes make.
+    /// Starts watching for changes by other processes.
     fn watch(&self) -> Box<dyn Watch>;
 }
 
-/// Notices which records other processes have changed. A new one reports every record first.
+/// Reports which records other processes have changed. A new one reports every record first.
 pub(crate) trait Watch: Send + fmt::Debug {
     /// `None`: no record has changed since the last call. Otherwise the clients whose records may have;
     /// one that came and was removed between two calls is not among them. May block for up to a second.
     fn changed(&mut self) -> Result<Option<Vec<ClientId>>, StoreError>;
 
-    /// Reports this client again at the next call: its record could not be read.
+    /// Makes the next call report this client again: its record could not be read.
     fn report_again(&mut self, id: &ClientId);
 
     /// How long to wait between two calls.
@@ -86,38 +86,38 @@ pub enum StoreError {
     #[cfg(feature = "postgres")]
     #[error("the client database: {0}")]
     Database(String),
-    /// A record is not what we wrote. It is not changed, and its client has no identity.
+    /// A record is damaged. It is left unchanged, and its client has no identity.
     #[error("the client store: the record of {id} is damaged: {what}")]
     Damaged {
-        /// Whose it is.
+        /// The client of the record.
         id: ClientId,
-        /// What the parser says.
+        /// The parser's error.
         what: String,
     },
 }
 
-/// Why there was nothing to do for a human's wish.
+/// Why an administrator's operation failed.
 #[derive(Debug, thiserror::Error)]
-pub enum WishError {
+pub enum AdminError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Nobody by that name.
+    /// There is no client by that name.
     #[error("no client of this gateway has this tag or id")]
     Unknown,
     /// Several clients have this tag.
     #[error("several clients have this tag: give the whole client id")]
     Ambiguous,
-    /// It makes no sense.
+    /// The operation does not apply to the record.
     #[error("{0}")]
-    Pointless(#[from] Pointless),
+    NotApplicable(#[from] NotApplicable),
 }
 
 impl Store {
     /// Opens the records in this folder, which is created if necessary.
     ///
     /// # Errors
-    /// What the system says about the folder.
+    /// The system's error.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         Ok(Self::over(Folder::open(folder)?))
     }
@@ -134,7 +134,7 @@ impl Store {
         Ok(Self::over(database.open()?))
     }
 
-    /// Records that end with the program.
+    /// Records in memory.
     #[must_use]
     pub fn in_memory() -> Self {
         Self::over(Folder::in_memory())
@@ -144,14 +144,14 @@ impl Store {
         Self { records: Box::new(records), turn: Mutex::new(()), revoked: Revoked::default() }
     }
 
-    /// Keeps `list` current from now on: at once with what is changed here, and with what other
-    /// processes change when [`follow`](Self::follow) is called.
+    /// Updates `list` from now on: at once with changes made here, and with changes by other
+    /// processes when [`follow`](Self::follow) is called.
     #[must_use]
     pub fn keeping(self, list: Revoked) -> Self {
         Self { revoked: list, ..self }
     }
 
-    /// Takes over a disk whose previous user may have crashed in the middle of a change.
+    /// Opens a disk whose previous user may have crashed in the middle of a change.
     #[cfg(test)]
     pub(crate) fn on(disk: Box<dyn Disk>) -> Result<Self, StoreError> {
         Ok(Self::over(Folder::on(disk)?))
@@ -191,7 +191,7 @@ impl Store {
         outcome.ok_or_else(|| io::Error::other("the change was not made").into())
     }
 
-    /// Begins to look for changes that other processes make, see [`follow`](Self::follow).
+    /// Starts watching for changes by other processes, see [`follow`](Self::follow).
     pub(crate) fn watch(&self) -> Box<dyn Watch> {
         self.records.watch()
     }
@@ -216,53 +216,53 @@ impl Store {
         Ok(())
     }
 
-    /// The client that a human means.
+    /// The client that an administrator has named.
     ///
     /// # Errors
-    /// [`WishError::Unknown`], [`WishError::Ambiguous`], [`WishError::Store`].
-    pub fn find(&self, name: &ClientName) -> Result<ClientId, WishError> {
+    /// [`AdminError::Unknown`], [`AdminError::Ambiguous`], [`AdminError::Store`].
+    pub fn find(&self, name: &ClientName) -> Result<ClientId, AdminError> {
         let mut fitting = self.ids()?.into_iter().filter(|id| name.fits(id));
         match (fitting.next(), fitting.next()) {
             (Some(id), None) => Ok(id),
-            (None, _) => Err(WishError::Unknown),
-            (Some(_), Some(_)) => Err(WishError::Ambiguous),
+            (None, _) => Err(AdminError::Unknown),
+            (Some(_), Some(_)) => Err(AdminError::Ambiguous),
         }
     }
 
-    /// Lets a client have a certificate, which it gets when it next asks.
+    /// Approves a client. It receives its certificate with its next query.
     ///
     /// # Errors
-    /// [`WishError`].
-    pub fn approve(&self, id: &ClientId) -> Result<Record, WishError> {
-        self.wish(id, |record| record.approve(SystemTime::now()))
+    /// [`AdminError`].
+    pub fn approve(&self, id: &ClientId) -> Result<Record, AdminError> {
+        self.administer(id, |record| record.approve(SystemTime::now()))
     }
 
-    /// Says no to a client's request.
+    /// Rejects a client's request.
     ///
     /// # Errors
-    /// [`WishError`].
-    pub fn reject(&self, id: &ClientId) -> Result<Record, WishError> {
-        self.wish(id, |record| record.reject(SystemTime::now()))
+    /// [`AdminError`].
+    pub fn reject(&self, id: &ClientId) -> Result<Record, AdminError> {
+        self.administer(id, |record| record.reject(SystemTime::now()))
     }
 
-    /// Takes a client's certificates back. A running gateway ends its connections.
+    /// Revokes a client's certificates. A running gateway ends its connections.
     ///
     /// # Errors
-    /// [`WishError`].
-    pub fn revoke(&self, id: &ClientId) -> Result<Record, WishError> {
-        self.wish(id, |record| record.revoke(SystemTime::now()))
+    /// [`AdminError`].
+    pub fn revoke(&self, id: &ClientId) -> Result<Record, AdminError> {
+        self.administer(id, |record| record.revoke(SystemTime::now()))
     }
 
-    /// Forgets a client, as if it had never been here.
+    /// Deletes a client's record.
     ///
     /// # Errors
-    /// [`WishError`].
-    pub fn forget(&self, id: &ClientId) -> Result<(), WishError> {
-        self.update(id, |record| record.take().ok_or(WishError::Unknown))?.map(drop)
+    /// [`AdminError`].
+    pub fn forget(&self, id: &ClientId) -> Result<(), AdminError> {
+        self.update(id, |record| record.take().ok_or(AdminError::Unknown))?.map(drop)
     }
 
-    /// Forgets the newcomers who wait and are meant. Returns who they were. A record that cannot be
-    /// read is left alone.
+    /// Deletes the matching records of clients that wait for approval, and returns their ids. A
+    /// record that cannot be read is left unchanged.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -284,14 +284,14 @@ impl Store {
         Ok(forgotten)
     }
 
-    fn wish(
+    fn administer(
         &self,
         id: &ClientId,
-        wish: impl FnOnce(&mut Record) -> Result<(), Pointless>,
-    ) -> Result<Record, WishError> {
+        administer: impl FnOnce(&mut Record) -> Result<(), NotApplicable>,
+    ) -> Result<Record, AdminError> {
         self.update(id, |record| {
-            let record = record.as_mut().ok_or(WishError::Unknown)?;
-            wish(record)?;
+            let record = record.as_mut().ok_or(AdminError::Unknown)?;
+            administer(record)?;
             Ok(record.clone())
         })?
     }
@@ -348,17 +348,17 @@ mod tests {
     fn clients_are_found_by_what_people_type() {
         let store = Store::in_memory();
         let find = |name: &str| store.find(&name.parse().unwrap());
-        assert!(matches!(find(&id(1).tag()), Err(WishError::Unknown)));
+        assert!(matches!(find(&id(1).tag()), Err(AdminError::Unknown)));
         put(&store, &id(1));
         put(&store, &id(2));
         assert_eq!(find(&id(1).tag()).unwrap(), id(1));
         assert_eq!(find(&id(2).to_string()).unwrap(), id(2));
-        // Two that share a tag are told apart by their ids.
+        // Two clients with the same tag are distinguished by their ids.
         let mut twin = id(1).to_string();
         let end = if twin.ends_with('0') { "1" } else { "0" };
         twin.replace_range(95.., end);
         put(&store, &twin.parse().unwrap());
-        assert!(matches!(find(&id(1).tag()), Err(WishError::Ambiguous)));
+        assert!(matches!(find(&id(1).tag()), Err(AdminError::Ambiguous)));
         assert_eq!(find(&twin).unwrap().to_string(), twin);
     }
 
@@ -383,7 +383,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let clients = dir.path().join("clients");
-        // Only root can give a folder away. For all others there is nothing to get wrong.
+        // Only root can change the owner of a folder.
         let _ = chown(&clients, Some(12_345), Some(12_345));
         put(&store, &id(1));
         let owner = |path: &Path| {

@@ -2,12 +2,11 @@
 //!
 //! ```text
 //!   a change   BEGIN, advisory lock of the client, SELECT, decide, UPSERT, NOTIFY, COMMIT
-//!   a look     LISTEN on a connection of its own; every gateway is notified of every change
+//!   a watch    LISTEN on a connection of its own; every gateway is notified of every change
 //! ```
 //!
-//! Each gateway keeps a copy of the records it has read. While the database cannot be reached, a
-//! record that is in the copy still counts, so enrolled clients go on; changes fail, and their
-//! clients ask again.
+//! Each gateway has a copy of the records it has read. While the database cannot be reached, the
+//! copy is used, so enrolled clients keep working; changes fail, and their clients ask again.
 
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -48,7 +47,7 @@ const CHANNEL: &str = "seacat_gateway_client";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection without an answer for this long is lost.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a look for changes waits for one. A gateway that stops waits for it to end.
+/// How long one call waits for a change. A gateway that stops waits for it to end.
 const LOOK: Duration = Duration::from_millis(500);
 /// Between two attempts to reach a database that is down.
 const RETRY: Duration = Duration::from_secs(1);
@@ -62,7 +61,7 @@ pub struct Postgres {
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Its `Debug` leaves the password out.
+        // Its `Debug` omits the password.
         self.config.fmt(f)
     }
 }
@@ -136,7 +135,7 @@ impl Postgres {
 
     fn connect(&self) -> Result<Connection, StoreError> {
         let mut connection = Connection(Some(self.config.connect(self.tls.clone())?));
-        // Nothing that is asked here takes this long, but for a lock that is held.
+        // Only a statement that waits for a lock takes this long.
         let limit = format!("SET statement_timeout = {}", ANSWER_TIMEOUT.as_millis());
         connection.batch_execute(&limit)?;
         Ok(connection)
@@ -205,7 +204,8 @@ fn tls(ca: Option<&[u8]>) -> Result<MakeRustlsConnect, InvalidDatabase> {
 fn migrate(client: &mut Client) -> Result<(), StoreError> {
     let mut transaction = client.transaction()?;
     transaction.execute("SELECT pg_advisory_xact_lock($1, $2)", &[&LOCK, &SCHEMA])?;
-    // Asked first, because CREATE SCHEMA IF NOT EXISTS wants the right to create one even then.
+    // Checked first, because CREATE SCHEMA IF NOT EXISTS requires the CREATE privilege even if the
+    // schema exists.
     let exists: bool = transaction
         .query_one("SELECT to_regclass('seacat_gateway.version') IS NOT NULL", &[])?
         .get(0);
@@ -232,12 +232,12 @@ pub(super) struct Rows(Arc<Database>);
 
 struct Database {
     settings: Postgres,
-    /// For all questions and changes, one after the other.
+    /// For all queries and changes, one after the other.
     connection: Mutex<Option<Connection>>,
-    /// Cleared by the watch while it cannot connect. Questions are then answered from the copy at
-    /// once instead of each waiting for its own attempt.
+    /// Cleared by the watch while it cannot connect. Queries are then answered from the copy at
+    /// once instead of waiting for a connection attempt each.
     reachable: AtomicBool,
-    /// What was last read of each record. As large as the table.
+    /// The last known version of each record. As large as the table.
     copy: Mutex<HashMap<ClientId, Record>>,
 }
 
@@ -248,7 +248,7 @@ impl fmt::Debug for Database {
 }
 
 impl Database {
-    /// Works on a connection that has just answered.
+    /// Runs `work` on a connection that has just answered.
     fn with<T>(
         &self,
         work: impl FnOnce(&mut Client) -> Result<T, StoreError>,
@@ -296,7 +296,8 @@ impl Records for Rows {
                 database.remember(id, record.as_ref());
                 Ok(record)
             }
-            // A client that is not in the copy may well be in the database: not "unknown".
+            // A client that is not in the copy may still be in the database, so it is not
+            // "unknown".
             Err(error @ StoreError::Database(_)) => {
                 database.copy().get(id).cloned().map(Some).ok_or(error)
             }
@@ -419,7 +420,7 @@ impl Watch for Listener {
         self.connection = None;
         let found = self.listen().inspect_err(|error| {
             if self.database.reachable.swap(false, Ordering::Relaxed) {
-                warn!(%error, "enrolled clients go on, changes wait for the database");
+                warn!(%error, "the database is unreachable: known clients are served from the copy, changes fail");
             }
         })?;
         Ok(Some(found))
@@ -440,7 +441,7 @@ impl From<postgres::Error> for StoreError {
     }
 }
 
-/// An error of the client with what it was caused by, which its own text leaves out.
+/// An error of the client with its cause, which its own text omits.
 fn cause(error: &postgres::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),

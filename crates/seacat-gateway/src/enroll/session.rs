@@ -1,5 +1,5 @@
-//! One connection's counter: takes its CSR, CERT_QUERY and CHARACTERISTICS frames one by one, and
-//! answers each when the answer is on the disk.
+//! Enrolment on one connection: handles its CSR, CERT_QUERY and CHARACTERISTICS frames one by one,
+//! and answers each when the change is durable.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,46 +13,46 @@ use tracing::{Instrument, debug, error, info};
 
 use super::platform;
 use super::record::Facts;
-use super::registrar::{Found, Registrar, Shown, Verdict};
+use super::registrar::{Found, PresentedCertificate, Registrar, Verdict};
 use super::request::Request;
 use crate::client_id::ClientId;
 
-/// Frames that may wait while the disk works. A client has one CSR, one query and one set of
-/// characteristics under way; the rest is for a disk that is slow.
+/// Frames that may wait for the disk. A client has one CSR, one query and one set of
+/// characteristics outstanding; the rest allows for a slow disk.
 const TRAY: usize = 16;
 
-/// Hands frames of one connection to the task that answers them. Dropped, it ends the task.
-pub(crate) struct Desk {
+/// Passes the frames of one connection to the task that answers them. Dropping it ends the task.
+pub(crate) struct EnrollmentSession {
     tray: mpsc::Sender<Control>,
     requests: Bucket,
     questions: Bucket,
 }
 
-impl Desk {
-    /// `shown`: the certificate that the connection has shown.
+impl EnrollmentSession {
+    /// `shown`: the certificate that the connection has presented.
     pub(crate) fn open(
         link: Link,
         registrar: Arc<Registrar>,
-        shown: Option<Shown>,
+        shown: Option<PresentedCertificate>,
         address: IpAddr,
     ) -> Self {
         let (tray, frames) = mpsc::channel(TRAY);
         let (who, facts) = (None, None);
-        let clerk = Clerk { link, registrar, shown, address, who, facts };
-        tokio::spawn(clerk.work(frames).in_current_span());
+        let task = EnrollmentTask { link, registrar, shown, address, who, facts };
+        tokio::spawn(task.work(frames).in_current_span());
         let now = Instant::now();
         Self {
             tray,
-            // The reference client sends its CSR again after 20 s, ours after a minute; a few
-            // more at once are somebody who corrects their name.
+            // The reference client sends its CSR again after 20 s, ours after a minute; a few more
+            // at once allow for a user who corrects the subject.
             requests: Bucket::new(4, Duration::from_secs(10), now),
-            // The reference client asks every 10 s. An answer is a small file read, which the
-            // disk can do a hundred times as often for a hundred clients.
+            // The reference client queries every 10 s. An answer is one small file read, so this
+            // rate is affordable for a hundred clients at once.
             questions: Bucket::new(64, Duration::from_millis(100), now),
         }
     }
 
-    /// Takes a frame. What comes too fast is not answered: clients send it again after a while.
+    /// Accepts a frame. Frames beyond the rate are not answered: clients send them again later.
     pub(crate) fn take(&mut self, control: Control) {
         let now = Instant::now();
         let in_time = match &control {
@@ -60,25 +60,25 @@ impl Desk {
             _ => self.questions.take(now),
         };
         if !in_time || self.tray.try_send(control).is_err() {
-            debug!("a frame of enrolment came too fast");
+            debug!("an enrolment frame exceeded the rate and was dropped");
         }
     }
 }
 
 /// Answers the frames of one connection.
-struct Clerk {
+struct EnrollmentTask {
     link: Link,
     registrar: Arc<Registrar>,
-    shown: Option<Shown>,
-    /// Where the client connects from.
+    shown: Option<PresentedCertificate>,
+    /// The client's address.
     address: IpAddr,
-    /// Who has sent a good CSR on this connection.
+    /// The client that has sent a valid CSR on this connection.
     who: Option<ClientId>,
-    /// What the client has told about itself before we knew who it is.
+    /// Characteristics that were received before the client was known.
     facts: Option<Facts>,
 }
 
-impl Clerk {
+impl EnrollmentTask {
     async fn work(mut self, mut frames: mpsc::Receiver<Control>) {
         self.recognise().await;
         while let Some(frame) = frames.recv().await {
@@ -94,7 +94,7 @@ impl Clerk {
         }
     }
 
-    /// Finds out where a client that is on record looks for the end of an answer.
+    /// Determines whether a client on record accepts FIN on SYN_REPLY.
     async fn recognise(&self) {
         let Some(id) = self.shown.as_ref().map(|it| it.id) else { return };
         let known = self.registrar.beside(move |it| it.store().read(&id)).await;
@@ -145,7 +145,7 @@ impl Clerk {
     }
 
     async fn cert_query(&self, query: CertQuery) {
-        // A key that is given goes first: a client that has a new key may still use a connection
+        // A key in the query takes precedence: a client with a new key may still use a connection
         // with the certificate of the old one.
         let id = match (&self.shown, query.public_key.is_empty()) {
             _ if query.query != CertQuery::MINE => None,
@@ -160,8 +160,8 @@ impl Clerk {
                 match self.registrar.in_turn(asking).await {
                     Ok(found) => found,
                     Err(error) => {
-                        // "Not found" would make the client start all over again, and "pending"
-                        // may not be true.
+                        // "Not found" would make the client start again, and "pending" may not be
+                        // true.
                         error!(%error, "a CERT_QUERY could not be answered");
                         return;
                     }
@@ -171,8 +171,9 @@ impl Clerk {
         send(&self.link, &found.answers(query.id));
     }
 
-    /// Stores what a client tells about itself. Acknowledged is what is stored; what we cannot
-    /// attribute waits for a CSR, and a client that sends none tells us again another time.
+    /// Stores a client's characteristics and acknowledges them. Characteristics of an unknown
+    /// client wait for its CSR; without one they are not acknowledged, and the client sends them
+    /// again.
     async fn characteristics(&mut self, frame: &Characteristics) {
         let facts = Facts::from(frame);
         if platform::ends_on_head(platform::of_facts(&facts)) {
@@ -206,7 +207,7 @@ impl Found {
             Self::Certificate(der) => (0, der.into()),
             Self::Pending => (0, Bytes::new()),
             Self::Nothing => (Cert::NOT_FOUND, Bytes::new()),
-            // CERT cannot say this: "not found" would make our client ask again.
+            // CERT has no flag for this: "not found" would make our client submit again.
             Self::Rejected => return Control::CsrReply(CsrReply { flags: CsrReply::REJECTED }),
         };
         Control::Cert(Cert { flags, id, certificate })
@@ -214,9 +215,9 @@ impl Found {
 }
 
 impl Verdict {
-    /// The CSR_REPLY. There is none for a passing condition: the reference client sends its CSR again
-    /// after 20 s then, while a reply without flags makes it ask for a certificate that it is told
-    /// does not exist, and that ends it for good (wire specification, section 1.8).
+    /// The CSR_REPLY. There is none for a temporary condition: the reference client then sends its
+    /// CSR again after 20 s. A reply without flags would make it query a certificate that does not
+    /// exist, and that stops it permanently (wire specification, section 1.8).
     fn reply(self) -> Option<Control> {
         let flags = match self {
             Self::Stored => CsrReply::STORED,
@@ -235,7 +236,7 @@ fn send(link: &Link, control: &Control) {
     }
 }
 
-/// Lets so many through at once, and one more each time `every` has passed.
+/// A token bucket: admits a burst, and one more each time `every` has passed.
 #[derive(Debug)]
 struct Bucket {
     /// When it would be full again.

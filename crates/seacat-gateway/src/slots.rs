@@ -1,13 +1,14 @@
-//! The places for clients' connections: how many there are, for whom, and who gives way.
+//! Slots for client connections: their limits, and which connection is closed to admit another.
 //!
 //! ```text
 //!   accept ─► newcomer (TLS handshake) ─┬─► stranger (no identity)
 //!                                       └─► known    (identity)
 //! ```
 //!
-//! Each step needs a place in its class (see [`seacat_link::Budget`]). A newcomer that finds none takes
-//! that of the oldest newcomer at the address that has most of them; any other that of the stranger
-//! who rests longest at the address that has most. Clients with an identity never give way.
+//! Each step needs a slot in its class (see [`seacat_link::Budget`]). If there is none, a newcomer
+//! replaces the oldest newcomer at the address that has most of them; any other connection replaces
+//! the stranger that has been idle longest at the address that has most. Clients with an identity
+//! are never replaced.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -20,12 +21,12 @@ use tokio::sync::Notify;
 
 use crate::client_id::ClientId;
 
-/// A stranger's connection that was in use in this time does not give way: its client would
-/// only come back.
+/// A stranger's connection that was in use within this time is not replaced: its client would only
+/// reconnect.
 const IN_USE: Duration = Duration::from_secs(10);
 
 /// The connections of a gateway.
-pub(crate) struct Places {
+pub(crate) struct ConnectionSlots {
     budget: Budget,
     entries: Mutex<Entries>,
 }
@@ -33,42 +34,42 @@ pub(crate) struct Places {
 #[derive(Default)]
 struct Entries {
     next: u64,
-    /// Those that can give way.
+    /// Those that can be replaced.
     map: HashMap<u64, Entry>,
 }
 
 struct Entry {
     address: Peer,
-    /// `None` as long as it is a newcomer.
+    /// `None` while it is a newcomer.
     link: Option<Link>,
-    seat: Arc<Seat>,
-    #[expect(dead_code, reason = "held, so that the place is taken")]
+    activity: Arc<SlotActivity>,
+    #[expect(dead_code, reason = "held until the entry is removed")]
     permits: [Permit; 2],
 }
 
-/// What a connection and the places share.
-pub(crate) struct Seat {
+/// State shared by a connection and the slots.
+pub(crate) struct SlotActivity {
     used: Mutex<Instant>,
     leave: Notify,
 }
 
-/// One connection's place. Dropped, it is free.
-pub(crate) struct Place {
-    places: Arc<Places>,
+/// One connection's slot. Dropping it frees the slot.
+pub(crate) struct ConnectionSlot {
+    slots: Arc<ConnectionSlots>,
     number: u64,
     address: Peer,
-    seat: Arc<Seat>,
-    /// Of a connection that does not give way.
+    activity: Arc<SlotActivity>,
+    /// Of a connection that cannot be replaced.
     permits: Option<[Permit; 2]>,
 }
 
-impl Seat {
+impl SlotActivity {
     /// The connection is in use now.
     pub(crate) fn touch(&self) {
         *self.used() = Instant::now();
     }
 
-    /// Waits until the connection has to give way.
+    /// Waits until the connection has to be closed.
     pub(crate) async fn leave(&self) {
         self.leave.notified().await;
     }
@@ -79,9 +80,9 @@ impl Seat {
 }
 
 impl Entry {
-    /// Since when it can be spared, as a connection of this class.
+    /// Since when it can be replaced, as a connection of this class.
     fn spare_since(&self, class: Class) -> Option<Instant> {
-        let used = || *self.seat.used();
+        let used = || *self.activity.used();
         match (&self.link, class) {
             (None, Class::Newcomer) => Some(used()),
             (Some(link), Class::Stranger) if link.health().streams == 0 => Some(used()),
@@ -90,53 +91,58 @@ impl Entry {
     }
 }
 
-impl Places {
+impl ConnectionSlots {
     pub(crate) fn new(budget: Budget) -> Arc<Self> {
         Arc::new(Self { budget, entries: Mutex::default() })
     }
 
-    /// A place for a connection from this address, whose handshake begins.
-    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    /// A slot for a connection from this address that starts its handshake.
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
         let address = Peer::at(address);
         let share = self.budget.share(Class::Newcomer, address.clone());
         let permits = self.permits(&share, Class::Newcomer)?;
-        let seat = Arc::new(Seat { used: Mutex::new(Instant::now()), leave: Notify::new() });
+        let activity =
+            Arc::new(SlotActivity { used: Mutex::new(Instant::now()), leave: Notify::new() });
         let mut entries = self.lock();
         let number = entries.next;
         entries.next += 1;
-        let entry =
-            Entry { address: address.clone(), link: None, seat: Arc::clone(&seat), permits };
+        let entry = Entry {
+            address: address.clone(),
+            link: None,
+            activity: Arc::clone(&activity),
+            permits,
+        };
         entries.map.insert(number, entry);
         drop(entries);
-        Some(Place { places: Arc::clone(self), number, address, seat, permits: None })
+        Some(ConnectionSlot { slots: Arc::clone(self), number, address, activity, permits: None })
     }
 
-    /// Ends strangers' connections that have rested for so long.
+    /// Ends strangers' connections that have been idle for this long.
     pub(crate) fn sweep(&self, longest_rest: Duration) {
         for entry in self.lock().map.values() {
             let since = entry.spare_since(Class::Stranger);
             if since.is_some_and(|since| since.elapsed() >= longest_rest) {
-                entry.seat.leave.notify_one();
+                entry.activity.leave.notify_one();
             }
         }
     }
 
-    /// Ends the connection that can best be spared. Says whether there was one.
-    pub(crate) fn make_room(&self) -> bool {
+    /// Ends the connection that is replaced first. Returns whether there was one.
+    pub(crate) fn spare_one(&self) -> bool {
         self.evict(Class::Newcomer) || self.evict(Class::Stranger)
     }
 
-    /// What a connection needs; one of the class `spare` gives way if there is no other.
+    /// The permits of a connection; one of the class `spare` is replaced if there are none.
     fn permits(&self, share: &Share, spare: Class) -> Option<[Permit; 2]> {
         let take = || {
-            let place = share.permit(Resource::Connections, 1)?;
-            Some([place, share.permit(Resource::Descriptors, 1)?])
+            let slot = share.permit(Resource::Connections, 1)?;
+            Some([slot, share.permit(Resource::Descriptors, 1)?])
         };
         take().or_else(|| self.evict(spare).then(take).flatten())
     }
 
-    /// Ends one connection of a class, at the address that has most of those that can be spared, and
-    /// frees its place at once.
+    /// Ends one connection of a class, at the address that has most of those that can be replaced,
+    /// and frees its slot at once.
     fn evict(&self, class: Class) -> bool {
         let mut entries = self.lock();
         let least = if class == Class::Stranger { IN_USE } else { Duration::ZERO };
@@ -153,7 +159,7 @@ impl Places {
         let Some(entry) = spared.and_then(|number| entries.map.remove(&number)) else {
             return false;
         };
-        entry.seat.leave.notify_one();
+        entry.activity.leave.notify_one();
         true
     }
 
@@ -162,39 +168,39 @@ impl Places {
     }
 }
 
-impl Place {
-    pub(crate) fn seat(&self) -> Arc<Seat> {
-        Arc::clone(&self.seat)
+impl ConnectionSlot {
+    pub(crate) fn activity(&self) -> Arc<SlotActivity> {
+        Arc::clone(&self.activity)
     }
 
-    /// The handshake is done, and the client is this one or a stranger. Returns what it may use of the
-    /// gateway's account, or `None` when there is no place for it.
+    /// Reclassifies the connection after the handshake. Returns its share of the gateway's budget,
+    /// or `None` when there is no slot for it.
     pub(crate) fn settle(&mut self, who: Option<&ClientId>) -> Option<Share> {
         let (class, peer) = match who {
             Some(id) => (Class::Known, Peer::Name(id.to_string().into_bytes().into())),
             None => (Class::Stranger, self.address.clone()),
         };
-        let share = self.places.budget.share(class, peer);
-        self.permits = Some(self.places.permits(&share, Class::Stranger)?);
-        self.places.lock().map.remove(&self.number);
+        let share = self.slots.budget.share(class, peer);
+        self.permits = Some(self.slots.permits(&share, Class::Stranger)?);
+        self.slots.lock().map.remove(&self.number);
         Some(share)
     }
 
-    /// From here on a stranger's connection may have to give way.
+    /// From here on a stranger's connection may be replaced.
     pub(crate) fn expose(&mut self, link: &Link) {
         let Some(permits) = self.permits.take() else {
             return;
         };
-        self.seat.touch();
-        let (address, seat) = (self.address.clone(), Arc::clone(&self.seat));
-        let entry = Entry { address, link: Some(link.clone()), seat, permits };
-        self.places.lock().map.insert(self.number, entry);
+        self.activity.touch();
+        let (address, activity) = (self.address.clone(), Arc::clone(&self.activity));
+        let entry = Entry { address, link: Some(link.clone()), activity, permits };
+        self.slots.lock().map.insert(self.number, entry);
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.places.lock().map.remove(&self.number);
+        self.slots.lock().map.remove(&self.number);
     }
 }
 
@@ -203,19 +209,19 @@ mod tests {
     use super::*;
     use seacat_link::{BudgetLimits, Division};
 
-    fn places(connections: u64) -> Arc<Places> {
+    fn slots(connections: u64) -> Arc<ConnectionSlots> {
         let (memory, spool, descriptors) = (1 << 29, 1 << 30, 4096);
         let division = Division::Identities;
         let limits = BudgetLimits { memory, spool, descriptors, connections, division };
-        Places::new(Budget::new(&limits))
+        ConnectionSlots::new(Budget::new(&limits))
     }
 
     fn at(number: u8) -> IpAddr {
         IpAddr::from([10, 0, 0, number])
     }
 
-    fn has_to_leave(place: &Place) -> bool {
-        let mut leave = std::pin::pin!(place.seat.leave());
+    fn has_to_leave(slot: &ConnectionSlot) -> bool {
+        let mut leave = std::pin::pin!(slot.activity.leave());
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         leave.as_mut().poll(&mut cx).is_ready()
     }
@@ -223,36 +229,36 @@ mod tests {
     /// 2 000 connections that never finish their handshake, from one address: another's can.
     #[test]
     fn the_oldest_of_the_largest_crowd_gives_way() {
-        let places = places(1024);
-        let honest = places.enter(at(1)).unwrap();
-        let crowd: Vec<Place> = (0..2000).map(|_| places.enter(at(2)).unwrap()).collect();
+        let slots = slots(1024);
+        let honest = slots.enter(at(1)).unwrap();
+        let crowd: Vec<ConnectionSlot> = (0..2000).map(|_| slots.enter(at(2)).unwrap()).collect();
         let left: Vec<bool> = crowd.iter().map(has_to_leave).collect();
         assert_eq!(left.iter().filter(|left| **left).count(), 2000 - 64);
         assert!(left[0] && !left[1999] && !has_to_leave(&honest));
-        let mut late = places.enter(at(3)).unwrap();
+        let mut late = slots.enter(at(3)).unwrap();
         assert!(late.settle(None).is_some() && !has_to_leave(&late));
     }
 
     #[test]
     fn strangers_leave_places_to_clients_with_an_identity() {
-        let places = places(64);
+        let slots = slots(64);
         let mut strangers = Vec::new();
         for number in 0..200 {
-            let mut place = places.enter(at(number)).unwrap();
-            if place.settle(None).is_some() {
-                strangers.push(place);
+            let mut slot = slots.enter(at(number)).unwrap();
+            if slot.settle(None).is_some() {
+                strangers.push(slot);
             }
         }
         assert_eq!(strangers.len(), 32);
-        let known: Vec<Place> = (0..32)
+        let known: Vec<ConnectionSlot> = (0..32)
             .map(|number| {
-                let mut place = places.enter(at(1)).unwrap();
-                assert!(place.settle(Some(&ClientId::of_key(&[number]))).is_some(), "{number}");
-                place
+                let mut slot = slots.enter(at(1)).unwrap();
+                assert!(slot.settle(Some(&ClientId::of_key(&[number]))).is_some(), "{number}");
+                slot
             })
             .collect();
         drop((strangers, known));
-        assert_eq!(places.budget.used(Resource::Connections), 0);
-        assert!(places.lock().map.is_empty());
+        assert_eq!(slots.budget.used(Resource::Connections), 0);
+        assert!(slots.lock().map.is_empty());
     }
 }

@@ -1,11 +1,11 @@
-//! Arbitrary bytes read as a story: small numbers and pieces of wire.
+//! Arbitrary bytes read as a input: small numbers and pieces of wire.
 
 /// What is left of the input. Every read succeeds until it is used up.
 #[derive(Debug)]
-pub struct Story<'a>(&'a [u8]);
+pub struct Input<'a>(&'a [u8]);
 
-impl<'a> Story<'a> {
-    /// A story out of libFuzzer's bytes.
+impl<'a> Input<'a> {
+    /// A input out of libFuzzer's bytes.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }

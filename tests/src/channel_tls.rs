@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// What the gateway is limited to, and what the proxy is set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Road {
+pub enum ChannelTls {
     /// rustls at both ends, as they come.
     Modern,
     /// OpenSSL at both ends; the gateway knows the suite of the reference era (0xC028) and no
@@ -17,7 +17,7 @@ pub enum Road {
     Tls13,
 }
 
-impl Road {
+impl ChannelTls {
     /// The one that `SEACAT_SUITE_TLS` names: `modern` (as without it), `reference` or `tls13`.
     pub fn chosen() -> Self {
         match std::env::var("SEACAT_SUITE_TLS").as_deref() {

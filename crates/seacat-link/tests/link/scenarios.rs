@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use seacat_link::{
-    Closed, ConnectError, Driver, Duplex, Incoming, Link, LinkConfig, News, Request, SocketRequest,
-    StreamError, handshake_client, handshake_server,
+    Closed, ConnectError, Driver, Duplex, Incoming, IncomingEvent, Link, LinkConfig, Request,
+    SocketRequest, StreamError, handshake_client, handshake_server,
 };
 use seacat_proto::{Bytes, Extensions, MAX_PAYLOAD, Reason, ReplyHead, RequestHead, SocketsCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,7 +70,7 @@ fn get(path: &str) -> RequestHead {
 
 async fn next_request(requests: &mut Incoming) -> Request {
     loop {
-        if let News::Request(request) = requests.next().await.expect("a request") {
+        if let IncomingEvent::Request(request) = requests.next().await.expect("a request") {
             return request;
         }
     }
@@ -292,7 +292,7 @@ async fn a_tunnel_half_closes_both_ways() {
 async fn a_ping_measures_the_round_trip() {
     let mut pair = pair().await;
     pair.client.ping();
-    while !matches!(pair.client_news.next().await, Some(News::Pong { .. })) {}
+    while !matches!(pair.client_news.next().await, Some(IncomingEvent::Pong { .. })) {}
     let health = pair.client.health();
     assert!(health.rtt.unwrap() < Duration::from_secs(1));
     assert!(health.last_pong.is_some());
@@ -369,7 +369,7 @@ async fn stalled_readers_stop_nobody_and_miss_nothing() {
 /// Answers every request with the same long body.
 async fn serve_bodies(mut requests: Incoming, body: Bytes) {
     while let Some(news) = requests.next().await {
-        let News::Request(mut request) = news else {
+        let IncomingEvent::Request(mut request) = news else {
             continue;
         };
         let body = body.clone();
@@ -578,15 +578,16 @@ async fn frames_that_came_with_the_handshake_are_not_left_lying() {
     tokio::spawn(driver);
     link.ping();
     // Its announcement of extensions may come before or behind the PING.
-    let pong =
-        async { while !matches!(news.next().await.expect("the link lives"), News::Pong { .. }) {} };
+    let pong = async {
+        while !matches!(news.next().await.expect("the link lives"), IncomingEvent::Pong { .. }) {}
+    };
     timeout(Duration::from_secs(2), pong).await.expect("a PONG without a nudge");
 }
 
 /// What the client is asked next.
 async fn next_socket(news: &mut Incoming) -> SocketRequest {
     loop {
-        if let News::Socket(request) = news.next().await.expect("a request") {
+        if let IncomingEvent::Socket(request) = news.next().await.expect("a request") {
             return request;
         }
     }
