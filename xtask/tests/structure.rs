@@ -24,11 +24,12 @@ const PLACES: [&str; 9] = [
 const KINDS: [&str; 5] = ["rs", "md", "toml", "py", "txt"];
 
 /// The crates of ours that each may depend on, from the wire up to the programs. A new crate gets a row.
-const MAY_USE: [(&str, &str); 15] = [
+const MAY_USE: [(&str, &str); 16] = [
     ("seacat-proto", ""),
     ("seacat-http1", ""),
     ("seacat-http1-client", "seacat-http1"),
-    ("seacat-files", ""),
+    ("seacat-windows", ""),
+    ("seacat-files", "seacat-windows"),
     ("seacat-link", "seacat-proto"),
     ("seacat-identity", "seacat-files"),
     ("seacat-channel", "seacat-files seacat-http1 seacat-identity seacat-link seacat-proto"),
@@ -40,7 +41,8 @@ const MAY_USE: [(&str, &str); 15] = [
     ("seacat-control", "seacat-channel seacat-files seacat-identity"),
     (
         "seacat-agent",
-        "seacat-channel seacat-control seacat-files seacat-gateway seacat-identity seacat-proxy",
+        "seacat-channel seacat-control seacat-files seacat-gateway seacat-identity seacat-proxy \
+         seacat-windows",
     ),
     ("seacat-window", "seacat-agent seacat-control"),
     ("seacat-tests", ""),

@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use seacat_files::rename;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::{Registry, fmt, reload};
@@ -44,7 +45,7 @@ pub fn start(settings: &Log, state_dir: &Path) -> (LogHandle, Option<io::Error>)
     let (level, handle) = reload::Layer::new(filter(settings.level));
     let people = fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(has_escapes(&io::stderr()))
         .with_target(false)
         .log_internal_errors(false);
     let opened = settings.file.then(|| {
@@ -62,6 +63,14 @@ pub fn start(settings: &Log, state_dir: &Path) -> (LogHandle, Option<io::Error>)
     // A second start in one process (tests) keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
     (LogHandle(handle), failure)
+}
+
+/// Whether colours come out as colours.
+fn has_escapes(output: &io::Stderr) -> bool {
+    #[cfg(windows)]
+    return output.is_terminal() && seacat_windows::console::understands_escapes(output);
+    #[cfg(not(windows))]
+    output.is_terminal()
 }
 
 fn filter(level: Level) -> LevelFilter {
@@ -113,11 +122,11 @@ impl RotatingFile {
     fn rotate(&mut self) {
         self.file = None;
         for n in (1..self.generations).rev() {
-            let _ = fs::rename(self.generation(n), self.generation(n + 1));
+            let _ = rename(&self.generation(n), &self.generation(n + 1));
         }
         // Without room for old generations, or when the rename fails, the newest starts anew: the
         // cap matters more than old lines.
-        if self.generations == 0 || fs::rename(&self.path, self.generation(1)).is_err() {
+        if self.generations == 0 || rename(&self.path, &self.generation(1)).is_err() {
             let _ = fs::remove_file(&self.path);
         }
         self.remove_beyond_cap();
@@ -220,8 +229,8 @@ mod tests {
         let inner = folder.path().join("logs");
         fs::create_dir(&inner).unwrap();
         let mut log = RotatingFile::open(inner.join(LOG_FILE), 1000, 5000).unwrap();
-        fs::remove_dir_all(&inner).unwrap();
         log.file = None;
+        fs::remove_dir_all(&inner).unwrap();
         log.write_all(b"lost\n").unwrap();
         log.write_all(b"lost too\n").unwrap();
         fs::create_dir(&inner).unwrap();

@@ -41,7 +41,7 @@ mod entry {
 
 #[cfg(not(all(feature = "tray", target_os = "linux")))]
 mod entry {
-    /// There is none in this build: the window's program has the tray, and sees to it.
+    /// There is none in this build, which has no `app` that could be started.
     #[derive(Debug, Clone)]
     pub enum Login {}
 

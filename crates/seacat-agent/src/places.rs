@@ -4,14 +4,14 @@
 //! |---|---|---|---|
 //! | configuration | `~/.config/seacat-proxy` | `~/Library/Application Support/seacat-proxy` | `%APPDATA%\seacat-proxy\config` |
 //! | state, logs, lock | `~/.local/state/seacat-proxy` | the same folder | `%LOCALAPPDATA%\seacat-proxy\data` |
-//! | control socket | `$XDG_RUNTIME_DIR/seacat-proxy`, else `run` in the state folder | `run` in the state folder | |
+//! | control socket | `$XDG_RUNTIME_DIR/seacat-proxy`, else `run` in the state folder | `run` in the state folder | a named pipe |
 //! | policy | `/etc/seacat-proxy/policy.d` | | |
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
+use seacat_files::create_private_folder;
 use thiserror::Error;
 
 /// The name of our folders.
@@ -124,11 +124,7 @@ impl Places {
 /// # Errors
 /// When it cannot be made.
 pub fn make_private_folder(path: &Path) -> Result<(), PlaceError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|source| PlaceError::Folder {
+    create_private_folder(path).map_err(|source| PlaceError::Folder {
         path: path.to_owned(),
         doing: "made",
         source,
@@ -171,9 +167,10 @@ mod tests {
     fn a_folder_under_a_file_is_refused_with_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
-        fs::write(&file, "").unwrap();
+        std::fs::write(&file, "").unwrap();
         let error = make_private_folder(&file.join("state")).expect_err("no folder in a file");
-        assert!(error.to_string().contains("file/state cannot be made"), "{error}");
+        let expected = format!("{} cannot be made", Path::new("file").join("state").display());
+        assert!(error.to_string().contains(&expected), "{error}");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Who has the port that we wanted, and which one is free instead.
 //!
 //! On Linux the kernel's socket tables (`/proc/net/tcp`, `/proc/net/tcp6`) name the socket and
-//! `/proc/PID/fd` its process. Another user's process shows only its user. Elsewhere the owner is
-//! not known, and the message says so by leaving it out.
+//! `/proc/PID/fd` its process. Another user's process shows only its user. Windows has a table with
+//! process ids. Elsewhere the owner is not known, and the message leaves it out.
 
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
+
+use seacat_proxy::is_port_taken;
 
 /// Whoever listens on a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,12 +21,15 @@ pub enum Owner {
     },
     /// A process of this user, which we may not look at.
     User(u32),
+    /// No process: Windows has the port reserved.
+    Reserved,
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Owner::Process { pid, name } => write!(f, "{name} (process {pid})"),
+            Owner::Reserved => write!(f, "Windows (a reserved range: Hyper-V, WSL or containers)"),
             Owner::User(0) => write!(f, "a program of the system (root)"),
             Owner::User(uid) => write!(f, "a program of another user (uid {uid})"),
         }
@@ -37,7 +41,9 @@ impl fmt::Display for Owner {
 pub fn find(port: u16) -> Option<Owner> {
     #[cfg(target_os = "linux")]
     return linux::find(port);
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(windows)]
+    return windows::find(port);
+    #[cfg(not(any(target_os = "linux", windows)))]
     return {
         let _ = port;
         None
@@ -64,7 +70,7 @@ pub fn free_port(addresses: &[IpAddr], taken: u16) -> Option<u16> {
 fn is_free(address: IpAddr, port: u16) -> bool {
     match TcpListener::bind((address, port)) {
         Ok(_) => true,
-        Err(error) => address.is_ipv6() && error.kind() != io::ErrorKind::AddrInUse,
+        Err(error) => address.is_ipv6() && !is_port_taken(&error),
     }
 }
 
@@ -138,9 +144,49 @@ mod linux {
     }
 }
 
+#[cfg(windows)]
+mod windows {
+    use std::io;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::Owner;
+    use seacat_windows::tcp;
+
+    /// The process in the system's table, else whether a port that nobody has is refused all the same.
+    pub(super) fn find(port: u16) -> Option<Owner> {
+        match tcp::listener(port).ok()? {
+            Some(tcp::UNKNOWN) => None,
+            Some(pid) => Some(Owner::Process { pid, name: name_of(pid) }),
+            None => {
+                let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+                is_reserved(&bound.err()?).then_some(Owner::Reserved)
+            }
+        }
+    }
+
+    pub(super) fn is_reserved(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::PermissionDenied
+    }
+
+    fn name_of(pid: u32) -> String {
+        let file = tcp::program(pid).ok();
+        let name = file.as_deref().and_then(|path| path.file_name()?.to_str());
+        name.unwrap_or("a program").to_owned()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// WSAEACCES, which a port of a reserved range is refused with.
+    #[cfg(windows)]
+    #[test]
+    fn a_reserved_port_counts_as_taken() {
+        let error = std::io::Error::from_raw_os_error(10013);
+        assert!(windows::is_reserved(&error) && is_port_taken(&error));
+        assert!(Owner::Reserved.to_string().contains("Hyper-V"));
+    }
 
     #[cfg(target_os = "linux")]
     #[test]

@@ -10,6 +10,7 @@ use std::path::Path;
 #[cfg(unix)]
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 
+#[cfg(unix)]
 use crate::places::PlaceError;
 
 /// What others may not have of a folder.

@@ -1,7 +1,7 @@
 //! The menu and the icon of the tray as plain values: [`Menu::of`] is a pure function of the status.
 //!
-//! Whoever paints them (a StatusNotifierItem on Linux, the window's program on Windows and macOS)
-//! knows nothing of what the items mean, and hands a [`Click`] back.
+//! What paints them (a StatusNotifierItem on Linux) does not know what the items mean, and hands a
+//! [`Click`] back.
 
 use std::time::Duration;
 

@@ -301,8 +301,8 @@ fn every_setting_has_its_type() {
         [identity]
         common_name = "cn"
     "#;
-    for text in ["", full] {
-        let config = crate::config::load::check_text(Path::new("c.toml"), text).unwrap();
+    for text in [String::new(), crate::config::with_native_paths(full)] {
+        let config = crate::config::load::check_text(Path::new("c.toml"), &text).unwrap();
         let values: serde_json::Map<_, _> = crate::config::settings::SETTINGS
             .iter()
             .map(|setting| (setting.key.to_owned(), setting.json(&config)))

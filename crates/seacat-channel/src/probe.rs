@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
+use seacat_files::read_text;
 use seacat_link::{IncomingEvent, Link, LinkConfig};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -145,11 +146,11 @@ pub async fn reach(address: SocketAddr, limit: Duration) -> Result<TcpStream, Fa
 pub fn look_at_roots(roots: &Roots) -> Result<Option<(CertificateSeen, usize)>, ConfigError> {
     let pem = match roots {
         Roots::WebPki => return Ok(None),
-        Roots::Pem(pem) => pem.clone().into_bytes(),
-        Roots::File(path) => std::fs::read(path)
+        Roots::Pem(pem) => pem.clone(),
+        Roots::File(path) => read_text(path)
             .map_err(|error| ConfigError::Pem(format!("{}: {error}", path.display())))?,
     };
-    let certificates = certificates_in(&pem)?;
+    let certificates = certificates_in(pem.as_bytes())?;
     Ok(certificates.first().map(|first| (CertificateSeen::of(first), certificates.len())))
 }
 

@@ -15,6 +15,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
 };
+use seacat_files::read_text;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
@@ -45,9 +46,9 @@ impl Verifier {
             }
             Roots::Pem(pem) => (private_roots(pem.as_bytes())?, true),
             Roots::File(path) => {
-                let pem = std::fs::read(path)
+                let pem = read_text(path)
                     .map_err(|error| ConfigError::Pem(format!("{}: {error}", path.display())))?;
-                (private_roots(&pem)?, true)
+                (private_roots(pem.as_bytes())?, true)
             }
         };
         Ok(Self { roots: Arc::new(roots), private, pins: trust.parsed_pins()?, algorithms })

@@ -3,7 +3,7 @@
 //! The CA is for SeaCat clients only. They pin it, so it need not and should not be installed in a
 //! browser or an operating system.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
     SignatureScheme,
 };
+use seacat_files::create_private_folder;
 
 use crate::enroll::Revoked;
 
@@ -227,7 +228,7 @@ fn write_all(
     if let Some((path, ..)) = files.iter().find(|(path, ..)| path.exists()) {
         return Err(PkiError::Exists(path.clone()));
     }
-    create_dir(dir).map_err(|error| PkiError::File { path: dir.to_owned(), error })?;
+    create_private_folder(dir).map_err(|error| PkiError::File { path: dir.to_owned(), error })?;
     for (path, text, mode) in files {
         write_new(&path, &text, mode).map_err(|error| PkiError::File { path, error })?;
     }
@@ -241,14 +242,6 @@ const CONFIGURATION: &str = include_str!("gateway.toml");
 const PUBLIC: u32 = 0o644;
 /// For the owner alone.
 const SECRET: u32 = 0o600;
-
-fn create_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
 
 #[cfg_attr(not(unix), allow(unused_variables))]
 fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {

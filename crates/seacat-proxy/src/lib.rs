@@ -31,4 +31,4 @@ pub use errors::{Code, ErrorCode, error_table};
 pub use policy::origin::{InvalidOrigin, Origin};
 pub use policy::routes::{Action, InvalidPattern, Pattern, Routes};
 pub use policy::users::Users;
-pub use server::{BindError, Drained, Handle, Proxy};
+pub use server::{BindError, Drained, Handle, Proxy, is_port_taken};

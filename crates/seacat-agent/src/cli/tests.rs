@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::with_native_paths;
 use clap::CommandFactory as _;
 
 /// A command line, its exit code, what it printed and what it complained about.
@@ -91,8 +92,8 @@ fn set_repairs_what_is_wrong_and_check_names_missing_files() {
     assert_eq!((exit, out.as_str()), (Exit::Ok, "saved\n"), "{err}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "# kept\n[log]\nlevel = \"warn\"\n");
 
-    let gateway = "[{host = \"gw\", ca_file = \"/does/not/exist.pem\"}]";
-    assert_eq!(run_in(folder.path(), &["config", "set", "gateway", gateway]).0, Exit::Ok);
+    let gateway = with_native_paths("[{host = \"gw\", ca_file = \"/does/not/exist.pem\"}]");
+    assert_eq!(run_in(folder.path(), &["config", "set", "gateway", &gateway]).0, Exit::Ok);
     let (exit, _, err) = run_in(folder.path(), &["config", "check"]);
     assert_eq!(exit, Exit::Config);
     assert!(err.contains("/does/not/exist.pem cannot be read"), "{err}");

@@ -1,6 +1,5 @@
 //! From the configuration to what the channel and the proxy are told.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use seacat_channel::identity::{APPLICATION_FACTS, IdentityConfig, gather_facts};
 use seacat_channel::{
     ChannelConfig, Except, GatewayConfig, NetworkConfig, Roots, Trust, Upstream, UpstreamError,
 };
+use seacat_files::read_text;
 use seacat_proxy::{Credentials, Limits, MappedPort, ProxyConfig, Users};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -245,12 +245,12 @@ pub(crate) fn read_credentials(path: &Path) -> Result<Credentials, CredentialsEr
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
+        let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(CredentialsError::Open { path: path.to_owned(), mode });
         }
     }
-    let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
+    let text = Zeroizing::new(read_text(path).map_err(failed)?);
     let mut lines = text.lines();
     match (lines.next().and_then(|line| line.split_once(':')), lines.next()) {
         (Some((user, password)), None) if !user.is_empty() && !password.is_empty() => {
@@ -264,6 +264,7 @@ pub(crate) fn read_credentials(path: &Path) -> Result<Credentials, CredentialsEr
 mod tests {
     use super::*;
     use crate::config::schema::Map;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
@@ -274,6 +275,8 @@ mod tests {
         for (text, right) in [
             ("ann:secret\n", true),
             ("ann:se:cret", true),
+            ("ann:secret\r\n", true),
+            ("\u{feff}ann:secret\n", true),
             ("", false),
             ("ann", false),
             (":secret", false),
@@ -282,7 +285,10 @@ mod tests {
         ] {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-            assert_eq!(read_credentials(&path).is_ok(), right, "{text:?}");
+            let read = read_credentials(&path).ok();
+            let user = right.then_some("ann");
+            assert_eq!(read.as_ref().map(|it| it.user.as_str()), user, "{text:?}");
+            assert!(read.is_none_or(|it| !it.password.contains('\r')), "{text:?}");
         }
         fs::write(&path, "ann:secret").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();

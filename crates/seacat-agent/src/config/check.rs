@@ -1,10 +1,10 @@
 //! What can only be found out by looking at the files that a configuration names: the one check of
 //! `config check` and of everything that puts a changed configuration in effect.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use seacat_channel::{ConfigError, NetworkConfig, Roots};
+use seacat_files::read_text;
 use seacat_proxy::ProxyConfig;
 use thiserror::Error;
 
@@ -56,7 +56,7 @@ pub fn files(
             continue;
         };
         let (host, path) = (gateway.host.clone(), path.clone());
-        let pem = match fs::read_to_string(&path) {
+        let pem = match read_text(&path) {
             Ok(pem) => pem,
             Err(source) => return Err(FilesError::CaFile { host, path, source }),
         };

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use seacat_files::{read_text, rename};
 use thiserror::Error;
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value};
 
@@ -138,7 +139,7 @@ fn write(path: &Path, edit: impl FnOnce(&mut DocumentMut)) -> Result<(), EditErr
 }
 
 fn read(path: &Path) -> Result<DocumentMut, EditError> {
-    let text = match fs::read_to_string(path) {
+    let text = match read_text(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(source) => {
@@ -275,7 +276,7 @@ pub fn save(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()?;
     drop(file);
-    fs::rename(&temporary, path)?;
+    rename(&temporary, path)?;
     sync_folder(path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use seacat_channel::DEFAULT_PORT;
+use seacat_files::read_text;
 use toml_edit::{Document, TableLike, Value};
 
 use super::apply;
@@ -139,7 +140,7 @@ struct Layers {
 
 impl Layers {
     fn user_file(&mut self, path: &Path, must_exist: bool) {
-        match fs::read_to_string(path) {
+        match read_text(path) {
             Ok(text) => self.file_text(path, &text, |path, line| Origin::File { path, line }),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => {}
             Err(error) => self.unreadable(path, &error),
@@ -158,7 +159,7 @@ impl Layers {
         files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
         files.sort();
         for path in files {
-            match fs::read_to_string(&path) {
+            match read_text(&path) {
                 Ok(text) => {
                     self.file_text(&path, &text, |path, line| Origin::Policy { path, line });
                 }

@@ -26,3 +26,15 @@ mod value;
 pub use load::{Loaded, Origin, Sources};
 pub use problem::{Place, Problem, Problems};
 pub use schema::Config;
+
+/// For tests: a Unix path as an absolute path of this system.
+#[cfg(test)]
+pub(crate) fn native_path(path: &str) -> String {
+    if cfg!(windows) { format!("C:{path}") } else { path.to_owned() }
+}
+
+/// For tests: a text with all its quoted Unix paths as absolute paths of this system.
+#[cfg(test)]
+pub(crate) fn with_native_paths(text: &str) -> String {
+    text.replace("\"/", &format!("\"{}", native_path("/")))
+}

@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(line("proxy.port"), "proxy.port 3130 command line --port");
         assert_eq!(line("proxy.listen"), "proxy.listen 127.0.0.1, ::1 default");
         assert_eq!(line("log.level"), "log.level debug environment SEACAT_PROXY_LOG_LEVEL");
-        assert!(line("channel.wait").starts_with("channel.wait 20s /"));
+        assert!(line("channel.wait").starts_with("channel.wait 20s "));
         assert!(line("channel.wait").ends_with("config.toml:3"));
         assert!(line("gateway").contains("host=gw.example.com"), "{}", line("gateway"));
         assert!(line("gateway").contains("managed by your organisation"));

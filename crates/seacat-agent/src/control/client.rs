@@ -46,7 +46,7 @@ fn process(pid: Option<u32>) -> String {
 }
 
 /// What needs no work is answered at once; a busy machine gets some time.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// A conversation with the running proxy.
 #[derive(Debug)]
@@ -64,6 +64,8 @@ impl Client {
             // Refused: the socket file of a proxy that crashed.
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NotRunning,
             io::ErrorKind::PermissionDenied => ClientError::Denied(error),
+            // Only a pipe: it has had no instance free for all that time.
+            io::ErrorKind::TimedOut => ClientError::Silent(ANSWER_LIMIT),
             _ => ClientError::Io(error),
         })?;
         Ok(Self { lines: Lines::new(stream) })

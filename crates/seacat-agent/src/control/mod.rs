@@ -11,11 +11,9 @@
 //!     < {"v":1,"is":"status", …}        now, and again after every change, until the client leaves
 //! ```
 //!
-//! Nobody but the owner gets in: the socket (0600) stands in a folder (0700) whose owner and mode are
-//! checked, and the user at the other end is asked of the kernel, by both sides.
-//!
-//! On Windows this will be a named pipe. It is not written yet: there the proxy runs without a control
-//! socket and says so, and commands that need one fail with a clear message.
+//! Only the owner can connect. On Unix, the socket (0600) is in a folder (0700) whose owner and mode are
+//! checked, and both sides ask the kernel for the user at the other end. On Windows it is a named pipe that
+//! the system opens for its owner alone, and the client checks that owner.
 
 mod client;
 mod identity;
@@ -23,10 +21,8 @@ mod lines;
 mod look;
 mod secret;
 mod server;
-#[cfg(unix)]
-mod socket;
-#[cfg(not(unix))]
-#[path = "socket_missing.rs"]
+#[cfg_attr(unix, path = "socket_unix.rs")]
+#[cfg_attr(windows, path = "socket_windows.rs")]
 mod socket;
 mod vanished;
 

@@ -68,8 +68,11 @@ impl Watch {
     }
 }
 
-/// Resolves when there is nothing at `path` any more.
+/// Resolves when there is nothing at `path` any more. A named pipe is not in a folder, and never goes.
 pub(super) async fn vanished(path: &Path) {
+    if cfg!(windows) {
+        return std::future::pending().await;
+    }
     loop {
         // First the watch, then the look: nothing is missed between them.
         let Ok(watch) = Watch::new(path) else {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use seacat_proxy::is_port_taken;
 use tokio::time::timeout;
 
 use super::evidence::Fact;
@@ -47,7 +48,7 @@ pub(super) async fn port(
 
 fn is_taken(ip: IpAddr, port: u16) -> bool {
     let bound = TcpListener::bind((ip, port));
-    bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+    bound.is_err_and(|error| is_port_taken(&error))
 }
 
 /// Whether the proxy answers there.

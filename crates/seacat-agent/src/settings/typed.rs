@@ -256,6 +256,7 @@ pub(super) fn reachability_of(gateways: &[Gateway]) -> Vec<Note> {
 mod tests {
     use super::*;
     use crate::config::load::find;
+    use crate::config::native_path;
     use serde_json::json;
 
     fn fields(key: &str, typed: &Json) -> Vec<(String, NoteCode)> {
@@ -306,7 +307,7 @@ mod tests {
             (
                 "gateway",
                 gateway(
-                    json!({ "host": "b", "ca_file": "/c", "ca_pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" }),
+                    json!({ "host": "b", "ca_file": native_path("/c"), "ca_pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" }),
                 ),
                 &[("gateway.1.ca_file", Conflict)],
             ),

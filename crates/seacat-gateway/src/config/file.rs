@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::header::{HeaderName, HeaderValue};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
+use seacat_files::read_text;
 use seacat_link::ServerTls;
 use serde::Deserialize;
 use toml::Spanned;
@@ -213,16 +214,17 @@ impl GatewayTable {
     fn tls(&self, base: &Path, identities: &Identities) -> Result<ServerTls, Wrong> {
         let read = |path: &Spanned<PathBuf>| {
             let file = base.join(path.get_ref());
-            std::fs::read(&file).map_err(|io| wrong(path, format!("{}: {io}", file.display())))
+            read_text(&file).map_err(|io| wrong(path, format!("{}: {io}", file.display())))
         };
-        let chain = pki::certificates(&read(&self.certificate)?)
+        let chain = pki::certificates(read(&self.certificate)?.as_bytes())
             .map_err(|error| wrong(&self.certificate, error.to_string()))?;
-        let key = pki::private_key(&read(&self.key)?)
+        let key = pki::private_key(read(&self.key)?.as_bytes())
             .map_err(|error| wrong(&self.key, error.to_string()))?;
         let clients = match &self.client_ca {
             None => None,
             Some(path) => Some(
-                pki::certificates(&read(path)?).map_err(|error| wrong(path, error.to_string()))?,
+                pki::certificates(read(path)?.as_bytes())
+                    .map_err(|error| wrong(path, error.to_string()))?,
             ),
         };
         let revoked = match identities {
@@ -314,9 +316,9 @@ impl EnrollTable {
         let fault = |file: &Path, error: &dyn std::fmt::Display| {
             wrong(&self.mode, format!("{}: {error}", file.display()))
         };
-        let pem = std::fs::read(&certificate).map_err(|io| fault(&certificate, &io))?;
-        let key_pem = std::fs::read_to_string(&key).map_err(|io| fault(&key, &io))?;
-        let ca = ClientCa::from_pem(&pem, &key_pem).map_err(|error| match error {
+        let pem = read_text(&certificate).map_err(|io| fault(&certificate, &io))?;
+        let key_pem = read_text(&key).map_err(|io| fault(&key, &io))?;
+        let ca = ClientCa::from_pem(pem.as_bytes(), &key_pem).map_err(|error| match error {
             pki::PkiError::NoCertificate => fault(&certificate, &error),
             error => fault(&key, &error),
         })?;

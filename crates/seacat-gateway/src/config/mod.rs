@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HeaderValue;
+use seacat_files::read_text;
 use seacat_link::ServerTls;
 
 use crate::builtin::Builtin;
@@ -275,7 +276,7 @@ impl Config {
     /// The first thing that is wrong with any of them.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let error = |line, what: String| ConfigError { path: path.to_owned(), line, what };
-        let text = std::fs::read_to_string(path).map_err(|io| {
+        let text = read_text(path).map_err(|io| {
             error(None, format!("{io}; `seacat-gateway init DIR` makes a configuration"))
         })?;
         let line = |at: usize| Some(1 + text[..at.min(text.len())].matches('\n').count());

@@ -1,5 +1,6 @@
 //! Enrolment over real TLS: how a machine gets its certificate, keeps it, and loses it.
 
+#[cfg(unix)]
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};

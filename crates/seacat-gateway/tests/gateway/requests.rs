@@ -8,6 +8,7 @@ use seacat_gateway::{Demo, config::Endpoint};
 use seacat_link::StreamError;
 use seacat_proto::Reason;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+#[cfg(target_os = "linux")]
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 

@@ -34,7 +34,7 @@ use activity::Activity;
 use client::{Client, Shared};
 use ports::{Accepted, Listening, accept, addresses, listen};
 
-pub use ports::BindError;
+pub use ports::{BindError, is_port_taken};
 
 /// Connections beyond the limit that get an answer at once, or a place that is about to be free; more are
 /// just closed. Fewer if the limit is low, because a low limit means few descriptors.

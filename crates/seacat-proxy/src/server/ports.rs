@@ -136,6 +136,14 @@ pub(crate) fn addresses(listeners: &[Listening]) -> Vec<SocketAddr> {
     listeners.iter().map(|listening| listening.own).collect()
 }
 
+/// Whether binding failed because of another program: it has the port, or, on Windows (WSAEACCES), has it for
+/// itself alone or reserved, as Hyper-V and WSL reserve whole ranges.
+#[must_use]
+pub fn is_port_taken(error: &io::Error) -> bool {
+    let reserved = cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied;
+    reserved || error.kind() == io::ErrorKind::AddrInUse
+}
+
 fn check_local(address: SocketAddr, allow_remote: bool) -> Result<(), BindError> {
     if allow_remote || address.ip().is_loopback() {
         Ok(())
@@ -165,7 +173,7 @@ fn bind(address: SocketAddr, port: PortKind) -> Result<Option<Listening>, BindEr
     socket.set_reuse_address(true).map_err(failed)?;
     match socket.bind(&address.into()).and_then(|()| socket.listen(BACKLOG)) {
         Ok(()) => adopt(socket.into(), address, port).map(Some),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(BindError::InUse { address }),
+        Err(error) if is_port_taken(&error) => Err(BindError::InUse { address }),
         Err(error) if address.is_ipv6() && error.kind() == io::ErrorKind::AddrNotAvailable => {
             no_ipv6(&error)
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::with_native_paths;
 use seacat_proxy::Action;
 use tempfile::TempDir;
 
@@ -176,7 +177,7 @@ fn combinations_are_checked() {
             "keep one",
         ),
     ] {
-        let problems = Fixture::new(text).problems();
+        let problems = Fixture::new(&with_native_paths(text)).problems();
         assert!(problems[0].message.contains(message), "{text}: {}", problems[0]);
     }
 }

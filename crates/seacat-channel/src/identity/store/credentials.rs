@@ -28,12 +28,18 @@ pub(super) fn delete(id: &str, _: &mut Ask) -> Result<(), KeyringError> {
     }
 }
 
+/// The default of Windows, "Enterprise", roams with a domain user's profile; this key is the computer's.
+#[cfg(windows)]
+const MODIFIERS: [(&str, &str); 1] = [("persistence", "local")];
+#[cfg(target_os = "macos")]
+const MODIFIERS: [(&str, &str); 0] = [];
+
 fn entry(id: &str) -> keyring_core::Result<Entry> {
     #[cfg(target_os = "macos")]
     let store = apple_native_keyring_store::keychain::Store::new()?;
     #[cfg(windows)]
     let store = windows_native_keyring_store::Store::new()?;
-    store.build(SERVICE, id, Some(&HashMap::new()))
+    store.build(SERVICE, id, Some(&HashMap::from(MODIFIERS)))
 }
 
 /// Without the bytes that some errors carry.
@@ -44,4 +50,19 @@ fn explain(error: &Error) -> KeyringError {
         Error::Ambiguous(_) => "it holds several keys of this name".to_owned(),
         other => other.to_string(),
     })
+}
+
+#[cfg(all(test, windows))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_stays_on_this_computer() {
+        let id = format!("test of persistence {}", std::process::id());
+        let entry = entry(&id).unwrap();
+        entry.set_secret(b"key").unwrap();
+        let attributes = entry.get_attributes().unwrap();
+        entry.delete_credential().unwrap();
+        assert_eq!(attributes["persistence"], "Local");
+    }
 }

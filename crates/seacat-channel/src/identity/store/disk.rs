@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use seacat_files::{create_private_folder, rename};
+
 /// A folder for its owner alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
@@ -47,7 +49,7 @@ impl Disk {
         self.point()?;
         file.sync_all()?;
         self.point()?;
-        fs::rename(&temporary, self.path(name))?;
+        rename(&temporary, &self.path(name))?;
         self.point()?;
         self.sync_folder()
     }
@@ -90,7 +92,7 @@ impl Disk {
         }
         make_private_folder(parent)?;
         self.point()?;
-        fs::rename(legacy, &self.folder)?;
+        rename(legacy, &self.folder)?;
         self.point()?;
         sync_folder(parent)?;
         legacy.parent().map_or(Ok(()), sync_folder)
@@ -113,11 +115,7 @@ impl Disk {
 }
 
 fn make_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
+    create_private_folder(folder)?;
     // It may have been there, open to others.
     #[cfg(unix)]
     {

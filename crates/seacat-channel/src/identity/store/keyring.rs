@@ -154,6 +154,7 @@ impl Drop for Turn {
 /// The question for the key store's password. It is put to a person once, and after that the key
 /// store is only looked at: nobody wants the same dialogue every minute.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "other key stores never ask"))]
 pub(super) struct Ask {
     turn: Option<Turn>,
     asked: Arc<AtomicBool>,

@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
+
+use seacat_files::{create_private_folder, rename};
 
 /// A flat folder of small files.
 ///
@@ -57,11 +59,7 @@ impl Folder {
 
     /// Creates the folder if it is missing. `lock` is a file beside it.
     pub(crate) fn open(path: &Path, lock: &Path) -> io::Result<Self> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(path)?;
+        create_private_folder(path)?;
         Ok(Self { path: path.to_owned(), lock: lock.to_owned() })
     }
 
@@ -134,7 +132,7 @@ impl Disk for Folder {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.at(from), self.at(to))
+        rename(&self.at(from), &self.at(to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
