@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::gateway::Gateway;
 use crate::http::Client;
-use crate::place::{free_port, scratch};
+use crate::place::{for_proxy, free_port, scratch};
 use crate::process::{Process, wait_for};
 use crate::proxy::Proxy;
 
@@ -34,7 +34,7 @@ impl Installation {
             "[proxy]\nport = {port}\n\n[[gateway]]\nhost = \"localhost\"\nport = {}\n\
              ca_file = \"{}\"\n{more}",
             gateway.port(),
-            gateway.ca().display()
+            for_proxy(&gateway.ca())
         );
         fs::write(home.path().join("config.toml"), configuration).unwrap();
         Self { process: None, home, port }

@@ -59,9 +59,9 @@ pub use nginx::{HELLO, Nginx};
 pub use origin::{Origin, Seen};
 pub use pki::{Day, write_pki};
 pub use place::{
-    PROGRAMS, binary, clean_command, free_port, identity_folder, node_modules, program_file,
-    program_folder, program_output, python_with_packages, scratch, sha256_of, sha256_of_file,
-    target_folder, user_command,
+    PROGRAMS, binary, clean_command, for_proxy, free_port, identity_folder, is_under_wine,
+    node_modules, program_file, program_folder, program_output, python_with_packages, scratch,
+    sha256_of, sha256_of_file, target_folder, user_command,
 };
 pub use postgres::Postgres;
 pub use process::{Process, wait_for};

@@ -13,6 +13,22 @@ use sha2::{Digest, Sha256};
 /// The variable that names a folder with programs built otherwise than the tests: as released.
 pub const PROGRAMS: &str = "SEACAT_PROGRAMS";
 
+/// The variable that is set when the `seacat-proxy` in [`PROGRAMS`] is the one for Windows, started through
+/// Wine.
+const WINE: &str = "SEACAT_WINE";
+
+/// Whether `seacat-proxy` is the program for Windows.
+pub fn is_under_wine() -> bool {
+    std::env::var_os(WINE).is_some()
+}
+
+/// A path as `seacat-proxy` reads it. Wine has the root of the file system on its drive Z, and Windows takes
+/// slashes as well.
+pub fn for_proxy(path: &Path) -> String {
+    let drive = if is_under_wine() { "Z:" } else { "" };
+    format!("{drive}{}", path.display())
+}
+
 /// The path of one of our own programs: in the folder that [`PROGRAMS`] names, or built beside the
 /// test that asks.
 ///

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::channel_tls::ChannelTls;
 use crate::http::Client;
-use crate::place::{binary, free_port, limited, scratch, user_command};
+use crate::place::{binary, for_proxy, free_port, is_under_wine, limited, scratch, user_command};
 use crate::process::{Process, wait_for};
 
 /// A `seacat-proxy run` process with a home of its own.
@@ -125,7 +125,16 @@ impl Proxy {
 
     /// The program with nothing of ours in its environment and all its folders in `home`.
     pub fn command(home: &Path) -> Command {
-        user_command(binary("seacat-proxy"), home)
+        let mut command = user_command(binary("seacat-proxy"), home);
+        if is_under_wine() {
+            // Windows has these two in the user's profile, and the tests share Wine's one user.
+            let config = home.join("config/seacat-proxy/config.toml");
+            if config.is_file() {
+                command.env("SEACAT_PROXY_CONFIG", for_proxy(&config));
+            }
+            command.env("SEACAT_PROXY_STATE_DIR", for_proxy(&home.join("state/seacat-proxy")));
+        }
+        command
     }
 
     /// The port of the proxy.
@@ -173,6 +182,6 @@ host = "{mapped_host}"
 }
 
 fn gateway(tls: ChannelTls, port: u16, ca: &Path) -> String {
-    let (ca, tls) = (ca.display(), tls.of_proxy());
+    let (ca, tls) = (for_proxy(ca), tls.of_proxy());
     format!("[[gateway]]\nhost = \"localhost\"\nport = {port}\nca_file = \"{ca}\"\n{tls}")
 }

@@ -15,7 +15,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use seacat_tests::{
-    Dns, GATEWAY_ZONE, Gateway, HOST_ZONE, Host, Origin, Proxy, clean_command, free_port, scratch,
+    Dns, GATEWAY_ZONE, Gateway, HOST_ZONE, Host, Origin, Proxy, clean_command, for_proxy,
+    free_port, scratch,
 };
 
 /// `com.example.test` and `py3`, hashed as the reference client does (wire specification 5.1).
@@ -45,7 +46,7 @@ fn configuration(name_server: &str, suffix: &str, ca: &Path) -> String {
         "[channel]\ndns_servers = [\"{name_server}\"]\n\n[[gateway]]\nname = \"found\"\n\
          ca_file = \"{}\"\n[gateway.discover]\napp_id = \"com.example.test\"\nplatform = \"py3\"\n\
          suffix = \"{suffix}\"\ndomain = \"{GATEWAY_ZONE}\"\n",
-        ca.display()
+        for_proxy(ca)
     )
 }
 

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use seacat_tests::{
-    Gateway, Host, Origin, Proxy, SQUID_USER, Squid, clean_command, free_port, scratch, wait_for,
+    Gateway, Host, Origin, Proxy, SQUID_USER, Squid, clean_command, for_proxy, free_port, scratch,
+    wait_for,
 };
 use serde_json::Value;
 
@@ -45,7 +46,7 @@ impl Scenario {
     fn start(&self, port: u16, proxy: u16, credentials: Option<&str>) -> Proxy {
         let credentials = credentials.map(|line| self.credentials(line));
         let file = credentials
-            .map_or(String::new(), |path| format!("credentials_file = \"{}\"\n", path.display()));
+            .map_or(String::new(), |path| format!("credentials_file = \"{}\"\n", for_proxy(&path)));
         let lines = format!("[upstream]\nproxy = \"http://127.0.0.1:{proxy}\"\n{file}\n");
         Proxy::configured("origin", &(lines + &self.gateway(port)), &[])
     }
@@ -54,7 +55,7 @@ impl Scenario {
         let ca = self.gateway.ca();
         format!(
             "[[gateway]]\nhost = \"localhost\"\nport = {port}\nca_file = \"{}\"\n",
-            ca.display()
+            for_proxy(&ca)
         )
     }
 

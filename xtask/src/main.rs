@@ -12,6 +12,7 @@ mod deny;
 mod fuzz;
 mod guard;
 mod icons;
+#[cfg(unix)]
 mod layout;
 mod package;
 mod packages;
@@ -21,6 +22,7 @@ mod step;
 mod test;
 mod tools;
 mod ui;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,8 @@ cargo xtask check                      the one-minute check: formatting, structu
                                        unit tests of the crates that were changed
 cargo xtask test [NAME]...             everything that must hold, step by step; or only the steps
                                        whose name contains a NAME
+cargo xtask test windows               build for Windows and run it under Wine; not a part of
+                                       `cargo xtask test`
 cargo xtask test --list                the names of the steps
 cargo xtask fuzz TARGET [SECONDS]      look for inputs that break TARGET (default: 60 s)
 cargo xtask fuzz TARGET merge          keep in the repository what the last runs found, minimised
@@ -52,6 +56,7 @@ cargo xtask ui                         build the window's pages (Node.js), if th
 cargo xtask package [OPTIONS]          a .deb and an .rpm in target/package; --profile dev takes the
                                        programs as tests build them, --without-window leaves the
                                        window out, --version X calls the release X
+cargo xtask package windows            the installer for Windows, made on Linux; --profile dev as above
 cargo xtask packages                   install the system packages that building and testing need";
 
 fn main() -> ExitCode {
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
             test::list();
             Ok(())
         }
+        ["test", "windows"] => windows::run(),
         ["test", names @ ..] => test::test(names),
         ["fuzz", target] => fuzz::fuzz(target, fuzz::DEFAULT_SECONDS),
         ["fuzz", target, "merge"] => fuzz::merge(target),
@@ -78,10 +84,12 @@ fn main() -> ExitCode {
         },
         ["bench", arguments @ ..] => bench::bench(arguments),
         ["guard", "renew"] => guard::renew(),
+        #[cfg(unix)]
         ["layout"] => layout::renew(),
         ["deny"] => deny::deny(),
         ["icons"] => icons::render(),
         ["ui"] => ui::build(),
+        ["package", "windows", arguments @ ..] => windows::package(arguments),
         ["package", arguments @ ..] => package::package(arguments),
         ["packages"] => packages::install(packages::TO_TEST),
         ["help" | "--help" | "-h"] => {

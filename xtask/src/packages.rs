@@ -167,6 +167,24 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("zsh", "zsh", "completes commands"),
 ];
 
+/// What `cargo xtask test windows` needs beside that.
+pub(crate) const TO_TEST_WINDOWS: &[Need] = &[
+    program("/usr/bin/rustc", "rustc-web", "compiles for Windows"),
+    program(
+        "/usr/lib/rustlib/src/rust/library/Cargo.lock",
+        "rust-web-src",
+        "the standard library's source",
+    ),
+    program("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64-win32", "links programs for Windows"),
+    program("wine", "wine", "runs them"),
+    program("/usr/lib/wine/wine64", "wine64", "runs those of 64 bits"),
+    program("makensis", "nsis", "makes the installer"),
+];
+
+/// What building OpenSSL from source needs beside that.
+pub(crate) const TO_BUILD_OPENSSL: &[Need] =
+    &[program("perl", "perl", "configures OpenSSL"), program("make", "make", "builds OpenSSL")];
+
 impl Need {
     fn is_met(&self) -> bool {
         match self.probe {

@@ -310,7 +310,7 @@ fn run(step: &Step) -> Outcome {
 }
 
 /// Everything that a suite starts: the window's program holds its pages.
-fn build() -> Outcome {
+pub(crate) fn build() -> Outcome {
     ui::build()?;
     check(&mut cargo(BUILD))
 }
@@ -324,7 +324,7 @@ fn command(arguments: &str, variable: Option<(&str, &str)>) -> Command {
     command
 }
 
-fn suite(test: &str, tls: &str) -> Command {
+pub(crate) fn suite(test: &str, tls: &str) -> Command {
     let mut command =
         cargo(&format!("test --workspace --test {test} -- --nocapture --test-threads=1"));
     command.env("SEACAT_SUITE_TLS", tls);

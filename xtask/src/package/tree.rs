@@ -1,7 +1,6 @@
 //! The files of a package as they will lie on the computer that installs it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -146,6 +145,13 @@ fn gzip(files: &[PathBuf]) -> Outcome {
     check(Command::new("gzip").args(["-9", "--no-name", "--force"]).args(files))
 }
 
+#[cfg(unix)]
 fn allow(path: &Path, mode: u32) -> Outcome {
+    use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(|error| failed(path, error))
+}
+
+#[cfg(not(unix))]
+fn allow(path: &Path, _: u32) -> Outcome {
+    Err(format!("{}: packages for Linux are made where files have modes", path.display()))
 }
