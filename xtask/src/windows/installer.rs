@@ -116,7 +116,7 @@ pub(super) fn life(windows: &Windows) -> Outcome {
     require(path()? == before, "the search path is as it was")
 }
 
-fn failed(path: &Path, error: std::io::Error) -> String {
+fn failed(path: &Path, error: impl std::fmt::Display) -> String {
     format!("{}: {error}", path.display())
 }
 
