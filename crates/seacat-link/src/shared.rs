@@ -269,7 +269,7 @@ impl Shared {
             }
             Event::Control(control) => state.push_event(IncomingEvent::Control(control)),
             Event::ConnectionEnded { id } => {
-                state.push_event(IncomingEvent::ConnectionEnded { id })
+                state.push_event(IncomingEvent::ConnectionEnded { id });
             }
             Event::GoAway => state.push_event(IncomingEvent::GoAway),
             Event::Pong { rtt } => {
