@@ -57,7 +57,7 @@ struct Running {
 
 impl Running {
     fn start(system: &System, port: u16) -> Self {
-        let command = system.user_command(&["seacat-proxy", "run"]);
+        let command = system.user_command(&["seacat-proxy", "run", "--demo"]);
         let mut process = Process::start("seacat-proxy", system.root().parent().unwrap(), &command);
         process.wait_for_port(port);
         Self { process, port }
