@@ -123,19 +123,21 @@ pub(crate) fn copy(clipboard: State<'_, Clipboard>, text: String) -> Said<()> {
     slot.insert(connected).set_text(text).map_err(words)
 }
 
-/// Writes something where a person says; that place.
+/// Writes something where a person says; that place. `text` is the content of what the pages make.
 #[tauri::command]
 pub(crate) async fn save(
     window: WebviewWindow,
     engine: State<'_, Engine>,
     title: String,
     kind: Saved,
+    text: Option<String>,
 ) -> Said<Option<String>> {
     let Some(place) = files::choose_place(&window, &title, kind).await else { return Ok(None) };
     match kind {
         Saved::Request => export(&engine, Request::ExportRequest, &place).await?,
         Saved::Certificate => export(&engine, Request::ExportCertificate, &place).await?,
         Saved::SupportBundle => engine.support_bundle(&place).await.map_err(words)?,
+        Saved::RequestsCsv | Saved::RequestsHar => write(&place, text.unwrap_or_default())?,
     }
     Ok(Some(place.display().to_string()))
 }
@@ -147,6 +149,10 @@ async fn export(engine: &Engine, request: Request, place: &Path) -> Said<()> {
         Answer::Error { message } => return Err(message),
         other => return Err(format!("the engine answered something unexpected: {other:?}")),
     };
+    write(place, text)
+}
+
+fn write(place: &Path, text: String) -> Said<()> {
     std::fs::write(place, text).map_err(|error| format!("the file cannot be written: {error}"))
 }
 

@@ -59,7 +59,7 @@ impl Engine {
     pub(crate) async fn open(&self, request: Request) -> Result<(Source, Answer), ClientError> {
         let mut client = match (Client::connect(&self.socket).await, request.clone()) {
             (Ok(client), _) => client,
-            (Err(ClientError::NotRunning), Request::Diagnose { host }) => {
+            (Err(ClientError::NotRunning), Request::Diagnose { host, .. }) => {
                 let mut source = self.diagnose(host.as_deref())?;
                 let first = source.next().await.unwrap_or_else(nothing_said);
                 return Ok((source, first));

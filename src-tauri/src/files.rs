@@ -34,6 +34,8 @@ pub(crate) enum Saved {
     Request,
     Certificate,
     SupportBundle,
+    RequestsCsv,
+    RequestsHar,
 }
 
 impl Saved {
@@ -42,6 +44,8 @@ impl Saved {
             Saved::Request => "seacat-request.pem",
             Saved::Certificate => "seacat-certificate.pem",
             Saved::SupportBundle => "seacat-support.txt",
+            Saved::RequestsCsv => "seacat-requests.csv",
+            Saved::RequestsHar => "seacat-requests.har",
         }
     }
 }

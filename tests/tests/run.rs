@@ -103,3 +103,26 @@ fn ctrl_c_lets_requests_finish() {
     );
     assert_eq!(status.code(), Some(0), "{}", world.proxy.process().log());
 }
+
+#[test]
+fn an_error_of_the_gateway_has_the_same_page_as_ours() {
+    let world = World::start();
+    let mut client = world.proxy.client();
+    for (accept, kind, part) in [
+        ("text/html", "text/html; charset=utf-8", "<strong>What to do:</strong>"),
+        ("application/json", "application/problem+json", "\"code\":\"SC-GW-HOST\""),
+        ("*/*", "text/plain; charset=utf-8", "What it means: The connection to the gateway works."),
+    ] {
+        let head = "GET http://nosuch.seacat/ HTTP/1.1\r\nHost: nosuch.seacat\r\n";
+        let asked = format!("{head}Accept: {accept}\r\n\r\n");
+        let answer = client.ask(asked.as_bytes()).unwrap();
+        assert_eq!(answer.status, 404, "{answer:?}");
+        assert_eq!(answer.fields("content-type"), [kind]);
+        assert!(answer.text().contains(part), "{}", answer.text());
+        let marks = answer.fields("proxy-status");
+        assert!(marks.len() == 1 && marks[0].starts_with("seacat-gateway; "), "{marks:?}");
+    }
+    // A server's own 404 passes as it is.
+    let own = client.get("http://web.seacat/no-such-page").unwrap();
+    assert_eq!((own.status, own.code()), (404, None), "{own:?}");
+}

@@ -2,7 +2,7 @@
 
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -94,6 +94,11 @@ export class Engine {
       return existsSync(this.socket) && (await this.cli("status", "--json").catch(() => null)) !== null;
     });
     await Promise.race([there, ended]);
+  }
+
+  /** The failed requests in its state folder. */
+  async kept(): Promise<string> {
+    return readFile(join(this.home, "state", "failed-requests.jsonl"), "utf8");
   }
 
   /** What a command of ours prints. Its exit code does not matter: `status` says no with it. */

@@ -87,6 +87,7 @@ test("a gateway of one's own, from its name to an identity", async () => {
   await by(page, "gateway-ca").fill(gateway.ca);
   const print = new X509Certificate(gateway.ca).fingerprint256;
   await expect.poll(async () => (await by(page, "gateway-authority").textContent())?.replace(/\s/g, "")).toContain(print);
+  expect(await by(page, "gateway-authority").textContent()).toMatch(/([bdfghjklmnprstvz][aiou]){2}[bdfghjklmnprstvz] /);
   await by(page, "test-gateway").click();
   await expect.poll(() => by(page, "test-said").textContent()).toContain("Gateway reached");
   expect(await by(page, "step-seacat").getAttribute("data-state")).toBe("ok");

@@ -1,5 +1,7 @@
 /** What the window tells while the engine lives: numbers, lists, copies, and the engine's end. */
 
+import { readFileSync } from "node:fs";
+
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { CLIENT_NAMES, CLIENTS } from "../src/lib/client_settings.ts";
@@ -159,5 +161,32 @@ test("the engine's end is told within three seconds, and its return too", async 
   await expect.poll(state, { timeout: 5_000 }).toBe("connected");
   await engine.curl("http://hello.seacat/anew");
   await expect.poll(() => by(page, "recent").locator("li").allTextContents()).toHaveLength(1);
+  await context.close();
+});
+
+test("a stretch of the day leads to its requests, and these go into a file", async () => {
+  const { page, context, faults } = await open("overview");
+  await engine.curl("http://hello.seacat/day");
+  await page.reload();
+  await by(page, "page-overview").waitFor();
+  await expect.poll(() => by(page, "day-sum").textContent(), { timeout: 15_000 }).toMatch(/^[1-9][\d,]* requests?/);
+  // The last bar is now.
+  await by(page, "day-picture").focus();
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("Enter");
+  await by(page, "page-requests").waitFor();
+  expect(await by(page, "search").inputValue()).toMatch(/^after:\d\d:\d\d/);
+  await expect.poll(() => by(page, "request-row").count()).toBeGreaterThan(0);
+  for (const [kind, begins] of [["csv", "time,method,"], ["har", '{\n "log"']] as const) {
+    const download = page.waitForEvent("download");
+    await by(page, "export").click();
+    await by(page, `export-${kind}`).click();
+    const file = await download;
+    expect(file.suggestedFilename()).toBe(`seacat-requests.${kind}`);
+    expect(readFileSync(await file.path(), "utf8").startsWith(begins)).toBe(true);
+    await by(page, "export-said").waitFor();
+  }
+  expect(faults).toEqual([]);
   await context.close();
 });

@@ -64,6 +64,8 @@ export function identity(state: string, change: Partial<IdentityView> = {}): Ide
 
 export function line(change: Partial<AccessView> = {}): AccessView {
   return {
+    request_code: null,
+    program: null,
     time_ms: 0,
     method: "GET",
     host: "erp",

@@ -154,6 +154,7 @@ const STEPS: &[Step] = &[
     Step::again("suite-tls13-clients", "clients over OpenSSL's TLS 1.3", "tls13", "clients"),
     Step::suite("suite-hostile", "requests nobody should send", "hostile"),
     Step::suite("suite-users", "other users of this computer", "users"),
+    Step::suite("suite-programs", "which program sent a request, why it failed", "programs"),
     Step::suite("suite-browser", "web pages in Chromium against the ports", "browser"),
     Step::suite("suite-wire", "what the network sees", "wire"),
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),

@@ -1,14 +1,19 @@
 //! A finished request, as the window and `seacat-proxy requests` see it.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use seacat_proxy::{AccessLine, Answerer, Route};
+use seacat_proxy::{AccessLine, Answerer, Program, Route};
 use serde::{Deserialize, Serialize};
 
 /// One request: no query, no headers, no bodies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct AccessView {
+    /// By which a request that failed is found again: six letters and digits.
+    pub request_code: Option<String>,
+    /// The program that sent it, if that was looked up.
+    pub program: Option<ProgramView>,
     /// When it arrived, in milliseconds since 1970.
     pub time_ms: u64,
     /// The request method.
@@ -37,6 +42,31 @@ pub struct AccessView {
     pub bytes_down: u64,
 }
 
+/// A program on this computer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ProgramView {
+    /// What people call it.
+    pub name: String,
+    /// What it runs, where it is an interpreter.
+    pub runs: Option<String>,
+}
+
+impl From<&Program> for ProgramView {
+    fn from(program: &Program) -> Self {
+        Self { name: program.name.clone(), runs: program.runs.clone() }
+    }
+}
+
+impl fmt::Display for ProgramView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.runs {
+            Some(runs) => write!(f, "{} ({runs})", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
 /// Who gave an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -50,6 +80,17 @@ pub enum AnswererView {
     Gateway,
     /// The server.
     Server,
+}
+
+impl fmt::Display for AnswererView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Program => "no one: the program left",
+            Self::Proxy => "this proxy",
+            Self::Gateway => "the gateway",
+            Self::Server => "the server",
+        })
+    }
 }
 
 impl From<Answerer> for AnswererView {
@@ -76,10 +117,20 @@ pub enum RouteView {
     Direct,
 }
 
+impl AccessView {
+    /// Whether the program did not get what it asked for.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        self.code.is_some() || self.status.is_none_or(|status| status >= 400)
+    }
+}
+
 impl From<&AccessLine> for AccessView {
     fn from(line: &AccessLine) -> Self {
         let since_1970 = line.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
+            request_code: line.request_code.map(|code| code.to_string()),
+            program: line.program.as_deref().map(Into::into),
             time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
             method: line.method.to_string(),
             host: line.host.clone(),
@@ -111,8 +162,10 @@ fn millis(duration: Duration) -> f64 {
 pub fn text(line: &AccessView) -> String {
     let status = line.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
     let code = line.code.as_deref().map_or(String::new(), |code| format!(" {code}"));
+    let request = line.request_code.as_deref();
+    let request = request.map_or(String::new(), |code| format!(" [{code}]"));
     format!(
-        "{status:>3} {:<7} {}{} {} ms, {} B up, {} B down{code}",
+        "{status:>3} {:<7} {}{} {} ms, {} B up, {} B down{code}{request}",
         line.method, line.host, line.path, line.total_ms, line.bytes_up, line.bytes_down
     )
 }

@@ -23,6 +23,7 @@ pub mod controller;
 pub mod diagnose;
 pub mod exit;
 pub mod first_run;
+pub mod history;
 pub mod identity_view;
 pub mod instance;
 pub mod logging;

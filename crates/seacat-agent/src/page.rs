@@ -10,6 +10,8 @@ pub enum Page {
     Overview,
     /// The latest requests.
     Requests,
+    /// The programs that use the proxy.
+    Applications,
     /// Where the requests go.
     Gateway,
     /// Who this computer is.
@@ -31,6 +33,7 @@ impl Page {
         match self {
             Page::Overview => "overview",
             Page::Requests => "requests",
+            Page::Applications => "applications",
             Page::Gateway => "gateway",
             Page::Identity => "identity",
             Page::Proxy => "proxy",

@@ -116,20 +116,8 @@ mod linux {
 
     /// The process that holds the socket, among those we may look at.
     fn process_with(inode: u64) -> Option<Owner> {
-        let wanted = format!("socket:[{inode}]");
-        let processes = fs::read_dir("/proc").ok()?.flatten();
-        processes
-            .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-            .find(|pid| holds(&Path::new("/proc").join(pid.to_string()), &wanted))
+        seacat_proxy::process_with_socket(inode)
             .map(|pid| Owner::Process { pid, name: name_of(pid) })
-    }
-
-    fn holds(process: &Path, socket: &str) -> bool {
-        fs::read_dir(process.join("fd")).is_ok_and(|descriptors| {
-            descriptors
-                .flatten()
-                .any(|d| fs::read_link(d.path()).is_ok_and(|target| target.as_os_str() == socket))
-        })
     }
 
     /// The name of its program file, else the name it gave itself (16 characters at most).

@@ -94,6 +94,8 @@ struct SettingValues {
     log_max_file: String,
     #[serde(rename = "log.max_total")]
     log_max_total: String,
+    #[serde(rename = "log.failed_requests")]
+    log_failed_requests: bool,
     #[serde(rename = "desktop.notifications")]
     desktop_notifications: bool,
     #[serde(rename = "desktop.icon")]

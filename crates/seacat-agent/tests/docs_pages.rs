@@ -21,7 +21,8 @@ const INTRO: &str = "\
 Every error that SeaCat Proxy or the gateway makes itself has a stable code. It stands in three places of
 an answer: in the body (plain text, HTML or `application/problem+json`, as the client's `Accept` asks),
 in the field `Proxy-Status` (RFC 9209, as `details`; the gateway's, `SC-GW-…`, as `code`), and in the access
-line. An answer without such a code came from the server behind the gateway and was passed on as it was.
+line. The page also has a code of six letters and digits for the very request: `seacat-proxy requests CODE` explains
+it, and the search in the window finds it. An answer without an `SC-` code came from the server behind the gateway and was passed on as it was.
 
 This page is generated from the program; do not edit it by hand.
 

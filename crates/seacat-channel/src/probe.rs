@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use seacat_files::read_text;
-use seacat_link::{IncomingEvent, Link, LinkConfig};
+use seacat_link::{Fingerprint, IncomingEvent, Link, LinkConfig};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use x509_parser::certificate::X509Certificate;
@@ -169,15 +169,18 @@ pub struct CertificateSeen {
     pub not_after: i64,
     /// SHA-256 of the whole, `AB:CD:…`.
     pub fingerprint: String,
+    /// Four words for it.
+    pub words: String,
 }
 
 impl CertificateSeen {
     fn of(der: &CertificateDer<'_>) -> Self {
         let digest = ring::digest::digest(&ring::digest::SHA256, der);
-        let bytes: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
-        let fingerprint = bytes.join(":");
+        // A digest of SHA-256 has 32 bytes.
+        let digest = Fingerprint::new(digest.as_ref().try_into().unwrap_or_default());
+        let (fingerprint, words) = (digest.to_string(), digest.words());
         let Ok((_, it)) = X509Certificate::from_der(der) else {
-            return Self { issuer: issuer_of(der), fingerprint, ..Self::default() };
+            return Self { issuer: issuer_of(der), fingerprint, words, ..Self::default() };
         };
         Self {
             subject: printable(&it.subject().to_string()),
@@ -186,6 +189,7 @@ impl CertificateSeen {
             not_before: it.validity().not_before.timestamp(),
             not_after: it.validity().not_after.timestamp(),
             fingerprint,
+            words,
         }
     }
 }

@@ -174,6 +174,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// The CA of the gateway's certificate, as `init` writes it.
+const CA_FILE: &str = "ca.pem";
+
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn init(dir: &Path, names: &[String], reference: Option<&str>) -> Outcome {
@@ -181,8 +184,9 @@ fn init(dir: &Path, names: &[String], reference: Option<&str>) -> Outcome {
         Some(name) => pki::init_reference(dir, name, names)?,
         None => pki::init(dir, names)?,
     };
-    let ca = dir.join("ca.pem");
+    let ca = dir.join(CA_FILE);
     writeln!(io::stdout(), "give clients this CA: {}", ca.display())?;
+    print_fingerprint(&ca)?;
     writeln!(
         io::stdout(),
         "keep its key in a safe: {} (the gateway runs without it)",
@@ -199,6 +203,20 @@ fn init(dir: &Path, names: &[String], reference: Option<&str>) -> Outcome {
 fn check(config: &Path) -> Outcome {
     let hosts = Config::load(config)?.hosts.len();
     writeln!(io::stdout(), "{}: OK, {hosts} host(s)", config.display())?;
+    // As `init` leaves it. A certificate of a public CA has none of ours.
+    let ca = config.with_file_name(CA_FILE);
+    if ca.exists() {
+        writeln!(io::stdout(), "CA of the clients:    {}", ca.display())?;
+        print_fingerprint(&ca)?;
+    }
+    Ok(())
+}
+
+/// For users to compare with what their window says.
+fn print_fingerprint(ca: &Path) -> Outcome {
+    let fingerprint = pki::fingerprint(&std::fs::read(ca)?)?;
+    writeln!(io::stdout(), "its fingerprint:      {fingerprint}")?;
+    writeln!(io::stdout(), "in four words:        {}", fingerprint.words())?;
     Ok(())
 }
 

@@ -27,6 +27,7 @@ use rustls::{
     SignatureScheme,
 };
 use seacat_files::create_private_folder;
+use seacat_link::Fingerprint;
 
 use crate::enroll::Revoked;
 
@@ -261,6 +262,17 @@ fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PkiError> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     all.ok().filter(|all| !all.is_empty()).ok_or(PkiError::NoCertificate)
+}
+
+/// The fingerprint of the first certificate in a PEM file.
+///
+/// # Errors
+/// As [`certificates`].
+pub fn fingerprint(pem: &[u8]) -> Result<Fingerprint, PkiError> {
+    let first = certificates(pem)?.into_iter().next().ok_or(PkiError::NoCertificate)?;
+    let digest = ring::digest::digest(&ring::digest::SHA256, &first);
+    // A digest of SHA-256 has 32 bytes.
+    Ok(Fingerprint::new(digest.as_ref().try_into().unwrap_or_default()))
 }
 
 /// The private key in a PEM file.

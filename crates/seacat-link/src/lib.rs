@@ -21,6 +21,7 @@ pub mod compat;
 pub mod descriptors;
 mod driver;
 mod duplex;
+mod fingerprint;
 mod half;
 mod handshake;
 mod inbox;
@@ -37,6 +38,7 @@ pub use budget::{Budget, BudgetLimits, Class, Division, Peer, Permit, Resource, 
 pub use closed::{Closed, StreamError};
 pub use driver::Driver;
 pub use duplex::Duplex;
+pub use fingerprint::Fingerprint;
 pub use half::{RecvHalf, SendHalf};
 pub use handshake::{handshake, handshake_client, handshake_server};
 pub use link::{Health, Incoming, IncomingEvent, Link, LinkConfig, Request};

@@ -4,13 +4,16 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::Method;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 use crate::errors::Code;
+use crate::minutes::{Minute, Minutes};
+use crate::programs::{Program, Programs};
+use crate::request_code::RequestCode;
 use crate::server::activity::Busy;
 
 /// Lines kept for somebody who looks later: some screens full, about 100 KiB.
@@ -73,9 +76,19 @@ pub struct AccessLine {
     pub route: Route,
     /// The client's end of its connection.
     pub client: SocketAddr,
+    /// By which a request that failed is found again.
+    pub request_code: Option<RequestCode>,
+    /// The program that sent it, if it was looked up ([`Programs`]).
+    pub program: Option<Arc<Program>>,
 }
 
 impl AccessLine {
+    /// Whether the client did not get what it asked for.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        self.error.is_some() || self.status == 0 || self.status >= 400
+    }
+
     /// Who answered the request.
     #[must_use]
     pub fn answerer(&self) -> Answerer {
@@ -95,17 +108,61 @@ pub struct AccessLog(Arc<Ring>);
 struct Ring {
     kept: Mutex<VecDeque<Arc<AccessLine>>>,
     live: broadcast::Sender<Arc<AccessLine>>,
+    notable: broadcast::Sender<Arc<AccessLine>>,
+    programs: Programs,
+    minutes: Mutex<Minutes>,
+    minute_begun: Notify,
 }
 
 impl AccessLog {
     pub(crate) fn new() -> Self {
-        AccessLog(Arc::new(Ring { kept: Mutex::default(), live: broadcast::Sender::new(LAG) }))
+        AccessLog(Arc::new(Ring {
+            kept: Mutex::default(),
+            live: broadcast::Sender::new(LAG),
+            notable: broadcast::Sender::new(LAG),
+            programs: Programs::default(),
+            minutes: Mutex::default(),
+            minute_begun: Notify::new(),
+        }))
     }
 
     /// The latest lines, oldest first, and every line from now on.
     pub fn follow(&self) -> (Vec<Arc<AccessLine>>, broadcast::Receiver<Arc<AccessLine>>) {
         let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         (kept.iter().cloned().collect(), self.0.live.subscribe())
+    }
+
+    /// From now on, every request that failed or whose program is known.
+    #[must_use]
+    pub fn notable(&self) -> broadcast::Receiver<Arc<AccessLine>> {
+        self.0.notable.subscribe()
+    }
+
+    /// Which programs send the requests.
+    #[must_use]
+    pub fn programs(&self) -> &Programs {
+        &self.0.programs
+    }
+
+    /// The traffic of the last 24 hours with traffic, oldest first.
+    #[must_use]
+    pub fn minutes(&self) -> Vec<Minute> {
+        self.lock_minutes().all()
+    }
+
+    /// Takes over the traffic that an earlier run has counted.
+    pub fn restore_minutes(&self, earlier: Vec<Minute>) {
+        self.lock_minutes().restore(earlier);
+    }
+
+    /// Resolves when a request ends in another minute than the one before it. For one waiter.
+    pub async fn minute_begun(&self) {
+        self.0.minute_begun.notified().await;
+    }
+
+    fn lock_minutes(&self) -> MutexGuard<'_, Minutes> {
+        // Counting does not panic half-way.
+        self.0.minutes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(&self, line: Arc<AccessLine>) {
@@ -115,6 +172,10 @@ impl AccessLog {
             error = line.error.map(|code| code.row().code), route = ?line.route,
             "request"
         );
+        let bytes = line.bytes_up + line.bytes_down;
+        if self.lock_minutes().count(line.time + line.total, line.is_failure(), bytes) {
+            self.0.minute_begun.notify_one();
+        }
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {
             kept.pop_front();
@@ -123,7 +184,10 @@ impl AccessLog {
         // Nobody listening is the usual case. Sent under the lock: `follow` misses no line and
         // sees none twice.
         if self.0.live.receiver_count() > 0 {
-            let _ = self.0.live.send(line);
+            let _ = self.0.live.send(line.clone());
+        }
+        if line.is_failure() || line.program.is_some() {
+            let _ = self.0.notable.send(line);
         }
     }
 }
@@ -164,6 +228,8 @@ impl Record {
             error: Some(Code::ClientGone),
             route: Route::Local,
             client,
+            request_code: None,
+            program: None,
         };
         Record {
             line: Some(Arc::new(line)),
@@ -190,6 +256,15 @@ impl Record {
 
     pub(crate) fn route(&mut self, route: Route) {
         self.edit(|line| line.route = route);
+    }
+
+    /// The code that the error page bears.
+    pub(crate) fn identify(&mut self, code: RequestCode) {
+        self.edit(|line| line.request_code = Some(code));
+    }
+
+    pub(crate) fn program(&mut self, program: Option<Arc<Program>>) {
+        self.edit(|line| line.program = program);
     }
 
     pub(crate) fn waited(&mut self, waited: Duration) {
@@ -232,7 +307,12 @@ impl Drop for Record {
     fn drop(&mut self) {
         let total = self.started.elapsed();
         let bytes_up = self.up.as_ref().map_or(0, |up| up.load(Ordering::Relaxed));
-        self.edit(|line| (line.total, line.bytes_up) = (total, bytes_up));
+        self.edit(|line| {
+            (line.total, line.bytes_up) = (total, bytes_up);
+            if line.is_failure() {
+                line.request_code.get_or_insert_with(RequestCode::random);
+            }
+        });
         if let Some(line) = self.line.take() {
             self.log.push(line);
         }
@@ -272,6 +352,26 @@ mod tests {
         assert!(line.path.len() <= MAX_TEXT && line.path.len() > MAX_TEXT - 2);
         assert_eq!(live.try_recv().unwrap().error, Some(Code::ClientGone));
         assert_eq!(log.follow().0.len(), 2);
+    }
+
+    #[test]
+    fn failures_and_known_programs_are_notable() {
+        let log = AccessLog::new();
+        let mut notable = log.notable();
+        let finish = |status: u16, known: bool| {
+            let mut record = begin(&log, &Method::GET, &status.to_string(), "/");
+            let program = Program { name: "curl".to_owned(), runs: None };
+            record.program(known.then(|| Arc::new(program)));
+            record.answered(status, None);
+        };
+        finish(200, false);
+        finish(304, true);
+        finish(404, false);
+        let [known, failed] = [notable.try_recv().unwrap(), notable.try_recv().unwrap()];
+        assert!(notable.try_recv().is_err());
+        assert_eq!((known.status, known.request_code), (304, None));
+        assert_eq!(failed.status, 404);
+        assert!(failed.request_code.is_some(), "a request that failed can be found again");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use seacat_http1::{Fields, Rule, Violation};
 
 use crate::errors::Code;
 use crate::forward::fields::BadReply;
+use crate::request_code::RequestCode;
 use crate::response::Response;
 use crate::server::request_body::{BodyStalled, BodyTooLarge};
 
@@ -219,13 +220,13 @@ fn quality(parameter: &[u8]) -> Option<u16> {
     Some((value.clamp(0.0, 1.0) * 1000.0) as u16)
 }
 
-/// Makes the answer. `request` are the fields of the request, for its Accept.
-pub(crate) fn render(fault: &Fault, request: &Fields) -> Response<Bytes> {
+/// Makes the answer. `request` are the fields of the request, for its Accept; `id` finds it again.
+pub(crate) fn render(fault: &Fault, request: &Fields, id: RequestCode) -> Response<Bytes> {
     let status = fault.status();
     let (content_type, body) = match Form::wanted(request) {
-        Form::Plain => ("text/plain; charset=utf-8", plain(fault)),
-        Form::Html => ("text/html; charset=utf-8", html(fault)),
-        Form::Problem => ("application/problem+json", problem(fault, status)),
+        Form::Plain => ("text/plain; charset=utf-8", plain(fault, id)),
+        Form::Html => ("text/html; charset=utf-8", html(fault, id)),
+        Form::Problem => ("application/problem+json", problem(fault, status, id)),
     };
     let mut fields = our_fields(content_type);
     match &fault.kept {
@@ -267,10 +268,11 @@ pub(crate) fn add_proxy_status(fields: &mut Fields, code: Code) {
     fields.push(b"Proxy-Status", value.as_bytes());
 }
 
-fn plain(fault: &Fault) -> String {
+fn plain(fault: &Fault, id: RequestCode) -> String {
     let row = fault.code.row();
     format!(
-        "{}. [{}]\n\nWhat happened: {}\nWhat it means: {}\nWhat to do: {}\n\n-- SeaCat Proxy\n",
+        "{}. [{}]\n\nWhat happened: {}\nWhat it means: {}\nWhat to do: {}\n\n\
+         -- SeaCat Proxy, request {id}\n",
         row.title,
         row.code,
         fault.what,
@@ -279,14 +281,14 @@ fn plain(fault: &Fault) -> String {
     )
 }
 
-fn html(fault: &Fault) -> String {
+fn html(fault: &Fault, id: RequestCode) -> String {
     let row = fault.code.row();
     page(
         row.title,
         &format!(
             "<h1>{}</h1>\n<p><strong>What happened:</strong> {}</p>\n\
              <p><strong>What it means:</strong> {}</p>\n<p><strong>What to do:</strong> {}</p>\n\
-             <p><small>SeaCat Proxy · {}</small></p>",
+             <p><small>SeaCat Proxy · {} · request <code>{id}</code></small></p>",
             escape(row.title),
             escape(&fault.what),
             escape(fault.meaning()),
@@ -296,7 +298,7 @@ fn html(fault: &Fault) -> String {
     )
 }
 
-fn problem(fault: &Fault, status: StatusCode) -> String {
+fn problem(fault: &Fault, status: StatusCode, id: RequestCode) -> String {
     let row = fault.code.row();
     serde_json::json!({
         "type": format!("urn:seacat-proxy:error:{}", row.code),
@@ -304,6 +306,7 @@ fn problem(fault: &Fault, status: StatusCode) -> String {
         "status": status.as_u16(),
         "detail": fault.what,
         "code": row.code,
+        "request": id.to_string(),
         "meaning": fault.meaning(),
         "advice": fault.advice(),
     })
@@ -372,7 +375,10 @@ mod tests {
     fn no_connection_is_explained_by_its_cause() {
         let text = |why: Option<Failure>, retry_after| {
             let fault = Fault::from(ExchangeError::NotConnected { why, retry_after });
-            String::from_utf8(render(&fault, &Fields::default()).body.to_vec()).unwrap()
+            String::from_utf8(
+                render(&fault, &Fields::default(), RequestCode::random()).body.to_vec(),
+            )
+            .unwrap()
         };
         let refused = Failure::Refused { address: ([192, 0, 2, 1], 443).into() };
         for failure in [refused, Failure::UnknownCa { issuer: "CN=X".into() }, Failure::NoGateway] {
@@ -389,8 +395,9 @@ mod tests {
     #[test]
     fn every_form_says_the_same() {
         let fault = Fault::new(Code::RouteRefused, "The rule <b> & \"c\" refuses it.");
+        let id = RequestCode::random();
         let text = |value: &str| {
-            let reply = render(&fault, &accept(value));
+            let reply = render(&fault, &accept(value), id);
             assert_eq!(reply.status, 403);
             assert_eq!(
                 field(&reply, "proxy-status"),
@@ -411,6 +418,8 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["status"], 403);
         assert_eq!(json["code"], "SC-REFUSED");
+        assert_eq!(json["request"], id.to_string());
+        assert!(html.contains(&id.to_string()) && plain.contains(&id.to_string()));
         assert_eq!(json["detail"], "The rule <b> & \"c\" refuses it.");
     }
 
@@ -433,7 +442,7 @@ mod tests {
             ),
         ] {
             let fault = Fault::from(error);
-            let reply = render(&fault, &Fields::default());
+            let reply = render(&fault, &Fields::default(), RequestCode::random());
             assert_eq!((reply.status.as_u16(), fault.code), (status, code));
             assert_eq!(reply.fields.contains("retry-after"), status == 503);
         }
@@ -443,7 +452,7 @@ mod tests {
     fn retry_after_is_in_whole_seconds_rounded_up() {
         let retry = |retry_after| {
             let fault = Fault::from(ExchangeError::NotConnected { why: None, retry_after });
-            let reply = render(&fault, &Fields::default());
+            let reply = render(&fault, &Fields::default(), RequestCode::random());
             field(&reply, "retry-after").map(str::to_owned)
         };
         assert_eq!(retry(Some(Duration::from_millis(1200))).as_deref(), Some("2"));
@@ -453,7 +462,8 @@ mod tests {
 
     #[test]
     fn challenges_and_allowances() {
-        let reply = |code| render(&Fault::new(code, "x"), &Fields::default());
+        let reply =
+            |code| render(&Fault::new(code, "x"), &Fields::default(), RequestCode::random());
         assert_eq!(
             field(&reply(Code::AuthRequired), "proxy-authenticate"),
             Some("Basic realm=\"SeaCat Proxy\", charset=\"UTF-8\"")

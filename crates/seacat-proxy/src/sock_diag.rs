@@ -10,7 +10,7 @@ use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkP
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP};
 use netlink_packet_sock_diag::inet::{
-    ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags,
+    ExtensionFlags, InetRequest, InetResponse, InetResponseHeader, SocketId, StateFlags,
 };
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
@@ -22,7 +22,7 @@ const NO_COOKIE: [u8; 8] = [0xff; 8];
 
 /// A netlink socket for questions, one at a time.
 #[derive(Debug)]
-pub(super) struct SockDiag(Mutex<Questions>);
+pub(crate) struct SockDiag(Mutex<Questions>);
 
 #[derive(Debug)]
 struct Questions {
@@ -33,7 +33,7 @@ struct Questions {
 
 /// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// The id of the user who made the socket.
     User(u32),
     /// No process holds such a socket, or the kernel cannot be asked.
@@ -43,7 +43,7 @@ pub(super) enum Found {
 impl SockDiag {
     /// # Errors
     /// When the system has no such socket.
-    pub(super) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let socket = Socket::new(NETLINK_SOCK_DIAG)?;
         // The kernel answers while it is asked: what is not there then does not come.
         socket.set_non_blocking(true)?;
@@ -51,19 +51,23 @@ impl SockDiag {
     }
 
     /// The owner of the connection whose own address is `local`.
-    pub(super) fn owner(&self, local: SocketAddr, remote: SocketAddr) -> Found {
+    pub(crate) fn owner(&self, local: SocketAddr, remote: SocketAddr) -> Found {
+        self.socket(local, remote).map_or(Found::Nothing, |header| Found::User(header.uid))
+    }
+
+    /// The number of that connection's socket, by which a process holds it.
+    pub(crate) fn inode(&self, local: SocketAddr, remote: SocketAddr) -> Option<u32> {
+        Some(self.socket(local, remote)?.inode)
+    }
+
+    fn socket(&self, local: SocketAddr, remote: SocketAddr) -> Option<InetResponseHeader> {
         // A number and a socket: still good after a panic elsewhere.
         let mut questions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match questions.ask(local, remote) {
-            // A socket whose process has closed it has no inode and belongs to root. The port tells
-            // a connection from a listener, which the kernel also looks for.
-            Ok(Some(InetResponse { header, .. }))
-                if header.inode != 0 && header.socket_id.destination_port == remote.port() =>
-            {
-                Found::User(header.uid)
-            }
-            _ => Found::Nothing,
-        }
+        let InetResponse { header, .. } = questions.ask(local, remote).ok()??;
+        // A socket whose process has closed it has no inode and belongs to root. The port tells
+        // a connection from a listener, which the kernel also looks for.
+        let port = header.socket_id.destination_port;
+        (header.inode != 0 && port == remote.port()).then_some(header)
     }
 }
 

@@ -8,8 +8,17 @@ use seacat_tests::{Client, Gateway, Host, Origin};
 use crate::session::{ANONYMOUS, Session};
 
 /// The pages in the order of the window, by the names of `--page` and of the buttons.
-pub(crate) const PAGES: [&str; 8] =
-    ["overview", "requests", "gateway", "identity", "proxy", "diagnostics", "settings", "about"];
+pub(crate) const PAGES: [&str; 8] = [
+    "overview",
+    "requests",
+    "applications",
+    "gateway",
+    "identity",
+    "proxy",
+    "diagnostics",
+    "settings",
+    "about",
+];
 
 /// GTK's theme decides whether the pages are light or dark.
 const THEMES: [(&str, &str); 2] = [("light", "Adwaita"), ("dark", "Adwaita:dark")];

@@ -13,6 +13,9 @@ import type { Answer, Request } from "./types";
 /** What can be written to a file that the person chooses. */
 export type Saved = "request" | "certificate" | "support_bundle";
 
+/** What the pages make themselves. */
+export type Made = "requests_csv" | "requests_har";
+
 export interface Bridge {
   /** Asks the engine. A refusal comes as the answer `error`; no engine at all throws. */
   ask(request: Request): Promise<Answer>;
@@ -33,6 +36,8 @@ export interface Bridge {
   copy(text: string): Promise<void>;
   /** Lets the person choose where it goes, and says where it went; null when they chose nothing. */
   save(title: string, kind: Saved): Promise<string | null>;
+  /** The same with a text of the pages. */
+  saveText(title: string, kind: Made, text: string): Promise<string | null>;
   /** The pages have something to show: the window appears. */
   ready(): Promise<void>;
   /** Closes the window. */
@@ -71,6 +76,7 @@ const shell: Bridge = {
   readCa: (title) => invoke("read_ca", { title }),
   copy: (text) => invoke("copy", { text }),
   save: (title, kind) => invoke("save", { title, kind }),
+  saveText: (title, kind, text) => invoke("save", { title, kind, text }),
   ready: () => invoke("ready"),
   closeWindow: () => invoke("close_window"),
   page: () => invoke("page"),
@@ -140,6 +146,13 @@ const browser: Bridge = {
   copy: (text) => navigator.clipboard.writeText(text),
   save: async (_title, kind) => {
     throw new Error(`only the window can save the ${kind}`);
+  },
+  saveText: async (_title, kind, text) => {
+    const download = kind.replace("requests_", "seacat-requests.");
+    const href = URL.createObjectURL(new Blob([text]));
+    Object.assign(document.createElement("a"), { href, download }).click();
+    URL.revokeObjectURL(href);
+    return download;
   },
   ready: async () => {},
   closeWindow: async () => {},

@@ -1,9 +1,10 @@
 /**
  * The filter language of the request list: words, `status:5xx`, `host:erp`, `path:/orders`, `method:GET`,
- * `code:SC-BUSY`, `route:direct`, `is:failed`, `is:slow`, `>500ms`, `<1s`, `>1MB`. All terms must hold; `-` in
+ * `code:SC-BUSY`, `program:curl`, `route:direct`, `is:failed`, `is:slow`, `after:10:20`, `before:10:50`, `>500ms`, `<1s`, `>1MB`. All terms must hold; `-` in
  * front of one negates it; quotes keep spaces together.
  */
 
+import { momentOf } from "./day";
 import type { AccessView } from "./types";
 
 export type Filter = (line: AccessView) => boolean;
@@ -49,8 +50,8 @@ function status(value: string): Filter | null {
   return /^\d{1,3}$/.test(value) ? (line) => `${line.status ?? ""}`.startsWith(value) : null;
 }
 
-/** A term `key:value`; null when it is none, and then it is a word. */
-function named(key: string, value: string): Filter | null {
+/** A term `key:value`; null when it is none, and then it is a word. Times of day are the latest before `now`. */
+function named(key: string, value: string, now: number): Filter | null {
   if (value === "") return null;
   switch (key) {
     case "status":
@@ -59,9 +60,17 @@ function named(key: string, value: string): Filter | null {
     case "path":
     case "code":
       return (line) => (line[key] ?? "").toLowerCase().includes(value);
+    case "program":
+      return (line) => programOf(line).includes(value);
     case "method":
     case "route":
       return (line) => line[key].toLowerCase() === value;
+    case "after":
+    case "before": {
+      const moment = momentOf(value, now);
+      if (moment === null) return null;
+      return key === "after" ? (line) => line.time_ms >= moment : (line) => line.time_ms < moment;
+    }
     case "is":
       if (value === "failed") return isFailed;
       return value === "slow" ? (line) => line.total_ms >= SLOW_MS : null;
@@ -70,13 +79,20 @@ function named(key: string, value: string): Filter | null {
   }
 }
 
-function word(text: string): Filter {
-  return (line) => `${line.method} ${line.host}${line.path} ${line.status ?? ""} ${line.code ?? ""}`.toLowerCase().includes(text);
+function programOf({ program }: AccessView): string {
+  return program ? `${program.name} ${program.runs ?? ""}`.trim().toLowerCase() : "";
 }
 
-function term(text: string): Filter {
+function word(text: string): Filter {
+  return (line) =>
+    `${line.method} ${line.host}${line.path} ${line.status ?? ""} ${line.code ?? ""} ${line.request_code ?? ""} ${programOf(line)}`
+      .toLowerCase()
+      .includes(text);
+}
+
+function term(text: string, now: number): Filter {
   const colon = text.indexOf(":");
-  const key = colon > 0 ? named(text.slice(0, colon), text.slice(colon + 1)) : null;
+  const key = colon > 0 ? named(text.slice(0, colon), text.slice(colon + 1), now) : null;
   return key ?? comparison(text) ?? (/^[1-5]xx$/.test(text) ? status(text) : null) ?? word(text);
 }
 
@@ -86,10 +102,10 @@ export function terms(text: string): string[] {
 }
 
 /** What a text asks for. Any text is a filter: what is not understood is looked for as a word. */
-export function parse(text: string): Filter {
+export function parse(text: string, now = Date.now()): Filter {
   const all = terms(text.toLowerCase()).map((one): Filter => {
     const negated = one.length > 1 && one.startsWith("-");
-    const holds = term((negated ? one.slice(1) : one).replaceAll('"', ""));
+    const holds = term((negated ? one.slice(1) : one).replaceAll('"', ""), now);
     return negated ? (line) => !holds(line) : holds;
   });
   return (line) => all.every((holds) => holds(line));

@@ -2,6 +2,7 @@
 export const PAGES = [
   "overview",
   "requests",
+  "applications",
   "gateway",
   "identity",
   "proxy",

@@ -14,6 +14,14 @@ export type JsonValue =
  */
 export type AccessView = { 
 /**
+ * By which a request that failed is found again: six letters and digits.
+ */
+request_code: string | null, 
+/**
+ * The program that sent it, if that was looked up.
+ */
+program: ProgramView | null, 
+/**
  * When it arrived, in milliseconds since 1970.
  */
 time_ms: number, 
@@ -77,7 +85,19 @@ status: StatusView, } | { "is": "access",
 /**
  * The request that ended.
  */
-line: AccessView, } | { "is": "missed", 
+line: AccessView, } | { "is": "applications", 
+/**
+ * The latest first.
+ */
+applications: Array<ApplicationView>, } | { "is": "day", 
+/**
+ * Traffic and connection.
+ */
+day: DayView, } | { "is": "explained", 
+/**
+ * What is known.
+ */
+explanation: ExplanationView, } | { "is": "missed", 
 /**
  * How many lines it did not get.
  */
@@ -174,6 +194,58 @@ message: string, };
 export type AnswererView = "program" | "proxy" | "gateway" | "server";
 
 /**
+ * A program on this computer that sends requests to the proxy.
+ *
+ * Its program is looked up while the list is watched and for every request that fails, so requests
+ * that succeeded at other times are missing.
+ */
+export type ApplicationView = { 
+/**
+ * The program.
+ */
+program: ProgramView, 
+/**
+ * Its first request since the proxy was started, in milliseconds since 1970.
+ */
+first_seen_ms: number, 
+/**
+ * Its latest request, in milliseconds since 1970.
+ */
+last_request_ms: number, 
+/**
+ * Requests of the last 24 hours.
+ */
+requests: number, 
+/**
+ * Failed requests of the last 24 hours.
+ */
+failures: number, 
+/**
+ * Body bytes in both directions since the proxy was started.
+ */
+bytes: number, 
+/**
+ * The hosts it asked for, the latest first.
+ */
+hosts: Array<string>, 
+/**
+ * The last 24 hours, oldest first.
+ */
+hours: Array<HourView>, 
+/**
+ * How many of the latest requests are counted: up to 10.
+ */
+latest: number, 
+/**
+ * How many of these failed.
+ */
+latest_failed: number, 
+/**
+ * The latest request that failed.
+ */
+last_failure: AccessView | null, };
+
+/**
  * A private CA.
  */
 export type AuthorityView = { 
@@ -186,6 +258,10 @@ subject: string,
  */
 fingerprint: string, 
 /**
+ * Four words for it, to compare with those that the gateway prints.
+ */
+words: string, 
+/**
  * Its last day, `YYYY-MM-DD`.
  */
 valid_until: string, 
@@ -197,6 +273,23 @@ certificates: number,
  * Why the file or the text cannot be used; the fields above are then empty.
  */
 problem: string | null, };
+
+/**
+ * The connection changed.
+ */
+export type ChangeView = { 
+/**
+ * When, in milliseconds since 1970.
+ */
+time_ms: number, 
+/**
+ * Whether there is a connection from then on.
+ */
+connected: boolean, 
+/**
+ * Why there is none, `SC-…`.
+ */
+code: string | null, };
 
 /**
  * Something that the gateway can be told about this computer.
@@ -217,9 +310,59 @@ value: string | null, };
 
 export type ConnectByValue = "name" | "address";
 
+/**
+ * The last 24 hours.
+ */
+export type DayView = { 
+/**
+ * The minutes in which requests ended, oldest first.
+ */
+minutes: Array<MinuteView>, 
+/**
+ * When the connection changed, oldest first.
+ */
+changes: Array<ChangeView>, };
+
 export type DiscoverValue = { app_id: string, platform: string, suffix?: string, domain: string, };
 
 export type EnrollValue = "auto" | "manual" | "off";
+
+/**
+ * What is known about a request that failed.
+ */
+export type ExplanationView = { 
+/**
+ * The request.
+ */
+line: AccessView, 
+/**
+ * What happened, a sentence.
+ */
+what: string, 
+/**
+ * What it means, a sentence; empty when there is nothing to add.
+ */
+means: string, 
+/**
+ * What to do, a sentence.
+ */
+advice: string, 
+/**
+ * The first of the kept requests that failed in the same way, in milliseconds since 1970.
+ */
+since_ms: number, 
+/**
+ * How many of the kept requests failed in the same way, this one included.
+ */
+times: number, 
+/**
+ * Other programs that failed in the same way.
+ */
+programs: Array<ProgramView>, 
+/**
+ * Other hosts that failed in the same way; empty when the server itself answered.
+ */
+hosts: Array<string>, };
 
 /**
  * One line of a step's evidence.
@@ -348,6 +491,19 @@ export type GatewayValue = { name?: string, host?: string, discover?: DiscoverVa
  */
 pin?: Array<string>, priority: number, weight: number, tls: TlsValue, group?: string, };
 
+/**
+ * One hour.
+ */
+export type HourView = { 
+/**
+ * All requests.
+ */
+requests: number, 
+/**
+ * Those that failed.
+ */
+failures: number, };
+
 export type IconValue = "colour" | "light" | "dark";
 
 /**
@@ -461,6 +617,27 @@ listen: string,
 host: string, };
 
 /**
+ * One minute.
+ */
+export type MinuteView = { 
+/**
+ * Its beginning, in milliseconds since 1970.
+ */
+time_ms: number, 
+/**
+ * Requests that ended well.
+ */
+well: number, 
+/**
+ * Requests that failed.
+ */
+failed: number, 
+/**
+ * Body bytes in both directions.
+ */
+bytes: number, };
+
+/**
  * Something to say about one field.
  */
 export type Note = { 
@@ -492,6 +669,19 @@ export type NoteCode = "invalid" | "required" | "unknown" | "locked" | "conflict
 export type OriginView = "default" | "file" | "environment" | "command_line" | "policy";
 
 /**
+ * A program on this computer.
+ */
+export type ProgramView = { 
+/**
+ * What people call it.
+ */
+name: string, 
+/**
+ * What it runs, where it is an interpreter.
+ */
+runs: string | null, };
+
+/**
  * How an attempt to put a changed configuration in effect ended.
  */
 export type ReloadView = { 
@@ -507,7 +697,11 @@ age_ms: number, };
 /**
  * What can be asked.
  */
-export type Request = { "do": "status" } | { "do": "watch" } | { "do": "access" } | { "do": "connect" } | { "do": "disconnect" } | { "do": "reload" } | { "do": "stop" } | { "do": "enroll", 
+export type Request = { "do": "status" } | { "do": "watch" } | { "do": "access" } | { "do": "applications" } | { "do": "day" } | { "do": "explain", 
+/**
+ * Its code, as on the error page.
+ */
+code: string, } | { "do": "connect" } | { "do": "disconnect" } | { "do": "reload" } | { "do": "stop" } | { "do": "enroll", 
 /**
  * The name in it, instead of the configured one.
  */
@@ -535,7 +729,11 @@ gateway: JsonValue, } | { "do": "diagnose",
 /**
  * The host behind the gateway that a request is sent to; one is chosen when left out.
  */
-host?: string, } | { "do": "test_request", 
+host?: string, 
+/**
+ * What is asked for there; chosen when left out.
+ */
+path?: string, } | { "do": "test_request", 
 /**
  * The host behind the gateway; one is chosen when left out.
  */
@@ -596,7 +794,7 @@ export type Secret = string;
 /**
  * The values of all settings, by their keys.
  */
-export type SettingValues = { "proxy.listen": Array<string>, "proxy.port": number, "proxy.allow_remote": boolean, "proxy.credentials_file": string | null, "proxy.users": Array<string>, "proxy.max_connections": number, "proxy.map": Array<MapValue>, route: Array<RouteValue>, gateway: Array<GatewayValue>, "channel.wait": string, "channel.keepalive": string, "channel.drain": string, "channel.memory": string, "channel.dns_servers": Array<string>, "upstream.proxy": string, "upstream.credentials_file": string | null, "upstream.connect_by": ConnectByValue, "identity.enroll": EnrollValue, "identity.key_store": KeyStoreValue, "identity.key_bits": number, "identity.common_name": string | null, "identity.organization": string | null, "identity.unit": string | null, "identity.country": string | null, "identity.email": string | null, "identity.application": string | null, "identity.characteristics": Array<string>, reverse: Array<ReverseValue>, "log.level": LevelValue, "log.file": boolean, "log.max_file": string, "log.max_total": string, "desktop.notifications": boolean, "desktop.icon": IconValue, "desktop.language": LanguageValue, };
+export type SettingValues = { "proxy.listen": Array<string>, "proxy.port": number, "proxy.allow_remote": boolean, "proxy.credentials_file": string | null, "proxy.users": Array<string>, "proxy.max_connections": number, "proxy.map": Array<MapValue>, route: Array<RouteValue>, gateway: Array<GatewayValue>, "channel.wait": string, "channel.keepalive": string, "channel.drain": string, "channel.memory": string, "channel.dns_servers": Array<string>, "upstream.proxy": string, "upstream.credentials_file": string | null, "upstream.connect_by": ConnectByValue, "identity.enroll": EnrollValue, "identity.key_store": KeyStoreValue, "identity.key_bits": number, "identity.common_name": string | null, "identity.organization": string | null, "identity.unit": string | null, "identity.country": string | null, "identity.email": string | null, "identity.application": string | null, "identity.characteristics": Array<string>, reverse: Array<ReverseValue>, "log.level": LevelValue, "log.file": boolean, "log.max_file": string, "log.max_total": string, "log.failed_requests": boolean, "desktop.notifications": boolean, "desktop.icon": IconValue, "desktop.language": LanguageValue, };
 
 /**
  * A change, as typed: a port may still be a text, a name may be half there.

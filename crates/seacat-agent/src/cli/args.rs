@@ -81,11 +81,25 @@ pub(super) enum Action {
         #[arg(long, conflicts_with = "json")]
         reference: bool,
     },
-    /// Follow requests as they happen, until Ctrl-C
+    /// Follow requests as they happen, until Ctrl-C; with a code, explain one that failed
     Requests {
+        /// Code of a failed request, as on its error page
+        code: Option<String>,
         /// Print JSON, one object per line
         #[arg(long)]
         json: bool,
+    },
+    /// List the programs that use the proxy, and whether it works for them
+    ///
+    /// The program that sent a request is looked up while this list is watched (or the window shows
+    /// it), and for every request that fails.
+    Apps {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Print the list again after every change, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
     },
     /// Connect to the gateway now
     Connect,

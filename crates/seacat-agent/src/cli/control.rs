@@ -82,8 +82,8 @@ fn exit_for(view: &StatusView) -> Exit {
     if view.state == Word::Connected { Exit::Ok } else { Exit::NotConnected }
 }
 
-/// One JSON object on one line.
-fn line(value: &impl Serialize, out: &mut dyn Write) -> Result<(), CliError> {
+/// One JSON value on one line.
+pub(super) fn line(value: &impl Serialize, out: &mut dyn Write) -> Result<(), CliError> {
     let text = serde_json::to_string(value).map_err(std::io::Error::from)?;
     Ok(writeln!(out, "{text}")?)
 }

@@ -78,7 +78,7 @@ async fn ask(
     host: Option<String>,
     mut show: impl FnMut(&StepView) -> Result<(), CliError>,
 ) -> Result<FindingView, CliError> {
-    let mut answer = Some(client.ask(Request::Diagnose { host }).await?);
+    let mut answer = Some(client.ask(Request::Diagnose { host, path: None }).await?);
     while let Some(next) = answer.take() {
         match next {
             Answer::Step { step } => show(&step)?,

@@ -5,6 +5,7 @@
 
 #[cfg(all(feature = "tray", target_os = "linux"))]
 mod app;
+mod apps;
 mod args;
 mod config;
 mod control;
@@ -148,7 +149,9 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<Exit, CliError> {
         Action::Status { json, watch, reference } => {
             control::status(&here, Form::of(json, reference), watch, out)
         }
-        Action::Requests { json } => control::requests(&here, json, out),
+        Action::Requests { code: Some(code), json } => apps::explain(&here, code, json, out),
+        Action::Requests { code: None, json } => control::requests(&here, json, out),
+        Action::Apps { json, watch } => apps::apps(&here, json, watch, out),
         Action::Connect => control::connect(&here, out),
         Action::Disconnect => control::disconnect(&here, out),
         Action::Enroll { cn, wait } => identity::enroll(&here, cn, wait, out),

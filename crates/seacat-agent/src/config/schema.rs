@@ -265,11 +265,14 @@ pub struct Log {
     pub max_file: u64,
     /// What all log files together may take.
     pub max_total: u64,
+    /// Whether requests that failed are kept for 24 hours.
+    pub failed_requests: bool,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: Level::Info, file: true, max_file: 2 << 20, max_total: 10 << 20 }
+        let (max_file, max_total) = (2 << 20, 10 << 20);
+        Self { level: Level::Info, file: true, max_file, max_total, failed_requests: true }
     }
 }
 

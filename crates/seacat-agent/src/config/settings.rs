@@ -313,6 +313,14 @@ pub static SETTINGS: &[Setting<Config>] = &[
         get: |c| Some(value::show_size(c.log.max_total).into()),
     },
     Setting {
+        key: "log.failed_requests",
+        takes: "true or false",
+        doc: "Keep requests that failed for 24 hours in the state folder (no queries, headers or bodies).",
+        required: false,
+        set: |c, v| put(&mut c.log.failed_requests, value::boolean(v)),
+        get: |c| Some(c.log.failed_requests.into()),
+    },
+    Setting {
         key: "desktop.notifications",
         takes: "true or false",
         doc: "Notify about what needs attention: approved, rejected, expiring, not connected for long.",

@@ -13,8 +13,14 @@ use crate::diagnose::{FindingView, Report, Scene, diagnose as take_steps, troubl
 use crate::settings::read_gateway;
 use crate::status::StatusView;
 
+/// What a person wants to be asked for.
+pub(super) struct Named {
+    pub(super) host: Option<String>,
+    pub(super) path: Option<String>,
+}
+
 /// Why doesn't it work?
-pub(super) async fn diagnose(desk: &mut Desk, host: Option<String>, report: Report) -> Answer {
+pub(super) async fn diagnose(desk: &mut Desk, named: Named, report: Report) -> Answer {
     let status = match status(desk).await {
         Ok(status) => status,
         Err(stopping) => return stopping,
@@ -26,7 +32,7 @@ pub(super) async fn diagnose(desk: &mut Desk, host: Option<String>, report: Repo
         gateways: running.gateways.clone(),
         network: running.network.clone(),
         environment: running.environment.clone(),
-        targets: targets(desk, &status, host),
+        targets: targets(desk, &status, named),
         status: Some(status),
         way: way.ok(),
     };
@@ -55,7 +61,8 @@ pub(super) async fn test_request(desk: &mut Desk, host: Option<String>) -> Answe
         Ok(status) => status,
         Err(stopping) => return stopping,
     };
-    let Some(target) = targets(desk, &status, host).into_iter().next() else {
+    let named = Named { host, path: None };
+    let Some(target) = targets(desk, &status, named).into_iter().next() else {
         let message = "no host behind the gateway is known yet: name one".to_owned();
         return Answer::Error { message };
     };
@@ -99,7 +106,7 @@ const BUILTIN_HOST: &str = "hello";
 /// What to ask for: the host that was named, else what applications ask for: the request that failed
 /// last, the host that was asked for last, then the built-in gateway's host, and mapped ones. A
 /// request that changes something is not repeated; its host is asked for its first page.
-fn targets(desk: &Desk, status: &StatusView, named: Option<String>) -> Vec<Target> {
+fn targets(desk: &Desk, status: &StatusView, named: Named) -> Vec<Target> {
     let (lines, _) = desk.access.follow();
     let applications = || {
         let lines = lines.iter().rev();
@@ -121,7 +128,10 @@ fn targets(desk: &Desk, status: &StatusView, named: Option<String>) -> Vec<Targe
         };
         applications().take(RECENT).find(is_it).map(as_target)
     };
-    if let Some(host) = named.filter(|host| !host.trim().is_empty()) {
+    if let Some(host) = named.host.filter(|host| !host.trim().is_empty()) {
+        if let Some(path) = named.path.filter(|path| is_path(path)) {
+            return vec![Target { host, path }];
+        }
         return vec![failed(Some(&host)).unwrap_or_else(|| Target::root(host))];
     }
     let last = applications().find(|line| line.error.is_none()).map(|line| match line.status {
@@ -131,6 +141,11 @@ fn targets(desk: &Desk, status: &StatusView, named: Option<String>) -> Vec<Targe
     let builtin = status.local.demo.then(|| Target::root(BUILTIN_HOST));
     let mapped = status.local.mapped.iter().map(|map| Target::root(map.host.clone()));
     failed(None).into_iter().chain(last).chain(builtin).chain(mapped).collect()
+}
+
+/// Whether it can stand in a request line.
+fn is_path(path: &str) -> bool {
+    path.starts_with('/') && path.bytes().all(|byte| byte > b' ' && byte != 0x7f)
 }
 
 /// How far back a failed request is worth repeating: what fails now fails among the latest.

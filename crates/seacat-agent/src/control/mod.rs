@@ -29,6 +29,7 @@ mod vanished;
 use crate::access::AccessView;
 use crate::diagnose::{FindingView, StepView};
 use crate::first_run::FirstRunView;
+use crate::history::{ApplicationView, DayView, ExplanationView};
 use crate::settings::{AuthorityView, Note, SettingsChange, SettingsView};
 use crate::status::StatusView;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,15 @@ pub enum Request {
     Watch,
     /// A line for every request from now on.
     Access,
+    /// The applications now and after every change. Meanwhile the program of every request is found.
+    Applications,
+    /// The last 24 hours.
+    Day,
+    /// What is known about a request that failed.
+    Explain {
+        /// Its code, as on the error page.
+        code: String,
+    },
     /// Connect, and try at once if waiting.
     Connect,
     /// Disconnect, and stay so.
@@ -106,6 +116,9 @@ pub enum Request {
         /// The host behind the gateway that a request is sent to; one is chosen when left out.
         #[cfg_attr(test, ts(optional))]
         host: Option<String>,
+        /// What is asked for there; chosen when left out.
+        #[cfg_attr(test, ts(optional))]
+        path: Option<String>,
     },
     /// Send a request through our own proxy.
     TestRequest {
@@ -145,6 +158,21 @@ pub enum Answer {
     Access {
         /// The request that ended.
         line: Box<AccessView>,
+    },
+    /// To [`Request::Applications`].
+    Applications {
+        /// The latest first.
+        applications: Vec<ApplicationView>,
+    },
+    /// To [`Request::Day`].
+    Day {
+        /// Traffic and connection.
+        day: Box<DayView>,
+    },
+    /// To [`Request::Explain`].
+    Explained {
+        /// What is known.
+        explanation: Box<ExplanationView>,
     },
     /// To [`Request::Access`], when this reader was too slow.
     Missed {

@@ -4,12 +4,12 @@ use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use seacat_channel::Throttle;
 use seacat_channel::descriptors::AcceptErrors;
 use seacat_channel::{Channel, GatewayConfig, NetworkConfig};
-use seacat_proxy::{AccessLine, AccessLog};
+use seacat_proxy::{AccessLine, AccessLog, RequestCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -21,6 +21,7 @@ use crate::config::schema::Config;
 use crate::controller::Command;
 use crate::diagnose::Report;
 use crate::diagnose::request::OwnRequests;
+use crate::history::History;
 use crate::status::StatusView;
 
 /// How many clients at once: a window, a few terminals, a monitoring script that forgets to close.
@@ -28,6 +29,9 @@ const MAX_CLIENTS: usize = 32;
 
 /// A client that does not read for this long is let go, so that it holds no slot.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Between two lists of applications.
+const LIST_PAUSE: Duration = Duration::from_millis(500);
 
 static FULL: Throttle = Throttle::new();
 
@@ -44,6 +48,8 @@ pub struct Desk {
     pub running: watch::Receiver<Arc<Running>>,
     /// Requests of our own.
     pub own: OwnRequests,
+    /// What has happened before.
+    pub history: History,
 }
 
 /// What the engine runs with.
@@ -147,8 +153,15 @@ pub(super) async fn converse(
         match request {
             Request::Watch => return watch(&mut lines, desk.status).await,
             Request::Access => return access(&mut lines, &desk).await,
-            Request::Diagnose { host } => {
-                steps(&mut lines, |report| look::diagnose(&mut desk, host, report)).await?;
+            Request::Applications => return applications(&mut lines, &desk).await,
+            Request::Day => {
+                let day = Box::new(desk.history.day(&desk.access));
+                answer(&mut lines, &Answer::Day { day }).await?;
+            }
+            Request::Explain { code } => answer(&mut lines, &explain(&desk, &code)).await?,
+            Request::Diagnose { host, path } => {
+                let named = look::Named { host, path };
+                steps(&mut lines, |report| look::diagnose(&mut desk, named, report)).await?;
             }
             Request::TestGateway { gateway } => {
                 steps(&mut lines, |report| look::test_gateway(&desk, gateway, report)).await?;
@@ -229,7 +242,45 @@ async fn watch(
     }
 }
 
-/// The latest requests and a line for every one to come, until the client leaves or the proxy ends.
+/// The applications now and after every change, until the client leaves or the proxy ends.
+async fn applications(
+    lines: &mut Lines<impl AsyncRead + AsyncWrite + Unpin>,
+    desk: &Desk,
+) -> io::Result<()> {
+    let _looking = desk.access.programs().look();
+    let mut changes = desk.history.changes();
+    loop {
+        changes.mark_unchanged();
+        let applications = desk.history.applications();
+        answer(lines, &Answer::Applications { applications }).await?;
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return Ok(()) },
+            gone = lines.left() => return gone,
+        }
+        // A list of a hundred is not sent a hundred times a second.
+        tokio::select! {
+            () = tokio::time::sleep(LIST_PAUSE) => {}
+            gone = lines.left() => return gone,
+        }
+    }
+}
+
+/// What is known about the request with a code, as typed by a person.
+fn explain(desk: &Desk, code: &str) -> Answer {
+    let found = code.parse().ok().and_then(|code: RequestCode| desk.history.explain(code));
+    match found {
+        Some(explanation) => Answer::Explained { explanation: Box::new(explanation) },
+        None => Answer::Error {
+            message: format!(
+                "no failed request has the code {}; they are kept for 24 hours",
+                code.escape_debug()
+            ),
+        },
+    }
+}
+
+/// The failed requests of the last 24 hours, the latest requests and a line for every one to come,
+/// until the client leaves or the proxy ends.
 async fn access(
     lines: &mut Lines<impl AsyncRead + AsyncWrite + Unpin>,
     desk: &Desk,
@@ -240,6 +291,10 @@ async fn access(
         (!is_own).then(|| Answer::Access { line: Box::new(line.into()) })
     };
     let (latest, mut requests) = desk.access.follow();
+    let since = latest.first().map_or(SystemTime::now(), |oldest| oldest.time);
+    for failed in desk.history.failures_before(since) {
+        answer(lines, &Answer::Access { line: Box::new(failed) }).await?;
+    }
     for past in latest.iter().filter_map(|past| line(past)) {
         answer(lines, &past).await?;
     }

@@ -69,7 +69,9 @@ impl Engine {
         self.config.channel =
             ChannelSettings { dns_servers: self.config.channel.dns_servers.clone(), ..channel };
         self.config.reverse = reverse;
-        self.config.log = Log { level: self.config.log.level, ..log };
+        let Log { level, failed_requests, .. } = self.config.log;
+        self.config.log = Log { level, failed_requests, ..log };
+        self.desk.history.keep_failures(failed_requests);
         if moved || gateways_changed && !is_demo {
             self.stop_switching();
         }
@@ -214,8 +216,10 @@ impl Engine {
 /// The settings in which `new` differs from what runs and which need a restart.
 fn restart_for(running: &Config, new: &Config) -> Vec<String> {
     let at_once = |key: &str| {
-        matches!(key, "log.level" | "channel.dns_servers" | "gateway" | "route")
-            || ["upstream.", "proxy.", "identity.", "desktop."].iter().any(|it| key.starts_with(it))
+        matches!(
+            key,
+            "log.level" | "log.failed_requests" | "channel.dns_servers" | "gateway" | "route"
+        ) || ["upstream.", "proxy.", "identity.", "desktop."].iter().any(|it| key.starts_with(it))
     };
     let show = |config, get: fn(&Config) -> Option<toml_edit::Value>| {
         get(config).map(|value| value.to_string())

@@ -34,6 +34,7 @@ use crate::config::schema::Config;
 use crate::control::{Answer, Desk, Listener, Request, Running, serve};
 use crate::diagnose::request::OwnRequests;
 use crate::first_run::FirstRun;
+use crate::history::Recorder;
 use crate::logging::LogHandle;
 use crate::login::Login;
 use crate::signals::{Signal, Signals};
@@ -86,6 +87,7 @@ pub struct Engine {
     /// How the last attempt to take a changed configuration ended, and when.
     last_reload: Option<(Option<String>, Instant)>,
     changes: Changes,
+    recorder: Recorder,
 }
 
 impl Engine {
@@ -142,6 +144,7 @@ impl Engine {
             }
         }
         let end = self.drain(&mut signals).await;
+        self.recorder.finish();
         // Last, so that `status` still answers while requests finish.
         if let Some(control) = control {
             control.abort();
@@ -182,6 +185,9 @@ impl Engine {
             // Answered at the desk, from what it holds.
             Request::Watch
             | Request::Access
+            | Request::Applications
+            | Request::Day
+            | Request::Explain { .. }
             | Request::Enroll { .. }
             | Request::Renew
             | Request::ResetIdentity

@@ -22,6 +22,7 @@ use crate::config::{Loaded, Sources};
 use crate::control::Desk;
 use crate::diagnose::request::OwnRequests;
 use crate::first_run::FirstRun;
+use crate::history::History;
 use crate::logging::LogHandle;
 use crate::login::Login;
 use crate::port_owner::{self, Owner};
@@ -152,12 +153,16 @@ impl Engine {
         let (sender, commands) = mpsc::channel(COMMANDS);
         let now = running(&config, &channel, demo.as_ref(), &state_dir, &sources);
         let (running, seen) = watch::channel(Arc::new(now));
+        let own = OwnRequests::default();
+        let history = History::open(&state_dir, config.log.failed_requests);
+        let recorder = history.record(&proxy.access_log(), own.clone());
         let desk = Desk {
             commands: sender,
             status: watching,
             access: proxy.access_log(),
             running: seen,
-            own: OwnRequests::default(),
+            own,
+            history,
         };
         let (stop_proxy, stopped) = oneshot::channel::<()>();
         let shutdown = async {
@@ -190,6 +195,7 @@ impl Engine {
             is_managed,
             last_reload: None,
             changes: Changes::listen(),
+            recorder,
         })
     }
 }

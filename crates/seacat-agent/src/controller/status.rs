@@ -15,7 +15,7 @@ use crate::config::{Sources, apply};
 use crate::control::{Running, today};
 use crate::identity_view::IdentityView;
 use crate::reference;
-use crate::status::{Local, MappedView, ReloadView, StatusView, view};
+use crate::status::{Local, MappedView, ReloadView, StatusView, Word, view};
 
 impl Engine {
     pub(super) fn view(&self) -> StatusView {
@@ -41,7 +41,11 @@ impl Engine {
     }
 
     pub(super) fn publish(&self) {
-        self.views.send_replace(Arc::new(self.view()));
+        let view = self.view();
+        let connected = matches!(view.state, Word::Connected | Word::Draining);
+        let code = view.failure.as_ref().map(|failure| failure.code.as_str());
+        self.desk.history.note_connection(connected, code.filter(|_| !connected));
+        self.views.send_replace(Arc::new(view));
     }
 
     pub(super) fn publish_running(&self) {

@@ -79,6 +79,8 @@ pub struct AuthorityView {
     pub subject: String,
     /// SHA-256 of the certificate, `AB:CD:…`.
     pub fingerprint: String,
+    /// Four words for it, to compare with those that the gateway prints.
+    pub words: String,
     /// Its last day, `YYYY-MM-DD`.
     pub valid_until: String,
     /// How many certificates there are; the fields above are of the first.

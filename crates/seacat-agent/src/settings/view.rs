@@ -71,6 +71,7 @@ pub(super) fn authorities(gateways: &[Gateway]) -> Vec<Option<AuthorityView>> {
         Ok(Some((seen, certificates))) => Some(AuthorityView {
             subject: seen.subject,
             fingerprint: seen.fingerprint,
+            words: seen.words,
             valid_until: day(seen.not_after),
             certificates,
             problem: None,
@@ -78,6 +79,7 @@ pub(super) fn authorities(gateways: &[Gateway]) -> Vec<Option<AuthorityView>> {
         Err(error) => Some(AuthorityView {
             subject: String::new(),
             fingerprint: String::new(),
+            words: String::new(),
             valid_until: String::new(),
             certificates: 0,
             problem: Some(error.to_string()),

@@ -63,6 +63,13 @@ fn from_nothing_to_an_answer_to_a_clean_exit() {
     let config = dir.join("gateway.toml");
     let checked = output(&["check", "--config", text(&config)]);
     assert!(checked.status.success(), "{checked:?}");
+    let words = |said: &[u8]| {
+        let said = String::from_utf8_lossy(said).into_owned();
+        let line = said.lines().find_map(|line| line.strip_prefix("in four words:"));
+        line.expect("the words of the CA").trim().to_owned()
+    };
+    assert_eq!(words(&made.stdout).split(' ').count(), 4);
+    assert_eq!(words(&made.stdout), words(&checked.stdout));
 
     for signal in ["TERM", "INT"] {
         let mut running = Running::start(&config);

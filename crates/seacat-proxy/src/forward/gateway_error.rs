@@ -103,6 +103,7 @@ mod tests {
 
     use super::*;
     use crate::fault::render;
+    use crate::request_code::RequestCode;
 
     const HOST: &str = "seacat-gateway; error=destination_not_found; code=\"SC-GW-HOST\"; \
                         details=\"this gateway has no host named \\\"a;b=c\\\"\"";
@@ -122,7 +123,7 @@ mod tests {
         let fault = read(&answer(404, &fields)).unwrap();
         assert_eq!((fault.code, fault.status().as_u16()), (Code::GatewayHost, 404));
         let asked = [("Accept", "text/html")].into_iter().collect();
-        let page = render(&fault, &asked);
+        let page = render(&fault, &asked, RequestCode::random());
         let field = |name| page.fields.get(name).map(String::from_utf8_lossy);
         assert_eq!(field("content-type").unwrap(), "text/html; charset=utf-8");
         assert_eq!(page.fields.all("proxy-status").collect::<Vec<_>>(), [HOST.as_bytes()]);

@@ -9,9 +9,6 @@ use std::net::SocketAddr;
 use crate::errors::Code;
 use crate::fault::Fault;
 
-#[cfg(target_os = "linux")]
-mod sock_diag;
-
 /// Which local users are served beside our own user, root and the system's accounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Users {
@@ -115,8 +112,8 @@ impl UserCheck {
 mod linux {
     use std::net::SocketAddr;
 
-    use super::sock_diag::{Found, SockDiag};
     use super::{Stranger, Users};
+    use crate::sock_diag::{Found, SockDiag};
 
     /// Where the system says from which id on users are people.
     const LOGIN_DEFS: &str = "/etc/login.defs";

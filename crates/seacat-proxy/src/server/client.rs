@@ -12,6 +12,7 @@ use crate::config::{Credentials, Limits, MappedPort, ProxyConfig};
 use crate::forward::fields::Pseudonym;
 use crate::policy::routes::Routes;
 use crate::policy::users::{Stranger, UserCheck};
+use crate::programs::Program;
 use crate::server::activity::Activity;
 use crate::server::response_writer::Date;
 
@@ -112,6 +113,8 @@ pub(crate) struct Client {
     pub(crate) here: SocketAddr,
     /// Its name at the gateway, once a login at a back end depends on it.
     pub(crate) named: Option<Box<NamedConnection>>,
+    /// The program at the other end, once it was looked up.
+    pub(crate) program: OnceLock<Option<Arc<Program>>>,
 }
 
 /// A connection that the gateway knows by a number, so that it serves it with back-end connections
@@ -140,6 +143,15 @@ impl Drop for NamedConnection {
 }
 
 impl Client {
+    /// The program at the other end, looked up once for each connection.
+    pub(crate) async fn program(&self) -> Option<Arc<Program>> {
+        if let Some(known) = self.program.get() {
+            return known.clone();
+        }
+        let found = self.shared.log.programs().of(self.peer, self.here).await;
+        self.program.get_or_init(|| found).clone()
+    }
+
     /// Names the connection from the first request on that takes part in a login which a back end
     /// ties to its connection (NTLM, Negotiate).
     pub(crate) fn note_login(&mut self, request: &Fields) {

@@ -19,7 +19,7 @@ pub(crate) mod tunnel;
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use seacat_channel::Channel;
@@ -148,6 +148,7 @@ impl Proxy {
                                 stranger,
                                 here,
                                 named: None,
+                                program: OnceLock::new(),
                             };
                             clients.push(&client.activity);
                             connections.spawn(connection::serve(tcp, client));

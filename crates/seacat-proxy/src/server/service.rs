@@ -10,6 +10,7 @@ use crate::forward::fields::Outgoing;
 use crate::forward::{Forward, Forwarded};
 use crate::pages;
 use crate::policy::{self, Addressee, Destination, HTTP_PORT, RouteChoice};
+use crate::request_code::RequestCode;
 use crate::response::Response;
 use crate::server::client::Client;
 use crate::server::request_body::ClientBody;
@@ -42,7 +43,12 @@ impl Client {
             let has_body = body.is_some();
             let named = Destination::named(request);
             let mut record = self.record(request, named.as_ref());
-            let (response, error) = match self.serve(request, body, &mut record).await {
+            let outcome = self.serve(request, body, &mut record).await;
+            if is_failure(&outcome) || self.shared.log.programs().is_looked_at() {
+                // Its socket is open until it has the response.
+                record.program(Box::pin(self.program()).await);
+            }
+            let (response, error) = match outcome {
                 Ok(Origin::Forwarded(Forwarded::Response(head, source))) => {
                     record.answered(head.status.as_u16(), None);
                     let bodiless = request.method == Method::HEAD || head.is_bodiless();
@@ -60,7 +66,9 @@ impl Client {
                 }
                 Ok(Origin::Own(own)) => (own, None),
                 Err(fault) => {
-                    let mut response = render(&fault, &request.fields);
+                    let id = RequestCode::random();
+                    record.identify(id);
+                    let mut response = render(&fault, &request.fields, id);
                     // After an error nothing reads the rest of a body.
                     if has_body {
                         response.fields.push(b"Connection", b"close");
@@ -82,7 +90,9 @@ impl Client {
     pub(crate) fn refuse(&self, fault: &Fault) -> Response<ResponseBody> {
         let log = &self.shared.log;
         let mut record = Record::begin(log, self.activity.begin(), self.peer, &Method::GET, "", "");
-        let response = render(fault, &seacat_http1::Fields::default());
+        let id = RequestCode::random();
+        record.identify(id);
+        let response = render(fault, &seacat_http1::Fields::default(), id);
         record.answered(response.status.as_u16(), Some(fault.code));
         response.map(|bytes| ResponseBody::new(Source::Own(bytes), None, record))
     }
@@ -169,6 +179,18 @@ impl Client {
             .map(Origin::Forwarded)
         }
     }
+}
+
+/// Whether the client does not get what it asked for.
+fn is_failure(outcome: &Result<Origin, Fault>) -> bool {
+    let status = match outcome {
+        Ok(Origin::Own(own)) => own.status,
+        Ok(Origin::Forwarded(Forwarded::Response(head, _) | Forwarded::Tunnel(head, _))) => {
+            head.status
+        }
+        Err(_) => return true,
+    };
+    status.is_client_error() || status.is_server_error()
 }
 
 /// Max-Forwards, which counts for TRACE and OPTIONS only (RFC 9110 section 7.6.2).
