@@ -8,7 +8,7 @@ use seacat_tests::{Client, Gateway, Host, Origin};
 use crate::session::{ANONYMOUS, Session};
 
 /// The pages in the order of the window, by the names of `--page` and of the buttons.
-pub(crate) const PAGES: [&str; 8] = [
+pub(crate) const PAGES: [&str; 9] = [
     "overview",
     "requests",
     "applications",
