@@ -7,13 +7,13 @@ use seacat_proto::{
     Bytes, Connection, ConnectionError, Event, OpenError, Reason, RequestHead, Role, StreamId,
 };
 
-use super::wire::{Arrival, Lane, Weather};
+use super::wire::{Arrival, Lane, Network};
 use super::{CHUNK, Plan, pattern};
 use crate::failure::Failure;
 use crate::order::Rank;
 use crate::state::{Action, Input, Machine, Phase};
 
-/// How long a request waits for a connection.
+/// How long a request age for a connection.
 const WAIT: Duration = crate::DEFAULT_WAIT;
 /// See `SILENT_LIMIT` in driver/live.rs.
 const SILENT_LIMIT: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ const UNANSWERED: Duration = Duration::from_secs(1);
 /// Where a request is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Progress {
-    Waits,
+    Waiting,
     On { connection: u32, id: StreamId, sent: usize, received: usize },
     Answered,
     NotConnected,
@@ -32,7 +32,7 @@ pub(super) enum Progress {
 
 /// A request of an application.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct Request {
     pub(super) plan: Plan,
     pub(super) came: Instant,
     pub(super) ended: Option<Instant>,
@@ -60,14 +60,14 @@ pub(super) struct Dial {
 pub(super) struct Client {
     pub(super) machine: Machine,
     pub(super) dial: Option<Dial>,
-    /// Gateways to dial that the world has not heard of yet.
+    /// The gateway to dial next.
     pub(super) to_dial: Option<usize>,
     pub(super) live: Option<Tcp>,
     pub(super) standby: Option<Tcp>,
     pub(super) leaving: Vec<Tcp>,
     /// Closed on our side; the world tells the other end.
     pub(super) closed: Vec<u32>,
-    pub(super) asked: Vec<Asked>,
+    pub(super) requests: Vec<Request>,
     connections: u32,
 }
 
@@ -83,7 +83,7 @@ impl Client {
             standby: None,
             leaving: Vec::new(),
             closed: Vec::new(),
-            asked: Vec::new(),
+            requests: Vec::new(),
             connections: 0,
         };
         client.step(Input::Connect, now);
@@ -141,13 +141,13 @@ impl Client {
     /// What may be sent again is; the rest has a moment.
     fn abandon(&mut self, now: Instant) {
         let Some(mut tcp) = self.standby.take() else { return };
-        for asked in &mut self.asked {
-            if let Progress::On { connection, id, received: 0, .. } = asked.progress
+        for request in &mut self.requests {
+            if let Progress::On { connection, id, received: 0, .. } = request.progress
                 && connection == tcp.number
-                && asked.plan.repeatable
+                && request.plan.repeatable
             {
                 tcp.connection.reset(id, Reason::CANCEL);
-                asked.progress = Progress::Waits;
+                request.progress = Progress::Waiting;
             }
         }
         self.let_go(Some(tcp), now + SILENT_LIMIT);
@@ -155,12 +155,12 @@ impl Client {
 
     /// The requests of a connection that is gone: again, if they may be, else lost.
     fn end_requests(&mut self, number: u32) {
-        for asked in &mut self.asked {
-            if let Progress::On { connection, received, .. } = asked.progress
+        for request in &mut self.requests {
+            if let Progress::On { connection, received, .. } = request.progress
                 && connection == number
             {
-                let again = asked.plan.repeatable && received == 0;
-                asked.progress = if again { Progress::Waits } else { Progress::Lost };
+                let again = request.plan.repeatable && received == 0;
+                request.progress = if again { Progress::Waiting } else { Progress::Lost };
             }
         }
     }
@@ -218,18 +218,18 @@ impl Client {
             Event::Reset { id, reason } => (id, Bytes::new(), false, Some(reason)),
             _ => return,
         };
-        let on = |asked: &&mut Asked| matches!(asked.progress, Progress::On { connection, id: it, .. } if connection == number && it == id);
-        let Some(asked) = self.asked.iter_mut().find(on) else { return };
-        let Progress::On { received, .. } = &mut asked.progress else { return };
-        let expected = pattern(asked.plan.number, *received, bytes.len());
-        assert_eq!(bytes, expected, "the answer of {}", asked.plan.number);
+        let on = |request: &&mut Request| matches!(request.progress, Progress::On { connection, id: it, .. } if connection == number && it == id);
+        let Some(request) = self.requests.iter_mut().find(on) else { return };
+        let Progress::On { received, .. } = &mut request.progress else { return };
+        let expected = pattern(request.plan.number, *received, bytes.len());
+        assert_eq!(bytes, expected, "the answer of {}", request.plan.number);
         *received += bytes.len();
         match reset {
-            Some(Reason::REFUSED_STREAM) => asked.progress = Progress::Waits,
-            Some(_) => asked.progress = Progress::Lost,
+            Some(Reason::REFUSED_STREAM) => request.progress = Progress::Waiting,
+            Some(_) => request.progress = Progress::Lost,
             None if end => {
-                assert_eq!(*received, asked.plan.down, "an end too early");
-                asked.progress = Progress::Answered;
+                assert_eq!(*received, request.plan.down, "an end too early");
+                request.progress = Progress::Answered;
             }
             None => {}
         }
@@ -263,9 +263,9 @@ impl Client {
                 send(tcp.number, frame.to_vec());
             }
         }
-        for asked in &mut self.asked {
-            if !matches!(asked.progress, Progress::Waits | Progress::On { .. }) {
-                asked.ended.get_or_insert(now);
+        for request in &mut self.requests {
+            if !matches!(request.progress, Progress::Waiting | Progress::On { .. }) {
+                request.ended.get_or_insert(now);
             }
         }
     }
@@ -294,15 +294,15 @@ impl Client {
 
     fn open_waiting(&mut self, now: Instant) {
         let mut wanted = false;
-        for index in 0..self.asked.len() {
-            let &Asked { plan, came, progress, .. } = &self.asked[index];
-            if progress != Progress::Waits {
+        for index in 0..self.requests.len() {
+            let &Request { plan, came, progress, .. } = &self.requests[index];
+            if progress != Progress::Waiting {
                 continue;
             }
             if self.usable().is_none() {
                 wanted = true;
                 if now >= came + WAIT {
-                    self.asked[index].progress = Progress::NotConnected;
+                    self.requests[index].progress = Progress::NotConnected;
                 }
                 continue;
             }
@@ -313,7 +313,7 @@ impl Client {
             match tcp.connection.open(head, plan.up == 0) {
                 Ok(id) => {
                     let connection = tcp.number;
-                    self.asked[index].progress =
+                    self.requests[index].progress =
                         Progress::On { connection, id, sent: 0, received: 0 };
                 }
                 Err(OpenError::Draining | OpenError::Exhausted) if self.standby.is_none() => {
@@ -328,9 +328,9 @@ impl Client {
     }
 
     fn send_bodies(&mut self) {
-        for index in 0..self.asked.len() {
-            let plan = self.asked[index].plan;
-            let Progress::On { connection, id, mut sent, received } = self.asked[index].progress
+        for index in 0..self.requests.len() {
+            let plan = self.requests[index].plan;
+            let Progress::On { connection, id, mut sent, received } = self.requests[index].progress
             else {
                 continue;
             };
@@ -346,7 +346,7 @@ impl Client {
                     tcp.connection.finish(id).expect("its body was being sent");
                 }
             }
-            self.asked[index].progress = Progress::On { connection, id, sent, received };
+            self.requests[index].progress = Progress::On { connection, id, sent, received };
         }
     }
 
@@ -378,21 +378,21 @@ impl Client {
 }
 
 /// What goes through the lanes of one connection.
-pub(super) struct Road {
+pub(super) struct Wire {
     pub(super) number: u32,
     pub(super) gateway: usize,
     pub(super) up: Lane,
     pub(super) down: Lane,
-    pub(super) served: super::gateway::Served,
+    pub(super) server: super::gateway::Server,
 }
 
-impl Road {
+impl Wire {
     pub(super) fn die(&mut self) {
         self.up.die();
         self.down.die();
     }
 
-    pub(super) fn hang_up(&mut self, weather: Weather, now: Instant) {
-        self.up.send(Arrival::Closed, weather, now);
+    pub(super) fn hang_up(&mut self, network: Network, now: Instant) {
+        self.up.send(Arrival::Closed, network, now);
     }
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use seacat_proto::{Bytes, Config, Connection, Event, ReplyHead, Role, StreamId};
 
-use super::wire::{Arrival, Lane, Weather};
+use super::wire::{Arrival, Lane, Network};
 use super::{CHUNK, Plan, pattern};
 
-/// How long a gateway that shuts down waits for the last streams.
+/// How long a gateway that shuts down age for the last streams.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// How often each request was carried out, over all gateways.
@@ -26,14 +26,14 @@ struct Exchange {
 }
 
 /// The gateway's end of one connection.
-pub(super) struct Served {
+pub(super) struct Server {
     connection: Connection,
     exchanges: BTreeMap<StreamId, Exchange>,
     close_at: Option<Instant>,
     is_open: bool,
 }
 
-impl Served {
+impl Server {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             connection: Connection::new(Role::Gateway, &Config::default(), now),
@@ -50,9 +50,9 @@ impl Served {
     }
 
     /// As SIGKILL does; the kernel answers what still comes.
-    pub(super) fn kill(&mut self, lane: &mut Lane, weather: Weather, now: Instant) {
+    pub(super) fn kill(&mut self, lane: &mut Lane, network: Network, now: Instant) {
         if std::mem::take(&mut self.is_open) {
-            lane.send(Arrival::Closed, weather, now);
+            lane.send(Arrival::Closed, network, now);
         }
     }
 
@@ -99,7 +99,7 @@ impl Served {
     }
 
     /// Answers what is due, and writes what may be written.
-    pub(super) fn run(&mut self, lane: &mut Lane, weather: Weather, now: Instant) {
+    pub(super) fn run(&mut self, lane: &mut Lane, network: Network, now: Instant) {
         if !self.is_open {
             return;
         }
@@ -127,11 +127,11 @@ impl Served {
             exchange.sent < down
         });
         while let Some(frame) = connection.poll_transmit() {
-            lane.send(Arrival::Bytes(frame.to_vec()), weather, now);
+            lane.send(Arrival::Bytes(frame.to_vec()), network, now);
         }
         let due = self.close_at.is_some_and(|at| now >= at);
         if due || connection.is_drained() {
-            self.kill(lane, weather, now);
+            self.kill(lane, network, now);
         }
     }
 }

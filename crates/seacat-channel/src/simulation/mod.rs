@@ -1,9 +1,10 @@
-//! A client, two gateways and the network between them in virtual time. A seed decides when requests
-//! come, what breaks and for how long; the same seed is the same story. Only the sockets are not real:
-//! the reconnect machine and both ends' protocol connections are what the programs run.
+//! A simulation of a client, two gateways and the network between them, in virtual time. A seed decides
+//! when requests arrive, which faults are injected and how long they last; the same seed gives the same
+//! run. Only the sockets are simulated: the reconnect machine and the protocol connections of both ends
+//! are those of the programs.
 //!
-//! `SEACAT_SIMULATION_SEEDS=100000 cargo test -p seacat-channel simulation` plays more of them than a run
-//! of the tests does. A seed that once found a fault is in [`FAULTS`].
+//! `SEACAT_SIMULATION_SEEDS=100000 cargo test -p seacat-channel simulation` runs more seeds than the tests
+//! do. A seed that once found a fault belongs in [`REGRESSIONS`].
 
 mod client;
 mod gateway;
@@ -13,40 +14,40 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use self::client::{Client, Dial, Progress, Road};
-use self::gateway::{Executed, Served};
-use self::wire::{Arrival, Weather};
+use self::client::{Client, Dial, Progress, Wire};
+use self::gateway::{Executed, Server};
+use self::wire::{Arrival, Network};
 use crate::state::{Input, Phase};
 
-/// Stories in an ordinary run: a minute's on one processor.
+/// Seeds of an ordinary test run: half a minute on one processor.
 const SEEDS: u64 = 100;
 /// Seeds that found a fault.
-const FAULTS: [u64; 0] = [];
+const REGRESSIONS: [u64; 0] = [];
 
 const TICK: Duration = Duration::from_millis(5);
-/// Things break for so long.
-const STORM: Duration = Duration::from_secs(40);
-/// Then they are well. A request that comes this long after is answered.
-const CALM: Duration = Duration::from_secs(15);
-/// How long each story lasts.
-const STORY: Duration = Duration::from_secs(105);
-/// Nothing may stay open longer in the calm: a request waits 10 s, a silent connection is abandoned and
-/// has another 10 s.
-const PATIENCE: Duration = Duration::from_secs(22);
+/// How long faults are injected.
+const FAULT_PHASE: Duration = Duration::from_secs(40);
+/// After the faults: a request that arrives later than this must be answered.
+const SETTLING: Duration = Duration::from_secs(15);
+/// Length of a run.
+const DURATION: Duration = Duration::from_secs(105);
+/// How long a request may be open at the end: it waits 10 s for a connection, and a silent connection is
+/// abandoned and has another 10 s.
+const OPEN_LIMIT: Duration = Duration::from_secs(22);
 /// The same on a connection that was let go of: PINGs alone find out that it is dead (wire spec 8).
-const KEEPALIVE: Duration = Duration::from_secs(55);
-/// A dial that meets silence.
+const DEAD_LIMIT: Duration = Duration::from_secs(55);
+/// A dial that gets no answer fails after this.
 const DIAL_LIMIT: Duration = Duration::from_secs(10);
 /// Written at a time.
 const CHUNK: usize = 4000;
 
-/// What a request is: all of it follows from its number.
+/// A request; its number determines the rest.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     number: u32,
-    /// It may be carried out twice.
+    /// Idempotent.
     repeatable: bool,
-    /// Bytes of its body, and of the answer's.
+    /// Bytes of its body and of the answer.
     up: usize,
     down: usize,
     /// The gateway answers within this time.
@@ -112,9 +113,9 @@ impl Fault {
 struct World {
     now: Instant,
     rng: Rng,
-    weather: Weather,
+    network: Network,
     client: Client,
-    roads: Vec<Road>,
+    wires: Vec<Wire>,
     /// When each gateway accepts connections.
     back: [Instant; 2],
     asleep_until: Instant,
@@ -125,18 +126,18 @@ struct World {
     next_fault: Instant,
 }
 
-const FAIR: Duration = Duration::from_millis(20);
+const LATENCY: Duration = Duration::from_millis(20);
 
 impl World {
     fn new(seed: u64) -> Self {
         let now = Instant::now();
-        let weather = Weather { latency: FAIR, passes_from: now };
+        let network = Network { latency: LATENCY, blocked_until: now };
         Self {
             now,
             rng: Rng::with_seed(seed),
-            weather,
+            network,
             client: Client::new(2, seed, now),
-            roads: Vec::new(),
+            wires: Vec::new(),
             back: [now; 2],
             asleep_until: now,
             wakes: None,
@@ -146,18 +147,18 @@ impl World {
         }
     }
 
-    /// Plays the story to its end; returns how many requests were answered, and how many not.
-    fn play(mut self) -> [usize; 2] {
-        let (start, storm, end) = (self.now, self.now + STORM, self.now + STORY);
+    /// Runs to the end; returns how many requests were answered, and how many failed.
+    fn run(mut self) -> [usize; 2] {
+        let (start, faults_end, end) = (self.now, self.now + FAULT_PHASE, self.now + DURATION);
         while self.now < end {
             self.now += TICK;
-            if self.now >= self.next_fault && self.now < storm {
+            if self.now >= self.next_fault && self.now < faults_end {
                 let fault = Fault::any(&mut self.rng);
-                self.strike(fault);
+                self.inject(fault);
                 self.next_fault = self.now + Duration::from_millis(self.rng.u64(0..6_000));
             }
-            if self.now >= storm {
-                self.weather = Weather { latency: FAIR, passes_from: self.now };
+            if self.now >= faults_end {
+                self.network = Network { latency: LATENCY, blocked_until: self.now };
                 self.asleep_until = self.now;
             }
             self.run_gateways();
@@ -166,29 +167,29 @@ impl World {
             }
             self.carry();
         }
-        self.judge(start)
+        self.check(start)
     }
 
-    fn strike(&mut self, fault: Fault) {
+    fn inject(&mut self, fault: Fault) {
         let now = self.now;
         match fault {
-            Fault::Hole(time) => self.weather.passes_from = now + time,
-            Fault::Slow(latency) => self.weather.latency = FAIR + latency,
+            Fault::Hole(time) => self.network.blocked_until = now + time,
+            Fault::Slow(latency) => self.network.latency = LATENCY + latency,
             Fault::Roam { noticed } => {
-                self.roads.iter_mut().for_each(Road::die);
+                self.wires.iter_mut().for_each(Wire::die);
                 if noticed {
                     self.client.step(Input::NetworkChanged { unbound: true }, now);
                 }
             }
             Fault::Kill(index, time) => {
-                for road in self.roads.iter_mut().filter(|it| it.gateway == index) {
-                    road.served.kill(&mut road.down, self.weather, now);
+                for wire in self.wires.iter_mut().filter(|it| it.gateway == index) {
+                    wire.server.kill(&mut wire.down, self.network, now);
                 }
                 self.back[index] = now + time;
             }
             Fault::Restart(index, time) => {
-                for road in self.roads.iter_mut().filter(|it| it.gateway == index) {
-                    road.served.drain(now);
+                for wire in self.wires.iter_mut().filter(|it| it.gateway == index) {
+                    wire.server.drain(now);
                 }
                 self.back[index] = now + time;
             }
@@ -196,7 +197,7 @@ impl World {
                 self.asleep_until = now + time;
                 let unbound = self.rng.bool();
                 if unbound {
-                    self.roads.iter_mut().for_each(Road::die);
+                    self.wires.iter_mut().for_each(Wire::die);
                 }
                 self.wakes = Some(unbound);
             }
@@ -209,11 +210,11 @@ impl World {
     }
 
     fn run_gateways(&mut self) {
-        for road in &mut self.roads {
-            while let Some(arrival) = road.up.receive(self.weather, self.now) {
-                road.served.take(arrival, &mut self.executed, &mut self.rng, self.now);
+        for wire in &mut self.wires {
+            while let Some(arrival) = wire.up.receive(self.network, self.now) {
+                wire.server.take(arrival, &mut self.executed, &mut self.rng, self.now);
             }
-            road.served.run(&mut road.down, self.weather, self.now);
+            wire.server.run(&mut wire.down, self.network, self.now);
         }
     }
 
@@ -222,77 +223,80 @@ impl World {
             self.client.step(Input::NetworkChanged { unbound }, self.now);
         }
         if self.now >= self.next_request {
-            let number = u32::try_from(self.client.asked.len()).unwrap();
-            let (came, ended, progress) = (self.now, None, Progress::Waits);
+            let number = u32::try_from(self.client.requests.len()).unwrap();
+            let (came, ended, progress) = (self.now, None, Progress::Waiting);
             let plan = Plan::of(number);
-            self.client.asked.push(client::Asked { plan, came, ended, progress });
+            self.client.requests.push(client::Request { plan, came, ended, progress });
             self.next_request = self.now + Duration::from_millis(self.rng.u64(0..300));
         }
         self.dial();
-        for road in &mut self.roads {
-            while let Some(arrival) = road.down.receive(self.weather, self.now) {
-                self.client.take(road.number, arrival, self.now);
+        for wire in &mut self.wires {
+            while let Some(arrival) = wire.down.receive(self.network, self.now) {
+                self.client.take(wire.number, arrival, self.now);
             }
         }
-        let (roads, weather, now) = (&mut self.roads, self.weather, self.now);
+        let (wires, network, now) = (&mut self.wires, self.network, self.now);
         self.client.run(now, |number, bytes| {
-            if let Some(road) = roads.iter_mut().find(|it| it.number == number) {
-                road.up.send(Arrival::Bytes(bytes), weather, now);
+            if let Some(wire) = wires.iter_mut().find(|it| it.number == number) {
+                wire.up.send(Arrival::Bytes(bytes), network, now);
             }
         });
     }
 
     fn dial(&mut self) {
         if let Some(gateway) = self.client.to_dial.take() {
-            let hole = self.weather.passes_from.saturating_duration_since(self.now);
-            let ends = self.now + DIAL_LIMIT.min(hole + 3 * self.weather.latency);
+            let hole = self.network.blocked_until.saturating_duration_since(self.now);
+            let ends = self.now + DIAL_LIMIT.min(hole + 3 * self.network.latency);
             self.client.dial = Some(Dial { gateway, ends });
         }
         let Some(&Dial { gateway, ends }) = self.client.dial.as_ref() else { return };
         if self.now < ends {
             return;
         }
-        let reached = self.now >= self.weather.passes_from && self.now >= self.back[gateway];
+        let reached = self.now >= self.network.blocked_until && self.now >= self.back[gateway];
         if let Some(number) = self.client.dialled(reached, self.now) {
-            let served = Served::new(self.now);
+            let server = Server::new(self.now);
             let (up, down) = Default::default();
-            self.roads.push(Road { number, gateway, up, down, served });
+            self.wires.push(Wire { number, gateway, up, down, server });
         }
     }
 
     /// The other end learns of what the client closed.
     fn carry(&mut self) {
         for number in std::mem::take(&mut self.client.closed) {
-            if let Some(road) = self.roads.iter_mut().find(|it| it.number == number) {
-                road.hang_up(self.weather, self.now);
+            if let Some(wire) = self.wires.iter_mut().find(|it| it.number == number) {
+                wire.hang_up(self.network, self.now);
             }
         }
     }
 
-    fn judge(self, start: Instant) -> [usize; 2] {
-        let calm = start + STORM + CALM;
+    fn check(self, start: Instant) -> [usize; 2] {
+        let settled = start + FAULT_PHASE + SETTLING;
         let phase = self.client.machine.phase();
         assert!(matches!(phase, Phase::Connected { .. } | Phase::Trial { .. }), "{phase:?}");
         let mut counts = [0; 2];
-        for asked in &self.client.asked {
-            let Plan { number, repeatable, .. } = asked.plan;
+        for request in &self.client.requests {
+            let Plan { number, repeatable, .. } = request.plan;
             let times = self.executed.get(&number).copied().unwrap_or_default();
             assert!(repeatable || times <= 1, "{number} was carried out {times} times");
-            let waits = self.now - asked.came;
-            match asked.progress {
+            let age = self.now - request.came;
+            match request.progress {
                 Progress::Answered => counts[0] += 1,
                 Progress::On { connection, .. } if self.client.has_let_go_of(connection) => {
-                    assert!(waits < STORM + KEEPALIVE, "{number} hangs for {waits:?}: {asked:?}");
+                    assert!(
+                        age < FAULT_PHASE + DEAD_LIMIT,
+                        "{number} hangs for {age:?}: {request:?}"
+                    );
                 }
-                Progress::Waits | Progress::On { .. } => {
-                    assert!(waits < PATIENCE, "{number} hangs for {waits:?}: {asked:?}");
+                Progress::Waiting | Progress::On { .. } => {
+                    assert!(age < OPEN_LIMIT, "{number} hangs for {age:?}: {request:?}");
                 }
                 Progress::NotConnected | Progress::Lost => {
-                    assert!(asked.came < calm, "{number} failed although all is well: {asked:?}");
+                    assert!(request.came < settled, "{number} failed without a fault: {request:?}");
                     counts[1] += 1;
                 }
             }
-            if asked.progress == Progress::NotConnected && !repeatable {
+            if request.progress == Progress::NotConnected && !repeatable {
                 assert_eq!(times, 0, "{number} was carried out, and said not to be");
             }
         }
@@ -301,16 +305,16 @@ impl World {
 }
 
 #[test]
-fn whatever_breaks_it_heals_and_nothing_is_done_twice() {
+fn it_recovers_from_every_fault_and_repeats_nothing() {
     let more = std::env::var("SEACAT_SIMULATION_SEEDS").ok().and_then(|it| it.parse().ok());
-    let seeds = FAULTS.into_iter().chain(0..more.unwrap_or(SEEDS));
+    let seeds = REGRESSIONS.into_iter().chain(0..more.unwrap_or(SEEDS));
     let mut sum = [0; 2];
     for seed in seeds {
-        let story = std::panic::catch_unwind(|| World::new(seed).play());
-        let Ok(counts) = story else { panic!("seed {seed}") };
+        let run = std::panic::catch_unwind(|| World::new(seed).run());
+        let Ok(counts) = run else { panic!("seed {seed}") };
         sum = [sum[0] + counts[0], sum[1] + counts[1]];
     }
     let [answered, failed] = sum;
-    println!("{answered} requests answered, {failed} failed and said so");
+    println!("{answered} requests answered, {failed} failed with an error");
     assert!(answered > 4 * failed, "{answered} answered, {failed} failed");
 }

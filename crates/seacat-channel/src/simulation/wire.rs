@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How the network is now.
+/// The state of the network.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Weather {
+pub(super) struct Network {
     /// From one end to the other.
     pub(super) latency: Duration,
-    /// Nothing passes before that.
-    pub(super) passes_from: Instant,
+    /// No bytes arrive before this.
+    pub(super) blocked_until: Instant,
 }
 
 /// What arrives.
@@ -24,20 +24,20 @@ pub(super) enum Arrival {
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     queue: VecDeque<(Instant, Arrival)>,
-    /// The address at one end is gone: nothing arrives ever again.
+    /// An address of one end is gone: no bytes arrive any more.
     dead: bool,
 }
 
 impl Lane {
-    pub(super) fn send(&mut self, what: Arrival, weather: Weather, now: Instant) {
+    pub(super) fn send(&mut self, what: Arrival, network: Network, now: Instant) {
         let before = self.queue.back().map_or(now, |(at, _)| *at);
-        let at = (now.max(weather.passes_from) + weather.latency).max(before);
+        let at = (now.max(network.blocked_until) + network.latency).max(before);
         self.queue.push_back((at, what));
     }
 
-    pub(super) fn receive(&mut self, weather: Weather, now: Instant) -> Option<Arrival> {
+    pub(super) fn receive(&mut self, network: Network, now: Instant) -> Option<Arrival> {
         let due = self.queue.front().is_some_and(|(at, _)| *at <= now);
-        if self.dead || !due || now < weather.passes_from {
+        if self.dead || !due || now < network.blocked_until {
             return None;
         }
         self.queue.pop_front().map(|(_, what)| what)
