@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::order::Rank;
 use crate::state::{Action, Input, Machine, Phase};
 
-/// How long a request age for a connection.
+/// How long a request waits for a connection.
 const WAIT: Duration = crate::DEFAULT_WAIT;
 /// See `SILENT_LIMIT` in driver/live.rs.
 const SILENT_LIMIT: Duration = Duration::from_secs(10);

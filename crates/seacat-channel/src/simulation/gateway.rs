@@ -9,7 +9,7 @@ use seacat_proto::{Bytes, Config, Connection, Event, ReplyHead, Role, StreamId};
 use super::wire::{Arrival, Lane, Network};
 use super::{CHUNK, Plan, pattern};
 
-/// How long a gateway that shuts down age for the last streams.
+/// How long a gateway that shuts down waits for the last streams.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// How often each request was carried out, over all gateways.
