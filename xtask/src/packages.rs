@@ -129,6 +129,8 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("knotd", "knot", "the name server that announces gateways"),
     program("pg_ctlcluster", "postgresql", "the database that two gateways share"),
     program("squid", "squid", "an upstream proxy with Basic authentication"),
+    program("ip", "iproute2", "namespaces for networks that change"),
+    program("nft", "nftables", "what a router does there"),
     program("setpriv", "util-linux", "no process outlives its test"),
     program("valgrind", "valgrind", "counts instructions"),
     program("unshare", "util-linux", "a network of the test's own"),

@@ -42,6 +42,8 @@ enum How {
     /// The same for one that mostly waits (for the minute between two requests for a certificate,
     /// for an icon to be left alone): neighbours of this kind run together.
     Patient(&'static str, &'static str),
+    /// A suite that makes network namespaces, which not every place allows.
+    Namespaces(&'static str),
     /// One test of a suite, its programs built as they are released.
     Released(&'static str, &'static str),
 }
@@ -160,6 +162,12 @@ const STEPS: &[Step] = &[
     Step::suite("suite-many", "256 clients, 100 000 requests, one connection", "many"),
     Step::suite("suite-flood", "strangers flood the gateway: memory, files, places", "flood"),
     Step::suite("suite-kill", "the gateway killed under load", "kill"),
+    Step::suite("suite-restart", "the gateway restarted and killed under load", "restart"),
+    Step {
+        name: "suite-networks",
+        what: "roaming, NAT, portals, sleep: namespaces, as root",
+        how: How::Namespaces("networks"),
+    },
     Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
     Step::suite("suite-window", "the real window: stories, pictures, memory, load", "window"),
     Step {
@@ -209,6 +217,8 @@ pub(crate) fn test(names: &[&str]) -> Outcome {
         ));
     }
     let mut times: Vec<(&str, Duration)> = Vec::new();
+    let (steps, impossible): (Vec<&Step>, Vec<&Step>) =
+        steps.into_iter().partition(|step| obstacle(step).is_none());
     for batch in steps.chunk_by(|a, b| a.is_patient() && b.is_patient()) {
         let done = if batch.len() > 1 { together(batch) } else { vec![alone(batch[0])] };
         let mut failed = Vec::new();
@@ -229,7 +239,25 @@ pub(crate) fn test(names: &[&str]) -> Outcome {
     }
     summary(&times);
     println!("\nall {} steps hold", times.len());
+    for step in impossible {
+        println!("NOT RUN: {}: {}", step.name, obstacle(step).unwrap_or_default());
+    }
     Ok(())
+}
+
+/// Why a step cannot be run here, if it cannot.
+fn obstacle(step: &Step) -> Option<String> {
+    let How::Namespaces(_) = step.how else {
+        return None;
+    };
+    match Command::new("unshare").args(["--net", "true"]).output() {
+        Ok(done) if done.status.success() => None,
+        Ok(done) => {
+            let why = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+            Some(format!("network namespaces need root ({why})"))
+        }
+        Err(error) => Some(format!("unshare: {error}")),
+    }
 }
 
 type Done = (Outcome, Duration);
@@ -298,6 +326,10 @@ fn run(step: &Step) -> Outcome {
         How::Tools => tools::install(),
         How::Spelling => tools::check_spelling(),
         How::Guard => guard::check_counts(),
+        How::Namespaces(test) => {
+            build()?;
+            check(&mut suite(test, "modern"))
+        }
         How::Suite(test, tls) | How::Patient(test, tls) => {
             build()?;
             check(&mut suite(test, tls))
@@ -360,6 +392,7 @@ fn repeat(step: &Step) -> String {
         How::Spelling => "cargo xtask test spelling".to_owned(),
         How::Guard => "cargo xtask test bench-guard".to_owned(),
         How::Fuzz(target) => format!("cargo xtask fuzz {target} {FUZZ_SECONDS}"),
+        How::Namespaces(test) => shown(&suite(test, "modern")),
         How::Suite(test, tls) | How::Patient(test, tls) => shown(&suite(test, tls)),
         How::Released(suite, test) => shown(&released(suite, test)),
     }

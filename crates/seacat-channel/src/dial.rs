@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use crate::config::GatewayConfig;
@@ -24,6 +24,16 @@ pub(crate) const DIAL_LIMIT: Duration = Duration::from_secs(20);
 /// One TLS handshake gets this long, so that an address that accepts and keeps silent leaves
 /// time for the next.
 const TLS_LIMIT: Duration = Duration::from_secs(8);
+
+/// A second handshake with small segments gets this long: an address that keeps silent still leaves
+/// time for the next.
+const SMALL_TLS_LIMIT: Duration = Duration::from_secs(4);
+
+/// The size of a segment, in bytes, where large ones are suspected to vanish: a tunnel on the way takes
+/// less than Ethernet does, and the ICMP message that reports it is filtered. With the headers of TCP
+/// and IPv6 it fits into the 1280 bytes that every network has to take (RFC 8200 section 5).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SMALL_SEGMENT: u32 = 1200;
 
 /// The head start of an address before the next is tried (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -53,6 +63,8 @@ pub(crate) struct Destination {
     /// Where the gateway is; empty asks the resolver.
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) upstream: Option<Upstream>,
+    /// Whether large segments are suspected to vanish on the way.
+    pub(crate) small_segments: bool,
 }
 
 impl Destination {
@@ -71,7 +83,7 @@ impl Destination {
                     .is_some_and(|ip| it.except.contains(&ip.to_string(), gateway.port))
         };
         let upstream = upstream.filter(|upstream| !excepted(upstream)).cloned();
-        Self { gateway, addresses, upstream }
+        Self { gateway, addresses, upstream, small_segments: false }
     }
 
     pub(crate) async fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
@@ -150,10 +162,11 @@ async fn try_all(
     furthest: &mut Option<Failure>,
 ) -> Result<Dialled, Failure> {
     let gateway = &destination.gateway;
-    let mut race = Race::new(interleave(addresses), connect);
+    let small = destination.small_segments;
+    let mut race = Race::new(interleave(addresses), move |address| connect(address, small));
     while let Some((address, outcome)) = race.next().await {
         let failure = match outcome {
-            Ok(tcp) => match secure(tcp, way, transport).await {
+            Ok(tcp) => match secure_again(tcp, address, way, transport, small).await {
                 Ok(secured) => return Ok(Dialled { secured, address }),
                 Err(failure) if failure.is_permanent() => return Err(failure),
                 Err(failure) if way.is_none() => portal::explain(failure, gateway, address).await,
@@ -171,6 +184,27 @@ async fn try_all(
     Err(furthest.clone().unwrap_or_else(nobody))
 }
 
+/// [`secure`], and once more with small segments where the handshake stalls, unless they are small.
+async fn secure_again(
+    tcp: TcpStream,
+    address: SocketAddr,
+    way: Option<(&Upstream, &str)>,
+    transport: &Transport,
+    small: bool,
+) -> Result<Secured, Failure> {
+    match secure(tcp, way, transport).await {
+        Err(Failure::TimedOut { stage: Stage::Tls, limit }) if !small => {
+            tracing::debug!(%address, "TLS stalls; trying small segments");
+            let tcp = connect(address, true).await;
+            let tcp = tcp.map_err(|error| Failure::from_tcp(address, &error))?;
+            let again = timeout(SMALL_TLS_LIMIT, secure(tcp, way, transport)).await;
+            again.unwrap_or(Err(Failure::TimedOut { stage: Stage::Tls, limit }))
+        }
+        outcome => outcome,
+    }
+}
+
+/// Through the proxy, if there is one, and to the end of the TLS handshake.
 pub(crate) async fn secure(
     mut tcp: TcpStream,
     way: Option<(&Upstream, &str)>,
@@ -203,8 +237,21 @@ pub(crate) async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fa
     }
 }
 
-pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let tcp = TcpStream::connect(address).await?;
+/// `small_segments`: neither end sends segments larger than `SMALL_SEGMENT` (Linux; elsewhere the
+/// size is not changed).
+pub(crate) async fn connect(address: SocketAddr, small_segments: bool) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if small_segments {
+        // Before connecting: the other end is told, too.
+        socket2::SockRef::from(&socket).set_tcp_mss(SMALL_SEGMENT)?;
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = small_segments;
+    let tcp = socket.connect(address).await?;
     tcp.set_nodelay(true)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {

@@ -133,7 +133,7 @@ impl Probe {
 /// # Errors
 /// What became of it; a time-out after `limit`.
 pub async fn reach(address: SocketAddr, limit: Duration) -> Result<TcpStream, Failure> {
-    match timeout(limit, dial::connect(address)).await {
+    match timeout(limit, dial::connect(address, false)).await {
         Ok(connected) => connected.map_err(|error| Failure::from_tcp(address, &error)),
         Err(_) => Err(Failure::TimedOut { stage: Stage::Tcp, limit }),
     }

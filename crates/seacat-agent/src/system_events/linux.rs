@@ -21,8 +21,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// A change of network is a burst of events: address, route, DNS. They are reported together, and a
-/// machine whose containers come and go causes no more than one report in this time.
+/// A change of network is a burst of events: address, route, DNS. The first is reported at once, so that
+/// nothing is sent on a connection that has lost its address; the rest together after this time. A
+/// machine whose containers come and go causes no more than two reports in it.
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// SIGCONT has this number on all of Linux but MIPS and PA-RISC, where nothing is lost without it.
@@ -35,9 +36,11 @@ pub(super) async fn listen(changes: watch::Sender<()>) {
             () = sources.next() => {}
             () = changes.closed() => return,
         }
-        sleep(SETTLE).await;
-        sources.drain();
         if changes.send(()).is_err() {
+            return;
+        }
+        sleep(SETTLE).await;
+        if sources.drain() && changes.send(()).is_err() {
             return;
         }
     }
@@ -67,10 +70,19 @@ impl Sources {
         }
     }
 
-    /// Takes the rest of a burst.
-    fn drain(&mut self) {
-        if let Some(network) = &mut self.network {
-            while network.receive().is_ok() {}
+    /// Takes the rest of a burst; whether it holds changes of the network.
+    fn drain(&mut self) -> bool {
+        let Some(network) = &mut self.network else {
+            return false;
+        };
+        let mut changed = false;
+        loop {
+            match network.receive() {
+                Ok(matters) => changed |= matters,
+                Err(Errno::AGAIN) => return changed,
+                // More events than the kernel keeps: there was a change among them.
+                Err(_) => changed = true,
+            }
         }
     }
 }
@@ -172,10 +184,10 @@ impl Network {
         }
     }
 
-    fn receive(&mut self) -> Result<(), Errno> {
+    /// Takes what there is; whether it matters.
+    fn receive(&mut self) -> Result<bool, Errno> {
         let bytes = receive(&self.socket)?;
-        self.matters(&bytes);
-        Ok(())
+        Ok(self.matters(&bytes))
     }
 
     /// Whether one of these messages may change how the gateway is reached.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::{Future, pending};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Driver, Event};
@@ -20,6 +21,8 @@ use crate::upstream::{Upstream, authority};
 pub(super) struct Dialler {
     gateways: Arc<Vec<GatewayConfig>>,
     network: Arc<NetworkConfig>,
+    /// Whether the next dial uses small segments, see [`Destination`].
+    pub(super) small_segments: bool,
     /// What DNS said about a gateway.
     answers: HashMap<usize, Answer>,
     /// Made when a host is dialled for the first time: a gateway's own, or a target's.
@@ -46,6 +49,7 @@ impl Dialler {
         Self {
             gateways,
             network,
+            small_segments: false,
             answers: HashMap::new(),
             transports: HashMap::new(),
             finding: None,
@@ -88,7 +92,7 @@ impl Dialler {
     pub(super) fn find_or_dial(&mut self, index: usize, certified: Option<&Arc<Certified>>) {
         let gateway = self.gateways[index].clone();
         let Some(discovery) = gateway.discover.clone() else {
-            let destination = Destination::new(gateway, Vec::new(), self.upstream());
+            let destination = self.destination(gateway, Vec::new());
             return self.dial(index, destination, None, certified);
         };
         let (network, known) = (self.network.clone(), self.answers.get(&index).cloned());
@@ -110,13 +114,15 @@ impl Dialler {
             return Err(Failure::Unresolvable { host, detail });
         };
         let gateway = self.gateways[index].at(&found);
-        let destination = Destination::new(gateway, found.addresses, self.upstream());
+        let destination = self.destination(gateway, found.addresses);
         self.dial(index, destination, Some(target), certified);
         Ok(())
     }
 
-    fn upstream(&self) -> Option<&Upstream> {
-        self.network.upstream.as_ref()
+    fn destination(&self, gateway: GatewayConfig, found: Vec<IpAddr>) -> Destination {
+        let upstream = self.network.upstream.as_ref();
+        let destination = Destination::new(gateway, found, upstream);
+        Destination { small_segments: self.small_segments, ..destination }
     }
 
     fn dial(
