@@ -179,8 +179,12 @@ fn connect_and_disconnect_are_seen_by_a_watcher() {
     assert_eq!(run(home.path(), &["disconnect"]).status.code(), Some(0));
     watcher.until("off");
     assert_eq!(run(home.path(), &["status"]).status.code(), Some(7));
-    assert_eq!(run(home.path(), &["connect"]).status.code(), Some(0));
+    let asked = run(home.path(), &["connect"]);
+    assert_eq!(asked.status.code(), Some(0));
+    assert!(text(&asked.stdout).starts_with("connect"), "{}", text(&asked.stdout));
     watcher.until("connected");
+    let again = run(home.path(), &["connect"]);
+    assert!(text(&again.stdout).starts_with("connected to "), "{}", text(&again.stdout));
     assert_eq!(run(home.path(), &["stop"]).status.code(), Some(0));
     assert_eq!(proxy.exit_code(), Some(0));
     // The watcher ends by itself when the proxy does.

@@ -108,7 +108,18 @@ pub(super) fn requests(here: &Here, json: bool, out: &mut dyn Write) -> Result<E
 }
 
 pub(super) fn connect(here: &Here, out: &mut dyn Write) -> Result<Exit, CliError> {
-    wish(here, Request::Connect, "connecting; see `seacat-proxy status`", out)
+    let view = runtime()?.block_on(async {
+        let mut client = client(here).await?;
+        match client.ask(Request::Connect).await? {
+            Answer::Done => expect_status(client.ask(Request::Status).await?),
+            other => Err(CliError::Unexpected(Box::new(other))),
+        }
+    })?;
+    match view.state {
+        Word::Connected => writeln!(out, "{}", view.sentence)?,
+        _ => writeln!(out, "connecting; see `seacat-proxy status`")?,
+    }
+    Ok(Exit::Ok)
 }
 
 pub(super) fn disconnect(here: &Here, out: &mut dyn Write) -> Result<Exit, CliError> {
