@@ -459,7 +459,7 @@ impl Failure {
             // SHA-1 above all, in certificates of the reference era.
             CertificateError::UnsupportedSignatureAlgorithmContext { .. } => Self::BadCertificate(
                 "its signature is of a kind that is not safe any more, like SHA-1; it must be \
-                 issued anew"
+                 issued anew, or its key pinned with tls = \"compat\""
                     .to_owned(),
             ),
             other => Self::BadCertificate(other.to_string()),

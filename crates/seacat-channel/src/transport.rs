@@ -56,7 +56,7 @@ impl Transport {
         // Before it is read, so that a change meanwhile is noticed the next time.
         let ca_file = stamp(&gateway.trust.roots);
         let provider = provider(aes_in_hardware());
-        let verifier = Verifier::new(&gateway.trust, provider.signature_verification_algorithms)?;
+        let verifier = verifier(gateway, &provider)?;
         let transport = Self::judged(gateway, presenter, provider, Arc::new(verifier))?;
         Ok(Self { ca_file, ..transport })
     }
@@ -65,7 +65,7 @@ impl Transport {
     /// nothing of ours, and only a probe may have them.
     pub(crate) fn witnessed(gateway: &GatewayConfig) -> Result<(Self, Arc<Witness>), ConfigError> {
         let provider = provider(aes_in_hardware());
-        let verifier = Verifier::new(&gateway.trust, provider.signature_verification_algorithms)?;
+        let verifier = verifier(gateway, &provider)?;
         let witness = Arc::new(Witness::new(verifier));
         let judge = Arc::clone(&witness) as _;
         Ok((Self::judged(gateway, Presenter::new(None), provider, judge)?, witness))
@@ -120,6 +120,11 @@ impl Transport {
     pub(crate) fn is_current(&self, gateway: &GatewayConfig) -> bool {
         self.ca_file == stamp(&gateway.trust.roots)
     }
+}
+
+fn verifier(gateway: &GatewayConfig, provider: &CryptoProvider) -> Result<Verifier, ConfigError> {
+    let verifier = Verifier::new(&gateway.trust, provider.signature_verification_algorithms)?;
+    Ok(verifier.with_old_certificates(gateway.tls == Tls::Compat))
 }
 
 fn modern(

@@ -6,6 +6,7 @@
 //! were issued (wire specification, section 8).
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -19,6 +20,8 @@ use seacat_files::read_text;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
+use x509_parser::time::ASN1Time;
+use x509_parser::x509::X509Version;
 
 use crate::config::{ConfigError, Pin, Roots, Trust, certificates_in};
 use crate::failure::{Failure, printable};
@@ -31,6 +34,8 @@ pub(crate) struct Verifier {
     private: bool,
     pins: Vec<Pin>,
     algorithms: WebPkiSupportedAlgorithms,
+    /// A pinned certificate may be of a kind that webpki refuses.
+    old_certificates: bool,
 }
 
 impl Verifier {
@@ -51,7 +56,40 @@ impl Verifier {
                 (private_roots(pem.as_bytes())?, true)
             }
         };
-        Ok(Self { roots: Arc::new(roots), private, pins: trust.parsed_pins()?, algorithms })
+        Ok(Self {
+            roots: Arc::new(roots),
+            private,
+            pins: trust.parsed_pins()?,
+            algorithms,
+            old_certificates: false,
+        })
+    }
+
+    /// Whether a certificate of X.509 version 1 or with a SHA-1 signature is believed for its pinned key
+    /// (gateways of the reference era, `tls = "compat"`).
+    pub(crate) fn with_old_certificates(self, yes: bool) -> Self {
+        Self { old_certificates: yes, ..self }
+    }
+
+    /// The verdict on a certificate whose chain says nothing and whose key is pinned; nothing for any
+    /// other. The handshake has proved that the gateway holds that key, which is all that a signature of
+    /// the CA could add. Name and dates are looked at as ever.
+    fn judge_old(
+        &self,
+        leaf_der: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Option<Result<(), Error>> {
+        let (_, certificate) = X509Certificate::from_der(leaf_der).ok()?;
+        let pinned = self.pins.contains(&Pin::of(certificate.public_key().raw));
+        (self.old_certificates && pinned && is_old(&certificate)).then(|| {
+            check_dates(&certificate, now)?;
+            match ParsedCertificate::try_from(leaf_der) {
+                Ok(leaf) => self.check_name(&leaf, leaf_der, name),
+                Err(_) if matches_by_common_name(&certificate, &name.to_str()) => Ok(()),
+                Err(_) => Err(wrong_name(&certificate, name)),
+            }
+        })
     }
 
     fn check_chain(
@@ -85,14 +123,10 @@ impl Verifier {
         let Ok((_, certificate)) = X509Certificate::from_der(leaf_der) else {
             return Err(error);
         };
-        let name = name.to_str();
-        if self.private && matches_by_common_name(&certificate, &name) {
+        if self.private && matches_by_common_name(&certificate, &name.to_str()) {
             return Ok(());
         }
-        Err(refuse(Failure::WrongName {
-            expected: name.into_owned(),
-            found: names_in(&certificate),
-        }))
+        Err(wrong_name(&certificate, name))
     }
 
     fn check_pins(&self, leaf: &ParsedCertificate<'_>) -> Result<(), Error> {
@@ -113,7 +147,11 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let leaf = ParsedCertificate::try_from(end_entity)?;
+        if let Some(verdict) = self.judge_old(end_entity, server_name, now) {
+            return verdict.map(|()| ServerCertVerified::assertion());
+        }
+        let leaf = ParsedCertificate::try_from(end_entity)
+            .map_err(|error| explain_unreadable(end_entity, error))?;
         self.check_chain(&leaf, end_entity, intermediates, now)?;
         self.check_name(&leaf, end_entity, server_name)?;
         self.check_pins(&leaf)?;
@@ -213,6 +251,53 @@ fn private_roots(pem: &[u8]) -> Result<RootCertStore, ConfigError> {
         roots.add(certificate).map_err(|error| ConfigError::Pem(error.to_string()))?;
     }
     Ok(roots)
+}
+
+/// `sha1WithRSAEncryption` and `ecdsa-with-SHA1` (RFC 3279 section 2.2).
+const SHA_1_SIGNATURES: [&str; 2] = ["1.2.840.113549.1.1.5", "1.2.840.10045.4.1"];
+
+/// Whether webpki refuses the certificate for its version or for the kind of its signature.
+fn is_old(certificate: &X509Certificate<'_>) -> bool {
+    let signature = certificate.signature_algorithm.algorithm.to_id_string();
+    certificate.version() == X509Version::V1 || SHA_1_SIGNATURES.contains(&signature.as_str())
+}
+
+/// webpki's word for it is `UnsupportedCertVersion`.
+fn explain_unreadable(certificate: &CertificateDer<'_>, error: Error) -> Error {
+    match X509Certificate::from_der(certificate) {
+        Ok((_, certificate)) if certificate.version() == X509Version::V1 => {
+            refuse(Failure::BadCertificate(
+                "it is of X.509 version 1, which does not say what it may be used for; it must be issued \
+                 anew, or its key pinned with tls = \"compat\""
+                    .to_owned(),
+            ))
+        }
+        _ => error,
+    }
+}
+
+fn check_dates(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> {
+    let at = |time: ASN1Time| {
+        let seconds = u64::try_from(time.timestamp()).unwrap_or_default();
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    };
+    let validity = certificate.validity();
+    let (not_before, not_after) = (at(validity.not_before), at(validity.not_after));
+    let error = match () {
+        () if now.as_secs() < not_before.as_secs() => {
+            CertificateError::NotValidYetContext { time: now, not_before }
+        }
+        () if now.as_secs() > not_after.as_secs() => {
+            CertificateError::ExpiredContext { time: now, not_after }
+        }
+        () => return Ok(()),
+    };
+    Err(Error::InvalidCertificate(error))
+}
+
+fn wrong_name(certificate: &X509Certificate<'_>, name: &ServerName<'_>) -> Error {
+    let expected = name.to_str().into_owned();
+    refuse(Failure::WrongName { expected, found: names_in(certificate) })
 }
 
 /// The compatibility rule: no subjectAltName at all, exactly one common name, and that is `name`

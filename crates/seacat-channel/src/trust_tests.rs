@@ -150,6 +150,38 @@ fn pins_come_on_top() {
     assert!(judge_with(&[&right], "other.example").starts_with("SC-CERT-NAME"));
 }
 
+/// Made with `openssl x509 -req`: of version 1, and of version 3 with a SHA-1 signature.
+const OLD: [&str; 2] =
+    [include_str!("trust_fixtures/v1.pem"), include_str!("trust_fixtures/sha1.pem")];
+
+#[test]
+fn old_certificates_are_believed_in_compat_for_their_pinned_key_alone() {
+    let ca = include_str!("trust_fixtures/ca.pem");
+    let host = "gateway.example";
+    for pem in OLD {
+        let certificate = certificates_in(pem.as_bytes()).unwrap().remove(0);
+        let (_, parsed) = X509Certificate::from_der(&certificate).unwrap();
+        let pin = || vec![Pin::of(parsed.public_key().raw).to_string()];
+        let with =
+            |pins, compat| verifier(Roots::Pem(ca.to_owned()), pins).with_old_certificates(compat);
+        assert_eq!(judge(&with(pin(), true), &certificate, host), "believed");
+        let refused = judge(&with(vec![], true), &certificate, host);
+        assert!(refused.starts_with("SC-CERT-BAD"), "{refused}");
+        assert!(refused.ends_with("or its key pinned with tls = \"compat\""), "{refused}");
+        assert!(judge(&with(pin(), false), &certificate, host).starts_with("SC-CERT-BAD"));
+        let other = vec![Pin::of(b"another key").to_string()];
+        assert!(judge(&with(other, true), &certificate, host).starts_with("SC-CERT-BAD"));
+        let elsewhere = judge(&with(pin(), true), &certificate, "other.example");
+        assert!(elsewhere.starts_with("SC-CERT-NAME"), "{elsewhere}");
+        let later = UnixTime::since_unix_epoch(Duration::from_secs(5_000_000_000));
+        let expired = check_dates(&parsed, later).unwrap_err();
+        assert_eq!(Failure::from_tls(&expired, true).code(), "SC-CERT-EXPIRED");
+        let before = UnixTime::since_unix_epoch(Duration::from_secs(1_000_000_000));
+        let early = check_dates(&parsed, before).unwrap_err();
+        assert_eq!(Failure::from_tls(&early, true).code(), "SC-CERT-NOT-YET");
+    }
+}
+
 #[test]
 fn a_ca_may_come_from_a_file_and_several_may_be_in_it() {
     let (first, second) = (Ca::new("first"), Ca::new("second"));

@@ -11,6 +11,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use seacat_gateway::config::Identities;
+use seacat_gateway::enroll::Policy;
 use seacat_gateway::{ClientName, Config, Gateway, pki};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
@@ -201,8 +203,15 @@ fn init(dir: &Path, names: &[String], reference: Option<&str>) -> Outcome {
 }
 
 fn check(config: &Path) -> Outcome {
-    let hosts = Config::load(config)?.hosts.len();
-    writeln!(io::stdout(), "{}: OK, {hosts} host(s)", config.display())?;
+    let Config { hosts, identities, .. } = Config::load(config)?;
+    writeln!(io::stdout(), "{}: OK, {} host(s)", config.display(), hosts.len())?;
+    if let Identities::Enroll(enroll) = identities
+        && enroll.policy.validity < Policy::REFERENCE_RENEWAL
+    {
+        let note = "note: enroll.validity is under 30 days: clients of the reference era ask for \
+                    their next certificate every 20 seconds";
+        writeln!(io::stdout(), "{note}")?;
+    }
     // As `init` leaves it. A certificate of a public CA has none of ours.
     let ca = config.with_file_name(CA_FILE);
     if ca.exists() {

@@ -242,6 +242,7 @@ impl<B: Body> Exchange<B> {
             return Ok(None);
         };
         if first.len() >= SMALL || self.connection.input.is_empty() {
+            self.decoder.take_framing(&mut self.connection.input);
             return Ok(Some(first));
         }
         let mut joined = BytesMut::from(first);

@@ -125,6 +125,17 @@ impl BodyDecoder {
         }
     }
 
+    /// Takes what stands between two pieces of content, as far as it is there, so that the end is known
+    /// with the last piece. What is wrong with it is for the next [`BodyDecoder::decode`].
+    pub fn take_framing(&mut self, input: &mut BytesMut) {
+        while matches!(self.state, State::ChunkSize | State::ChunkEnd | State::Trailers)
+            && !input.is_empty()
+            && let Ok(Some(used)) = self.line(input)
+        {
+            input.advance(used);
+        }
+    }
+
     /// The connection has ended: is the body whole?
     ///
     /// # Errors

@@ -98,6 +98,9 @@ impl Records {
         ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut buffer))?;
         let count = buffer.filled().len();
         (self.start, self.end) = (0, count);
+        if self.session.is_compat() {
+            acknowledge_now(&self.tcp);
+        }
         Poll::Ready(Ok(count))
     }
 
@@ -179,6 +182,17 @@ impl Records {
 fn let_freed_memory_stay() {
     const PIECE: usize = 1024 * 1024;
     drop(std::hint::black_box(Vec::<u8>::with_capacity(PIECE)));
+}
+
+/// Sends the acknowledgement of what was read without delay. Peers of the reference era do not set
+/// TCP_NODELAY: the second frame of an upload waits for it, 40 ms each time (measured). The kernel
+/// forgets this after a while.
+fn acknowledge_now(tcp: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // Only some delay is lost if this cannot be set.
+    let _ = socket2::SockRef::from(tcp).set_tcp_quickack(true);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = tcp;
 }
 
 /// Limits the kernel's queue of unsent bytes, where the system supports it: elsewhere it is as long

@@ -28,6 +28,15 @@ pub enum Session {
 }
 
 impl Session {
+    /// Whether OpenSSL runs it: the peer may be one of the reference era.
+    pub(crate) fn is_compat(&self) -> bool {
+        match self {
+            Self::Rustls(_) => false,
+            #[cfg(feature = "compat")]
+            Self::OpenSsl(_) => true,
+        }
+    }
+
     /// The peer's certificate, whose key it has proved to hold.
     #[must_use]
     pub fn peer_certificate(&self) -> Option<&CertificateDer<'static>> {

@@ -211,7 +211,7 @@ errors! {
         "Try again after it has been restarted.";
     Lost = "SC-LOST", 502, "connection_terminated",
         "The connection to the gateway was lost during the request",
-        "The request may or may not have been processed, so it was not repeated.",
+        "The request may or may not have been processed, so it is not sent again.",
         "Check whether it took effect before you repeat it.";
     GatewayRefused = "SC-GATEWAY-REFUSED", 503, "destination_unavailable",
         "The gateway refused the request",

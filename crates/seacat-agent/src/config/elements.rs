@@ -78,7 +78,7 @@ pub static GATEWAY_SETTINGS: &[Setting<Gateway>] = &[
     Setting {
         key: "pin",
         takes: "sha256/BASE64, or a list of them",
-        doc: "SHA-256 of the public key (SubjectPublicKeyInfo); a gateway with another key is refused.",
+        doc: "SHA-256 of the public key (SubjectPublicKeyInfo); a gateway with another key is refused. With tls = \"compat\" its certificate may be of X.509 version 1 or signed with SHA-1.",
         required: false,
         set: |g, v| put(&mut g.pins, read_pins(v)),
         get: |g| (!g.pins.is_empty()).then(|| g.pins.iter().collect()),

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 pub(super) const HEAD_MAX: usize = 16 * 1024;
 
 /// More fields than fit into a head that means well.
-const FIELDS_MAX: usize = 128;
+pub(super) const FIELDS_MAX: usize = 128;
 
 /// How much is looked at at once.
 const GLANCE: usize = 1024;
@@ -21,6 +21,8 @@ pub(super) enum HeadError {
     Io(io::Error),
     /// [`HEAD_MAX`] was not enough.
     TooLong,
+    /// [`FIELDS_MAX`] was not enough.
+    TooManyFields,
     /// It is not the head of an HTTP/1 answer.
     NotHttp,
 }
@@ -80,6 +82,7 @@ fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
     let mut response = httparse::Response::new(&mut fields);
     match response.parse(bytes) {
         Ok(httparse::Status::Complete(_)) => {}
+        Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooManyFields),
         _ => return Err(HeadError::NotHttp),
     }
     let challenges = response
@@ -130,6 +133,14 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(end(bytes), expected, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn many_fields_are_named() {
+        let with = |count| format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(count));
+        assert!(parse(with(FIELDS_MAX).as_bytes()).is_ok());
+        let error = parse(with(FIELDS_MAX + 1).as_bytes()).unwrap_err();
+        assert!(matches!(error, HeadError::TooManyFields), "{error:?}");
     }
 
     #[test]

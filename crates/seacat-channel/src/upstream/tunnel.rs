@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::head::{self, HEAD_MAX, Head, HeadError};
+use super::head::{self, FIELDS_MAX, HEAD_MAX, Head, HeadError};
 use super::{Credentials, Upstream};
 use crate::failure::{Failure, ProxyAuth, Stage, printable};
 
@@ -69,6 +69,7 @@ fn request(authority: &str, credentials: Option<&Credentials>) -> Zeroizing<Stri
 fn odd(upstream: &Upstream, error: &HeadError) -> Failure {
     let what = match error {
         HeadError::TooLong => format!("it is longer than {} KiB", HEAD_MAX / 1024),
+        HeadError::TooManyFields => format!("it has more than {FIELDS_MAX} fields"),
         HeadError::NotHttp => "it is not HTTP".to_owned(),
         HeadError::Io(error) => match error.kind() {
             io::ErrorKind::UnexpectedEof

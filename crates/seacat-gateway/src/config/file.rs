@@ -331,6 +331,7 @@ impl EnrollTable {
                 max_pending: self.max_pending.map_or(default.max_pending, |it| it.0),
                 pending_expiry: self.pending_expiry.map_or(default.pending_expiry, |it| it.0),
                 max_clients: self.max_clients.map_or(default.max_clients, |it| it.0),
+                ..default
             },
             state: self.records(base)?,
             ca: Arc::new(ca),

@@ -149,6 +149,7 @@ fn every_setting_of_enrolment_arrives() {
         max_pending: 2,
         pending_expiry: Duration::from_secs(86_400),
         max_clients: 3,
+        ..Policy::default()
     };
     assert_eq!(enroll.policy, policy);
     assert!(matches!(enroll.state, StateAt::Folder(path) if path.ends_with("pki/clients")));

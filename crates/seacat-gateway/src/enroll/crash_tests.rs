@@ -203,7 +203,12 @@ impl<'a> Gateway<'a> {
         requests: &'a [Request; 2],
     ) -> Result<Self, StoreError> {
         let store = Store::on(Box::new(disk.clone()))?;
-        let policy = Policy { mode: Mode::Pending, validity: DAY, ..Policy::default() };
+        let policy = Policy {
+            mode: Mode::Pending,
+            validity: DAY,
+            reissue_pause: Duration::ZERO,
+            ..Policy::default()
+        };
         Ok(Self { registrar: Registrar::new(Arc::new(store), policy, Arc::clone(ca))?, requests })
     }
 

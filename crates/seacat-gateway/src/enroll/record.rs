@@ -148,11 +148,23 @@ impl Record {
         }
     }
 
-    /// Approves the client. After a revocation its earlier certificates stay revoked.
+    /// Approves the client. A revoked client that has not asked again gets its newest certificate back:
+    /// a reference client goes on presenting it, is refused in the handshake, and so never asks. It is
+    /// for the same key as a new one would be. Otherwise its earlier certificates stay revoked.
     ///
     /// # Errors
     /// When it is approved already.
     pub(crate) fn approve(&mut self, now: SystemTime) -> Result<(), NotApplicable> {
+        let asks = self.asks_again.is_some();
+        let newest = self.certificates.last_mut().filter(|it| it.until.time() > now);
+        match (self.state, newest) {
+            (State::Revoked, Some(newest)) if !asks => {
+                newest.revoked = false;
+                self.enter(State::Issued, now);
+                return Ok(());
+            }
+            _ => {}
+        }
         match self.state {
             State::Pending | State::Rejected | State::Revoked => {
                 self.enter(State::Approved, now);

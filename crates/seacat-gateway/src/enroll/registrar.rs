@@ -130,6 +130,7 @@ impl Registrar {
                     record.wait(&request.der, address, now);
                     Verdict::Stored
                 }
+                Decision::Issue if self.is_too_soon(record.as_ref(), now) => Verdict::NotStored,
                 Decision::Issue => self.issue(record, request, now),
             };
             if let (Some(record), Some(facts)) = (record.as_mut(), facts) {
@@ -137,6 +138,17 @@ impl Registrar {
             }
             info!(client = %request.id.tag(), ?verdict, "CSR");
             verdict
+        })
+    }
+
+    /// Whether the client was issued a certificate a moment ago.
+    fn is_too_soon(&self, record: Option<&Record>, now: SystemTime) -> bool {
+        let issued = record.filter(|it| it.state() == State::Issued);
+        let issued = issued.filter(|_| self.policy.validity < Policy::REFERENCE_RENEWAL);
+        issued.is_some_and(|it| {
+            let age = now.duration_since(it.since());
+            // A clock that was set back must not lock anybody out.
+            age.is_ok_and(|age| age < self.policy.reissue_pause)
         })
     }
 
@@ -335,6 +347,34 @@ mod tests {
         registrar.capacity.lock().unwrap().counted -= Capacity::COUNT_AGAIN * 2;
         assert_eq!(submit(&registrar, &bob), Verdict::Stored);
         assert_eq!(submit(&registrar, &anna), Verdict::Rejected);
+    }
+
+    /// A client of the reference era renews without a pause while its certificate has less than 30 days.
+    #[test]
+    fn a_certificate_is_not_followed_by_the_next_at_once() {
+        let validity = Duration::from_secs(86_400);
+        let policy = Policy { mode: Mode::Automatic, validity, ..Policy::default() };
+        let pause = policy.reissue_pause;
+        let ca = Arc::new(ClientCa::generate().unwrap());
+        let store = Arc::new(Store::in_memory());
+        let registrar = Registrar::new(Arc::clone(&store), policy, ca).unwrap();
+        let anna = Request::parse(&golden("csr")).unwrap();
+        let submit = |shown: Option<&PresentedCertificate>, now| {
+            registrar.submit(&anna, shown, None, [192, 0, 2, 1].into(), now).unwrap()
+        };
+        let now = SystemTime::now();
+        assert_eq!(submit(None, now), Verdict::Approved);
+        let Found::Certificate(der) = registrar.query(&anna.id, now).unwrap() else {
+            panic!("no certificate");
+        };
+        let shown = Some(&PresentedCertificate { id: anna.id, der: der.clone() });
+        // Records know whole seconds.
+        let nearly = pause - Duration::from_secs(1);
+        for renewal in 0..50 {
+            assert_eq!(submit(shown, now + nearly * renewal / 50), Verdict::NotStored, "{renewal}");
+        }
+        assert_eq!(registrar.query(&anna.id, now).unwrap(), Found::Certificate(der));
+        assert_eq!(submit(shown, now + pause), Verdict::Approved);
     }
 
     #[test]

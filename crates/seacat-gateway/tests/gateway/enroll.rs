@@ -143,7 +143,8 @@ const PENDING: (u8, Vec<u8>) = (0, Vec::new());
 const NOT_FOUND: (u8, Vec<u8>) = (Cert::NOT_FOUND, Vec::new());
 
 fn policy(mode: Mode) -> Policy {
-    Policy { mode, ..Policy::default() }
+    // The stories renew as soon as they can.
+    Policy { mode, reissue_pause: Duration::ZERO, ..Policy::default() }
 }
 
 /// A gateway with `echo` for all and `inner` for those with an identity.
@@ -397,6 +398,25 @@ fn a_revoked_client_loses_its_connections_and_its_identity() {
         assert_eq!(client.query_rejected(key).await, REJECTED);
         assert_eq!(client.submit(machine.csr("Anna")).await, REJECTED);
         assert!(was_revoked(&machine, &demo, &new).await);
+    });
+}
+
+/// A reference client presents its certificate for ever, is refused in the handshake, and so cannot ask.
+#[test]
+fn a_revoked_client_that_cannot_ask_is_approved_with_the_certificate_it_has() {
+    story(async {
+        let demo = in_memory(Mode::Automatic);
+        let machine = Machine::number(0);
+        let mut stranger = Client::connect(&demo).await;
+        assert_eq!(stranger.submit(machine.csr("Anna")).await, APPROVED);
+        let (_, certificate) = stranger.query(machine.public_key()).await;
+        demo.clients.revoke(&machine.id()).unwrap();
+        assert!(was_revoked(&machine, &demo, &certificate).await);
+
+        demo.clients.approve(&machine.id()).unwrap();
+        let client = machine.connect(&demo, &certificate).await;
+        assert_eq!(standing(&client).await, told(&machine));
+        assert_eq!(state(&demo, &machine), Some(State::Issued));
     });
 }
 

@@ -220,6 +220,46 @@ fn an_answer_without_a_body_ends_on_data() {
     });
 }
 
+/// The Android layer breaks on an empty DATA with FIN: the end of a body is announced with its last
+/// piece wherever the back end has sent both together.
+#[test]
+fn the_end_comes_with_the_last_piece_of_a_body() {
+    story(async {
+        let addr = origin(|mut socket| async move {
+            while let Some(head) = socket.head().await {
+                let body = "x".repeat(4000);
+                match head.contains("/chunked") {
+                    true => {
+                        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                        socket.write(&format!("{head}FA0\r\n{body}\r\n0\r\n\r\n")).await;
+                    }
+                    false => {
+                        let head = "HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n";
+                        socket.write(&format!("{head}{body}")).await;
+                    }
+                }
+            }
+        });
+        let demo = gateway(addr.await);
+        let mut client = Raw::connect(&demo).await;
+        for (number, path) in [(1, "/chunked"), (3, "/length")] {
+            client.write(&ask(number, true, "GET", path, &[])).await;
+            let mut all = 0;
+            loop {
+                let (head, body) = client.frame().await;
+                let frame = Frame::decode(RawFrame { head, body: &body }).unwrap();
+                let Frame::Data { fin, payload, .. } = frame else { continue };
+                assert!(!payload.is_empty(), "{path}: an empty DATA");
+                all += payload.len();
+                if fin {
+                    break;
+                }
+            }
+            assert_eq!(all, 4000, "{path}");
+        }
+    });
+}
+
 #[test]
 fn what_is_late_or_unknown_is_ignored() {
     story(async {

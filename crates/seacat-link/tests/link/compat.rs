@@ -2,11 +2,21 @@
 
 use std::sync::Arc;
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{AlertDescription, Error, PeerIncompatible};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    AlertDescription, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
+    SignatureScheme,
+};
 use seacat_link::compat::{ClientConfig, Identity, REFERENCE_SUITE, SUITES, ServerConfig};
-use seacat_link::{ClientTls, Closed, ServerTls, Session, handshake_client, handshake_server};
+use seacat_link::{
+    ClientTls, Closed, IncomingEvent, Link, LinkConfig, ServerTls, Session, handshake_client,
+    handshake_server,
+};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::pki::Pki;
@@ -155,5 +165,97 @@ async fn whom_the_judge_refuses_is_not_talked_to() {
         let ours = client_with(Some(Pki::get().identity()));
         let (_, accepted) = meet(ours, ServerTls::OpenSsl(strict), "localhost").await;
         assert!(matches!(accepted, Err(Closed::Tls(Error::InvalidCertificate(_)))), "{accepted:?}");
+    }
+}
+
+/// Believes every certificate, as a gateway does that decides later.
+#[derive(Debug)]
+struct Anybody;
+
+impl ClientCertVerifier for Anybody {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::RSA_PKCS1_SHA256]
+    }
+}
+
+/// A certificate of one CA with the certificate of another of the same name, as the reference client
+/// sends it after a change of gateways.
+fn mismatched_chain() -> Vec<CertificateDer<'static>> {
+    let ca = || {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "ca.seacat.mobi");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let key = KeyPair::try_from(&Pki::get().key).unwrap();
+    let leaf = CertificateParams::new(vec!["client".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &ca()).unwrap();
+    vec![leaf.der().clone(), ca().der().clone()]
+}
+
+/// What OpenSSL has noted of a fault in a chain that was accepted is no fault of the next call.
+#[tokio::test]
+async fn an_accepted_chain_with_a_bad_signature_ends_no_connection() {
+    for suites in [&SUITES[..], &[REFERENCE_SUITE]] {
+        let chain = mismatched_chain();
+        let ours =
+            client_with(Some(Identity { chain: &chain, key: Pki::get().key.secret_pkcs8_der() }));
+        let server = ServerConfig::new(Pki::get().identity(), Arc::new(Anybody), suites).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let accept = async {
+            let (tcp, _) = listener.accept().await.unwrap();
+            handshake_server(tcp, ServerTls::OpenSsl(server)).await.unwrap()
+        };
+        let connect = handshake_client(tcp, ours, "localhost".try_into().unwrap());
+        let (connected, (tcp, session)) = tokio::join!(connect, accept);
+        assert_eq!(session.peer_certificate(), Some(&chain[0]));
+        let (_gateway, _requests, driver) = Link::start(tcp, session, &LinkConfig::gateway(b""));
+        let mut gateway = tokio::spawn(driver);
+        let (tcp, session) = connected.unwrap();
+        let (client, mut news, driver) = Link::start(tcp, session, &LinkConfig::client());
+        tokio::spawn(driver);
+        client.ping();
+        loop {
+            tokio::select! {
+                closed = &mut gateway => panic!("the gateway ended the connection: {closed:?}"),
+                event = news.next() => {
+                    if let IncomingEvent::Pong { .. } = event.expect("the connection stands") {
+                        break;
+                    }
+                }
+            }
+        }
     }
 }
