@@ -14,7 +14,8 @@ use std::thread;
 use std::time::Duration;
 
 use seacat_tests::{
-    Capture, ChannelTls, Gateway, Host, Nginx, Origin, Proxy, free_port, scratch, tshark, wait_for,
+    Capture, ChannelTls, Gateway, Host, Nginx, Origin, Proxy, clean_command, free_port, scratch,
+    succeed, tshark, wait_for,
 };
 use serde_json::Value;
 
@@ -74,6 +75,33 @@ fn a_modern_client_names_the_switch_and_the_switch_works() {
     assert!(connected.contains("TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384"), "{connected}");
     let tested = cli(&compat, &["gateway", "test"]);
     assert!(tested.contains("tls = \"modern\" would fail"), "{tested}");
+}
+
+/// Gives the gateway a certificate of X.509 version 1, which is what OpenSSL made without extensions;
+/// the pin of its key.
+const VERSION_1: &str = "openssl req -new -key server.key -subj /CN=localhost -out request.pem
+openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out server.pem
+openssl pkey -in server.key -pubout -outform DER | openssl dgst -sha256 -binary | base64";
+
+#[test]
+fn an_old_certificate_needs_its_pin() {
+    let origin = Origin::start();
+    let mut gateway = gateway(ChannelTls::Reference, &origin);
+    gateway.process().kill();
+    let mut shell = clean_command("sh", gateway.folder());
+    let pin = succeed(shell.args(["-ec", VERSION_1]));
+    gateway.restart();
+    let lines = format!(
+        "[[gateway]]\nhost = \"localhost\"\nport = {}\nca_file = \"{}\"\ntls = \"compat\"\n",
+        gateway.port(),
+        gateway.ca().display()
+    );
+    let without = Proxy::configured("origin", &lines, &[]);
+    let failed = status(&without, "waiting");
+    println!("without a pin: {}", failed["sentence"]);
+    assert_eq!(failed["failure"]["code"], "SC-CERT-BAD", "{failed}");
+    let pinned = format!("{lines}pin = \"sha256/{}\"\n", pin.trim());
+    assert_eq!(get(&Proxy::configured("origin", &pinned, &[])), 200);
 }
 
 #[test]
