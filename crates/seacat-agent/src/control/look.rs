@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use seacat_proxy::{AccessLine, Route};
+use seacat_proxy::{AccessLine, Code, Route};
 
 use super::{Answer, Desk, Request};
 use crate::config::apply;
@@ -122,8 +122,10 @@ fn targets(desk: &Desk, status: &StatusView, named: Named) -> Vec<Target> {
     };
     let failed = |host: Option<&str>| {
         let is_it = |line: &&Arc<AccessLine>| {
-            // An application may well ask for what is not there; that alone is no trouble.
-            let is_bad = line.error.is_some() || line.status >= 500;
+            // An application may well ask for what is not there, a host (`wpad`) too; that alone is no
+            // trouble.
+            let counts = |code| host.is_some() || code != Code::GatewayHost;
+            let is_bad = line.error.is_some_and(counts) || line.status >= 500;
             is_bad && host.is_none_or(|host| line.host == host)
         };
         applications().take(RECENT).find(is_it).map(as_target)
@@ -134,7 +136,8 @@ fn targets(desk: &Desk, status: &StatusView, named: Named) -> Vec<Target> {
         }
         return vec![failed(Some(&host)).unwrap_or_else(|| Target::root(host))];
     }
-    let last = applications().find(|line| line.error.is_none()).map(|line| match line.status {
+    let answered = |line: &&Arc<AccessLine>| matches!(line.error, None | Some(Code::GatewayHost));
+    let last = applications().find(answered).map(|line| match line.status {
         400.. => as_target(line),
         _ => Target::root(line.host.clone()),
     });
