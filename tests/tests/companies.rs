@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use seacat_tests::{Gateway, Host, Origin, Proxy, identity_folder, wait_for};
+use seacat_tests::{Gateway, Host, Origin, Proxy, identity_folder, scratch, wait_for};
 use serde_json::Value;
 
 /// A key is made and a certificate fetched; the machine may be busy.
@@ -138,6 +138,42 @@ fn gateways_of_one_group_share_an_identity() {
     let status = proxy.status();
     assert_eq!(status["identity"]["gateway"], "ours");
     assert_eq!(status["other_identities"], Value::Array(Vec::new()));
+}
+
+/// Gives the gateway a certificate of another CA.
+fn certify_by(gateway: &mut Gateway, ca: &Gateway) {
+    gateway.process().kill();
+    for file in ["server.pem", "server.key"] {
+        fs::copy(ca.folder().join(file), gateway.folder().join(file)).unwrap();
+    }
+    gateway.restart();
+}
+
+#[test]
+fn a_new_ca_is_taken_from_the_file_without_a_command() {
+    let mut company = Company::found();
+    let (next, last) = (Gateway::prepared(&[]), Gateway::prepared(&[]));
+    let folder = scratch();
+    let ca = folder.path().join("ca.pem");
+    fs::copy(company.gateway.ca(), &ca).unwrap();
+    let proxy = Proxy::start_with(company.gateway.port(), &ca, "erp", IDENTITY);
+    served(&proxy, &company, PATIENCE);
+
+    // Planned: the new one is in the file before the gateway uses it.
+    let both = [fs::read(&ca).unwrap(), fs::read(next.ca()).unwrap()].concat();
+    fs::write(&ca, both).unwrap();
+    certify_by(&mut company.gateway, &next);
+    served(&proxy, &company, HEALED);
+
+    // Not planned: the file comes later.
+    certify_by(&mut company.gateway, &last);
+    wait_for("a refusal", PATIENCE, || {
+        let _ = get(&proxy);
+        (proxy.status()["failure"]["code"] == "SC-CERT-CA").then_some(())
+    });
+    fs::copy(last.ca(), &ca).unwrap();
+    served(&proxy, &company, HEALED);
+    assert_eq!(company.clients().len(), 1, "and the same identity");
 }
 
 #[test]

@@ -23,6 +23,9 @@ const NAME: &str = "gw.reference.test";
 /// The port that was asked for when the tunnel was recorded.
 const RECORDED_PORT: u16 = 7000;
 
+/// For how long Linux delays an acknowledgement, in ms: no small upload may take that long.
+const DELAYED_ACK: u64 = 40;
+
 struct World {
     dir: tempfile::TempDir,
     gateway: Process,
@@ -159,6 +162,9 @@ fn the_recorded_client_is_served() {
         "pong 1",
         "pong 3",
     ]);
+    let said = client.says();
+    let median: u64 = said.strip_prefix("uploads ").unwrap().parse().unwrap();
+    assert!(median < DELAYED_ACK, "an upload takes {median} ms");
     let seen = world.origin.take_seen();
     let lines: Vec<&str> = seen.iter().map(seacat_tests::Seen::line).collect();
     assert_eq!(lines[..2], ["GET /hello HTTP/1.1", "GET /info?x=1&y=%20z HTTP/1.1"]);
