@@ -42,11 +42,6 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         }
-        #[cfg(windows)]
-        {
-            let access = seacat_windows::folder::descriptor(&folder).unwrap();
-            assert!(!access.contains(";;;WD)"), "everyone: {access}");
-        }
     }
 
     #[test]
