@@ -95,7 +95,7 @@ pub(super) fn life(windows: &Windows) -> Outcome {
     let now = fs::read(installed.join(PROGRAMS[0])).unwrap_or_default();
     require(now == program, "the program of the newer version is installed")?;
     let version = windows.registry_value(ENTRY, "DisplayVersion")?;
-    require(version == NEWER, &format!("the entry names {NEWER}, not {version}"))?;
+    require(version == NEWER, &format!("the entry has the version {NEWER} (found {version})"))?;
     require(path()? == format!("{before};{FOLDER}"), "it is on the search path once")?;
 
     expect(windows, &setup, 1)?;
