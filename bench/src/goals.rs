@@ -1,10 +1,10 @@
-//! What we want to reach, and whether a run reached it.
+//! Goals, and whether a run reached them.
 
 use crate::measures::{Against, Measures, Metric, Row};
 use crate::peer::Peer;
 use crate::scenario::Scenario;
 
-/// One goal: a number of one row, made and judged in a stated way.
+/// One goal: a number of one row and its limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Goal {
     /// What it is about.
@@ -14,35 +14,35 @@ pub(crate) struct Goal {
     metric: Metric,
     of: Of,
     wanted: Wanted,
-    /// What would be better still; for the reader only.
+    /// A better value; for the reader only.
     pub(crate) stretch: &'static str,
 }
 
-/// How the number is made.
+/// How the number is computed.
 #[derive(Clone, Copy, Debug)]
 enum Of {
     /// Ours as it is.
     Ours,
     /// The ratio of ours to another's, within each round.
     Ratio(Against),
-    /// The same after the floor has been taken from both.
+    /// The same after the floor has been subtracted from both.
     OverFloor(Peer),
     /// The largest of ours at these points, divided by ours at the goal's own: how much it grows.
     Growth(&'static [&'static str]),
 }
 
-/// What the number should be.
+/// The limit of the number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Wanted {
     AtLeast(f64),
     AtMost(f64),
 }
 
-/// What came of a goal.
+/// The result of a goal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verdict {
     Met,
-    /// By this share of what was wanted.
+    /// By this share of the limit.
     Missed(f64),
     NotMeasured,
 }
@@ -71,16 +71,16 @@ use Of::{Growth, Ours, OverFloor, Ratio};
 use Scenario::{Bulk, Fair, Idle, Small, Stall, Startup, Wan};
 use Wanted::{AtLeast, AtMost};
 
-/// What the engine may take when it does nothing, in MiB.
+/// Memory of an idle engine, in MiB.
 const ENGINE_MIB: f64 = 10.0;
-/// What a connection may keep in memory for its readers, in MiB (docs/protocol/extensions.md). With windows, as here,
-/// nothing goes to the disk.
+/// Memory of a connection for its readers, in MiB (docs/protocol/extensions.md). With windows, as
+/// here, nothing goes to the disk.
 const CONNECTION_MIB: f64 = 64.0;
 
 const MORE_CLIENTS: [&str; 2] = ["1000 clients", "10000 clients"];
 const MORE_STREAMS: [&str; 3] = ["64 streams", "256 streams", "1000 streams"];
 
-/// All goals that this bench can judge.
+/// All goals of this bench.
 #[rustfmt::skip]
 pub(crate) const GOALS: [Goal; 42] = [
     goal("req/s, c=64", (Small, "c=64", RequestsPerSecond), Ratio(BEST), AtLeast(1.3), "1.5"),
@@ -128,7 +128,7 @@ pub(crate) const GOALS: [Goal; 42] = [
 ];
 
 impl Goal {
-    /// The number that is judged.
+    /// The number that is compared with the limit.
     pub(crate) fn value(&self, measures: &Measures) -> Option<f64> {
         let row = Row { scenario: self.scenario.name(), point: self.point, metric: self.metric };
         match self.of {
@@ -139,12 +139,12 @@ impl Goal {
         }
     }
 
-    /// Is it about one of these?
+    /// Whether it belongs to one of these.
     pub(crate) fn belongs_to(&self, scenarios: &[Scenario]) -> bool {
         scenarios.contains(&self.scenario)
     }
 
-    /// What is wanted, in words.
+    /// The limit as text.
     pub(crate) fn wanted(&self) -> String {
         let (sign, number) = match self.wanted {
             AtLeast(number) => ("≥", number),
@@ -160,7 +160,7 @@ impl Goal {
         }
     }
 
-    /// Was it reached?
+    /// Whether it was reached.
     pub(crate) fn verdict(&self, measures: &Measures) -> Verdict {
         self.value(measures).map_or(Verdict::NotMeasured, |value| self.wanted.judge(value))
     }
@@ -175,7 +175,7 @@ impl Wanted {
         if distance <= 0.0 {
             Verdict::Met
         } else {
-            // Of nothing there is no share: each one too many is a whole miss.
+            // With a limit of 0, each one too many counts as 100 %.
             Verdict::Missed(distance / if wanted == 0.0 { 1.0 } else { wanted })
         }
     }

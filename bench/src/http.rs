@@ -1,5 +1,4 @@
-//! As much of HTTP/1.1 as a load generator needs: a request written as bytes, an answer whose
-//! length is declared.
+//! The HTTP/1.1 that a load generator needs: requests as bytes, responses with Content-Length.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,24 +11,24 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::networks::Network;
 
-/// The host every request asks for. Our gateway knows it as `bench`; the others pass on what they
-/// get.
+/// The host of every request. Our gateway has it as `bench`; the other proxies forward it
+/// unchanged.
 pub(crate) const HOST: &str = "bench.seacat";
-/// How long a body may stand still before the transfer is given up.
+/// How long a body may stall before the transfer fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where a load goes, and how it asks.
+/// The address of a load, and the form of its requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
-    /// Where the load generator has to run to get there; in ours if nothing is said.
+    /// The network that the load generator has to run in; `None`: the machine's own.
     pub(crate) network: Option<Network>,
     /// Absolute-form, as to a proxy; otherwise origin-form, as to a server or a byte tunnel.
     pub(crate) absolute: bool,
 }
 
 impl Target {
-    /// A request's bytes; `length` is that of the body that will follow.
+    /// A request's bytes; `length` is the length of the body that follows.
     pub(crate) fn request(
         &self,
         method: &str,
@@ -72,8 +71,7 @@ struct Head {
 }
 
 impl Connection {
-    /// Connects. `buffer` is how much is read at once, in bytes; `receive` caps what the kernel
-    /// takes in for us.
+    /// Connects. `buffer`: bytes read at once; `receive`: the kernel's receive buffer.
     pub(crate) async fn open(
         address: SocketAddr,
         buffer: usize,
@@ -93,18 +91,18 @@ impl Connection {
         self.stream.write_all(bytes).await
     }
 
-    /// Reads a whole answer and hands its body to `sink` piece by piece.
+    /// Reads a whole response and passes its body to `sink` piece by piece.
     ///
     /// # Errors
-    /// What the socket met; also when the status is not 200 or no length is declared.
+    /// The socket's error; also when the status is not 200 or there is no length.
     pub(crate) async fn receive(&mut self, sink: impl FnMut(&[u8])) -> io::Result<u64> {
         let length = self.begin().await?;
         self.rest(length, sink).await?;
         Ok(length)
     }
 
-    /// Reads the head of an answer and returns the length of the body. What came of the body
-    /// already stays in the buffer for [`Connection::rest`].
+    /// Reads the head of an answer and returns the length of the body. Bytes of the body that were
+    /// read stay in the buffer for [`Connection::rest`].
     pub(crate) async fn begin(&mut self) -> io::Result<u64> {
         let head = loop {
             if let Some(head) = parse(&self.buffer[..self.filled])? {
@@ -127,7 +125,7 @@ impl Connection {
         Ok(head.length)
     }
 
-    /// Reads the rest of a body: `left` bytes, from wherever it stands.
+    /// Reads the remaining `left` bytes of a body.
     pub(crate) async fn rest(&mut self, left: u64, mut sink: impl FnMut(&[u8])) -> io::Result<()> {
         let mut left = left;
         loop {

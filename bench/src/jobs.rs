@@ -1,4 +1,4 @@
-//! The load generator itself: one thread, one job, results on standard output.
+//! The load generator process: one thread, one job, results on standard output.
 
 mod bodies;
 mod small;
@@ -12,10 +12,10 @@ use crate::Outcome;
 use crate::http::Target;
 use crate::load::{Job, READY};
 
-/// How long clients that are to be held may take to get there.
+/// How long clients may take to reach the state in which they are held.
 const GET_READY: Duration = Duration::from_secs(60);
 
-/// Does one job and prints its result.
+/// Performs one job and prints its result.
 pub(crate) fn run(job: &Job, target: &Target) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -71,25 +71,25 @@ pub(crate) fn run(job: &Job, target: &Target) -> Outcome {
     done.map_err(|error| format!("{job:?}: {error}"))
 }
 
-#[allow(clippy::print_stdout, reason = "it is how the result is given")]
+#[allow(clippy::print_stdout, reason = "the result is standard output")]
 fn say(result: impl Serialize) {
     // Plain numbers and strings: there is nothing that JSON could refuse.
     println!("{}", serde_json::to_string(&result).unwrap_or_default());
 }
 
-#[allow(clippy::print_stdout, reason = "it is how the bench is told")]
+#[allow(clippy::print_stdout, reason = "the bench reads standard output")]
 fn ready() {
     println!("{READY}");
 }
 
-/// Stands still between `ready` and a line from the bench; a bench that is gone counts as one.
+/// Waits after `ready` for a line from the bench, or for its end.
 fn hold() -> io::Result<()> {
     ready();
     io::stdin().lock().read_line(&mut String::new())?;
     Ok(())
 }
 
-/// Waits for something with a limit, and says what it was when the limit passes.
+/// Waits with a time limit; the error names what took too long.
 async fn within<T>(
     limit: Duration,
     what: &str,

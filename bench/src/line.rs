@@ -1,9 +1,9 @@
-//! A long line: what stands between the two ends when the distance is part of the question.
+//! A simulated long-distance line between the two ends.
 //!
-//! One process owns two TUN devices, each in a network of its own (see [`crate::networks`]). What
-//! one network sends waits its turn on the line, travels along it, and comes out in the other. The
-//! kernel's own emulator (netem) is a module that not every kernel has; this needs no module, and
-//! whole packets come out of a TUN device, so no offload has to be switched off.
+//! One process owns two TUN devices, each in a network of its own (see [`crate::networks`]).
+//! Packets of one network are queued, delayed, and delivered to the other. The kernel's own
+//! emulator (netem) is a module that not every kernel has; this needs no module, and a TUN device
+//! delivers whole packets, so no offload has to be disabled.
 
 use std::io;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ pub(crate) const FAR: &str = "far";
 /// Larger than any packet, in bytes: a TUN device's MTU is 1500.
 const PACKET: usize = 2048;
 
-/// What a line is like, the same in both directions.
+/// The properties of a line, the same in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Line {
     /// How long a packet travels, one way.
     pub(crate) delay: Duration,
     pub(crate) bits_per_second: f64,
-    /// How much may wait in front of it, in bytes. What comes when it is full is dropped.
+    /// The size of its queue, in bytes. Packets are dropped when it is full.
     pub(crate) buffer: f64,
-    /// The share of packets that never arrive, each for itself.
+    /// The probability that a packet is lost.
     pub(crate) loss: f64,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Line {
 #[derive(Debug)]
 struct Lane {
     line: Line,
-    /// When everything that came so far has left.
+    /// When everything queued so far has been sent.
     free: Instant,
 }
 
@@ -48,20 +48,20 @@ impl Lane {
         Self { line, free: now }
     }
 
-    /// When a packet that comes now arrives; none if it never does. `chance` is from 0 to 1.
+    /// When a packet that is sent now arrives; `None` if it is lost. `chance` is from 0 to 1.
     fn carry(&mut self, size: usize, now: Instant, chance: f64) -> Option<Instant> {
         let seconds = |bytes: f64| Duration::from_secs_f64(bytes * 8.0 / self.line.bits_per_second);
         let turn = self.free.max(now);
         if turn - now + seconds(size as f64) > seconds(self.line.buffer) {
             return None;
         }
-        // A packet that is lost on the way has taken its time on the line.
+        // A packet that is lost later has occupied the line as well.
         self.free = turn + seconds(size as f64);
         (chance >= self.line.loss).then_some(self.free + self.line.delay)
     }
 }
 
-/// Carries packets until the process is ended.
+/// Forwards packets until the process is killed.
 pub(crate) fn run(line: Line) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -98,8 +98,8 @@ async fn carry(line: Line, from: Arc<Tun>, to: Arc<Tun>) -> io::Result<()> {
     }
 }
 
-/// A packet and when it arrives. What is under way is bounded by the line itself: its buffer, and
-/// what it carries while a packet travels.
+/// A packet and when it arrives. The number in flight is bounded by the line's queue and its
+/// bandwidth-delay product.
 type Travelling = (Instant, Box<[u8]>);
 
 fn send(travelling: &Sender<Travelling>, arrival: Instant, packet: &[u8]) -> io::Result<()> {
@@ -110,7 +110,7 @@ fn send(travelling: &Sender<Travelling>, arrival: Instant, packet: &[u8]) -> io:
 fn deliver(arriving: &Receiver<Travelling>, to: &Tun) {
     while let Ok((arrival, packet)) = arriving.recv() {
         thread::sleep(arrival.saturating_duration_since(Instant::now()));
-        // A device that is not up yet takes nothing: to the sender it is a lost packet.
+        // A device that is not up yet accepts nothing: to the sender the packet is lost.
         let _ = to.try_send(&packet);
     }
 }

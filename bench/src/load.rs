@@ -1,8 +1,8 @@
-//! The load generator seen from the bench: a process that is given one job and answers in lines.
+//! The load generator from the bench's side: a process that performs one job and answers in lines.
 //!
-//! It says `ready` when what is to be measured begins (clients are connected and warm), so that
-//! the bench can look at the proxy's processor time at that moment; its last line is the result
-//! as JSON. Jobs that hold something still wait in between for a line from the bench.
+//! It prints `ready` when the measurement begins (clients are connected and warm), so that the
+//! bench can read the proxy's processor time at that moment. Its last line is the result as JSON.
+//! Jobs that hold a state wait in between for a line from the bench.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -14,12 +14,12 @@ use crate::Outcome;
 use crate::http::Target;
 use crate::networks::Network;
 
-/// How long clients are busy before they are measured, in milliseconds, where everything is near.
+/// The warm-up time on loopback, in milliseconds.
 pub(crate) const WARM_MS: u64 = 300;
-/// The line that begins what is measured.
+/// The line that marks the start of the measurement.
 pub(crate) const READY: &str = "ready";
 
-/// What a load generator does.
+/// The job of a load generator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Job {
     /// A closed loop of `GET /k`; results in [`Served`].
@@ -34,9 +34,9 @@ pub(crate) enum Job {
     },
     /// So many requests, each on a connection of its own, `at_once` at a time; results in [`Served`].
     Burst { requests: usize, at_once: usize },
-    /// Downloads without end; results in [`Moved`].
+    /// Repeated downloads; results in [`Moved`].
     Flood { clients: usize, warm_ms: u64, seconds: f64 },
-    /// One body one way; results in [`Moved`].
+    /// One body in one direction; results in [`Moved`].
     Transfer { up: bool, bytes: u64 },
     /// Downloads that stop after their beginning, until a line comes; then they go on to the end
     /// and each byte is compared. Results in [`Resumed`].
@@ -49,7 +49,7 @@ pub(crate) enum Job {
     Idle { clients: usize },
 }
 
-/// What came of small requests.
+/// The results of small requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Served {
     pub(crate) requests: u64,
@@ -63,14 +63,14 @@ pub(crate) struct Served {
     pub(crate) worst_ms: Option<f64>,
 }
 
-/// What came of a flood or a transfer.
+/// The result of a flood or a transfer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Moved {
     pub(crate) bytes: u64,
     pub(crate) seconds: f64,
 }
 
-/// What came of readers that stopped and went on.
+/// The result of readers that stalled and continued.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Resumed {
     /// Readers that got every byte, each in its place.
@@ -80,7 +80,7 @@ pub(crate) struct Resumed {
     pub(crate) seconds: f64,
 }
 
-/// A running load generator; it ends with the value.
+/// A running load generator; dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct Load {
     child: Child,
@@ -109,18 +109,18 @@ impl Load {
         }
     }
 
-    /// Waits until what is measured begins.
+    /// Waits until the measurement begins.
     pub(crate) fn ready(&mut self) -> Outcome {
         match self.line()?.as_str() {
             READY => Ok(()),
-            other => Err(format!("the load generator said {other:?}")),
+            other => Err(format!("the load generator printed {other:?}")),
         }
     }
 
-    /// Lets a job that holds still go on.
+    /// Continues a job that holds a state.
     pub(crate) fn go_on(&mut self) -> Outcome {
         let sent = writeln!(self.commands, "go on").and_then(|()| self.commands.flush());
-        sent.map_err(|error| format!("the load generator does not listen: {error}"))
+        sent.map_err(|error| format!("cannot write to the load generator: {error}"))
     }
 
     /// Waits for the result.
@@ -133,8 +133,8 @@ impl Load {
         let mut line = String::new();
         match self.lines.read_line(&mut line) {
             Ok(n) if n > 0 => Ok(line.trim_end().to_owned()),
-            // It has written the reason where our own errors go.
-            Ok(_) => Err("the load generator gave up".to_owned()),
+            // It has printed the reason to standard error.
+            Ok(_) => Err("the load generator failed".to_owned()),
             Err(error) => Err(format!("the load generator cannot be read: {error}")),
         }
     }

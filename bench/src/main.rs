@@ -5,9 +5,9 @@
 //! load generator ────────────────────────────► origin      the floor
 //! ```
 //!
-//! Every box is a process; the load generator and the origin are this program again. All is on
-//! loopback, all ends with the bench, however it ends. What is measured and why stands in
-//! docs/performance-diary.md.
+//! Every box is a process; the load generator and the origin are further processes of this program.
+//! Everything runs on loopback and ends with the bench, even if that is killed.
+//! docs/performance-diary.md describes what is measured and why.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench says what it measured")]
 
@@ -39,7 +39,7 @@ use crate::peer::Peer;
 use crate::place::Place;
 use crate::scenario::{Bench, Scenario};
 
-/// What something gave, or why it did not, in words for the person who typed the command.
+/// A result, or an error message for the user.
 type Outcome<T = ()> = Result<T, String>;
 
 /// Our proxy beside its peers on one machine.
@@ -73,7 +73,7 @@ struct Arguments {
     part: Option<Part>,
 }
 
-/// The parts the bench starts as processes of their own.
+/// The processes that the bench starts.
 #[derive(Debug, Subcommand)]
 enum Part {
     #[command(hide = true)]
@@ -125,10 +125,10 @@ fn measure(arguments: Arguments) -> Outcome {
         measures: Measures::default(),
     };
     for scenario in &scenarios {
-        // What one scenario falls over must not take the others' numbers with it. A player that does not
-        // start panics, as in a test, and says its last words.
+        // A failed scenario must not lose the numbers of the others. A process that does not start
+        // panics, as in a test, and its output is printed.
         let ran = catch_unwind(AssertUnwindSafe(|| scenario.run(&mut bench)));
-        if let Err(why) = ran.unwrap_or_else(|_| Err("a player fell over, see above".to_owned())) {
+        if let Err(why) = ran.unwrap_or_else(|_| Err("a process failed, see above".to_owned())) {
             bench.measures.failures.push(format!("{}: {why}", scenario.name()));
         }
     }
@@ -150,10 +150,10 @@ fn measure(arguments: Arguments) -> Outcome {
     }
 }
 
-/// A thousand clients are a thousand open files at both ends of each process.
+/// A thousand clients need a thousand sockets on both sides of each process.
 const FILES: u32 = 8192;
 
-/// How many files a process may have open: ours and, as they inherit it, those we start.
+/// Raises the limit of open files of this process and of those it starts.
 fn raise_file_limit(files: u32) -> Outcome {
     let wanted = format!("--nofile={files}:");
     let raised =
@@ -181,12 +181,12 @@ fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The program that runs.
+/// The path of this program.
 fn own_program() -> Outcome<PathBuf> {
     std::env::current_exe().map_err(|error| format!("this program has no path: {error}"))
 }
 
-/// What happens now, for the person who waits.
+/// Prints progress.
 fn progress(line: &str) {
     eprintln!("{line}");
 }

@@ -1,10 +1,10 @@
-//! Everything that was measured, kept by round so that it can be compared within one.
+//! All measurements, stored by round so that they can be compared within one.
 
 use serde::Serialize;
 
 use crate::peer::Peer;
 
-/// What a number says.
+/// The meaning of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Metric {
@@ -26,7 +26,7 @@ pub(crate) enum Metric {
     PeakMib,
     FarPeakMib,
     DiskMib,
-    /// Of the rate before, in per cent.
+    /// In per cent of the rate before.
     KeptPercent,
     /// Readers that got every byte, in per cent.
     WholePercent,
@@ -40,7 +40,7 @@ pub(crate) enum Metric {
     StartMs,
     FirstMs,
     Seconds,
-    /// Of what a line can carry, in per cent: bytes of bodies alone.
+    /// In per cent of the line's bandwidth: bytes of bodies only.
     FilledPercent,
 }
 
@@ -75,7 +75,7 @@ impl Metric {
         }
     }
 
-    /// Is more better?
+    /// Whether a larger value is better.
     pub(crate) fn more_is_better(self) -> bool {
         matches!(
             self,
@@ -100,11 +100,11 @@ pub(crate) struct Measure {
     pub(crate) value: f64,
 }
 
-/// Whom we are compared with.
+/// The program we are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Against {
     Peer(Peer),
-    /// Whichever of the multiplexers was better at it in that round.
+    /// The better of the multiplexers in each round.
     BestMux,
 }
 
@@ -141,12 +141,12 @@ impl Measures {
         rows
     }
 
-    /// The middle of what a peer did in all rounds.
+    /// The median of a peer's values in all rounds.
     pub(crate) fn median(&self, row: Row<'_>, peer: Peer) -> Option<f64> {
         median(self.of(row, peer).map(|m| m.value).collect())
     }
 
-    /// The middle of the ratios of each round: ours divided by theirs.
+    /// The median of the ratios of each round: ours divided by theirs.
     pub(crate) fn ratio(&self, row: Row<'_>, against: Against) -> Option<f64> {
         let ratios = self.of(row, Peer::Seacat).filter_map(|ours| {
             let theirs = self.theirs(row, against, ours.round)?;
@@ -155,18 +155,19 @@ impl Measures {
         median(ratios.collect())
     }
 
-    /// The middle of a number made of the three that one round gave us, a peer and the floor.
+    /// The median of a ratio computed in each round from our value, the peer's and the floor.
     pub(crate) fn over_floor(&self, row: Row<'_>, peer: Peer) -> Option<f64> {
         let ratios = self.of(row, Peer::Seacat).filter_map(|ours| {
             let floor = self.in_round(row, Peer::Direct, ours.round)?;
             let theirs = self.in_round(row, peer, ours.round)? - floor;
-            // On a busy machine a proxy is at times faster than no proxy; that says nothing.
+            // On a busy machine a proxy is sometimes faster than no proxy; such rounds are ignored.
             (theirs > 0.0).then(|| (ours.value - floor) / theirs)
         });
         median(ratios.collect())
     }
 
-    /// By what factor ours has grown at any of the points behind the row's own, in the round in the middle.
+    /// The largest factor by which our value has grown at any of the later points; the median of
+    /// all rounds.
     pub(crate) fn growth(&self, row: Row<'_>, later: &[&str]) -> Option<f64> {
         let factors =
             self.of(row, Peer::Seacat).filter(|first| first.value > 0.0).filter_map(|first| {

@@ -5,8 +5,8 @@
 //! load generator ─► near end ─TUN─ Line ─TUN─ far end ─► origin
 //! ```
 //!
-//! Nothing in them reaches any other network, and they are not in the way of what else the machine
-//! does: a network is there as long as a process in it, and those end with the bench.
+//! They are isolated from all other networks. A network exists as long as a process in it, and
+//! those end with the bench.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::Outcome;
 use crate::line::{FAR, Line, NEAR};
 
-/// The near and the far end's address: of a range that is kept for documents (RFC 5737).
+/// The addresses of the near and the far end, of a range reserved for documentation (RFC 5737).
 const NEAR_ADDRESS: &str = "192.0.2.1";
 pub(crate) const FAR_ADDRESS: [u8; 4] = [192, 0, 2, 2];
 
@@ -37,13 +37,12 @@ const QUEUE: &str = "10000";
 pub(crate) struct Network(u32);
 
 impl Network {
-    /// What stands in front of a command that is to run in this network. It stays one process with
-    /// one id.
+    /// The prefix that runs a command in this network, as one process with one id.
     pub(crate) fn enter(self) -> [String; 3] {
         ["nsenter".to_owned(), format!("--net=/proc/{}/ns/net", self.0), "--".to_owned()]
     }
 
-    /// A command with that in front of it.
+    /// A command with that prefix.
     pub(crate) fn command(self, command: &Command) -> Command {
         wrap(&self.enter(), command)
     }
@@ -55,7 +54,7 @@ impl Network {
         run(&mut self.command(&command))
     }
 
-    /// Sets what the kernel keeps for each network under `net.ipv4`.
+    /// Sets the `net.ipv4` parameters of a network.
     fn set(self, name: &str, value: &str) -> Outcome {
         let mut command = clean_command("sh", Path::new("/"));
         command.args(["-c", &format!("echo {value} > /proc/sys/net/ipv4/{name}")]);
@@ -71,7 +70,7 @@ pub(crate) struct Networks {
 }
 
 impl Networks {
-    /// Makes two networks and lays the line. The processes' words go to `dir`.
+    /// Creates two networks and the line. The output of the processes is written to `dir`.
     ///
     /// # Errors
     /// When the system does not allow it: it takes root, and a kernel with TUN devices.
@@ -82,7 +81,7 @@ impl Networks {
         let mut command = clean_command(crate::own_program()?, dir);
         command.args(["line", &text]);
         let mut line = Process::start("line", dir, &apart(&command));
-        // It does nothing but be there: a network needs a process before it can be given a device.
+        // An idle process: a network needs one before it can be given a device.
         let mut command = clean_command("sleep", dir);
         command.arg("infinity");
         let mut far = Process::start("far", dir, &apart(&command));
@@ -112,15 +111,15 @@ impl Networks {
             network.run("ip link set lo up")?;
             network.run(&format!("ip address add {address} peer {other} dev {device}"))?;
             network.run(&format!("ip link set {device} txqueuelen {QUEUE} up"))?;
-            // What one peer's connections have learned of the line is not for the next one's.
+            // TCP metrics of one peer's connections must not influence the next one's.
             network.set("tcp_no_metrics_save", "1")?;
         }
         choose_congestion_control(&[near, far])
     }
 }
 
-/// A network may choose only what the machine's own allows, so that is widened for the moment of
-/// choosing.
+/// A network may choose only algorithms that the machine's own network allows, so the list is
+/// extended temporarily.
 fn choose_congestion_control(networks: &[Network]) -> Outcome {
     let wrong = |error| format!("{ALLOWED}: {error}");
     let allowed = fs::read_to_string(ALLOWED).map_err(wrong)?;
@@ -137,7 +136,7 @@ fn choose_congestion_control(networks: &[Network]) -> Outcome {
     chosen
 }
 
-/// Can this be done here?
+/// Whether this is possible on this machine.
 fn possible() -> Outcome {
     let device = Path::new("/dev/net/tun").exists();
     let network = run(&mut apart(&clean_command("true", Path::new("/"))));
@@ -155,7 +154,7 @@ fn apart(command: &Command) -> Command {
     wrap(&["unshare", "--net", "--"], command)
 }
 
-/// Words in front of a command, and its folder and its environment.
+/// A command with a prefix, with its folder and its environment.
 fn wrap(words: &[impl AsRef<OsStr>; 3], command: &Command) -> Command {
     let mut inside = Command::new(&words[0]);
     inside.args(&words[1..]).arg(command.get_program()).args(command.get_args()).env_clear();
@@ -167,7 +166,7 @@ fn wrap(words: &[impl AsRef<OsStr>; 3], command: &Command) -> Command {
 }
 
 fn run(command: &mut Command) -> Outcome {
-    // Without its environment: what went wrong ends up on a page that others read.
+    // Without its environment: the error may be published in a table.
     let words = [command.get_program()].into_iter().chain(command.get_args());
     let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
     let words = words.join(" ");
@@ -179,14 +178,14 @@ fn run(command: &mut Command) -> Outcome {
     Err(format!("{words}: {}", said.trim()))
 }
 
-/// Is the process in another network than we are?
+/// Whether the process is in another network than this one.
 fn is_apart(id: u32) -> bool {
     let network = |id: &str| fs::read_link(format!("/proc/{id}/ns/net")).ok();
     let theirs = network(&id.to_string());
     theirs.is_some() && theirs != network("self")
 }
 
-/// Does the process's network have a device?
+/// Whether the process's network has a device.
 fn has_device(id: u32, name: &str) -> bool {
     let text = fs::read_to_string(format!("/proc/{id}/net/dev")).unwrap_or_default();
     text.lines().any(|line| line.trim_start().starts_with(&format!("{name}:")))

@@ -1,7 +1,7 @@
-//! The origin behind every peer, in a process of its own: cheap, so that it is not what is
-//! measured.
+//! The origin behind every peer, in a process of its own: fast, so that it does not dominate the
+//! measurement.
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
 //! | `GET /k` | 1 KiB |
 //! | `GET /N` | N bytes of the [`Pattern`] |
@@ -21,12 +21,12 @@ use crate::pattern::Pattern;
 
 /// The small body, in bytes.
 const SMALL: usize = 1024;
-/// The largest head it reads, in bytes: many times what any peer makes of the load's requests.
+/// The largest head it reads, in bytes: many times the size of any peer's requests.
 const MAX_HEAD: usize = 16 * 1024;
 /// How much of an upload is read at once, in bytes.
 const READ: usize = 256 * 1024;
 
-/// Serves on an address until the process is ended.
+/// Serves on an address until the process is killed.
 pub(crate) fn run(address: SocketAddr) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -43,18 +43,19 @@ async fn serve(address: SocketAddr) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         let pattern = Rc::clone(&pattern);
-        // A peer that hangs up ends its own connection; there is nobody to tell.
+        // A peer that disconnects ends only its own connection.
         tokio::task::spawn_local(async move { connection(stream, &pattern).await });
     }
 }
 
-/// What one head asks for.
+/// The request in one head.
 #[derive(Debug, PartialEq)]
 enum Request {
     Small,
     Bytes(u64),
     Count(u64),
-    /// Not something a load asks for; answered so that the run fails and says why.
+    /// Not a request of the load generator; answered with an error, so that the run fails with a
+    /// reason.
     Unknown(&'static str),
 }
 
@@ -94,7 +95,7 @@ async fn connection(mut stream: TcpStream, pattern: &Pattern) -> io::Result<()> 
     }
 }
 
-/// What a head asks for, and whether it wants the connection closed.
+/// The request in a head, and whether the connection is to be closed.
 fn read(head: &[u8]) -> (Request, bool) {
     let Ok(text) = std::str::from_utf8(head) else {
         return (Request::Unknown("400 Bad Request"), true);
@@ -103,7 +104,7 @@ fn read(head: &[u8]) -> (Request, bool) {
     let mut words = lines.next().unwrap_or_default().split(' ');
     let (method, target) = (words.next(), words.next().unwrap_or_default());
     let close = field(lines.clone(), "connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-    // Some peers pass the absolute form on. The path is what follows the last slash either way.
+    // Some peers forward the absolute form. The path follows the last slash in both forms.
     let path = target.rsplit('/').next().unwrap_or_default();
     let request = match (method, path) {
         (Some("GET"), "k") => Request::Small,
@@ -134,7 +135,7 @@ async fn send(stream: &mut TcpStream, pattern: &Pattern, length: u64) -> io::Res
     Ok(())
 }
 
-/// Reads a body of which `buffer` holds the beginning, and whatever may stand behind it.
+/// Reads a body whose beginning is in `buffer`.
 async fn discard(stream: &mut TcpStream, buffer: &mut Vec<u8>, length: u64) -> io::Result<()> {
     let mut left = length;
     let early = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));

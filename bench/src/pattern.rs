@@ -1,12 +1,12 @@
-//! What the origin sends: bytes whose place can be told.
+//! The origin's data: bytes that depend on their position.
 //!
 //! A body repeats one block of random bytes. The block's length is a prime, so a frame that is
-//! lost, doubled or out of place shifts what follows, and a comparison sees it for the price of
-//! memcmp; a checksum would cost the load generator more than the proxies under test spend.
+//! lost, doubled or out of order shifts what follows, and memcmp detects it; a checksum would cost
+//! the load generator more than the proxies under test use.
 
 /// Length of the block, in bytes: the largest prime below 64 KiB.
 const BLOCK: usize = 65_521;
-/// How many blocks stand one after another, so that large writes and comparisons need no joins.
+/// How many copies of the block are stored, so that large writes and comparisons need no joins.
 const COPIES: usize = 16;
 
 /// The pattern, several blocks of it.
@@ -35,7 +35,7 @@ impl Pattern {
         &rest[..n]
     }
 
-    /// Does `bytes` belong at `offset` of a body?
+    /// Whether `bytes` are those at `offset` of a body.
     pub(crate) fn matches(&self, mut offset: u64, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let expected = self.next(offset, bytes.len() as u64);

@@ -1,9 +1,9 @@
-//! Who is measured, and how each is started: a near end that clients talk to, a far end beside
-//! the origin, TLS between the two.
+//! The measured programs and how each is started: a near end for the clients, a far end beside the
+//! origin, TLS between the two.
 //!
-//! The packaged peers get the command lines and configurations that stand here and no tuning
-//! beyond them; docs/performance-diary.md quotes them. All ends run on one thread where they can be
-//! told to, as ours do, and each in one process, so that a process's numbers are a peer's.
+//! The packaged peers get the command lines and configurations in this file and no further tuning;
+//! docs/performance-diary.md quotes them. All ends run in one process each and, where it can be
+//! configured, on one thread, as ours do.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -47,7 +47,7 @@ impl Peer {
         Self::Haproxy,
         Self::Stunnel,
     ];
-    /// The peers that carry many requests over one connection, as we do.
+    /// The peers that send many requests over one connection, as we do.
     pub(crate) const MUXES: [Self; 2] = [Self::Nghttpx, Self::Haproxy];
 
     pub(crate) fn name(self) -> &'static str {
@@ -61,7 +61,7 @@ impl Peer {
         }
     }
 
-    /// How it says which version it is.
+    /// The command that prints its version.
     pub(crate) fn version(self) -> Option<Command> {
         let (program, argument) = match self {
             Self::Direct | Self::Seacat | Self::NghttpxWide => return None,
@@ -74,7 +74,8 @@ impl Peer {
         Some(command)
     }
 
-    /// stunnel starts a thread for each client; what ended threads used is known only in sum.
+    /// stunnel starts a thread for each client; the time of ended threads is only part of the
+    /// process's sum.
     pub(crate) fn clock(self) -> Clock {
         match self {
             Self::Stunnel => Clock::Process,
@@ -83,10 +84,10 @@ impl Peer {
     }
 }
 
-/// A peer whose far end runs, in front of the origin.
+/// A proxy chain: load generator, near end, far end, origin.
 #[derive(Debug)]
 pub(crate) struct ProxyChain {
-    /// Whose it is.
+    /// The program at both ends.
     pub(crate) peer: Peer,
     target: Target,
     dir: tempfile::TempDir,
@@ -114,7 +115,7 @@ impl ProxyChain {
         Ok(Self { peer, target, dir, far: Some(far), near: None })
     }
 
-    /// Starts everything and waits until the near end accepts connections.
+    /// Starts both ends and waits until the near end accepts connections.
     pub(crate) fn start(peer: Peer, place: &Place) -> Outcome<Self> {
         let mut chain = Self::far_end(peer, place)?;
         chain.start_near(place);
@@ -145,12 +146,12 @@ impl ProxyChain {
         self.near = None;
     }
 
-    /// Where clients go, and how they ask there.
+    /// The address for clients and the form of their requests.
     pub(crate) fn target(&self) -> &Target {
         &self.target
     }
 
-    /// The near end's process: the one whose costs are the user's.
+    /// The near end's process, whose cost is measured.
     pub(crate) fn near(&self) -> Option<Proc> {
         self.near.as_ref().map(|process| Proc(process.id()))
     }
@@ -161,7 +162,7 @@ impl ProxyChain {
     }
 }
 
-/// Writes what both ends read.
+/// Writes the configuration files of both ends.
 fn configure(peer: Peer, dir: &Path, place: &Place, port: u16, far_port: u16) -> Outcome {
     let (far_address, origin) = (place.far_address(), place.origin);
     let (origin_address, origin_port) = (origin.ip(), origin.port());
@@ -224,7 +225,7 @@ fn configure(peer: Peer, dir: &Path, place: &Place, port: u16, far_port: u16) ->
             )
         }
         Peer::Stunnel => {
-            // Without an empty `pid` it wants to write into a folder of the system.
+            // Without an empty `pid` it writes to a system folder.
             let common = "foreground = yes\npid =\ndebug = warning\n\
                           socket = l:TCP_NODELAY=1\nsocket = r:TCP_NODELAY=1\n";
             (

@@ -1,4 +1,4 @@
-//! What all peers share: the origin, one certificate, our own programs.
+//! The environment of all peers: the origin, one certificate, our own programs.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,7 +12,7 @@ use crate::line::Line;
 use crate::networks::{FAR_ADDRESS, Network, Networks};
 use crate::procfs::Proc;
 
-/// The surroundings of a run. Everything in it ends with it.
+/// The environment of a run. Dropping it ends everything in it.
 #[derive(Debug)]
 pub(crate) struct Place {
     /// Where the origin listens.
@@ -20,7 +20,7 @@ pub(crate) struct Place {
     dir: tempfile::TempDir,
     /// The folder our own programs are built into.
     programs: PathBuf,
-    /// The two there are when a line lies between the ends; otherwise all is on loopback.
+    /// The two networks with a line between them; otherwise everything is on loopback.
     networks: Option<Networks>,
     origin_process: Process,
 }
@@ -36,7 +36,7 @@ impl Place {
         Self::prepare(Some(line))
     }
 
-    /// The origin: what a server costs that only answers.
+    /// The origin, to measure a server's own cost.
     pub(crate) fn origin_process(&self) -> Proc {
         Proc(self.origin_process.id())
     }
@@ -68,7 +68,7 @@ impl Place {
         Ok(place)
     }
 
-    /// Where the far ends listen.
+    /// The address of the far ends.
     pub(crate) fn far_address(&self) -> IpAddr {
         far_address(self.networks.as_ref())
     }
@@ -88,7 +88,7 @@ impl Place {
         self.dir.path().join("keys")
     }
 
-    /// Certificate and key in one file, as haproxy wants them.
+    /// Certificate and key in one file, as haproxy requires.
     pub(crate) fn certificate_and_key(&self) -> PathBuf {
         self.keys().join("both.pem")
     }
@@ -119,7 +119,7 @@ pub(crate) fn start(
     process
 }
 
-/// Waits until something listens on a port in a process's network: itself, if it means to.
+/// Waits until there is a listener on a port in a process's network.
 pub(crate) fn wait_for_port(process: &mut Process, port: u16) {
     process.wait_until(&format!("a listener on port {port}"), |process| {
         Proc(process.id()).sees_listener(port).then_some(())

@@ -1,14 +1,14 @@
-//! The picture of how the cost grows: four small charts in one SVG, readable on light and on dark paper.
+//! The picture of the growth of the cost: four charts in one SVG, for light and dark backgrounds.
 
 use crate::measures::{Measures, Metric, Row};
 use crate::peer::Peer;
 use crate::scenario::Scenario;
 use crate::scenario::growth::{CLIENTS, STREAMS};
 
-/// Who is drawn, with its class in the style sheet; ours last, and so on top.
+/// The peers in the charts, with their style classes; ours last, and so on top.
 const WHO: [(Peer, &str); 2] = [(Peer::Nghttpx, "other"), (Peer::Seacat, "ours")];
 
-/// One chart: what it shows, and the points on its lower edge.
+/// One chart: its metric and the points on its axis.
 struct Chart {
     title: &'static str,
     unit: &'static str,
@@ -43,7 +43,7 @@ const CHARTS: [Chart; 4] = [
     },
 ];
 
-/// A chart and the room around it, in pixels.
+/// A chart and its margins, in pixels.
 const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 56.0;
@@ -102,7 +102,7 @@ impl Chart {
     fn draw(&self, measures: &Measures) -> String {
         let of = |peer, point| {
             let row = Row { scenario: Scenario::Growth.name(), point, metric: self.metric };
-            // Less than nothing is the noise of what a process gave back meanwhile.
+            // A negative value is noise: the process has released memory meanwhile.
             measures.median(row, peer).map(|value| value.max(0.0))
         };
         let lines = WHO.map(|(peer, class)| {

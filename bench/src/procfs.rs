@@ -1,4 +1,4 @@
-//! What the system knows about a process: time on a processor, memory, threads, wake-ups.
+//! Measurements of a process: processor time, memory, threads, wake-ups.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,16 +10,16 @@ use crate::Outcome;
 /// matters here.
 const TICKS: f64 = 100.0;
 
-/// How a process's time on a processor is known.
+/// The source of a process's processor time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Clock {
     /// The sum over its threads of `schedstat`, exact to the nanosecond.
     Threads,
-    /// `stat`, exact to a hundredth of a second: it keeps the time of threads that have ended.
+    /// `stat`, exact to a hundredth of a second: it includes threads that have ended.
     Process,
 }
 
-/// A process as /proc shows it.
+/// A process in /proc.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Proc(pub(crate) u32);
 
@@ -81,7 +81,7 @@ impl Proc {
         kib(&text, "Pss").ok_or_else(|| "smaps_rollup has no Pss".to_owned())
     }
 
-    /// How often its threads have gone to sleep so far: as often they were woken.
+    /// How often its threads have gone to sleep so far, which equals the wake-ups.
     pub(crate) fn sleeps(self) -> Outcome<u64> {
         self.sum("status", |text| {
             let mut lines = text.lines();
@@ -95,14 +95,14 @@ impl Proc {
         Ok(self.tasks()?.len())
     }
 
-    /// Does anything in its network listen on a port? Asked of the kernel, so that nobody is disturbed
-    /// by a connection.
+    /// Whether there is a listener on a port in its network. Read from the kernel, so that no
+    /// connection is needed.
     pub(crate) fn sees_listener(self, port: u16) -> bool {
         let tables = ["net/tcp", "net/tcp6"].map(|table| self.read(table).unwrap_or_default());
         tables.iter().any(|table| has_listener(table, port))
     }
 
-    /// What its open files without a name take on the disk, in MiB.
+    /// The disk usage of its open unnamed files, in MiB.
     pub(crate) fn nameless_files_mib(self) -> Outcome<f64> {
         let path = format!("/proc/{}/fd", self.0);
         let list = fs::read_dir(&path).map_err(|error| format!("{path}: {error}"))?;
@@ -114,7 +114,7 @@ impl Proc {
     }
 }
 
-/// Does a table of sockets hold a listening one on a port?
+/// Whether a table of sockets has a listener on a port.
 fn has_listener(table: &str, port: u16) -> bool {
     const LISTEN: &str = "0A";
     let here = format!(":{port:04X}");
@@ -125,7 +125,8 @@ fn has_listener(table: &str, port: u16) -> bool {
     })
 }
 
-/// utime + stime of a `stat`: the 14th and 15th field. The second, the name, may hold anything.
+/// utime + stime of a `stat`: the 14th and 15th field. The second, the name, may contain any
+/// character.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);

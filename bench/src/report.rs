@@ -1,4 +1,4 @@
-//! What a run says in the end: tables to paste, and every number as JSON.
+//! The report of a run: tables in Markdown, and every number as JSON.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub(crate) fn markdown(bench: &Bench, scenarios: &[Scenario]) -> String {
     text
 }
 
-/// What was typed. The folder for the numbers was not: xtask adds it in front.
+/// The arguments as typed. The folder for the numbers is added by xtask.
 fn command() -> String {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     if words.first().is_some_and(|word| word == "--out") {
@@ -77,7 +77,7 @@ fn table(bench: &Bench, scenario: Scenario) -> String {
     text
 }
 
-/// A ratio where one says something.
+/// A ratio, if it is meaningful.
 fn ratio(measures: &Measures, row: Row<'_>, against: Against) -> Option<f64> {
     let shares = [Metric::Errors, Metric::KeptPercent, Metric::WholePercent];
     if shares.contains(&row.metric) { None } else { measures.ratio(row, against) }
@@ -87,7 +87,7 @@ fn cell(value: Option<f64>) -> String {
     value.map_or(" – |".to_owned(), |value| format!(" {} |", short(value)))
 }
 
-/// About three figures that mean something.
+/// About three significant figures.
 fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
@@ -125,7 +125,7 @@ fn words(verdict: Verdict) -> String {
     }
 }
 
-/// Everything a later reader wants to know.
+/// The circumstances of the run.
 #[derive(Serialize)]
 struct Saved<'a> {
     surroundings: Surroundings,
@@ -180,10 +180,10 @@ pub(crate) fn draw(bench: &Bench, dir: &Path) -> Outcome<PathBuf> {
     Ok(path)
 }
 
-/// What stands in a page before the tables of the last run.
+/// The part of a page before the tables of the last run.
 const MARK: &str = "<!-- measured from here on -->\n";
 
-/// Puts tables into a page, in place of everything behind the mark.
+/// Replaces everything after the mark in a page by tables.
 pub(crate) fn put_into(page: &Path, tables: &str) -> Outcome {
     let wrong = |error: std::io::Error| format!("{}: {error}", page.display());
     let text = fs::read_to_string(page).map_err(wrong)?;
@@ -201,7 +201,7 @@ struct Surroundings {
     processor: String,
     processors: usize,
     kernel: String,
-    /// Work that was waiting when the run ended; what other programs do is in it.
+    /// The load average at the end of the run, including other programs.
     load: String,
     versions: Vec<String>,
 }
@@ -234,7 +234,7 @@ impl Surroundings {
     }
 }
 
-/// The first line of what a peer says about itself; some say it on the other output.
+/// The first line of a peer's version output; some print it to standard error.
 fn version(peer: Peer) -> Option<String> {
     let said = peer.version()?.output().ok()?;
     let words = [said.stdout, said.stderr].concat();

@@ -1,4 +1,4 @@
-//! The scenarios, and what they have in common: rounds, turns, meters.
+//! The scenarios and their common parts: rounds, order, meters.
 
 mod bulk;
 mod fair;
@@ -19,7 +19,7 @@ use crate::peer::{Peer, ProxyChain};
 use crate::place::Place;
 use crate::procfs::{Clock, Proc};
 
-/// What can be measured.
+/// The scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scenario {
     /// Small requests: rate, times, processor time.
@@ -30,11 +30,11 @@ pub(crate) enum Scenario {
     Fair,
     /// Clients beside readers that have stopped.
     Stall,
-    /// What it costs to do nothing.
+    /// The cost of an idle proxy.
     Idle,
-    /// From exec to the first answer.
+    /// From exec to the first response.
     Startup,
-    /// What one more client or stream costs, up to ten thousand.
+    /// The cost of more clients and streams, up to ten thousand.
     Growth,
     /// A line of 50 ms and 100 Mbit/s between the ends. Needs root.
     Wan,
@@ -65,8 +65,8 @@ impl Scenario {
         }
     }
 
-    /// How often everything is measured, if nothing else is wished: so that all of it takes some
-    /// twenty minutes. Starting is quick and scatters most.
+    /// How often everything is measured, by default: so that all of it takes some twenty minutes.
+    /// Starting is quick and scatters most.
     pub(crate) fn rounds(self) -> usize {
         match self {
             Self::Startup => 7,
@@ -77,12 +77,12 @@ impl Scenario {
         }
     }
 
-    /// How long one measurement lasts, in seconds, if nothing else is wished.
+    /// How long one measurement lasts, in seconds, by default.
     fn seconds(self) -> f64 {
         match self {
             Self::Small => 1.2,
             Self::Fair => 2.0,
-            // The first second, in which everything on the way to the readers fills up, is in it.
+            // This includes the first second, in which all buffers to the readers fill up.
             Self::Stall => 5.0,
             Self::Growth => 1.0,
             Self::Wan => 4.0,
@@ -92,8 +92,8 @@ impl Scenario {
         }
     }
 
-    /// Size of the large bodies, in MiB, if nothing else is wished: with 64 readers, of a size that passes
-    /// what may wait for one of them, and no more.
+    /// Size of the large bodies, in MiB, by default: with 64 readers, of a size that passes what
+    /// may wait for one of them, and no more.
     fn mib(self) -> u64 {
         if self == Self::Stall { 64 } else { 1024 }
     }
@@ -112,7 +112,7 @@ impl Scenario {
         }
     }
 
-    /// Those of `peers` that it tells apart.
+    /// Those of `peers` that differ in it.
     pub(crate) fn peers(self, peers: &[Peer]) -> Vec<Peer> {
         let told_apart = |peer: &Peer| match self {
             Self::Wan => true,
@@ -147,10 +147,10 @@ impl Scenario {
     }
 }
 
-/// What one measurement gave; none where there is nothing to measure.
+/// The result of one measurement; `None` where there is nothing to measure.
 type Numbers = Vec<(Metric, Option<f64>)>;
 
-/// A whole run: what was wished, where it happens, what came of it.
+/// A run: its options, its environment and its results.
 #[derive(Debug)]
 pub(crate) struct Bench {
     pub(crate) rounds: Option<usize>,
@@ -178,7 +178,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Starts everybody, the floor too.
+    /// Starts all peers and the floor.
     fn chains(&self) -> Outcome<Vec<ProxyChain>> {
         let all = self.peers.iter();
         all.map(|peer| ProxyChain::start(*peer, self.place)).collect()
@@ -191,12 +191,12 @@ impl Run<'_> {
         turn
     }
 
-    /// Everybody, in the order of a round.
+    /// All peers and the floor, in the order of a round.
     fn turn(&self, round: usize) -> Vec<Peer> {
         turns(&self.peers, round).into_iter().copied().collect()
     }
 
-    /// Keeps a number.
+    /// Stores a number.
     fn add(&mut self, round: usize, point: &str, peer: Peer, metric: Metric, value: f64) {
         self.measures.add(Measure {
             scenario: self.scenario.name(),
@@ -208,8 +208,8 @@ impl Run<'_> {
         });
     }
 
-    /// Keeps the numbers of one measurement, and says them. One that failed is said and leaves
-    /// its place empty: a peer that falls over must not take the run with it.
+    /// Stores and prints the numbers of one measurement. A failed one is printed and its number is
+    /// missing: a peer that fails must not end the run.
     fn keep(&mut self, round: usize, point: &str, peer: Peer, measured: Outcome<Numbers>) {
         let mut line = format!(
             "{} {}/{} {point:10} {:8}",
@@ -241,7 +241,7 @@ fn turns<T>(all: &[T], round: usize) -> Vec<&T> {
     if round.is_multiple_of(2) { all.iter().collect() } else { all.iter().rev().collect() }
 }
 
-/// Time on a processor since a moment: the near end's and the far end's.
+/// Processor time since a moment: the near end's and the far end's.
 struct Meter {
     clock: Clock,
     near: Option<(Proc, Duration)>,
@@ -274,7 +274,7 @@ impl Meter {
     }
 }
 
-/// The peak of memory where the chains were kept through all rounds.
+/// The peak of memory if the chains ran through all rounds.
 fn keep_peaks(run: &mut Run<'_>, chains: &[ProxyChain]) {
     for chain in chains {
         let Some(near) = chain.near() else { continue };

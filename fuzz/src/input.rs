@@ -1,11 +1,11 @@
-//! Arbitrary bytes read as a input: small numbers and pieces of wire.
+//! Arbitrary bytes read as a sequence of steps: small numbers and pieces of wire data.
 
-/// What is left of the input. Every read succeeds until it is used up.
+/// The rest of the input. Every read succeeds until it is used up.
 #[derive(Debug)]
 pub struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
-    /// A input out of libFuzzer's bytes.
+    /// Wraps libFuzzer's bytes.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -25,7 +25,7 @@ impl<'a> Input<'a> {
         Some(piece)
     }
 
-    /// All that is left.
+    /// All remaining bytes.
     pub fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }

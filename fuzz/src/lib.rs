@@ -1,5 +1,4 @@
-//! What the fuzz targets share: reading a input out of arbitrary bytes, and the model that the
-//! connection is held against.
+//! Shared by the fuzz targets: reading steps from arbitrary bytes, and a model of a connection.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What a connection may do, in the fewest words: for each stream, which half may still speak.
+//! A model of a connection: for each stream, which half is still open.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,9 +8,9 @@ use seacat_proto::{Decoder, Event, MAX_FRAME, Role, SocketsCode, StreamId, Trans
 /// One direction of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Half {
-    /// The head of the answer has not come; no body may.
+    /// The head of the response is missing; no body is permitted.
     Head,
-    /// The body runs.
+    /// The body follows.
     Body,
     /// The end is queued behind the body, but not on the wire yet.
     Ending,
@@ -18,14 +18,14 @@ enum Half {
     Ended,
 }
 
-/// One stream as the program above the connection knows it.
+/// One stream from the program's point of view.
 #[derive(Clone, Copy, Debug)]
 struct Lane {
     ours: Half,
     theirs: Half,
 }
 
-/// All streams that are alive, and what has been promised to the wire.
+/// All open streams, and the bytes queued for the wire.
 #[derive(Debug)]
 pub struct Model {
     role: Role,
@@ -55,7 +55,7 @@ impl Model {
         self.lanes.keys().copied()
     }
 
-    // --- calls: each is told whether the connection granted it -----------------------------
+    // --- calls, each with whether the connection granted it -------------------------------
 
     /// We opened a stream.
     pub fn opened(&mut self, id: StreamId, end: bool) {
@@ -64,7 +64,7 @@ impl Model {
         assert!(before.is_none(), "{id} was open already");
     }
 
-    /// We answered a stream; `end`: there is no body, and the head says so or an empty frame
+    /// We answered a stream; `end`: there is no body, and FIN is on the head or on an empty frame
     /// behind it (`tail`).
     pub fn replied(&mut self, id: StreamId, end: bool, tail: bool, granted: bool) {
         let lane = self.lane(id);
@@ -112,7 +112,7 @@ impl Model {
         }
     }
 
-    /// We gave a stream up.
+    /// We reset a stream.
     pub fn gave_up(&mut self, id: StreamId) {
         let lane = self.lanes.remove(&id);
         if self.role == Role::Gateway
@@ -123,12 +123,12 @@ impl Model {
         }
     }
 
-    // --- news: each must be allowed ----------------------------------------------------------
+    // --- events: each must be allowed --------------------------------------------------------
 
-    /// Checks a piece of news.
+    /// Checks an event.
     ///
     /// # Panics
-    /// When it is news of a stream that is over, or that this stream cannot have yet.
+    /// When it belongs to a stream that has ended, or is not possible in the stream's state.
     pub fn received(&mut self, event: &Event) {
         match *event {
             Event::Request { id, end, .. } => {
@@ -182,7 +182,7 @@ impl Model {
     /// Checks a frame that goes out: whole, within the limit, and readable by our own decoder.
     ///
     /// # Panics
-    /// When it is none of that, or more than was asked for.
+    /// When it is none of these, or more than was queued.
     pub fn wrote(&mut self, transmit: &Transmit) {
         let bytes = transmit.to_vec();
         assert!(bytes.len() <= MAX_FRAME && bytes.len() == transmit.len());
@@ -199,7 +199,7 @@ impl Model {
                 self.unsent -= length;
                 let lane = self.lane(id);
                 assert!(matches!(lane.ours, Half::Body | Half::Ending), "data after the end");
-                assert!(!fin || lane.ours == Half::Ending, "an end nobody asked for");
+                assert!(!fin || lane.ours == Half::Ending, "FIN without finish()");
                 if fin {
                     lane.ours = Half::Ended;
                     self.remove_if_ended(id);
@@ -227,7 +227,7 @@ impl Model {
         self.lanes.get_mut(&id).unwrap_or_else(|| panic!("{id} is not alive"))
     }
 
-    /// A stream whose halves have both ended is over, and nothing more may be received of it.
+    /// Removes a stream whose halves have both ended; no event may follow for it.
     fn remove_if_ended(&mut self, id: StreamId) {
         let lane = self.lane(id);
         if lane.ours == Half::Ended && lane.theirs == Half::Ended {

@@ -1,8 +1,8 @@
-//! A whole connection, in either role: bytes from a peer that means anything, calls from a
-//! program that means no harm, time that passes.
+//! A whole connection in either role: arbitrary bytes from a peer, valid calls of a program, and
+//! time.
 //!
-//! Held against a small model (`seacat_fuzz::Model`): no panic, no news of a stream that is
-//! over, no more owed or queued than the limits allow, nothing written that we could not read.
+//! Compared with a small model (`seacat_fuzz::Model`): no panic, no event of a stream that has
+//! ended, no more queued than the limits allow, nothing written that we could not read.
 
 #![no_main]
 
@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     harness.write_all();
 });
 
-/// Frames the connection may owe beyond two for each stream, and some for our own calls.
+/// Frames the connection may have queued beyond two for each stream and those of our own calls.
 const MAX_OWED: usize = 1024;
 
 struct Harness {
@@ -39,7 +39,7 @@ struct Harness {
     max_streams: usize,
     windows: bool,
     now: Instant,
-    /// Wishes since the last time everything was written; each may queue one frame or two.
+    /// Calls since the last time everything was written; each may queue one frame or two.
     calls: usize,
     /// Body bytes queued since then.
     queued: usize,
@@ -60,7 +60,7 @@ impl Harness {
         Some(Self { connection, model, role, max_streams, windows, now, calls: 0, queued: 0 })
     }
 
-    /// One step of the input; `None` when the input or the connection is over.
+    /// One step; `None` at the end of the input or of the connection.
     fn step(&mut self, step: u8, input: &mut Input<'_>) -> Option<()> {
         match step % 10 {
             0..=2 => self.receive(input.piece()?).ok()?,
@@ -149,7 +149,7 @@ impl Harness {
         }
     }
 
-    /// Queues a piece of a body where there is room for it.
+    /// Queues a piece of a body if there is capacity.
     fn send(&mut self, nth: u8, length: usize) {
         let Some(id) = self.model.pick(nth) else {
             return;

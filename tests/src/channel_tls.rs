@@ -1,14 +1,14 @@
-//! Which TLS the channel of a story speaks. The variable `SEACAT_SUITE_TLS` chooses, so that a
-//! suite can be told again over another one.
+//! The TLS library and version of the channel in a test. The variable `SEACAT_SUITE_TLS` selects
+//! it, so that a suite can be repeated with another one.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What the gateway is limited to, and what the proxy is set to.
+/// The TLS settings of gateway and proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelTls {
-    /// rustls at both ends, as they come.
+    /// rustls at both ends, with the defaults.
     Modern,
     /// OpenSSL at both ends; the gateway knows the suite of the reference era (0xC028) and no
     /// other. Its certificate has a common name and no subjectAltName.
@@ -50,8 +50,8 @@ impl ChannelTls {
         }
     }
 
-    /// Where a gateway of the reference era is asked for, gives the one that was made in `dir` a
-    /// certificate as they had them: an RSA key, its name as CN and nowhere else.
+    /// For a reference-era gateway, replaces the certificate in `dir` by one of that time: an RSA
+    /// key, the name in the CN only.
     pub(crate) fn certify(self, dir: &Path) {
         if self != Self::Reference {
             return;

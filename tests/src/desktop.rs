@@ -1,5 +1,5 @@
-//! A desktop of a test's own: a display, a session bus, a window manager, and a panel that shows
-//! icons. Nobody's real desktop is touched.
+//! A desktop for one test: a display, a session bus, a window manager, and a panel with icons. The
+//! user's own desktop is not used.
 
 use std::fs;
 use std::io::Write as _;
@@ -120,7 +120,7 @@ impl Desktop {
         });
     }
 
-    /// Puts `text` there, as a program would in which a person copies it.
+    /// Puts `text` there, as another program does when a user copies it.
     pub fn copy(&self, text: &str) {
         let mut copy = self.command("xclip");
         copy.args(["-selection", "clipboard", "-in"]);

@@ -40,7 +40,7 @@ impl Gateway {
         Self::start_speaking(ChannelTls::chosen(), port, hosts)
     }
 
-    /// The same with a TLS of the story's choice.
+    /// The same with this TLS.
     pub fn start_speaking(tls: ChannelTls, port: u16, hosts: &[Host]) -> Self {
         Self::configured(tls, port, &["localhost"], &configuration(tls, port, hosts)).started()
     }

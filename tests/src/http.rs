@@ -1,11 +1,11 @@
-//! A client small enough to send exactly the bytes a story wants, and strict in what it reads.
+//! A minimal client that sends exactly the given bytes and reads strictly.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 /// How long a client waits for any one read. Longer than the proxy waits for its channel (10 s):
-/// whoever reaches this has met a hang.
+/// reaching it means that the peer hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One answer.

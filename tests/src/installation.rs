@@ -117,7 +117,7 @@ impl Installation {
         }
     }
 
-    /// Waits for a state by its word.
+    /// Waits for a state by its name.
     pub fn wait_for_state(&self, state: &str, limit: Duration) -> Value {
         self.wait_for_identity(&format!("the state {state}"), limit, |it| it["state"] == state).0
     }

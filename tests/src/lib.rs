@@ -1,15 +1,15 @@
-//! The suite of the real world: real clients, a real origin, real TLS, real processes.
+//! Tests with real clients, servers, TLS and processes.
 //!
-//! The library starts the players and waits until each is ready; the stories are in `tests/`:
+//! The library starts the processes and waits until each is ready; the scenarios are in `tests/`:
 //!
 //! ```text
 //! client ─► seacat-proxy run ─TLS─► seacat-gateway run ─► nginx | Origin | python3-websockets
-//!           (Proxy)                 (Gateway)             (what each story needs)
+//!           (Proxy)                 (Gateway)             (what a scenario needs)
 //! ```
 //!
-//! Nothing here waits by sleeping for a guessed time: [`wait_for`] polls the thing itself.
-//! Every player lives in its own scratch folder with its own home, on ports of its own, and ends
-//! with the value that holds it. When a test fails, the players' last words are printed.
+//! Nothing here waits by sleeping for a guessed time: [`wait_for`] polls the thing itself. Every
+//! process has a scratch folder, a home and ports of its own, and ends when its value is dropped.
+//! When a test fails, the output of the processes is printed.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test says what it measured")]
 #![allow(

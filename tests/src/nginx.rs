@@ -145,9 +145,9 @@ mod harness {
     use super::*;
     use crate::http::{Client, request};
 
-    /// What the stories rely on, asked of nginx itself: a story that fails is not its fault.
+    /// Checks what the scenarios rely on at nginx itself.
     #[test]
-    fn answers_as_the_stories_expect() {
+    fn answers_as_the_scenarios_expect() {
         let nginx = Nginx::start();
         let mut client = Client::connect(nginx.port()).unwrap();
         let mut get = |path: &str| client.get(&format!("http://x{path}")).unwrap();

@@ -65,7 +65,7 @@ impl Origin {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let record = Arc::clone(&record);
-                // A client that goes away in the middle is part of the stories.
+                // A client that disconnects in the middle is part of some scenarios.
                 thread::spawn(move || serve(&stream, &record));
             }
         });
@@ -83,7 +83,7 @@ impl Origin {
     }
 }
 
-/// Serves one connection until it ends or says something that is not clean HTTP/1.1.
+/// Serves one connection until it ends or sends something that is not strict HTTP/1.1.
 fn serve(stream: &TcpStream, record: &Mutex<Vec<Seen>>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::with_capacity(256 * 1024, stream);

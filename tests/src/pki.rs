@@ -1,5 +1,5 @@
 //! A CA of the test's own, for certificates that no gateway would make for itself: of the past, or
-//! by somebody who has no business to.
+//! by another party.
 
 use std::fs;
 use std::path::Path;

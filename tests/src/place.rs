@@ -103,8 +103,8 @@ pub fn scratch() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("seacat-").tempdir().expect("the system has room for a folder")
 }
 
-/// A program that sees nothing of the person who runs the tests: an empty environment but for
-/// the path, so that no proxy variable and no configuration in a home folder changes a story.
+/// A command with an empty environment but for the path, so that no proxy variable and no
+/// configuration of the user who runs the tests affects them.
 pub fn clean_command(program: impl AsRef<std::ffi::OsStr>, home: &Path) -> Command {
     let mut command = Command::new(program);
     let path = std::env::var("PATH").unwrap_or_default();
@@ -147,7 +147,7 @@ pub(crate) fn user_folders(command: &mut Command, home: &Path) {
     }
 }
 
-/// A folder nobody else may look into, as the system would have made it.
+/// A private folder, as the system would have made it.
 fn private_dir(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::create_dir_all(path).unwrap();

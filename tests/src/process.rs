@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a player may take to become ready. Generous: the machine may be busy, and a test that
+/// How long a process may take to become ready. Generous: the machine may be busy, and a test that
 /// passes never waits for it.
 const READY: Duration = Duration::from_secs(20);
 /// How often [`wait_for`] looks.
@@ -72,7 +72,7 @@ impl Process {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// Waits until `look` says so; fails at once if the process ends instead.
+    /// Waits until `look` returns a value; fails at once if the process ends instead.
     pub fn wait_until<T>(&mut self, what: &str, mut look: impl FnMut(&Self) -> Option<T>) -> T {
         let what = format!("{}: {what}", self.name);
         wait_for(&what, READY, || {
@@ -97,7 +97,7 @@ impl Process {
 
     /// Sends a signal by its short name: INT, TERM, KILL, …
     pub fn signal(&self, name: &str) {
-        // The shell's own: the program of that name is in a package not everybody has.
+        // The shell's builtin: the program of that name is in a package that may be missing.
         let line = format!("kill -s {name} {}", self.id());
         let sent = Command::new("sh").args(["-c", &line]).status();
         assert!(
@@ -107,7 +107,7 @@ impl Process {
         );
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has exited.
     pub fn wait_to_end(&mut self, limit: Duration) -> ExitStatus {
         wait_for(&format!("the end of {}", self.name), limit, || self.ended())
     }

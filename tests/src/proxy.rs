@@ -49,8 +49,8 @@ impl Proxy {
         self
     }
 
-    /// One that speaks a TLS of the story's choice, and writes the secrets of its sessions into
-    /// the file `keys`, which a build for users would not.
+    /// One with this TLS, which writes the secrets of its sessions into the file `keys`, which a
+    /// build for users would not.
     pub fn start_speaking(
         tls: ChannelTls,
         gateway_port: u16,
@@ -147,7 +147,7 @@ impl Proxy {
         self.mapped_port
     }
 
-    /// The proxy's address as clients are told it.
+    /// The proxy's address as configured in clients.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

@@ -1,4 +1,4 @@
-//! A desktop session of a user's own: a message bus, and on it GNOME's keyring.
+//! A desktop session: a message bus with GNOME's keyring.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,8 @@ const SECRETS: &str = "org.freedesktop.secrets";
 /// How long bus and keyring may take.
 const READY: Duration = Duration::from_secs(20);
 
-/// A session bus in a home, where `$XDG_RUNTIME_DIR/bus` is looked for by everybody. It starts
-/// nothing by itself but a dialogue for passwords that nobody answers.
+/// A session bus in a home, at the standard path `$XDG_RUNTIME_DIR/bus`. The only service it
+/// activates is a password prompt that is never answered.
 #[derive(Debug)]
 pub struct Session {
     _bus: Process,

@@ -31,7 +31,7 @@ impl Squid {
     pub fn start() -> Self {
         let dir = scratch();
         let port = free_port();
-        // Started by root, squid becomes somebody else, who has to write here.
+        // Started by root, squid changes to another user, which has to write here.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         fs::write(dir.path().join("squid.conf"), configuration(dir.path(), port)).unwrap();
         fs::write(dir.path().join("users"), users()).unwrap();

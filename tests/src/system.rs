@@ -1,7 +1,7 @@
 //! A clean minimal Debian of a test's own, in a folder: where packages are installed and used.
 //!
-//! Commands run in it by chroot. Root does that as it is; anybody else through a user namespace
-//! with the ids of /etc/subuid, so that the suite asks for no privilege.
+//! Commands run in it by chroot. Root does that directly; other users through a user namespace with
+//! the ids of /etc/subuid, so that the suite asks for no privilege.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,7 @@ const MEMORY: [&str; 5] =
 const ENTER: &str = r#"mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" &&
     exec chroot "$0" "$@""#;
 
-/// The person who uses it.
+/// The user of the system.
 pub const USER: &str = "anna";
 
 /// Its folder. It goes away with the value.
@@ -95,7 +95,7 @@ impl System {
     /// Uses the real system's rpm on it, with packages of the real system.
     pub fn rpm(&self, words: &[&str], packages: &[&Path]) {
         let mut rpm = outside("rpm", self.folder.path());
-        // Debian's rpm wants to hear that this is meant.
+        // Debian's rpm requires this option.
         rpm.args(["--force-debian", "--dbpath", "/var/lib/rpm", "--root"]).arg(self.root());
         rpm.args(words).args(packages);
         succeed(&mut rpm);

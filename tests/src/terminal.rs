@@ -1,4 +1,4 @@
-//! A program with a person at a terminal: util-linux's `script` gives it one.
+//! A program on a terminal, provided by util-linux's `script`.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};

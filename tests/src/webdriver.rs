@@ -1,7 +1,7 @@
 //! The real window, driven through WebKit's own driver (W3C WebDriver, JSON over HTTP).
 //!
-//! A client of the few commands that the stories need: a page of code instead of a crate with its own
-//! HTTP stack. What is looked for is named by its `data-testid`.
+//! A client of the few commands that the scenarios need: a page of code instead of a crate with its
+//! own HTTP stack. What is looked for is named by its `data-testid`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,8 +101,8 @@ impl Window {
 
     fn find(&self, id: &str) -> Option<String> {
         let css = format!("[data-testid='{id}']");
-        let wish = json!({ "using": "css selector", "value": css });
-        let found = self.try_call("POST", "/element", &wish).ok()?;
+        let selector = json!({ "using": "css selector", "value": css });
+        let found = self.try_call("POST", "/element", &selector).ok()?;
         found[ELEMENT].as_str().map(str::to_owned)
     }
 
@@ -134,7 +134,7 @@ impl Window {
         });
     }
 
-    /// Puts what is on the clipboard into a field, as a person does.
+    /// Pastes the clipboard into a field.
     pub fn paste(&self, id: &str) {
         /// Control, held until all keys are let go (WebDriver, section 17.4.2).
         const PASTE: &str = "\u{E009}v\u{E000}";
@@ -231,7 +231,7 @@ impl Window {
         });
     }
 
-    /// Closes it as a person does, by the window manager's key, and waits until all of its processes are gone.
+    /// Closes it with the window manager's key and waits until all of its processes have ended.
     pub fn close(self, desktop: &Desktop) {
         let ids = self.processes();
         self.tool(desktop, &["windowactivate", "--sync"]);

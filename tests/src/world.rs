@@ -1,13 +1,12 @@
-//! The whole road for one story: origins, a gateway, a proxy.
+//! A whole set-up: origins, a gateway, a proxy.
 
 use crate::gateway::{Gateway, Host};
 use crate::nginx::Nginx;
 use crate::origin::Origin;
 use crate::proxy::Proxy;
 
-/// What most stories need. The gateway's hosts are
-/// `web` (nginx), `origin` (ours), `secure` (nginx with TLS, by CONNECT) and `ws` (a WebSocket
-/// server, when one is given).
+/// What most scenarios need. The gateway's hosts are `web` (nginx), `origin` (ours), `secure`
+/// (nginx with TLS, by CONNECT) and `ws` (a WebSocket server, when one is given).
 #[derive(Debug)]
 pub struct World {
     /// The proxy, whose mapped port leads to `origin` (to `ws`, when there is one).
@@ -21,7 +20,7 @@ pub struct World {
 }
 
 impl World {
-    /// Starts everything and waits until a request has gone the whole road.
+    /// Starts everything and waits until a request has succeeded.
     pub fn start() -> Self {
         Self::with_websocket(None)
     }
@@ -42,7 +41,7 @@ impl World {
         let proxy = Proxy::start(gateway.port(), &gateway.ca(), mapped);
         let world = Self { proxy, gateway, nginx, origin };
         let hello = world.proxy.client().get("http://web.seacat/hello.txt").expect("an answer");
-        assert_eq!(hello.status, 200, "the road is open: {}", hello.text());
+        assert_eq!(hello.status, 200, "the first request: {}", hello.text());
         assert_eq!(hello.text(), crate::nginx::HELLO);
         world
     }

@@ -2,7 +2,7 @@
 //! make, from a page of another site, of another port, of an allowed origin and of the port itself,
 //! and in a browser that uses the proxy as its proxy.
 
-#![allow(clippy::unwrap_used, reason = "a story fails where it cannot go on")]
+#![allow(clippy::unwrap_used, reason = "a scenario fails where it cannot go on")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -3,7 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::fs::File;
@@ -16,8 +16,8 @@ use seacat_tests::{Client, World, clean_command, request, sha256_of, sha256_of_f
 
 const GIB: u64 = 1 << 30;
 
-/// What neither proxy nor gateway may ever need, in KiB. It is what a user would call "a lot" for
-/// a program in the tray, and an eighth of the body: whoever buffers one is found out.
+/// What neither proxy nor gateway may ever need, in KiB. It is what a user would call "a lot" for a
+/// program in the tray, and an eighth of the body: buffering one is detected.
 const MEMORY_KIB: u64 = 128 * 1024;
 
 /// Writes `length` bytes that do not compress, and returns their sum. The generator is
@@ -89,15 +89,16 @@ fn a_gibibyte_each_way() {
     report(&mut world, "1 GiB up, chunked", began);
 }
 
-/// Clients that ask for much and do not read it hold up nobody else; when they read again, they
-/// get everything. Between the two ends here windows do that (docs/protocol/extensions.md).
+/// Clients that request large bodies and do not read them do not delay others; when they read
+/// again, they get everything. Between the two ends here windows do that
+/// (docs/protocol/extensions.md).
 #[test]
 fn readers_that_do_not_read() {
     const STALLED: usize = 16;
     const ASKED: usize = 500;
     const SIZE: u64 = GIB / 4;
-    /// Far more than any of 500 small requests needs, far less than anybody would wait for a
-    /// stalled reader.
+    /// Far more than any of 500 small requests needs, far less than a user would wait for a stalled
+    /// reader.
     const HELD_UP: Duration = Duration::from_secs(1);
     let mut world = World::start();
     let big = world.nginx.site().join("big.bin");

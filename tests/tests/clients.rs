@@ -4,7 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::fs;
@@ -144,7 +144,7 @@ fn curl_to_an_https_origin_through_connect() {
     let certificate = ["--cacert", certificate.to_str().unwrap()];
     let answer = curl(&world, &[&certificate[..], &["https://secure.seacat/"]].concat());
     assert_eq!(text(&answer), "hello from TLS\n");
-    // A host that allows no tunnel says so, and curl sees its status.
+    // A host that allows no tunnel refuses it, and curl prints the status.
     let refused = clean_command("curl", &world.proxy.home())
         .args(["-sS", "-m", "20", "-x", &world.proxy.url(), "-o", "/dev/null"])
         .args(["-w", "%{http_connect}", "https://web.seacat/"])

@@ -37,7 +37,7 @@ impl Company {
         Self { gateway, _origin: origin }
     }
 
-    /// The gateway as people see it in the status.
+    /// The gateway in the status.
     fn name(&self) -> String {
         format!("localhost:{}", self.gateway.port())
     }
@@ -216,7 +216,7 @@ fn set_clock(file: &Path, offset: &str) {
 }
 
 #[test]
-fn a_clock_that_is_wrong_and_right_again_leaves_nobody_anonymous() {
+fn a_clock_that_was_wrong_leaves_no_client_anonymous() {
     let company = Company::found();
     let (port, ca) = (company.gateway.port(), company.gateway.ca());
     let mut proxy = Proxy::start_with(port, &ca, "erp", IDENTITY);

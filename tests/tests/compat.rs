@@ -1,10 +1,10 @@
 //! Gateways of the reference era: what a modern client says of one, what both kinds of TLS put on
-//! the wire. (`SEACAT_SUITE_TLS=reference` tells the suites of clients and identity over it.)
+//! the wire. (`SEACAT_SUITE_TLS=reference` runs the suites of clients and identity over it.)
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::collections::BTreeSet;
@@ -56,10 +56,10 @@ fn a_modern_client_names_the_switch_and_the_switch_works() {
         Proxy::start_speaking(ChannelTls::Modern, gateway.port(), &gateway.ca(), "origin", None);
     let failed = status(&modern, "waiting");
     println!("modern, to a gateway with 0xC028 alone: {}", failed["sentence"]);
-    let told = failed.to_string();
-    assert!(told.contains("SC-TLS-SUITE"), "{told}");
-    assert!(told.contains("no TLS cipher suite in common"), "{told}");
-    assert!(told.contains(r#"`tls = \"compat\"`"#), "{told}");
+    let message = failed.to_string();
+    assert!(message.contains("SC-TLS-SUITE"), "{message}");
+    assert!(message.contains("no TLS cipher suite in common"), "{message}");
+    assert!(message.contains(r#"`tls = \"compat\"`"#), "{message}");
     assert_eq!(get(&modern), 503);
 
     let tested = cli(&modern, &["gateway", "test"]);

@@ -8,7 +8,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::collections::BTreeSet;
@@ -100,7 +100,7 @@ impl Agent {
     }
 
     /// The gateway has said that it has the request.
-    fn was_told(&self) -> bool {
+    fn is_enrolled_by_status(&self) -> bool {
         self.note().contains(r#""mark": "waiting""#)
     }
 
@@ -129,7 +129,7 @@ impl Agent {
         shown["state"].as_str().unwrap().to_owned()
     }
 
-    /// Waits until all is well; the Client Tag. A request may be left over from a life before.
+    /// Waits until enrolled; returns the Client Tag. A request may be left from an earlier start.
     fn settle(&self) -> String {
         let settled = || {
             thread::sleep(Duration::from_millis(100));
@@ -165,7 +165,7 @@ fn side_by_side<T: Send>(count: usize, at_once: usize, work: impl Fn(usize) -> T
 }
 
 fn gateway(mode: &str) -> Gateway {
-    // Nobody asks for it: the stories end when the agent is enrolled.
+    // Never requested: the scenarios end when the agent is enrolled.
     let host = Host { name: "nobody", port: 9, tunnel: false };
     Gateway::enrolling(&[host], &format!("mode = \"{mode}\""))
 }
@@ -228,14 +228,14 @@ fn the_agent_killed_at_every_step() {
 #[test]
 fn the_gateway_killed_at_every_step() {
     let plug = Plug::build();
-    // An agent that has made its key and its request, and reached nobody.
-    let nobody = gateway("pending");
-    let mut first = Agent::of(&nobody);
+    // An agent that has made its key and its request and could not connect.
+    let unreachable = gateway("pending");
+    let mut first = Agent::of(&unreachable);
     first.0.launch(&[]);
     wait_for("a request", PATIENCE, || first.note().contains(r#""mark": "ready""#).then_some(()));
     first.0.process().kill();
 
-    let story = |at: Option<usize>| {
+    let scenario = |at: Option<usize>| {
         let mut gateway = gateway("pending");
         let (folder, log) = (gateway.folder().join("state"), gateway.folder().join("plug.log"));
         gateway.launch(&plug.on(&folder, &log, at));
@@ -248,12 +248,13 @@ fn the_gateway_killed_at_every_step() {
         let steps = steps(&log);
         let began = Instant::now();
         if killed {
-            // What the agent was told is so.
-            let told = agent.was_told() || agent.folder().join("certificate.der").exists();
+            // What was reported to the agent holds.
+            let enrolled =
+                agent.is_enrolled_by_status() || agent.folder().join("certificate.der").exists();
             gateway.launch(&[]);
             gateway.wait_until_ready();
             let known = gateway.command(&["clients"]);
-            assert!(known.contains('[') || !told, "the gateway has forgotten: {known}");
+            assert!(known.contains('[') || !enrolled, "the gateway has lost its record: {known}");
             let found = known.split_whitespace().nth(1).filter(|_| known.contains('['));
             let found = found.unwrap_or("nobody").to_owned();
             assert!(!live(&mut gateway, &agent));
@@ -261,14 +262,14 @@ fn the_gateway_killed_at_every_step() {
         }
         (steps, killed, agent.settle())
     };
-    let (all, killed, tag) = story(None);
+    let (all, killed, tag) = scenario(None);
     assert!(!killed);
     println!("{:>4}  {:34} {:24} enrolled after", "", "killed before", "the next start finds");
-    let stories = side_by_side(all.len(), NEXT_STARTS / 2, |number| story(Some(number + 1)));
-    let count = stories.iter().filter(|(_, killed, _)| *killed).count();
+    let runs = side_by_side(all.len(), NEXT_STARTS / 2, |number| scenario(Some(number + 1)));
+    let count = runs.iter().filter(|(_, killed, _)| *killed).count();
     println!("the gateway was killed at {count} points");
     assert!(count >= 20, "{count}");
-    assert!(stories.iter().all(|(_, _, other)| *other == tag), "the agent has one key");
+    assert!(runs.iter().all(|(_, _, other)| *other == tag), "the agent has one key");
 }
 
 /// An agent comes, is approved and gets its certificate, unless the gateway is killed meanwhile:
@@ -320,9 +321,9 @@ fn the_administrator_killed_at_every_step() {
 
     let (folder, log) = (gateway.folder().join("state"), gateway.folder().join("plug.log"));
     let mut count = 0;
-    let mut killed_at = |wish: &str, before: &str, after: &str, at: usize| {
+    let mut killed_at = |command: &str, before: &str, after: &str, at: usize| {
         let _ = fs::remove_file(&log);
-        let done = gateway.administer(&[wish, &tag], &plug.on(&folder, &log, Some(at)));
+        let done = gateway.administer(&[command, &tag], &plug.on(&folder, &log, Some(at)));
         let killed = done.status.code().is_none();
         // The old or the new, and nothing else.
         let known = gateway.command(&["clients"]);
@@ -332,10 +333,10 @@ fn the_administrator_killed_at_every_step() {
         if killed {
             count += 1;
             let found = if is(after) { after } else { before };
-            row(at, &format!("{wish}: {}", steps(&log).last().unwrap()), found, Instant::now());
+            row(at, &format!("{command}: {}", steps(&log).last().unwrap()), found, Instant::now());
         }
         // And again, undisturbed; that it is so already is no failure here.
-        gateway.administer(&[wish, &tag], &[]);
+        gateway.administer(&[command, &tag], &[]);
         assert!(gateway.command(&["clients"]).contains(after));
         killed
     };

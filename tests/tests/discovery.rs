@@ -27,7 +27,7 @@ const TTL_MIN: Duration = Duration::from_secs(60);
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Both families: on ::1 nobody listens, so the second address is needed as well.
+/// Both families: there is no listener on ::1, so the second address is needed as well.
 const HOSTS: &str = "gw1 A 127.0.0.1\ngw1 AAAA ::1\ngw2 A 127.0.0.1\nalias CNAME gw2\n";
 
 fn gateway(origin: &Origin) -> Gateway {
@@ -116,7 +116,7 @@ fn a_name_server_that_says_nothing() {
 }
 
 #[test]
-fn a_request_goes_the_whole_road_past_a_dead_target() {
+fn a_request_succeeds_past_a_dead_target() {
     let origin = Origin::start();
     let gateway = gateway(&origin);
     let records = srv("x", &format!("1 0 {} gw1", free_port()))

@@ -1,4 +1,4 @@
-//! The whole life of an identity, against the gateway as a process, over real TLS: first start,
+//! The whole life cycle of an identity, with the gateway as a process, over real TLS: first start,
 //! waiting, approved, an identified request, renewal under load, revoked, enrolled again, reset.
 //! Most of its time is the minute that passes between two requests for a certificate.
 
@@ -46,7 +46,7 @@ impl Scenario {
         Self { began: Instant::now(), gateway, proxy, origin }
     }
 
-    fn tell(&self, what: &str) {
+    fn log(&self, what: &str) {
         println!("{:6.1} s  {what}", self.began.elapsed().as_secs_f64());
     }
 
@@ -76,7 +76,7 @@ impl Scenario {
             let seen = self.identity();
             (seen["state"] == state).then_some(seen)
         });
-        self.tell(seen["sentence"].as_str().unwrap());
+        self.log(seen["sentence"].as_str().unwrap());
         seen
     }
 
@@ -89,7 +89,7 @@ impl Scenario {
             thread::sleep(Duration::from_millis(100));
             (self.get() == status).then_some(())
         });
-        self.tell(&format!("a request is answered {status}"));
+        self.log(&format!("a request is answered {status}"));
     }
 }
 
@@ -100,7 +100,7 @@ fn tag(identity: &Value) -> String {
 #[test]
 fn from_the_first_start_to_a_reset() {
     let scenario = Scenario::begin();
-    scenario.tell("first start");
+    scenario.log("first start");
     let waiting = scenario.wait_for_state("waiting");
     let me = tag(&waiting);
     scenario.wait_for_status(403);
@@ -108,18 +108,18 @@ fn from_the_first_start_to_a_reset() {
     assert!(pending.contains(&me) && pending.contains("Jan"), "{pending}");
 
     scenario.gateway.command(&["approve", &me]);
-    scenario.tell("the administrator approves");
+    scenario.log("the administrator approves");
     let enrolled = scenario.wait_for_state("enrolled");
     assert_eq!(tag(&enrolled), me);
     scenario.wait_for_status(200);
     let seen = scenario.origin.take_seen();
-    let told = seen.last().unwrap().fields("x-seacat-client-tag").join(" ");
-    assert_eq!(told, me, "the back end is told who asks");
+    let received = seen.last().unwrap().fields("x-seacat-client-tag").join(" ");
+    assert_eq!(received, me, "the back end receives the client's tag");
 
     renewal_under_load(&scenario, &enrolled);
 
     scenario.gateway.command(&["revoke", &me]);
-    scenario.tell("the administrator revokes");
+    scenario.log("the administrator revokes");
     let revoked = scenario.wait_for_state("revoked");
     assert_eq!(tag(&revoked), me, "the key stays");
     assert!(revoked["sentence"].as_str().unwrap().contains("taken back"), "{revoked}");
@@ -129,23 +129,23 @@ fn from_the_first_start_to_a_reset() {
         let pending = scenario.gateway.command(&["pending"]);
         pending.contains(&me).then_some(pending)
     });
-    scenario.tell("asked for another certificate by itself");
-    assert!(asked.contains("REVOKED"), "the administrator is told: {asked}");
+    scenario.log("requested another certificate automatically");
+    assert!(asked.contains("REVOKED"), "the list marks the revocation: {asked}");
     assert_eq!(scenario.identity()["state"], "revoked");
 
     scenario.gateway.command(&["approve", &me]);
-    scenario.tell("the administrator approves");
+    scenario.log("the administrator approves");
     let again = scenario.wait_for_state("enrolled");
     assert_eq!(tag(&again), me);
     scenario.wait_for_status(200);
 
     scenario.cli(&["identity", "reset", "--yes"]);
-    scenario.tell("reset");
+    scenario.log("reset");
     let fresh = wait_for("another key", PATIENCE, || {
         thread::sleep(Duration::from_millis(100));
         Some(scenario.identity()).filter(|it| it["client_tag"].as_str().is_some_and(|it| it != me))
     });
-    scenario.tell(fresh["sentence"].as_str().unwrap());
+    scenario.log(fresh["sentence"].as_str().unwrap());
     scenario.wait_for_status(403);
 }
 
@@ -188,6 +188,6 @@ fn renewal_under_load(scenario: &Scenario, before: &Value) {
         drop(ending);
         clients.into_iter().map(|client| client.join().unwrap()).sum()
     });
-    scenario.tell(&format!("renewed under load: {asked} requests, none failed"));
+    scenario.log(&format!("renewed under load: {asked} requests, none failed"));
     assert!(asked > 100);
 }

@@ -43,7 +43,7 @@ struct Scenario {
 }
 
 impl Scenario {
-    /// Nothing is asked for without a wish, newcomers wait, and the key is in a file.
+    /// Enrolment is manual, new clients wait, and the key is in a file.
     fn new(more: &str) -> Self {
         Self::at("pending", more)
     }
@@ -90,7 +90,7 @@ fn openssl(arguments: &[&str], input: &str) -> String {
 }
 
 #[test]
-fn from_a_wish_to_a_certificate_and_to_nothing() {
+fn from_a_request_to_a_certificate_and_a_reset() {
     let mut scenario = Scenario::new(SUBJECT);
     for command in [
         &["enroll"][..],
@@ -185,7 +185,7 @@ fn questions_before_a_reset(scenario: &Scenario) {
 }
 
 #[test]
-fn a_gateway_that_says_no() {
+fn a_gateway_that_rejects() {
     let mut scenario = Scenario::at("reject", "");
     scenario.installation.start();
     let said = scenario.expect(FAILED, &["enroll", "--cn", "Jana", "--wait"]);
@@ -211,16 +211,16 @@ fn without_an_identity() {
     assert!(scenario.expect(FAILED, &["enroll"]).contains("uses no identity"));
 }
 
-/// Key files, made here and now by the programs that make them for everybody.
+/// Key files, made by the programs that users make them with.
 struct Workshop {
     folder: tempfile::TempDir,
 }
 
-/// A password nobody types by accident.
+/// An unusual password.
 const PASSWORD: &str = "tajné heslo";
 const ASCII: &str = "changeit";
 
-/// Issued by the workshop's CA; X.509 version 3, as everybody has them.
+/// Issued by the workshop's CA; X.509 version 3, as usual.
 const BY_CA: &str = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 9 -extfile v3";
 
 impl Workshop {
@@ -313,7 +313,7 @@ impl Workshop {
         ]
     }
 
-    /// Every file that cannot, the file of its password, the exit code and a word of the message.
+    /// Every file that cannot, the file of its password, the exit code and a part of the message.
     fn bad(&self) -> Vec<(&'static str, Option<&'static str>, i32, &'static str)> {
         let keytool = |name: &str, more: &str| {
             let key = "-genkeypair -alias me -dname CN=imported";

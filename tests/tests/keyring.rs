@@ -140,7 +140,7 @@ fn stored_found_after_a_restart_and_deleted_by_a_reset() {
     assert!(other.is_some() && other != key, "the old key is gone, the new one is there");
     println!("stored, found, deleted; then {}", fresh["sentence"]);
 
-    // Without a wish for another key, nothing is left.
+    // Unless another key is requested, nothing is left.
     scenario.installation.stop();
     let manual = ["--set", "identity.enroll=manual", "run"];
     let command = scenario.installation.command(&manual);
@@ -184,7 +184,7 @@ fn without_a_key_store_a_file_and_the_key_moves_when_there_is_one() {
 }
 
 #[test]
-fn locked_the_password_is_asked_for_once_and_unlocked_it_goes_on_by_itself() {
+fn locked_the_password_is_asked_for_once_and_unlocked_it_continues_automatically() {
     let mut scenario = Scenario::new("");
     let mut session = scenario.session();
     session.start_keyring();
@@ -194,10 +194,10 @@ fn locked_the_password_is_asked_for_once_and_unlocked_it_goes_on_by_itself() {
     scenario.installation.stop();
     session.kill_keyring();
     session.start_keyring_locked();
-    println!("locked, and nobody answers the dialogue");
+    println!("locked, and the prompt is not answered");
     let locked = scenario.start_and_hear("locked");
     assert_eq!(locked["state"], "locked");
-    assert_eq!(scenario.get("private"), 403, "without its key it is nobody");
+    assert_eq!(scenario.get("private"), 403, "without its key it is anonymous");
     assert_eq!(session.dialogues(), 1);
 
     // It dies with the dialogue open, and comes back open.
@@ -248,7 +248,7 @@ fn locked_while_a_key_is_there_to_be_moved() {
 
 #[test]
 fn killed_between_the_start_and_the_storing_and_while_it_runs() {
-    // A long key leaves the time to kill somebody while it is made.
+    // A long key takes long enough to kill the process while it is made.
     let mut scenario = Scenario::new("key_bits = 3072\n");
     let mut session = scenario.session();
     session.start_keyring();

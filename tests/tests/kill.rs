@@ -8,7 +8,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::collections::BTreeSet;
@@ -103,7 +103,8 @@ fn installed_used_upgraded_and_purged() {
     let running = Running::start(&system, port);
     running.request(&system);
 
-    // Under its feet: what runs goes on, and obeys the new command line.
+    // Upgraded while it runs: the running process continues and accepts commands of the new command
+    // line.
     println!("{}", system.install(&deb("seacat-proxy", VERSION)));
     let status = ["dpkg-query", "--show", "--showformat=${Version} ${Status}", "seacat-proxy"];
     assert_eq!(system.run(&status), format!("{VERSION}-1 install ok installed"));
@@ -172,7 +173,7 @@ fn installed_by_rpm_upgraded_and_erased() {
     }
 }
 
-/// Debian's own examination; what the desktop, man, systemd and three shells think of the files.
+/// Debian's own checks, and those of the desktop, man, systemd and three shells.
 #[test]
 fn files_are_as_their_readers_want_them() {
     let (package, window) = (deb("seacat-proxy", VERSION), deb("seacat-proxy-window", VERSION));

@@ -4,7 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::fs;
@@ -30,7 +30,7 @@ struct World {
     dir: tempfile::TempDir,
     gateway: Process,
     port: u16,
-    door: u16,
+    reverse_port: u16,
     origin: Origin,
 }
 
@@ -38,7 +38,7 @@ impl World {
     /// A gateway as `init --reference` makes it, that enrols.
     fn start() -> Self {
         let (dir, origin) = (scratch(), Origin::start());
-        let (port, door) = (free_port(), free_port());
+        let (port, reverse_port) = (free_port(), free_port());
         let made = clean_command(binary("seacat-gateway"), dir.path())
             .args(["init", "gateway", "--reference", NAME])
             .output()
@@ -55,7 +55,7 @@ impl World {
         );
         fs::write(path, text + &more).unwrap();
         let gateway = run(dir.path(), port);
-        Self { dir, gateway, port, door, origin }
+        Self { dir, gateway, port, reverse_port, origin }
     }
 
     /// Runs one of the administrator's commands.
@@ -74,7 +74,7 @@ impl World {
         let more = format!(
             "\n[reverse.recorded]\nlisten = \"127.0.0.1:{}\"\nclient = \"{tag}\"\n\
              port = {RECORDED_PORT}\n",
-            self.door
+            self.reverse_port
         );
         let text = fs::read_to_string(&path).unwrap();
         fs::write(path, text + &more).unwrap();
@@ -169,25 +169,25 @@ fn the_recorded_client_is_served() {
     let lines: Vec<&str> = seen.iter().map(seacat_tests::Seen::line).collect();
     assert_eq!(lines[..2], ["GET /hello HTTP/1.1", "GET /info?x=1&y=%20z HTTP/1.1"]);
     assert_eq!(seen[1].fields("x-utf8"), ["žluťoučký"]);
-    let told = seen[0].fields("x-seacat-client-tag");
-    assert_eq!(told, [format!("[{}]", tags[1])], "the back end is told who asks");
+    let received = seen[0].fields("x-seacat-client-tag");
+    assert_eq!(received, [format!("[{}]", tags[1])], "the back end receives the client's tag");
 
     client.expect(&["ready for a visitor"]);
-    let mut visitor = TcpStream::connect((Ipv4Addr::LOCALHOST, world.door)).unwrap();
+    let mut peer = TcpStream::connect((Ipv4Addr::LOCALHOST, world.reverse_port)).unwrap();
     let mut said = [0; 7];
-    visitor.read_exact(&mut said).unwrap();
+    peer.read_exact(&mut said).unwrap();
     assert_eq!(&said, b"banner\n");
-    visitor.write_all(b"hello").unwrap();
-    visitor.read_exact(&mut said[..5]).unwrap();
+    peer.write_all(b"hello").unwrap();
+    peer.read_exact(&mut said[..5]).unwrap();
     assert_eq!(&said[..5], b"HELLO");
     client.expect(&["socket echoed"]);
-    visitor.write_all(b"last").unwrap();
-    visitor.shutdown(Shutdown::Write).unwrap();
+    peer.write_all(b"last").unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
     let mut rest = String::new();
-    visitor.read_to_string(&mut rest).unwrap();
+    peer.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "LAST", "and then its end");
     client.expect(&["socket ended"]);
-    let mut second = TcpStream::connect((Ipv4Addr::LOCALHOST, world.door)).unwrap();
+    let mut second = TcpStream::connect((Ipv4Addr::LOCALHOST, world.reverse_port)).unwrap();
     client.expect(&["second refused"]);
     let error = second.read(&mut [0; 1]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);

@@ -45,7 +45,7 @@ fn echo(mut tcp: TcpStream) {
     let _ = tcp.shutdown(Shutdown::Write);
 }
 
-/// Ends its half first, then reads to the end; tells what it read.
+/// Ends its half first, then reads to the end; reports what it read.
 fn speaker(read: std::sync::mpsc::Sender<String>) -> impl Fn(TcpStream) + Send + Clone {
     move |mut tcp| {
         tcp.write_all(b"that is all").unwrap();
@@ -56,7 +56,7 @@ fn speaker(read: std::sync::mpsc::Sender<String>) -> impl Fn(TcpStream) + Send +
     }
 }
 
-/// Says "here" and tells how its connection ended.
+/// Sends "here" and reports how its connection ended.
 fn witness(ended: std::sync::mpsc::Sender<io::Result<usize>>) -> impl Fn(TcpStream) + Send + Clone {
     move |mut tcp| {
         tcp.write_all(b"here").unwrap();
@@ -80,17 +80,17 @@ struct Scenario {
     gateway: Gateway,
     proxy: Proxy,
     ports: Ports,
-    heard: Receiver<String>,
+    received: Receiver<String>,
     ended: Receiver<io::Result<usize>>,
 }
 
 impl Scenario {
-    /// Enrols a client, then starts the gateway again with doors to it.
+    /// Enrols a client, then restarts the gateway with reverse ports to it.
     fn begin() -> Self {
         let began = Instant::now();
-        let (hear, heard) = channel();
+        let (report, received) = channel();
         let (end, ended) = channel();
-        let targets = [service(echo), service(speaker(hear)), service(witness(end)), free_port()];
+        let targets = [service(echo), service(speaker(report)), service(witness(end)), free_port()];
         let reverse: String = (1..)
             .zip(targets)
             .map(|(port, target)| {
@@ -114,37 +114,38 @@ impl Scenario {
             dead: free_port(),
             unknown: free_port(),
         };
-        let doors: String = [ports.echo, ports.speaker, ports.witness, ports.dead, ports.unknown]
-            .into_iter()
-            .zip(1..)
-            .map(|(listen, port)| {
-                format!(
-                    "\n[reverse.p{port}]\nlisten = \"127.0.0.1:{listen}\"\n\
+        let reverse_ports: String =
+            [ports.echo, ports.speaker, ports.witness, ports.dead, ports.unknown]
+                .into_iter()
+                .zip(1..)
+                .map(|(listen, port)| {
+                    format!(
+                        "\n[reverse.p{port}]\nlisten = \"127.0.0.1:{listen}\"\n\
                          client = \"{tag}\"\nport = {port}\n"
-                )
-            })
-            .collect();
+                    )
+                })
+                .collect();
         gateway.process().signal("TERM");
         gateway.process().wait_to_end(PATIENCE);
-        gateway.add_to_configuration(&doors);
+        gateway.add_to_configuration(&reverse_ports);
         gateway.restart();
-        let scenario = Self { began, gateway, proxy, ports, heard, ended };
+        let scenario = Self { began, gateway, proxy, ports, received, ended };
         scenario.wait_for_the_client();
         scenario
     }
 
-    fn tell(&self, what: &str) {
+    fn log(&self, what: &str) {
         println!("{:6.1} s  {what}", self.began.elapsed().as_secs_f64());
     }
 
-    /// Until the client is there, visitors are turned away at once.
+    /// Until the client is connected, visitors are turned away at once.
     fn wait_for_the_client(&self) {
         seacat(&self.proxy, &["connect"]);
         wait_for("a way to the client", PATIENCE, || {
             let mut tcp = visit(self.ports.echo);
             tcp.read_exact(&mut [0; 7]).ok()
         });
-        self.tell("the client is there");
+        self.log("the client is there");
     }
 
     fn status(&self) -> Value {
@@ -218,7 +219,7 @@ fn a_dialogue(scenario: &Scenario) {
     wait_for("its end in the status", PATIENCE, || (scenario.open(1) == 0).then_some(()));
     let letters = seacat(&scenario.proxy, &["status", "--reference"]);
     assert_eq!(letters.trim(), "E**YNn");
-    scenario.tell("a dialogue, seen in the status");
+    scenario.log("a dialogue, seen in the status");
 }
 
 fn half_close_each_way(scenario: &Scenario) {
@@ -227,13 +228,13 @@ fn half_close_each_way(scenario: &Scenario) {
     tcp.write_all(b"last words").unwrap();
     tcp.shutdown(Shutdown::Write).unwrap();
     assert_eq!(read_to_end(&mut tcp), b"banner\nlast words");
-    // The service ends first: it still hears us, and then our end.
+    // The service ends first: it still receives our bytes, and then our end.
     let mut tcp = visit(scenario.ports.speaker);
     assert_eq!(read_to_end(&mut tcp), b"that is all");
     tcp.write_all(b"understood").unwrap();
     drop(tcp);
-    assert_eq!(scenario.heard.recv_timeout(READ_LIMIT).unwrap(), "understood");
-    scenario.tell("half-close, either end first");
+    assert_eq!(scenario.received.recv_timeout(READ_LIMIT).unwrap(), "understood");
+    scenario.log("half-close, either end first");
 }
 
 fn several_at_once(scenario: &Scenario) {
@@ -251,7 +252,7 @@ fn several_at_once(scenario: &Scenario) {
         tcp.read_exact(&mut back).unwrap();
         assert_eq!(back, format!("visitor {nth:02}").as_bytes());
     }
-    scenario.tell("20 visitors at once on one port");
+    scenario.log("20 connections at once on one port");
 }
 
 fn ten_megabytes_each_way(scenario: &Scenario) {
@@ -269,7 +270,7 @@ fn ten_megabytes_each_way(scenario: &Scenario) {
     writer.join().unwrap();
     assert_eq!((sum, length), sha256_of(&bytes[..]).unwrap());
     let rate = 2.0 * TEN_MEGABYTES as f64 / began.elapsed().as_secs_f64() / 1e6;
-    scenario.tell(&format!("10 MiB there and back, SHA-256 equal: {rate:.0} MB/s"));
+    scenario.log(&format!("10 MiB there and back, SHA-256 equal: {rate:.0} MB/s"));
 }
 
 fn what_leads_nowhere_is_reset(scenario: &mut Scenario) {
@@ -281,11 +282,11 @@ fn what_leads_nowhere_is_reset(scenario: &mut Scenario) {
         assert_eq!(error.kind(), ErrorKind::ConnectionReset, "not an empty answer");
         wait_for(why, PATIENCE, || scenario.gateway.process().log().contains(why).then_some(()));
     }
-    scenario.tell("no such port: 2; nobody behind it: 1");
+    scenario.log("no such port: 2; no listener behind it: 1");
 }
 
 fn either_end_lost_ends_both(scenario: &mut Scenario) {
-    // The gateway dies: the service is told, and the visitor.
+    // The gateway is killed: both ends see it.
     let mut tcp = visit(scenario.ports.witness);
     tcp.read_exact(&mut [0; 4]).unwrap();
     scenario.gateway.process().signal("KILL");
@@ -293,7 +294,7 @@ fn either_end_lost_ends_both(scenario: &mut Scenario) {
     let end = scenario.ended.recv_timeout(READ_LIMIT).unwrap();
     assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset, "a torn end is no end");
     assert!(!matches!(tcp.read(&mut [0; 1]), Ok(1..)));
-    scenario.tell("gateway killed: both ends told");
+    scenario.log("gateway killed: both ends reset");
     scenario.gateway.restart();
     scenario.wait_for_the_client();
 
@@ -308,5 +309,5 @@ fn either_end_lost_ends_both(scenario: &mut Scenario) {
     // And from now on visitors are turned away.
     let error = visit(scenario.ports.echo).read(&mut [0; 1]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    scenario.tell("proxy killed: both ends told");
+    scenario.log("proxy killed: both ends reset");
 }

@@ -3,7 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::fs;
@@ -46,7 +46,7 @@ fn one_command_and_the_line_it_prints() {
     assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     assert!(text.to_lowercase().contains("seacat"), "{text}");
 
-    // The host is the built-in gateway's, the road a real channel: the answer says so.
+    // The host is the built-in gateway's, over a real channel: the response shows it.
     let answer = Client::connect(port).unwrap().get("http://hello.seacat/").unwrap();
     assert_eq!(answer.status, 200);
     let via = answer.fields("via").join(", ");
@@ -56,17 +56,18 @@ fn one_command_and_the_line_it_prints() {
     proxy.signal("INT");
     let status = proxy.wait_to_end(Duration::from_secs(10));
     assert_eq!(status.code(), Some(0), "Ctrl-C ends it well: {}", proxy.log());
-    assert!(Client::connect(port).is_err(), "nobody listens any more");
+    assert!(Client::connect(port).is_err(), "there is no listener any more");
     let left: Vec<_> = fs::read_dir(home.path().join("runtime")).unwrap().flatten().collect();
     println!("left behind in the runtime folder: {left:?}");
 }
 
 #[test]
-fn whoever_waits_for_the_port_can_give_a_command() {
+fn a_command_works_as_soon_as_the_port_answers() {
     for round in 1..=10 {
         let (home, port) = (scratch(), free_port());
         let mut proxy = demo(home.path(), port);
-        // Without a pause, unlike everybody else here: between port and socket was a millisecond.
+        // Without a pause, unlike the other tests: the race between port and socket was a
+        // millisecond.
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             assert!(proxy.ended().is_none(), "{}", proxy.log());
         }

@@ -25,7 +25,7 @@ use seacat_tests::{
 /// A key is made, a request sent, and the certificate asked for.
 const ENROLLED: Duration = Duration::from_secs(60);
 
-/// Long enough to occur nowhere by chance, and not ASCII, as people's passwords are.
+/// Long enough not to occur by chance, and not ASCII, as real passwords may be.
 const PASSWORD: &str = "Příliš žluťoučký kůň 4711";
 
 /// What a user meets, all of it written down.

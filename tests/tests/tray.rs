@@ -4,7 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ use zbus::zvariant::OwnedValue;
 /// For what takes a round trip or two, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// How long after the truth has changed the tray may say something else.
+/// How long the tray may be outdated after a change.
 const TRUTH: Duration = Duration::from_secs(3);
 
 /// Tray and engine, idle and without a window: the goal for programs as released (`cargo xtask test
@@ -121,7 +121,7 @@ fn gateway_at(port: u16, ca: &Path) -> String {
     format!("[[gateway]]\nhost = \"localhost\"\nport = {port}\nca_file = \"{}\"\n", ca.display())
 }
 
-/// No identity: for stories that are not about one.
+/// No identity: for scenarios that are not about one.
 const ANONYMOUS: &str = "\n[identity]\nenroll = \"off\"\n";
 
 /// No key store in a test: the file is the place that is always there.
@@ -247,7 +247,7 @@ fn connecting_waiting_connected_off_and_quit() {
     wait_for("the truth after the gateway is gone", TRUTH, || {
         (!icon.menu()[0].label.starts_with("Connected")).then_some(())
     });
-    println!("gateway killed: the menu says so after {:?}", killed.elapsed());
+    println!("gateway killed: the menu is updated after {:?}", killed.elapsed());
     gateway.restart();
     icon.wait_for_line("Connected to localhost");
 
@@ -399,7 +399,7 @@ fn one_copy_and_a_panel_that_comes_and_goes() {
     assert_eq!(session.wait_for_window(1), window_arguments(&session, "requests"));
     let third = app(&session.desktop, &["--background"]).output().unwrap();
     assert_eq!(third.status.code(), Some(0));
-    assert_eq!(opened(&session.desktop).len(), 2, "at login nobody asked for a window");
+    assert_eq!(opened(&session.desktop).len(), 2, "no window opens at login");
 
     for _ in 0..2 {
         session.desktop.start_panel();
@@ -432,7 +432,7 @@ fn one_copy_and_a_panel_that_comes_and_goes() {
 }
 
 #[test]
-fn a_start_that_fails_is_told_on_the_desktop() {
+fn a_start_that_fails_is_reported_on_the_desktop() {
     let desktop = Desktop::start();
     let notifications = Notifications::serve(&desktop);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

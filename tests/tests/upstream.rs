@@ -34,7 +34,7 @@ impl Scenario {
         Self { gateway: Gateway::start(&[host]), origin, home: scratch() }
     }
 
-    /// A file as people make it: one line, for nobody else.
+    /// A private file with one line.
     fn credentials(&self, line: &str) -> PathBuf {
         let path = self.home.path().join("credentials");
         fs::write(&path, line).unwrap();
@@ -73,7 +73,8 @@ impl Scenario {
     }
 }
 
-/// Waits until it has failed; within the connect limit, and told to a client as well.
+/// Waits until it has failed, within the connect limit; the error is in a client's response as
+/// well.
 fn failed(proxy: &Proxy, began: Instant) -> Value {
     let status = wait_for("a verdict", CONNECT_LIMIT, || {
         let status = proxy.status();
@@ -140,7 +141,7 @@ fn the_proxy_of_the_environment_and_whom_it_is_not_for() {
 }
 
 #[test]
-fn what_goes_wrong_is_told() {
+fn errors_are_reported() {
     let scenario = Scenario::begin();
     let mut squid = Squid::start();
     let (port, closed) = (scenario.gateway.port(), free_port());
@@ -161,7 +162,7 @@ fn what_goes_wrong_is_told() {
         assert!(message.contains(words), "{message}");
     }
 
-    // The proxy's machine accepts, and nobody is at home.
+    // The proxy's machine accepts the connection and does not answer.
     squid.process().signal("STOP");
     let began = Instant::now();
     let proxy = scenario.start(port, squid.port(), right);

@@ -1,6 +1,6 @@
 //! Other users of the same computer: refused with a page that explains, served when they are named.
 //!
-//! Users are made by setpriv, with ids that no account has. Only root may do that, so anybody else
+//! Users are made by setpriv, with ids that no account has. Only root may do that, so another user
 //! does it in a user namespace, whose ids are those of /etc/subuid.
 
 #![allow(clippy::unwrap_used, reason = "a scenario fails where it cannot go on")]
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use seacat_tests::{Proxy, World, clean_command, scratch, wait_for};
 
-/// A person without an account here.
+/// A user without an account here.
 const PERSON: &str = "4711";
-/// Debian's user for no one in particular; by its number (65534) a person.
+/// Debian's user `nobody`; by its number (65534) an ordinary user.
 const NOBODY: &str = "nobody";
 /// A system account of Debian, with the id 1.
 const SYSTEM: &str = "daemon";

@@ -1,9 +1,9 @@
-//! What somebody on the network sees: TLS to a named server, and nothing of a request.
+//! What an observer on the network sees: TLS to a named server, and nothing of a request.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a story fails where it cannot go on, and says what it measured"
+    reason = "a scenario fails where it cannot go on, and says what it measured"
 )]
 
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ const KNOWN_EXTENSIONS: [(u16, &str); 14] = [
 ];
 
 #[test]
-fn the_channel_is_plain_tls_and_tells_nothing() {
+fn the_channel_is_plain_tls_and_discloses_nothing() {
     let dir = scratch();
     let (origin, gateway) = (Origin::start(), free_port());
     // First of all, so that the handshake is captured too.
@@ -68,7 +68,7 @@ fn the_channel_is_plain_tls_and_tells_nothing() {
     hello(&file, gateway);
 }
 
-/// One request with everything in it that nobody may read.
+/// One request with everything that must stay confidential.
 fn say_secrets(proxy: &Proxy) {
     let [path, query, field, cookie, body, host] = SECRETS;
     let request = format!(

@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::Outcome;
 use crate::step::{cargo, check, root, target_dir};
 
-/// How long a run takes when nobody says, in seconds.
+/// The default duration of a run, in seconds.
 pub(crate) const DEFAULT_SECONDS: u32 = 60;
 
 /// What `cargo fuzz` passes too, less the sanitizer, which stable Rust does not have; our code
@@ -30,7 +30,7 @@ const TIMEOUT: u32 = 10;
 /// make us allocate without a bound.
 const MEMORY: u32 = 1024;
 
-/// Looks for inputs that break `target` for `seconds`. What breaks it is put into the corpus, so
+/// Searches for inputs that break `target` for `seconds`. Such an input is added to the corpus, so
 /// that it is tried first ever after.
 pub(crate) fn fuzz(target: &str, seconds: u32) -> Outcome {
     let program = build(target)?;
@@ -48,11 +48,11 @@ pub(crate) fn fuzz(target: &str, seconds: u32) -> Outcome {
         // libFuzzer writes what it finds into the first folder and only reads the others.
         .args([&found, &kept]);
     check(&mut command).map_err(|why| {
-        format!("{why}\nthe input is kept in {}; it is a test from now on", kept.display())
+        format!("{why}\nthe input is stored in {}; it is a test from now on", kept.display())
     })
 }
 
-/// Adds to the repository's corpus what runs have found since, smallest inputs only.
+/// Adds the inputs found by runs to the repository's corpus, minimised.
 pub(crate) fn merge(target: &str) -> Outcome {
     let program = build(target)?;
     let found = found_dir(target)?;
@@ -74,14 +74,14 @@ pub(crate) fn merge(target: &str) -> Outcome {
     Ok(())
 }
 
-/// Writes the golden frames as inputs for `target`: what real peers said is the best beginning.
+/// Writes the golden frames as inputs for `target`: real traffic is the best seed.
 fn seed(target: &str, dir: &Path) -> Outcome {
     for file in files(&root().join("crates/seacat-proto/tests/golden"))? {
         let text =
             std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         for (nth, frame) in hex_strings(&text).enumerate() {
-            for (variant, input) in story(target, &frame).into_iter().enumerate() {
+            for (variant, input) in inputs(target, &frame).into_iter().enumerate() {
                 let path = dir.join(format!("golden-{name}-{nth}-{variant}"));
                 std::fs::write(&path, input).map_err(|e| format!("{}: {e}", path.display()))?;
             }
@@ -104,17 +104,17 @@ fn hex_strings(text: &str) -> impl Iterator<Item = Vec<u8>> {
 
 /// A frame as the targets read their inputs (fuzz/targets/*.rs): the decoder's first byte says
 /// how to cut, the connection's first byte is role and limits, then come steps.
-fn story(target: &str, frame: &[u8]) -> Vec<Vec<u8>> {
+fn inputs(target: &str, frame: &[u8]) -> Vec<Vec<u8>> {
     const INPUT: u8 = 0;
     const OPEN: u8 = 3;
     if target != "connection" {
         return vec![[&[0], frame].concat()];
     }
     let length = u16::try_from(frame.len()).unwrap_or(u16::MAX).to_be_bytes();
-    let heard = [&[INPUT], length.as_slice(), frame].concat();
-    // A client has opened streams 1 to 63 before it hears the frame, so that it belongs to one.
+    let received = [&[INPUT], length.as_slice(), frame].concat();
+    // A client has opened streams 1 to 63 before it receives the frame, so that it belongs to one.
     let opened = [OPEN, 0].repeat(32);
-    vec![[&[0xFE], opened.as_slice(), &heard].concat(), [&[0xFF], heard.as_slice()].concat()]
+    vec![[&[0xFE], opened.as_slice(), &received].concat(), [&[0xFF], received.as_slice()].concat()]
 }
 
 fn corpus_dir(target: &str) -> PathBuf {
@@ -145,7 +145,7 @@ fn build(target: &str) -> Result<PathBuf, String> {
     Ok(dir.join(triple).join("release").join(target))
 }
 
-/// The machine's own target triple, by the compiler's word.
+/// The machine's own target triple, as printed by the compiler.
 fn host() -> Result<String, String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let out = Command::new(rustc).arg("-vV").output().map_err(|e| format!("no rustc: {e}"))?;

@@ -1,8 +1,8 @@
 //! Instruction counts of the protocol's own operations, held to a table.
 //!
-//! A count is the same on a busy machine, so a step of a few percent can be seen where a clock shows nothing.
-//! Each operation runs twice under callgrind, some times and some more; the difference is free of
-//! what starting the program costs.
+//! An instruction count does not depend on the machine's load, so a change of a few percent is
+//! detected that a clock would not show. Each operation runs twice under callgrind, some times and
+//! some more; the difference is free of what starting the program costs.
 
 use std::fs;
 use std::process::Command;
@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::Outcome;
 use crate::step::{cargo, check, root, shown, target_dir};
 
-/// The table, as a person reads it too.
+/// The table, readable as text.
 const TABLE: &str = "bench/core/instructions.txt";
 /// What builds the program that is counted. Its own profile: as optimised as a release.
 const BUILD: &str = "build --profile guard -p seacat-bench-core --bin seacat-count";
@@ -109,7 +109,7 @@ fn count_all() -> Result<Vec<(String, u64)>, String> {
             command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
             command.arg(&program).args([name, &times.to_string()]);
             collected(&output(&mut command)?.1)
-                .ok_or_else(|| format!("{} did not say what it collected", shown(&command)))
+                .ok_or_else(|| format!("{} printed no count", shown(&command)))
         });
         let [fewer, times] = TIMES.map(u64::from);
         Ok(more?.saturating_sub(some?) / (times - fewer))

@@ -14,7 +14,7 @@ use crate::step::{check, root};
 /// What panels ask for; the tray's host takes the nearest.
 const TRAY_SIZES: &[u32] = &[16, 22, 24, 32, 48];
 
-/// What desktops, packages and stores ask for.
+/// The sizes that desktops, packages and stores require.
 const APP_SIZES: &[u32] = &[16, 22, 24, 32, 48, 64, 128, 256, 512];
 
 const TO_RENDER: &[Need] =

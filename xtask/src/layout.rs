@@ -1,12 +1,12 @@
 //! Which functions of the program lie side by side.
 //!
-//! Of the program's eight MiB an ordinary life runs a sixth, a few functions here and a few there.
-//! Linux maps sixteen pages around each that is touched, so nearly all of the program counts as memory
-//! in use. A linker script puts the functions that run together, those first that run most.
+//! Of the program's eight MiB an ordinary session executes a sixth, scattered over all pages. Linux
+//! maps sixteen pages around each that is touched, so nearly all of the program counts as memory in
+//! use. A linker script puts the functions that run together, those first that run most.
 //!
 //! The script names functions without the hash that the compiler gives each, so it outlives another
-//! compiler and other versions of what we link. A name that is gone does no harm; when too many are,
-//! `cargo xtask test suite-costs` finds more memory in use and says so.
+//! compiler and other versions of what we link. A name that is gone does no harm; when too many
+//! are, `cargo xtask test suite-costs` reports the larger memory use.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -34,7 +34,7 @@ const TRAY: &str =
 /// Files of ring's that hold functions in one section: what TLS runs.
 const ASSEMBLED: [&str; 5] =
     ["aes*-x86_64", "ghash-x86_64", "p256-x86_64", "sha256-x86_64", "x86_64-mont"];
-/// Requests of each kind. So many that what runs for each stands before what runs once.
+/// Requests of each kind: enough that code executed per request ranks before code executed once.
 const REQUESTS: usize = 100;
 /// valgrind makes everything fifty times as slow.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -48,7 +48,7 @@ pub(crate) fn renew() -> Outcome {
     // valgrind knows no names but those in .text itself, so the program is built without the script.
     fs::write(&path, script([])).map_err(failed)?;
     let (script, outcome) = match watched() {
-        Ok(lives) => (script(lives).into_bytes(), Ok(())),
+        Ok(sessions) => (script(sessions).into_bytes(), Ok(())),
         Err(why) => (before, Err(why)),
     };
     fs::write(&path, script).map_err(failed)?;
@@ -61,17 +61,17 @@ fn watched() -> Result<[HashMap<String, u64>; 2], String> {
     let dir = target_dir().join("layout");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    let mut lives = [HashMap::new(), HashMap::new()];
+    let mut sessions = [HashMap::new(), HashMap::new()];
     for counted in engine(&dir)? {
-        count(&counted, &mut lives[0]);
+        count(&counted, &mut sessions[0]);
     }
-    count(&tray(&dir)?, &mut lives[1]);
-    let [engine, tray] = lives.each_ref().map(HashMap::len);
+    count(&tray(&dir)?, &mut sessions[1]);
+    let [engine, tray] = sessions.each_ref().map(HashMap::len);
     println!("{engine} functions run in the engine, {tray} with a tray");
-    if engine < 500 { Err(format!("is {PROGRAM} stripped?")) } else { Ok(lives) }
+    if engine < 500 { Err(format!("is {PROGRAM} stripped?")) } else { Ok(sessions) }
 }
 
-/// A life with a panel under callgrind, and what that has written: a test's, whose program is a script.
+/// A session with a panel under callgrind, and its output: a test's, whose program is a script.
 fn tray(dir: &Path) -> Result<String, String> {
     let failed = |error: io::Error| format!("{}: {error}", dir.display());
     let counted = dir.join("tray");
@@ -90,8 +90,8 @@ fn tray(dir: &Path) -> Result<String, String> {
     fs::read_to_string(counted).map_err(failed)
 }
 
-/// Two lives of the engine under callgrind, and what that has written: in the first it makes its key
-/// and enrols, in the second it finds all that.
+/// Two sessions of the engine under callgrind, and their output: in the first it makes its key and
+/// enrols, in the second it finds all that.
 fn engine(dir: &Path) -> Result<[String; 2], String> {
     let gateway = |arguments: &[&str]| {
         let mut command = Command::new(released(GATEWAY));
@@ -123,7 +123,7 @@ fn engine(dir: &Path) -> Result<[String; 2], String> {
     let _gateway = Running::start(&mut gateway(&["run", "--config", "gateway.toml"]))?;
     let certificate =
         dir.join(format!(".local/state/seacat-proxy/identities/localhost,{far}/certificate.der"));
-    let life = || {
+    let session = || {
         let mut command = Command::new("valgrind");
         command.args(CALLGRIND).arg("--callgrind-out-file=counted");
         command.arg(released(PROGRAM)).args(["--config", "config.toml", "run"]);
@@ -138,7 +138,7 @@ fn engine(dir: &Path) -> Result<[String; 2], String> {
         engine.interrupt()?;
         fs::read_to_string(dir.join("counted")).map_err(|error| format!("counted: {error}"))
     };
-    Ok([life()?, life()?])
+    Ok([session()?, session()?])
 }
 
 fn released(program: &str) -> PathBuf {
@@ -157,7 +157,7 @@ fn wait_for<E: Display>(what: &str, mut attempt: impl FnMut() -> Result<(), E>) 
     Ok(())
 }
 
-/// What applications ask for all day: with keep-alive and without, with a body and without.
+/// Typical requests of applications: with keep-alive and without, with a body and without.
 fn serve(port: u16) -> Outcome {
     let get = "GET http://hello.seacat/ HTTP/1.1\r\nHost: hello.seacat\r\n";
     let post = "POST http://echo.seacat/ HTTP/1.1\r\nHost: echo.seacat\r\nContent-Length: 4\r\n";
@@ -186,9 +186,9 @@ fn ask(port: u16, request: &str, times: usize) -> io::Result<()> {
 
 /// Adds the instructions of each function of our program in callgrind's file.
 ///
-/// It has blocks: whose code (`ob=`), which function (`fn=`), and a line for each line of source, with
-/// the instructions last. `calls=` tells of a call, and the line behind it counts what is called. A name
-/// has a number, `(12) name`, and from then on only that.
+/// It has blocks: whose code (`ob=`), which function (`fn=`), and a line for each line of source,
+/// with the instructions last. `calls=` marks a call, and the line after it counts the callee. A
+/// name has a number, `(12) name`, and from then on only that.
 fn count(counted: &str, ran: &mut HashMap<String, u64>) {
     let mut names: HashMap<(bool, &str), &str> = HashMap::new();
     let (mut ours, mut function, mut called) = (false, "", false);
@@ -217,17 +217,17 @@ fn count(counted: &str, ran: &mut HashMap<String, u64>) {
     }
 }
 
-/// The script: a section for what runs, in front of all else; what ran most instructions in a life comes
-/// first, and behind it what only the next life runs.
-fn script(lives: impl IntoIterator<Item = HashMap<String, u64>>) -> String {
-    let functions = lives.into_iter().flat_map(|ran| {
+/// The script: a section for executed functions before everything else, most instructions in a
+/// session first, followed by functions that only the next session executes.
+fn script(sessions: impl IntoIterator<Item = HashMap<String, u64>>) -> String {
+    let functions = sessions.into_iter().flat_map(|ran| {
         let mut functions: Vec<(String, u64)> = ran.into_iter().collect();
         functions.sort_by(|(a, most), (b, more)| (more, a).cmp(&(most, b)));
         functions
     });
     let mut known = HashSet::new();
     let mut text =
-        "/* What ordinary lives of the program run, side by side (xtask/src/layout.rs).\n   \
+        "/* What ordinary sessions of the program run, side by side (xtask/src/layout.rs).\n   \
          `cargo xtask layout` writes it anew. */\nSECTIONS {\n  .text.run : {\n"
             .to_owned();
     for file in ASSEMBLED {
@@ -248,7 +248,7 @@ fn script(lives: impl IntoIterator<Item = HashMap<String, u64>>) -> String {
 /// parts of the program have each for itself. Those that the compiler takes for seldom run are in
 /// `.text.unlikely.NAME`.
 fn pattern(name: &str) -> String {
-    // `'2` is callgrind's: called by itself.
+    // `'2` is callgrind's mark of a recursive call.
     let name = name.split('\'').next().unwrap_or(name);
     let pattern = match name.rsplit_once("17h") {
         Some((name, hash)) if hash.len() > 16 => format!("{name}17h*"),

@@ -1,10 +1,10 @@
 //! The developer's commands: `cargo xtask run`, `cargo xtask test` and their smaller parts.
 //!
-//! Nothing but the standard library, so that the first command a newcomer types compiles in a
-//! second and needs nothing that has to be installed first. (Building any Rust program needs a
-//! linker, so a machine without a C compiler is told so by cargo itself, before we run.)
+//! It uses only the standard library, so that the first command compiles in a second and needs
+//! nothing else installed. (Building any Rust program needs a linker: without a C compiler cargo
+//! itself fails first.)
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands print")]
 
 mod bench;
 mod check;
@@ -26,7 +26,7 @@ mod windows;
 
 use std::process::ExitCode;
 
-/// Why a command did not succeed, in words for the person who typed it.
+/// Why a command failed, as a message for the user.
 type Outcome = Result<(), String>;
 
 const USAGE: &str = "\
@@ -39,7 +39,7 @@ cargo xtask test [NAME]...             everything that must hold, step by step; 
 cargo xtask test windows               build for Windows and run it under Wine; not a part of
                                        `cargo xtask test`
 cargo xtask test --list                the names of the steps
-cargo xtask fuzz TARGET [SECONDS]      look for inputs that break TARGET (default: 60 s)
+cargo xtask fuzz TARGET [SECONDS]      search for inputs that break TARGET (default: 60 s)
 cargo xtask fuzz TARGET merge          keep in the repository what the last runs found, minimised
 cargo xtask flood [SECONDS]            floods against release builds, each for so long (default: 15):
                                        what they cost, and how another client fares

@@ -1,8 +1,8 @@
-//! System packages: what is missing, and installing it the way the system likes.
+//! System packages: detection of missing ones and their installation.
 //!
-//! A need is recognised by the thing itself (a program on the path, a module of Python, a library), not by
-//! a package's name: whoever has nginx from elsewhere has nginx. So a second run costs nothing,
-//! and where the packages have other names the list still says what is missing.
+//! A need is detected by the thing itself (a program on the path, a Python module, a library), not
+//! by a package's name: nginx from another source counts. So a second run does nothing, and on
+//! systems with other package names the list still names what is missing.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use crate::Outcome;
 use crate::step::{check, shown};
 
-/// One thing that has to be on the machine.
+/// One prerequisite.
 pub(crate) struct Need {
     probe: Probe,
     /// Debian's package that brings it.
@@ -46,7 +46,7 @@ pub(crate) const TO_RUN: &[Need] =
 pub(crate) const WEBKIT: Need = Need {
     probe: Probe::Library("webkit2gtk-4.1"),
     package: "libwebkit2gtk-4.1-dev",
-    why: "shows the window's pages",
+    why: "displays the window's pages",
 };
 
 pub(crate) const PKG_CONFIG: Need = program("pkg-config", "pkg-config", "finds OpenSSL");
@@ -64,7 +64,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("c++", "g++", "libFuzzer is written in C++"),
     WEBKIT,
     program("WebKitWebDriver", "webkit2gtk-driver", "drives the window"),
-    program("chromium", "chromium", "shows the window's pages and hostile ones"),
+    program("chromium", "chromium", "displays the window's pages and hostile ones"),
     program("nginx", "nginx", "the origin behind the gateway"),
     program("curl", "curl", "a client"),
     program("wget", "wget", "a client"),
@@ -118,14 +118,14 @@ pub(crate) const TO_TEST: &[Need] = &[
         why: "a folder for PyPI's packages",
     },
     program("openssl", "openssl", "a certificate for the HTTPS origin"),
-    program("gnome-keyring-daemon", "gnome-keyring", "keeps the private key"),
+    program("gnome-keyring-daemon", "gnome-keyring", "stores the private key"),
     program("dbus-daemon", "dbus", "a session bus of the tests' own"),
-    program("dbus-send", "dbus", "asks who is on the bus"),
+    program("dbus-send", "dbus", "queries the bus"),
     program("secret-tool", "libsecret-tools", "looks into the keyring"),
     program("keytool", "default-jdk-headless", "writes key files that are imported"),
     program("script", "bsdutils", "a terminal for questions and passwords"),
     program("tshark", "tshark", "dissects what went over the wire"),
-    program("dumpcap", "tshark", "captures what goes over the wire"),
+    program("dumpcap", "tshark", "captures network traffic"),
     program("knotd", "knot", "the name server that announces gateways"),
     program("pg_ctlcluster", "postgresql", "the database that two gateways share"),
     program("squid", "squid", "an upstream proxy with Basic authentication"),
@@ -141,7 +141,7 @@ pub(crate) const TO_TEST: &[Need] = &[
     program("openbox", "openbox", "a window manager"),
     program("xfce4-panel", "xfce4-panel", "a host for tray icons"),
     program("xfconf-query", "xfconf", "the panel's settings"),
-    program("xprop", "x11-utils", "says when the window manager is there"),
+    program("xprop", "x11-utils", "detects the window manager"),
     program("xclip", "xclip", "reads the clipboard"),
     program("xdotool", "xdotool", "moves the mouse"),
     Need {
@@ -216,7 +216,7 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Is a program to be found? Debian keeps servers in sbin, which is not on everybody's path.
+/// Whether a program is found. Debian installs servers in sbin, which may not be on the path.
 fn find(program: &str) -> bool {
     if program.starts_with('/') {
         return Path::new(program).exists();
@@ -230,8 +230,8 @@ fn find(program: &str) -> bool {
 
 /// Makes sure that all of `needs` are there.
 ///
-/// On Debian and its children the missing ones are installed (with sudo when we are not root;
-/// a person at a terminal is asked first); elsewhere they are listed.
+/// On Debian and its children the missing ones are installed (with sudo when we are not root; after
+/// confirmation on a terminal); elsewhere they are listed.
 pub(crate) fn install(needs: &[Need]) -> Outcome {
     let missing: Vec<&Need> = needs.iter().filter(|need| !need.is_met()).collect();
     if missing.is_empty() {
@@ -283,7 +283,7 @@ fn apt(root: bool, arguments: &[&str]) -> Command {
     command
 }
 
-/// Root has been given the machine; anybody else is asked, and nobody is asked in a script.
+/// Root is not asked for confirmation; other users are, on a terminal.
 fn allow(root: bool, what: &str) -> Outcome {
     if root {
         return Ok(());

@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     become_it(&mut command)
 }
 
-/// Whether no gateway is configured. Where the list cannot be had, the proxy itself says why.
+/// Whether no gateway is configured. If the list is not available, the proxy itself reports why.
 fn has_no_gateway(program: &Path, passed_on: &[&str]) -> bool {
     let mut list = Command::new(program);
     list.args(passed_on).args(["gateway", "list", "--json"]);

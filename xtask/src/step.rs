@@ -1,4 +1,4 @@
-//! Running one command as a step: shown before, timed after, and told how to be repeated.
+//! Runs one command as a step: printed before, timed after, with the command to repeat it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -36,14 +36,14 @@ pub(crate) fn cargo(arguments: &str) -> Command {
     command
 }
 
-/// Runs a command to its end; what it prints goes where ours goes.
+/// Runs a command to its end, with our standard output.
 pub(crate) fn check(command: &mut Command) -> Outcome {
     let status =
         command.status().map_err(|error| format!("cannot start {}: {error}", shown(command)))?;
     if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", shown(command))) }
 }
 
-/// A command as a person would type it (environment first, paths of tools shortened).
+/// A command as typed in a shell (environment first, paths of tools shortened).
 pub(crate) fn shown(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {
@@ -66,7 +66,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// A duration as a person reads it: tenths of a second below a minute.
+/// A duration as text: tenths of a second below a minute.
 pub(crate) fn human(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 60.0 {
@@ -76,7 +76,7 @@ pub(crate) fn human(time: Duration) -> String {
     }
 }
 
-/// Runs `work` under a headline and says how long it took.
+/// Runs `work` under a headline and prints how long it took.
 pub(crate) fn timed(name: &str, what: &str, work: impl FnOnce() -> Outcome) -> Outcome {
     println!("\n=== {name}: {what}");
     let began = Instant::now();

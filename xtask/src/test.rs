@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that must hold before a change is worth reading.
+//! `cargo xtask test`: all checks of a change.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::{Outcome, fuzz, guard, icons, package, packages, tools, ui};
 /// over and to fall over anything shallow; looking deeper is `cargo xtask fuzz TARGET 3600`.
 const FUZZ_SECONDS: u32 = 60;
 
-/// One thing that must hold.
+/// One check.
 struct Step {
     name: &'static str,
     what: &'static str,
@@ -92,15 +92,16 @@ impl Step {
 /// asked for, and would build tokio and all that uses it again for every other set.
 pub(crate) const BUILD: &str = "build --workspace --bins --tests";
 
-/// Patient suites at one time. They share two processors, and promises about seconds are kept.
+/// Concurrent suites that mostly wait. They share two processors, and limits of seconds must hold.
 const AT_ONCE: usize = 4;
 
 /// One at a time: a child that is being started holds copies of the other tests' sockets until
 /// its exec. The modules of that name are in tests/src.
 const HARNESS: &str = "test --workspace --lib -- --test-threads=1 harness::";
 
-/// The tests whose outcome the features change: each program links OpenSSL or does not, and says which TLS
-/// profiles it has. The packages are those of "unit", so that nothing but our own crates is built again.
+/// The tests whose outcome depends on the features: each program links OpenSSL or does not, and
+/// lists its TLS profiles. The packages are those of "unit", so that nothing but our own crates is
+/// built again.
 const MINIMAL: &str = "test --workspace --exclude seacat-tests --no-default-features \
                        --test program --test gateway openssl_comes";
 
@@ -115,9 +116,9 @@ const STEPS: &[Step] = &[
     Step::cargo("fmt", "formatting", "fmt --all --check"),
     Step::cargo("fmt-fuzz", "formatting", "fmt --manifest-path fuzz/Cargo.toml --check"),
     Step { name: "spelling", what: "texts, comments and names", how: How::Spelling },
-    Step { name: "icons", what: "pictures as their sources say", how: How::Icons },
+    Step { name: "icons", what: "rendered icons match their sources", how: How::Icons },
     Step { name: "ui", what: "the window's pages", how: How::Ui },
-    Step { name: "ui-unit", what: "their types, words, lists and forms", how: How::Npm(UI_UNIT) },
+    Step { name: "ui-unit", what: "their types, texts, lists and forms", how: How::Npm(UI_UNIT) },
     Step::cargo("clippy", "lints", "clippy --workspace --all-targets -- -D warnings"),
     Step {
         name: "doc",
@@ -130,7 +131,7 @@ const STEPS: &[Step] = &[
     Step { name: "fuzz-decoder", what: "arbitrary bytes, cut anywhere", how: How::Fuzz("decoder") },
     Step {
         name: "fuzz-connection",
-        what: "arbitrary bytes and wishes against a whole connection",
+        what: "arbitrary bytes and calls on a whole connection",
         how: How::Fuzz("connection"),
     },
     Step::cargo("build", "the programs the suite starts", BUILD),
@@ -145,7 +146,11 @@ const STEPS: &[Step] = &[
     Step { name: "tools", what: "clients and servers from npm and PyPI", how: How::Tools },
     Step::suite("suite-applications", "thirty clients, nine servers, one gateway", "applications"),
     Step::suite("suite-logins", "NTLM and Kerberos: no answer for the wrong user", "logins"),
-    Step::suite("suite-reverse", "reverse sockets: a port of the gateway leads here", "reverse"),
+    Step::suite(
+        "suite-reverse",
+        "reverse sockets: from a port of the gateway to the client",
+        "reverse",
+    ),
     Step::suite(
         "suite-reference",
         "the recorded reference client, over its own suite",
@@ -154,7 +159,7 @@ const STEPS: &[Step] = &[
     Step::suite("suite-compat", "gateways of the reference era, records on the wire", "compat"),
     Step::again("suite-compat-clients", "clients over 0xC028", "reference", "clients"),
     Step::again("suite-tls13-clients", "clients over OpenSSL's TLS 1.3", "tls13", "clients"),
-    Step::suite("suite-hostile", "requests nobody should send", "hostile"),
+    Step::suite("suite-hostile", "ambiguous and unusual requests", "hostile"),
     Step::suite("suite-users", "other users of this computer", "users"),
     Step::suite("suite-programs", "which program sent a request, why it failed", "programs"),
     Step::suite("suite-browser", "web pages in Chromium against the ports", "browser"),
@@ -169,15 +174,15 @@ const STEPS: &[Step] = &[
         how: How::Namespaces("networks"),
     },
     Step::suite("suite-bulk", "1 GiB each way, memory bounded", "bulk"),
-    Step::suite("suite-window", "the real window: stories, pictures, memory, load", "window"),
+    Step::suite("suite-window", "the real window: scenarios, pictures, memory, load", "window"),
     Step {
         name: "suite-costs",
         what: "tray and engine as released: memory, wake-ups",
         how: How::Released("tray", "what_it_costs"),
     },
     Step { name: "package", what: "a .deb and an .rpm, and older ones", how: How::Package },
-    // Alone: dpkg and rpm wait until all that was built is on the disk, and whoever writes has to wait with
-    // them (half a minute was seen, a third of a certificate's life in the suites below).
+    // Alone: dpkg and rpm sync the whole build to the disk, which delays all other writers (by half
+    // a minute in one run, a third of a certificate's lifetime in the suites below).
     Step::suite("suite-package", "installed, upgraded, purged in a clean system", "package"),
     Step::patient("suite-identity", IDENTITY, "identity"),
     Step::patient_again("suite-compat-identity", "the same over 0xC028", "reference", "identity"),
@@ -268,7 +273,7 @@ fn alone(step: &Step) -> Done {
     (outcome, began.elapsed())
 }
 
-/// Runs patient suites side by side; what each prints is shown when it has ended.
+/// Runs suites that mostly wait concurrently; the output of each is printed when it has ended.
 fn together(steps: &[&Step]) -> Vec<Done> {
     let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
     println!("\n=== side by side: {}", names.join(", "));

@@ -52,7 +52,7 @@ pub(crate) fn check_spelling() -> Outcome {
     check(Command::new(typos).args(["--format", "brief"]).current_dir(root()))
 }
 
-/// Makes `folder` anew with copies of `files`, and runs `make` there, unless that was done with the
+/// Recreates `folder` with copies of `files` and runs `make` there, unless that was done with the
 /// same files before.
 fn once(folder: &Path, files: &[&str], make: impl FnOnce(&Path) -> Outcome) -> Outcome {
     let from = &programs();

@@ -35,7 +35,7 @@ pub(crate) fn build() -> Outcome {
     fs::write(&stamp, now).map_err(|error| format!("cannot write {}: {error}", stamp.display()))
 }
 
-/// Installs what building and testing the pages needs, exactly as package-lock.json says.
+/// Installs the dependencies for building and testing the pages, exactly as in package-lock.json.
 pub(crate) fn install() -> Outcome {
     check_node()?;
     let ui = root().join("ui");

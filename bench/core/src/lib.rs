@@ -1,4 +1,4 @@
-//! What the protocol does all day, as operations that can be repeated and counted.
+//! Typical work of the protocol, as operations that can be repeated and counted.
 //!
 //! `benches/core.rs` times them (`cargo bench -p seacat-bench-core`); `count.rs` runs them under
 //! callgrind, where a count of instructions is the same on a busy machine (`cargo xtask test
@@ -12,8 +12,8 @@ use seacat_proto::{
     Bytes, Config, Connection, Decoder, Event, ReplyHead, RequestHead, Role, StreamId,
 };
 
-/// The payload of a frame, in bytes. Small, so that what is counted is our work and not the copying of
-/// bytes, which the C library does in another way on every processor.
+/// The payload of a frame, in bytes. Small, so that mostly the protocol's work is counted and not
+/// the copying of bytes, which the C library implements differently on every processor.
 const PIECE: usize = 1024;
 
 /// One repeatable piece of work.
@@ -35,8 +35,8 @@ pub fn operations() -> Vec<(&'static str, Box<dyn Operation>)> {
     ]
 }
 
-/// Heads both ways, encoded and decoded, and the decoding of what a gateway sends for one answer, cut
-/// where a socket's buffer might end.
+/// Encodes and decodes heads in both directions, and decodes the frames of one response, cut where
+/// a socket's buffer might end.
 struct Codec {
     request: RequestHead,
     reply: ReplyHead,
@@ -77,8 +77,8 @@ impl Operation for Codec {
     }
 }
 
-/// Exchanges on a connection that lives on: requests without a body, answered with a head and a body; so
-/// many at one time, each answer's pieces queued before any of them leaves.
+/// Exchanges on one connection: requests without a body, answered with a head and a body. The
+/// requests are concurrent, and each response's pieces are queued before any of them is sent.
 struct Exchanges {
     pair: Pair,
     at_once: usize,
@@ -104,7 +104,7 @@ impl Operation for Exchanges {
     }
 }
 
-/// Both ends of a wire that is only memory.
+/// Two connections joined in memory.
 struct Pair {
     client: Connection,
     gateway: Connection,
@@ -119,7 +119,7 @@ impl Pair {
         Self { client, gateway, now }
     }
 
-    /// Carries what the client has to say; returns the requests in it.
+    /// Passes the client's frames to the gateway; returns the requests.
     fn up(&mut self) -> Vec<StreamId> {
         let mut requests = Vec::new();
         while let Some(frame) = self.client.poll_transmit() {
@@ -133,8 +133,8 @@ impl Pair {
         requests
     }
 
-    /// Carries what the gateway has to say to a client that takes all of it at once; returns how many
-    /// answers ended.
+    /// Passes the gateway's frames to the client, which takes all of them at once; returns how many
+    /// responses ended.
     fn down(&mut self) -> usize {
         let mut ended = 0;
         while let Some(frame) = self.gateway.poll_transmit() {
@@ -162,7 +162,7 @@ fn id() -> StreamId {
     fit(StreamId::new(1).ok_or("0 is no id"))
 }
 
-/// What a browser asks for.
+/// A browser's request.
 fn request() -> RequestHead {
     let mut head = fit(RequestHead::builder(b"erp", b"GET", b"/orders?open=1&page=2"));
     for (name, value) in [
@@ -177,7 +177,7 @@ fn request() -> RequestHead {
     head.build()
 }
 
-/// What an old application answers.
+/// A typical response.
 fn reply() -> ReplyHead {
     let mut head = ReplyHead::new(200);
     for (name, value) in [
@@ -192,7 +192,7 @@ fn reply() -> ReplyHead {
     head
 }
 
-/// Takes what cannot fail out of its wrapping.
+/// Unwraps a result that cannot be an error.
 fn fit<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("an operation of the bench failed: {error:?}"))
 }

@@ -1,4 +1,4 @@
-//! Large bodies: without end, once, and with readers that stop.
+//! Large bodies: repeated, single, and with readers that stall.
 
 use std::io;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use crate::http::{Connection, Target};
 use crate::load::{Moved, Resumed};
 use crate::pattern::Pattern;
 
-/// Read buffer of a reader that does its best, in bytes.
+/// Read buffer of a fast reader, in bytes.
 const BUFFER: usize = 256 * 1024;
-/// What a reader takes before it stops, and what its kernel may take in for it, in bytes.
+/// Bytes that a reader takes before it stalls, and its kernel's receive buffer.
 const BEFORE_STALL: usize = 64 * 1024;
-/// The body a flood asks for each time, in bytes.
+/// The size of a body in a flood, in bytes.
 const FLOOD: u64 = 1 << 30;
 
-/// Downloads without end for a time; what moved in it.
+/// Repeated downloads for a time; returns the bytes transferred.
 pub(super) async fn flood(
     target: &Target,
     clients: usize,
@@ -49,7 +49,7 @@ pub(super) async fn flood(
     }
 }
 
-/// Ends only with the error that ended it.
+/// Ends only with an error.
 async fn download_on_and_on(target: Target, moved: Arc<AtomicU64>) -> io::Error {
     let request = target.request("GET", &format!("/{FLOOD}"), true, None);
     let endless = async {
@@ -80,7 +80,7 @@ pub(super) async fn download(target: &Target, bytes: u64) -> io::Result<Moved> {
     moved(bytes, got, began)
 }
 
-/// One body up; the origin says how much arrived.
+/// One body up; the origin reports how much arrived.
 pub(super) async fn upload(target: &Target, bytes: u64) -> io::Result<Moved> {
     let pattern = Pattern::new();
     let mut connection = Connection::open(target.address, BUFFER, None).await?;
@@ -107,7 +107,7 @@ fn moved(wanted: u64, got: u64, began: Instant) -> io::Result<Moved> {
     Ok(Moved { bytes: got, seconds: began.elapsed().as_secs_f64() })
 }
 
-/// A reader that has stopped: it has seen the head and nothing of the body behind its buffer.
+/// A stalled reader: it has read the head and no more of the body than its buffer.
 #[derive(Debug)]
 pub(super) struct Stopped {
     connection: Connection,
@@ -139,7 +139,7 @@ pub(super) async fn begin_and_stop(
     within(GET_READY, "beginning the downloads", begin).await
 }
 
-/// Reads on, all at once, and compares every byte.
+/// Continues all readers and compares every byte.
 pub(super) async fn resume(readers: Vec<Stopped>) -> Resumed {
     let began = Instant::now();
     let pattern = Arc::new(Pattern::new());

@@ -1,4 +1,4 @@
-//! Small requests: closed loops that are timed, and clients that ask once and stay.
+//! Small requests: timed closed loops, and clients that send one request and stay connected.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,14 +14,14 @@ use super::{GET_READY, ready, within};
 use crate::http::{Connection, Target};
 use crate::load::{Served, WARM_MS};
 
-/// After a failure, before the next try: a peer that refuses must not be hammered.
+/// Pause after a failure, so that a peer that refuses is not flooded.
 const AFTER_ERROR: Duration = Duration::from_millis(10);
-/// Read buffer, in bytes: the answer and any head a peer makes of it.
+/// Read buffer, in bytes: the response with any head a peer sends.
 const BUFFER: usize = 8 * 1024;
-/// How many clients that stay connect at a time: less than any peer's backlog.
+/// How many clients connect concurrently: less than any peer's backlog.
 const AT_A_TIME: usize = 50;
 
-/// What the clients of one job have in common.
+/// The settings shared by the clients of one job.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     address: SocketAddr,
@@ -40,7 +40,7 @@ impl Client {
         }
     }
 
-    /// One request, on the connection that was kept or on a new one.
+    /// One request, on the open connection or on a new one.
     async fn ask(&self, kept: Option<Connection>) -> io::Result<Connection> {
         let mut connection = match kept {
             Some(connection) => connection,
@@ -51,8 +51,8 @@ impl Client {
         Ok(connection)
     }
 
-    /// Takes the connection that has waited longest, asks, and puts it back; it ends when there is none or
-    /// it is dropped.
+    /// Takes the connection that has waited longest, sends a request on it, and puts it back. Ends
+    /// when there is none or it is dropped.
     async fn go_on(self, open: Open, tally: Shared) {
         let lock = || open.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -94,10 +94,10 @@ impl Client {
 
 type Open = Arc<Mutex<VecDeque<Connection>>>;
 
-/// What happened since the measured time began.
+/// Counts since the measurement began.
 #[derive(Debug, Default)]
 struct Tally {
-    /// One for each answer.
+    /// One for each response.
     times: Vec<Duration>,
     errors: u64,
     last_error: Option<String>,
@@ -123,7 +123,7 @@ impl Tally {
     }
 }
 
-/// One thread, so nobody ever waits for this lock.
+/// There is one thread, so the lock is never contended.
 #[derive(Clone, Debug, Default)]
 struct Shared(Arc<Mutex<Tally>>);
 
@@ -137,7 +137,7 @@ impl Shared {
     }
 }
 
-/// Lets `clients` ask in closed loops and measures them for a time.
+/// Runs `clients` closed loops and measures them for a time.
 pub(super) async fn served(
     client: &Client,
     clients: usize,
@@ -157,7 +157,7 @@ pub(super) async fn served(
     tally.take().since(began)
 }
 
-/// Lets `at_once` clients share `requests` among them, each on a connection of its own.
+/// Distributes `requests` among `at_once` clients, each request on a connection of its own.
 pub(super) async fn burst(client: &Client, requests: usize, at_once: usize) -> Served {
     let tally = Shared::default();
     let left = Arc::new(AtomicUsize::new(requests));
@@ -181,7 +181,8 @@ pub(super) async fn burst(client: &Client, requests: usize, at_once: usize) -> S
     tally.take().since(began)
 }
 
-/// Lets requests go round among connections, `at_once` at a time, and measures them for a time.
+/// Sends requests on the connections in rotation, `at_once` concurrently, and measures them for a
+/// time.
 pub(super) async fn go_round(
     client: &Client,
     open: Vec<Connection>,
@@ -207,7 +208,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Option<f64> {
     Some(sorted.get(nth)?.as_secs_f64() * 1e3)
 }
 
-/// Connects clients that each ask once; they stay connected as long as the result lives.
+/// Connects clients that send one request each; they stay connected until the result is dropped.
 pub(super) async fn ask_once(target: &Target, clients: usize) -> io::Result<Vec<Connection>> {
     let client = Client::new(target, true, Duration::ZERO);
     let connect = async {

@@ -1,4 +1,4 @@
-//! Justice: a small client beside four downloads through the same near end.
+//! Fairness: a small client beside four downloads through the same near end.
 //!
 //! The two loads are processes of their own, so that a small client's time is not spent waiting
 //! for the load generator's own downloads.
@@ -27,7 +27,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-/// A small client's numbers, and what the downloads beside it moved.
+/// A small client's numbers, and the bytes of the downloads beside it.
 pub(super) fn beside(
     chain: &ProxyChain,
     downloads: usize,
@@ -37,7 +37,7 @@ pub(super) fn beside(
 ) -> Outcome<(Numbers, Moved)> {
     let downloads = Job::Flood { clients: downloads, warm_ms, seconds };
     let client = Job::Small { clients: 1, keep_alive: true, think_ms, warm_ms, seconds };
-    // Both warm up for the same time, so what they measure is the same stretch of time.
+    // Both warm up for the same time, so they measure the same interval.
     let mut downloads = Load::start(&downloads, chain.target())?;
     let mut client = Load::start(&client, chain.target())?;
     downloads.ready()?;

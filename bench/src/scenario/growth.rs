@@ -12,8 +12,8 @@ use crate::peer::{Peer, ProxyChain};
 use crate::place::Place;
 use crate::procfs::Proc;
 
-/// What stunnel does for ten thousand clients, and haproxy with the open files it then allows itself, says
-/// nothing about anybody's growth. Direct is the origin: what a server's cost grows by that only answers.
+/// stunnel and haproxy are excluded: with ten thousand clients, threads and file limits dominate
+/// their cost. Direct is the origin, for the growth of a server's own cost.
 pub(crate) const WHO: [Peer; 3] = [Peer::Direct, Peer::Seacat, Peer::Nghttpx];
 
 /// Client connections; requests go round among them, [`AT_ONCE`] at a time.
@@ -36,16 +36,16 @@ pub(crate) const STREAMS: [(usize, &str); 6] = [
     (1000, "1000 streams"),
 ];
 
-/// Ten thousand clients, and what a process opens besides.
+/// Ten thousand clients, and the other files of a process.
 const FILES: u32 = 16_384;
 
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     crate::raise_file_limit(FILES)?;
-    // With an origin that may open as many.
+    // With an origin that may open as many files.
     let place = &Place::new()?;
     for round in 0..run.rounds {
-        // One peer's numbers one after the other: they are compared with each other, and what else the
-        // machine does changes within a minute.
+        // One peer's numbers in direct sequence: they are compared with each other, and the load of
+        // the machine changes within a minute.
         for peer in run.turn(round) {
             for (clients, name) in CLIENTS {
                 let measured = with_clients(run, place, peer, clients);
@@ -80,21 +80,21 @@ fn with_streams(run: &Run<'_>, place: &Place, peer: Peer, streams: usize) -> Out
     let mut load = Load::start(&job, chain.target())?;
     load.ready()?;
     let meter = Meter::of(peer.clock(), Some(near), None)?;
-    // In the middle of it, all streams are under way.
+    // In the middle, all streams are active.
     sleep(Duration::from_secs_f64(seconds / 2.0));
     let each = (near.proportional_kib()? - before) / streams as f64;
     let cpu = for_each_request(&meter, &load.result()?)?;
     Ok(numbers(peer, cpu, Metric::KibPerStream, each))
 }
 
-/// The origin is the same process all the time: its memory says nothing.
+/// The origin is the same process all the time, so its memory is not meaningful.
 fn numbers(peer: Peer, cpu: Option<f64>, metric: Metric, kib: f64) -> Numbers {
     vec![(Metric::CpuUsPerRequest, cpu), (metric, Some(kib).filter(|_| peer != Peer::Direct))]
 }
 
-/// A new pair, and what its near end takes in KiB. New, because a process keeps the memory that more
-/// clients once needed; with one request behind it, because the first makes what there is once: buffers,
-/// tables, connections.
+/// A new pair, and the memory of its near end in KiB. New, because a process does not release
+/// memory that more clients needed before; after one request, because the first allocates what
+/// exists once: buffers, tables, connections.
 fn fresh(place: &Place, peer: Peer) -> Outcome<(ProxyChain, Proc, f64)> {
     let chain = ProxyChain::start(peer, place)?;
     let near = chain.near().unwrap_or_else(|| place.origin_process());
@@ -105,7 +105,7 @@ fn fresh(place: &Place, peer: Peer) -> Outcome<(ProxyChain, Proc, f64)> {
     Ok((chain, near, memory))
 }
 
-/// The near end's time on a processor for each request, in microseconds.
+/// The near end's processor time per request, in microseconds.
 fn for_each_request(meter: &Meter, served: &Served) -> Outcome<Option<f64>> {
     all_answered(served)?;
     let [near, _] = meter.spent_for(served.requests as f64)?;

@@ -1,4 +1,4 @@
-//! What it costs to do nothing: memory, threads, wake-ups; and memory for each silent client.
+//! The cost of an idle proxy: memory, threads, wake-ups; and memory for each silent client.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::measures::Metric;
 use crate::peer::ProxyChain;
 
 const CLIENTS: usize = 1000;
-/// After the last request, before silence is counted.
+/// The pause after the last request before the measurement.
 const SETTLE: Duration = Duration::from_secs(1);
-/// What wake-ups are given for, in seconds.
+/// The interval for wake-ups, in seconds.
 const PER: f64 = 10.0;
 
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     for round in 0..run.rounds {
-        // Everybody anew: what idle costs is not what a busy past has left behind.
+        // New processes: memory from earlier load must not count.
         let mut chains = Vec::new();
         for peer in run.proxies(round) {
             let chain = ProxyChain::start(peer, run.place)?;
@@ -68,7 +68,7 @@ fn with_clients(chain: &ProxyChain) -> Outcome<Numbers> {
     Ok(vec![(Metric::KibPerClient, Some(each)), (Metric::Threads, Some(threads))])
 }
 
-/// Clients that asked once and stay connected as long as the value lives.
+/// Clients that have sent one request and stay connected until the value is dropped.
 fn hold(chain: &ProxyChain, clients: usize) -> Outcome<Load> {
     let mut load = Load::start(&Job::Idle { clients }, chain.target())?;
     load.ready()?;

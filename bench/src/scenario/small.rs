@@ -49,7 +49,7 @@ fn measure(chain: &ProxyChain, job: &Job) -> Outcome<Numbers> {
     Ok(numbers)
 }
 
-/// Rate and times; errors only where there were some.
+/// Rate and times; errors only if there were any.
 pub(super) fn numbers(served: &Served) -> Numbers {
     if let Some(error) = &served.last_error {
         crate::progress(&format!("  {} requests failed: {error}", served.errors));

@@ -1,4 +1,5 @@
-//! Readers that stop: does everybody else go on, what is kept where, do they get every byte?
+//! Readers that stall: whether others continue, where data is stored, and whether every byte
+//! arrives.
 
 use super::{Numbers, Run, small};
 use crate::Outcome;
@@ -7,12 +8,12 @@ use crate::measures::Metric;
 use crate::peer::{Peer, ProxyChain};
 use crate::procfs::Proc;
 
-/// How many readers stop.
+/// How many readers stall.
 const STALLED: [usize; 3] = [1, 8, 64];
-/// How many small clients go on.
+/// How many small clients continue.
 const OTHERS: usize = 4;
 
-/// The others are measured alone for no longer than this, in seconds, however long the readers stand.
+/// The longest time for which the others are measured alone, in seconds.
 const BEFORE: f64 = 2.0;
 
 pub(super) fn run(run: &mut Run<'_>) -> Outcome {

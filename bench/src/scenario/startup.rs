@@ -11,7 +11,7 @@ use crate::http::Target;
 use crate::measures::Metric;
 use crate::peer::ProxyChain;
 
-/// How often a port is tried that nobody listens on yet.
+/// How often a port without a listener is tried.
 const LOOK: Duration = Duration::from_micros(200);
 /// How long a near end may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ fn measure(run: &Run<'_>, peer: crate::peer::Peer) -> Outcome<Numbers> {
     Ok(vec![(Metric::StartMs, Some(time.as_secs_f64() * 1e3))])
 }
 
-/// The time includes that of `setpriv`, about a millisecond, for everybody.
+/// The time includes that of `setpriv`, about a millisecond, for all peers.
 fn first_answer(chain: &mut ProxyChain, run: &Run<'_>) -> Outcome<Duration> {
     let began = Instant::now();
     chain.start_near(run.place);
@@ -50,7 +50,7 @@ fn first_answer(chain: &mut ProxyChain, run: &Run<'_>) -> Outcome<Duration> {
     Ok(began.elapsed())
 }
 
-/// Is there somebody, and is the answer the origin's?
+/// Whether the response is the origin's.
 fn answers(target: &Target, request: &[u8]) -> bool {
     let ask = || {
         let mut stream = TcpStream::connect(target.address)?;

@@ -1,5 +1,4 @@
-//! A long line between the ends: what the distance costs, and whether a download and a quick answer go
-//! together on it.
+//! A simulated long-distance line between the ends: latency, and small requests beside downloads.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -19,16 +18,16 @@ const LINE: Line = Line {
     buffer: 1_048_576.0,
     loss: 0.0,
 };
-/// What is lost, in per cent, and how the tables call it.
+/// The packet loss in per cent, and its name in the tables.
 const LOSSES: [(f64, &str); 3] = [(0.0, "no loss"), (0.1, "0.1 %"), (1.0, "1 %")];
 
-/// A near end that dials ahead has done so by then: ten times there and back.
+/// By then a near end that dials ahead has connected: ten round trips.
 const LEFT_ALONE: Duration = Duration::from_millis(500);
 const BURST: usize = 100;
 const AT_ONCE: usize = 10;
 const DOWNLOADS: usize = 2;
 const THINK_MS: u64 = 10;
-/// TCP finds the line's rate in this time, and loses what it sent too quickly.
+/// TCP converges to the line's rate in this time.
 const BULK_WARM_MS: u64 = 2000;
 /// The warm requests take this share of the time that the downloads are measured for.
 const WARM_SHARE: f64 = 0.3;
@@ -48,7 +47,7 @@ pub(super) fn run(run: &mut Run<'_>) -> Outcome {
     Ok(())
 }
 
-/// Everything for one peer, on processes that nobody has used before.
+/// All measurements of one peer, on new processes.
 fn measure(run: &mut Run<'_>, round: usize, loss: &str, peer: Peer, place: &Place) -> Outcome {
     let mut chain = ProxyChain::start(peer, place)?;
     let point = |what: &str| format!("{loss}: {what}");
@@ -72,7 +71,7 @@ fn first(chain: &ProxyChain) -> Outcome<Numbers> {
     Ok(vec![(Metric::FirstMs, Some(served.seconds * 1e3))])
 }
 
-/// Requests one after the other, each on a new connection to a near end that has done this before.
+/// Sequential requests, each on a new connection to a warm near end.
 fn warm(chain: &ProxyChain, seconds: f64) -> Outcome<Numbers> {
     let job = Job::Small { clients: 1, keep_alive: false, think_ms: 0, warm_ms: WARM_MS, seconds };
     let mut load = Load::start(&job, chain.target())?;
@@ -96,7 +95,7 @@ fn beside_downloads(chain: &ProxyChain, seconds: f64) -> Outcome<Numbers> {
     Ok(numbers)
 }
 
-/// Requests on connections of their own, all of which must be answered.
+/// Requests on connections of their own. All must be answered.
 fn requests(chain: &ProxyChain, requests: usize, at_once: usize) -> Outcome<Served> {
     let mut load = Load::start(&Job::Burst { requests, at_once }, chain.target())?;
     load.ready()?;

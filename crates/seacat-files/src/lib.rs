@@ -1,6 +1,7 @@
-//! Files as people and programs leave them: texts, private folders, renames.
+//! File operations: text files in several encodings, private folders, renames.
 //!
-//! What differs between systems is here, so that the crates above do the same on all of them.
+//! Differences between systems are handled here, so that the crates above behave the same on all of
+//! them.
 
 mod folder;
 mod rename;

@@ -88,10 +88,10 @@ fn request_text(head: &RequestHead, caller: &Caller) -> Bytes {
     for part in [head.method(), b" ", head.path(), b"\n"] {
         text.put_slice(part);
     }
-    let told = caller.told(SystemTime::now());
-    let told = told.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let fields = caller.identity_fields(SystemTime::now());
+    let fields = fields.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     let claimed = |(name, _): &(&[u8], &[u8])| caller.fields.claims(name);
-    for (name, value) in head.fields().filter(|it| !claimed(it)).chain(told) {
+    for (name, value) in head.fields().filter(|it| !claimed(it)).chain(fields) {
         for part in [name, b": ", value, b"\n"] {
             text.put_slice(part);
         }

@@ -124,7 +124,7 @@ async fn established(
         tokio::select! {
             biased;
             // First, so that the driver continues when all its events are taken.
-            Some(news) = incoming.next() => client.heed(news),
+            Some(event) = incoming.next() => client.handle(event),
             closed = &mut driver => break closed,
             () = activity.leave() => {
                 info!("an idle client without an identity was disconnected: its slot was needed");
@@ -228,8 +228,8 @@ struct Client {
 }
 
 impl Client {
-    fn heed(&mut self, news: IncomingEvent) {
-        match news {
+    fn handle(&mut self, event: IncomingEvent) {
+        match event {
             IncomingEvent::Request(request) => {
                 self.activity.touch();
                 self.shared.stats.streams.add();
@@ -245,7 +245,7 @@ impl Client {
                 let exchange = Box::pin(exchange::serve(request, host, caller, logins));
                 tokio::spawn(exchange.instrument(span));
             }
-            IncomingEvent::Control(control) => self.heed_control(control),
+            IncomingEvent::Control(control) => self.handle_control(control),
             // Clients do not ask for sockets; dropped, it is refused.
             IncomingEvent::Socket(_) | IncomingEvent::FrameReceived | IncomingEvent::Unanswered => {
             }
@@ -258,7 +258,7 @@ impl Client {
 
     /// Frames that belong to no stream. What we do not know is ignored (wire specification,
     /// section 3.12).
-    fn heed_control(&mut self, control: Control) {
+    fn handle_control(&mut self, control: Control) {
         self.activity.touch();
         let enrolment = matches!(
             control,

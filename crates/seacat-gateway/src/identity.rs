@@ -94,7 +94,7 @@ impl Caller {
     }
 
     /// The fields for a back end, with their values.
-    pub(crate) fn told(&self, now: SystemTime) -> Vec<(&HeaderName, HeaderValue)> {
+    pub(crate) fn identity_fields(&self, now: SystemTime) -> Vec<(&HeaderName, HeaderValue)> {
         let Ok(identity) = self.identity(now) else {
             return Vec::new();
         };

@@ -228,7 +228,7 @@ mod tests {
 
     /// 2 000 connections that never finish their handshake, from one address: another's can.
     #[test]
-    fn the_oldest_of_the_largest_crowd_gives_way() {
+    fn the_oldest_of_the_largest_group_is_replaced() {
         let slots = slots(1024);
         let honest = slots.enter(at(1)).unwrap();
         let crowd: Vec<ConnectionSlot> = (0..2000).map(|_| slots.enter(at(2)).unwrap()).collect();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_leave_places_to_clients_with_an_identity() {
+    fn strangers_leave_slots_to_clients_with_an_identity() {
         let slots = slots(64);
         let mut strangers = Vec::new();
         for number in 0..200 {

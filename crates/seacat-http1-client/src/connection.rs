@@ -24,7 +24,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Takes over a socket on which nothing has been said.
+    /// A connection on a fresh socket.
     #[must_use]
     pub fn new(tcp: TcpStream) -> Self {
         Self { tcp, input: BytesMut::new(), timer: Timer::default(), read: FIRST_READ }
@@ -44,7 +44,7 @@ impl Connection {
         (self.tcp, self.input.freeze())
     }
 
-    /// An idle connection keeps no buffer.
+    /// An idle connection has no buffer.
     pub(crate) fn rest(&mut self) {
         self.input = BytesMut::new();
         self.read = FIRST_READ;

@@ -24,7 +24,7 @@ const SMALL: usize = 1024;
 /// Close to the largest frame of SeaCat.
 const JOINED: usize = 16_376;
 
-/// How long the other side may do nothing.
+/// How long either side may be inactive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// From the last byte of the request, or an interim response, to the head of the response.
@@ -55,14 +55,14 @@ pub struct Exchange<B> {
     limits: Limits,
     reader: ResponseReader,
     interim: usize,
-    /// A byte of a response has come.
+    /// A byte of a response was received.
     begun: bool,
     decoder: BodyDecoder,
     keeps_alive: bool,
 }
 
 impl<B: Body> Exchange<B> {
-    /// Begins an exchange; nothing is written before [`Exchange::head`] is polled.
+    /// Starts an exchange; nothing is written before [`Exchange::head`] is polled.
     #[must_use]
     pub fn start(connection: Box<Connection>, request: Request<B>, limits: Limits) -> Self {
         let Request { method, head, body, chunked } = request;

@@ -1,4 +1,4 @@
-//! The limit on how long one party may do nothing.
+//! The limit on how long one party may be inactive.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -59,7 +59,7 @@ impl<B: Body> Upload<B> {
         self.body.is_none() && self.queue.is_empty() && self.refused.is_none()
     }
 
-    /// Our own side has to act: nothing is left to write, and the body has more.
+    /// The caller has to act: nothing is left to write, and the body has more.
     pub(crate) fn is_hungry(&self) -> bool {
         self.body.is_some() && self.queue.is_empty()
     }
@@ -69,8 +69,8 @@ impl<B: Body> Upload<B> {
         self.refused.take()
     }
 
-    /// Writes what there is. Says whether anything was written. A socket that takes no more is no
-    /// error yet: the response may have come all the same.
+    /// Writes what is ready. Returns whether anything was written. A write error is not reported
+    /// yet: the response may have been received nevertheless.
     pub(crate) fn poll(&mut self, tcp: &TcpStream, cx: &mut Context<'_>) -> Result<bool, Error> {
         let mut wrote = false;
         loop {

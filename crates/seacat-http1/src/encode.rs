@@ -31,7 +31,7 @@ pub fn request_line(out: &mut impl BufMut, method: &Method, target: &[u8]) {
 pub fn status_line(out: &mut impl BufMut, version: Version, status: StatusCode, reason: &[u8]) {
     out.put_slice(if version == Version::HTTP_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.put_slice(status.as_str().as_bytes());
-    // The space stands there even without a phrase (RFC 9112 section 4).
+    // The space is required even without a phrase (RFC 9112 section 4).
     out.put_u8(b' ');
     let usual = status.canonical_reason().unwrap_or_default().as_bytes();
     out.put_slice(if reason.is_empty() { usual } else { reason });
@@ -82,7 +82,7 @@ pub fn chunk_size(length: usize) -> Bytes {
     Bytes::copy_from_slice(written(&mut line, format_args!("{length:X}\r\n")))
 }
 
-/// What of `room` the text fills. It is as large as the longest number.
+/// The part of `buffer` that the text fills. It is as large as the longest number.
 fn written<'a>(room: &'a mut [u8], text: fmt::Arguments<'_>) -> &'a [u8] {
     let mut rest = &mut room[..];
     // It fits.

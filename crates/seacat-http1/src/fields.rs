@@ -119,7 +119,7 @@ impl Fields {
         self.retain(|it, _| !is(it, name));
     }
 
-    /// Takes off the fields for which `keep` is false.
+    /// Removes the fields for which `keep` is false.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
         let text = &self.text;
         self.list.retain(|span| keep(at(text, span.name), at(text, span.value)));

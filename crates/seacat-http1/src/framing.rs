@@ -21,7 +21,7 @@ pub enum Framing {
     Tunnel,
 }
 
-/// What a head says about its body.
+/// The framing declared by a head.
 #[derive(Default)]
 struct Said {
     length: Option<u64>,
@@ -73,7 +73,7 @@ pub(crate) fn of_request(
                 said.unclear |= said.length.is_none();
             }
             17 if is("transfer-encoding") => {
-                // An empty member, or an empty list, is nothing to rely on.
+                // An empty member or an empty list is invalid.
                 said.coding = match list(value).fold(said.coding, Coding::and) {
                     Coding::Chunked if value.eq_ignore_ascii_case(b"chunked") => Coding::Chunked,
                     Coding::Coded => Coding::Coded,
@@ -133,7 +133,7 @@ pub(crate) fn of_response(
         return Ok(Framing::Length(0));
     }
     match response_coding(fields) {
-        // Rule 3: it overrides Content-Length; the connection is not kept after both.
+        // Rule 3: it overrides Content-Length; after both the connection is closed.
         Coding::Chunked => return Ok(Framing::Chunked),
         Coding::Coded | Coding::Unclear => {
             return refuse(

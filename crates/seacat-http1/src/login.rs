@@ -1,6 +1,6 @@
 //! Logins that a server ties to a connection: NTLM, and Negotiate where it falls back to NTLM or
-//! the server keeps its result. HTTP has no such thing (RFC 9110 section 3.3: every request
-//! stands alone), so whoever shares or replaces connections has to notice them.
+//! the server keeps its result. HTTP has no such thing (RFC 9110 section 3.3: every request stands
+//! alone), so code that shares or replaces connections has to detect them.
 
 use http::StatusCode;
 

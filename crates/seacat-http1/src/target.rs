@@ -7,9 +7,9 @@ use crate::authority::{Authority, split_user_information};
 use crate::syntax::{TARGET, all};
 use crate::violation::{Rule, Violation, refuse};
 
-/// A valid target. What a client may send and nobody may forward is taken off: user information
-/// (RFC 9110 section 4.2.4) and a fragment (RFC 9110 section 4.2.5). An empty path has become
-/// `/`, or `*` for OPTIONS (RFC 9112 section 3.2.4).
+/// A valid target. What a client may send and a proxy must not forward is removed: user information
+/// (RFC 9110 section 4.2.4) and a fragment (RFC 9110 section 4.2.5). An empty path has become `/`,
+/// or `*` for OPTIONS (RFC 9112 section 3.2.4).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     /// The authority as typed, if there is one, and then the path and query.

@@ -489,7 +489,7 @@ proptest! {
 
     /// No input makes it panic, or hand out more than it got.
     #[test]
-    fn rubbish_is_survived(input in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn invalid_input_is_survived(input in prop::collection::vec(any::<u8>(), 0..600)) {
         let outcome = feed([CHUNKED, &input]);
         prop_assert!(outcome.content.len() <= input.len());
     }

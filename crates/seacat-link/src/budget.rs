@@ -239,8 +239,7 @@ impl Share {
         taken.then(|| Permit { share: self.clone(), resource, amount })
     }
 
-    /// Whether the share has this much left. Two threads that ask at the same moment may both be
-    /// told yes.
+    /// Whether the share has this much left. Two concurrent callers may both get `true`.
     fn has(&self, resource: Resource, amount: u64) -> bool {
         let Group { account, class, .. } = &*self.0;
         let free = account.free(resource, *class);

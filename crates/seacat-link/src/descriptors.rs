@@ -105,7 +105,7 @@ mod tests {
     use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
-    async fn it_rests_longer_each_time_unless_there_is_room() {
+    async fn it_waits_longer_each_time_unless_a_connection_was_closed() {
         let mut errors = AcceptErrors::new("a test");
         let full = io::Error::from(io::ErrorKind::OutOfMemory);
         let start = Instant::now();

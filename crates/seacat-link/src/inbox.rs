@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_that_never_comes_has_a_limit() {
+    async fn a_reader_that_never_reads_has_a_limit() {
         for (memory, spool, descriptors) in
             [(64 * MIB, MIB, 1), (64 * MIB, 64 * MIB, 0), (MIB, 64 * MIB, 1)]
         {

@@ -272,8 +272,8 @@ impl Incoming {
     /// Ready with the next event; `None` when the connection is closed.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<IncomingEvent>> {
         let mut state = self.shared.lock();
-        if let Some(news) = state.news.pop_front() {
-            return Poll::Ready(Some(news));
+        if let Some(event) = state.events.pop_front() {
+            return Poll::Ready(Some(event));
         }
         if state.closed.is_some() {
             return Poll::Ready(None);
@@ -292,7 +292,7 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.events_wanted = false;
-        let untaken = std::mem::take(&mut state.news);
+        let untaken = std::mem::take(&mut state.events);
         drop(state);
         // Requests among them lock again to reset their streams.
         drop(untaken);

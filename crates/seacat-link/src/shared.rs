@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Control frames that may wait for the program to take them.
-const NEWS_LIMIT: usize = 256;
+const EVENT_LIMIT: usize = 256;
 
 /// Flush without waiting for the driver once this many control frames are queued: a quarter of the
 /// open streams, clamped to this range. On one thread the driver is polled after all ready tasks,
@@ -94,7 +94,7 @@ pub(crate) struct State {
     queued: u64,
     /// A stream for which so much waits for the disk that nothing more is read meanwhile.
     behind: Option<StreamId>,
-    pub(crate) news: VecDeque<IncomingEvent>,
+    pub(crate) events: VecDeque<IncomingEvent>,
     pub(crate) event_reader: Option<Waker>,
     /// Callers that wait for the stream limit, longest first.
     pub(crate) stream_waiters: VecDeque<Waker>,
@@ -134,7 +134,7 @@ impl Shared {
             held,
             queued: 0,
             behind: None,
-            news: VecDeque::new(),
+            events: VecDeque::new(),
             event_reader: None,
             stream_waiters: VecDeque::new(),
             events_wanted: true,
@@ -230,7 +230,7 @@ impl Shared {
         if state.connection.last_frame() != before {
             state.frame_received();
         }
-        if state.news.len() > state.connection.max_streams() + NEWS_LIMIT {
+        if state.events.len() > state.connection.max_streams() + EVENT_LIMIT {
             return Err(ConnectionError::Flood);
         }
         Ok(taken)
@@ -343,7 +343,7 @@ impl Shared {
         state.stream_waiters.drain(..).for_each(Waker::wake);
         // Requests that were not taken end with their connection. Dropping their halves locks
         // again.
-        let untaken = std::mem::take(&mut state.news);
+        let untaken = std::mem::take(&mut state.events);
         drop(state);
         drop(untaken);
         reader.into_iter().for_each(Waker::wake);
@@ -406,9 +406,9 @@ impl State {
         }
     }
 
-    pub(crate) fn push_event(&mut self, news: IncomingEvent) {
+    pub(crate) fn push_event(&mut self, event: IncomingEvent) {
         if self.events_wanted {
-            self.news.push_back(news);
+            self.events.push_back(event);
             self.event_reader.take().into_iter().for_each(Waker::wake);
         }
     }

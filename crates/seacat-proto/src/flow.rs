@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_rest_the_way_is_measured_anew() {
+    fn after_idle_time_the_path_is_measured_again() {
         let mut flow = Flow::new();
         let start = Instant::now();
         flow.used_up(&mut 0);

@@ -136,7 +136,7 @@ mod tests {
 
     /// For any distance between the ids, in the upper and the lower bits of the hash.
     #[test]
-    fn stream_numbers_meet_no_oftener_than_by_chance() {
+    fn stream_ids_collide_no_more_often_than_by_chance() {
         const MAPS: u32 = 500;
         const NUMBERS: u32 = 64;
         for distance in [2, 1 << 7, 1 << 16, 1 << 24] {

@@ -59,7 +59,7 @@ pub(crate) struct KeepAlive {
     /// When to act next.
     due: Option<Instant>,
     /// When anything was last received.
-    heard: Instant,
+    last_received: Instant,
 }
 
 impl KeepAlive {
@@ -67,11 +67,11 @@ impl KeepAlive {
     /// Without a configuration no PING is sent unless asked for.
     pub(crate) fn new(config: Option<KeepAliveConfig>, first_id: u32, now: Instant) -> Self {
         let due = config.map(|config| now + config.interval);
-        Self { config, next_id: first_id, outstanding: None, due, heard: now }
+        Self { config, next_id: first_id, outstanding: None, due, last_received: now }
     }
 
-    pub(crate) fn heard(&mut self, now: Instant) {
-        self.heard = now;
+    pub(crate) fn received(&mut self, now: Instant) {
+        self.last_received = now;
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -87,8 +87,8 @@ impl KeepAlive {
         }
         match self.outstanding {
             None => self.ping(now, 0),
-            Some(waiting) if self.heard > waiting.sent => {
-                self.due = Some(self.heard.max(now) + config.timeout);
+            Some(waiting) if self.last_received > waiting.sent => {
+                self.due = Some(self.last_received.max(now) + config.timeout);
                 Verdict::Rest
             }
             Some(waiting) if waiting.missed + 1 >= MISSED_LIMIT => {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn two_missed_are_death() {
+    fn two_missed_pings_are_fatal() {
         let start = Instant::now();
         let mut pings = KeepAlive::new(Some(CONFIG), 1, start);
         assert_eq!(pings.handle_timeout(at(start, 30)), Verdict::Ping(1));
@@ -161,19 +161,19 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_talks_is_not_dead() {
+    fn a_peer_that_sends_is_not_dead() {
         let start = Instant::now();
         let mut pings = KeepAlive::new(Some(CONFIG), 1, start);
         assert_eq!(pings.handle_timeout(at(start, 30)), Verdict::Ping(1));
         for second in [39, 49, 59, 69] {
-            pings.heard(at(start, second));
+            pings.received(at(start, second));
             assert_eq!(pings.handle_timeout(at(start, second + 1)), Verdict::Rest);
         }
         assert_eq!(pings.pong(1, at(start, 75)), Some(Duration::from_secs(45)));
     }
 
     #[test]
-    fn without_a_rhythm_only_the_asked_for_ping_is_sent() {
+    fn without_an_interval_only_a_requested_ping_is_sent() {
         let start = Instant::now();
         let mut pings = KeepAlive::new(None, 2, start);
         assert_eq!(pings.handle_timeout(at(start, 1000)), Verdict::Rest);

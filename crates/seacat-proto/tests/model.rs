@@ -244,7 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn any_head_survives_the_wire(
+    fn any_head_is_decoded_as_encoded(
         host in vec(any::<u8>(), 0..300),
         path in vec(any::<u8>(), 0..300),
         fields in vec((vec(any::<u8>(), 0..260), vec(any::<u8>(), 0..260)), 0..20),

@@ -36,7 +36,7 @@ fn written(connection: &mut Connection) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| connection.poll_transmit()).map(|frame| frame.to_vec()).collect()
 }
 
-fn news(connection: &mut Connection) -> Vec<Event> {
+fn events(connection: &mut Connection) -> Vec<Event> {
     std::iter::from_fn(|| connection.poll_event()).collect()
 }
 
@@ -73,7 +73,7 @@ fn a_request_with_a_body_and_its_answer() {
 
 /// Whether it lets go before or after the answer, which ends on its head.
 #[test]
-fn to_be_told_to_stop_costs_no_answer() {
+fn a_request_to_stop_loses_no_response() {
     for before in [true, false] {
         let mut pair = Pair::new(Extensions::ALL);
         pair.client.ping(pair.now);
@@ -131,7 +131,7 @@ fn a_gateway_takes_any_odd_id_that_is_free() {
             Some(reason) => assert_eq!(answers, [rst(number, reason)], "{number}"),
         }
     }
-    let kinds: Vec<u32> = news(&mut gateway)
+    let kinds: Vec<u32> = events(&mut gateway)
         .iter()
         .map(|event| match event {
             Event::Request { id, .. } => id.get(),
@@ -179,7 +179,7 @@ fn frames_that_break_the_rules_of_a_stream_reset_it_alone() {
     ];
     for (what, frames, expected) in cases {
         let mut client = Connection::new(Role::Client, &Config::default(), Instant::now());
-        // The upload is still open, so that the stream lives on after the answer's end.
+        // The upload is still open, so that the stream exists after the response's end.
         client.open(head("/"), false).unwrap();
         written(&mut client);
         client.handle_input(&frames.concat(), Instant::now()).unwrap();
@@ -189,7 +189,7 @@ fn frames_that_break_the_rules_of_a_stream_reset_it_alone() {
 }
 
 #[test]
-fn late_frames_for_a_forgotten_stream_are_silence() {
+fn late_frames_of_an_ended_stream_are_ignored() {
     let mut pair = Pair::new(Extensions::NONE);
     let stream = pair.client.open(head("/"), true).unwrap();
     pair.settle();
@@ -201,11 +201,11 @@ fn late_frames_for_a_forgotten_stream_are_silence() {
     assert_eq!(written(&mut pair.client), [rst(stream.get(), Reason::CANCEL)]);
     pair.client.handle_input(&late, pair.now).unwrap();
     assert!(written(&mut pair.client).is_empty());
-    assert!(news(&mut pair.client).is_empty());
+    assert!(events(&mut pair.client).is_empty());
 }
 
 #[test]
-fn a_stream_given_up_before_it_left_leaves_nothing_on_the_wire() {
+fn a_stream_reset_before_it_was_sent_sends_nothing() {
     let mut client = Connection::new(Role::Client, &Config::default(), Instant::now());
     for _ in 0..1000 {
         let stream = client.open(head("/"), false).unwrap();
@@ -217,7 +217,7 @@ fn a_stream_given_up_before_it_left_leaves_nothing_on_the_wire() {
 }
 
 #[test]
-fn a_gateway_that_has_answered_tells_the_client_to_stop() {
+fn a_gateway_that_has_answered_asks_the_client_to_stop() {
     let mut pair = Pair::new(Extensions::NONE);
     let stream = pair.client.open(head("/"), false).unwrap();
     pair.settle();
@@ -265,7 +265,7 @@ fn a_peer_that_does_not_read_its_answers_is_flooding() {
 }
 
 #[test]
-fn somebody_elses_protocol_is_named() {
+fn another_protocol_is_named() {
     for (role, bytes, expected) in [
         (Role::Client, &b"HTTP/1.1 400 Bad Request\r\n"[..], ConnectionError::HttpServer),
         (Role::Gateway, b"GET / HTTP/1.1\r\n", ConnectionError::HttpClient),
@@ -299,11 +299,11 @@ fn pings_are_echoed_by_the_other_side_only() {
     pair.client.handle_input(&Ping { id: 2 }.encode(), pair.now).unwrap();
     assert_eq!(written(&mut pair.client), [Ping { id: 2 }.encode().to_vec()]);
     pair.client.handle_input(&Ping { id: 9 }.encode(), pair.now).unwrap();
-    assert!(written(&mut pair.client).is_empty() && news(&mut pair.client).is_empty());
+    assert!(written(&mut pair.client).is_empty() && events(&mut pair.client).is_empty());
 }
 
 #[test]
-fn silence_is_death() {
+fn silence_closes_the_connection() {
     let keepalive = KeepAliveConfig::default();
     let config = Config { keepalive: Some(keepalive), ..Config::default() };
     let start = Instant::now();
@@ -378,7 +378,7 @@ fn to_a_stalled_reader(pair: &mut Pair) -> usize {
     for frame in written(&mut pair.gateway) {
         pair.client.handle_input(&frame, pair.now).unwrap();
     }
-    for event in news(&mut pair.client) {
+    for event in events(&mut pair.client) {
         if let Event::Data { bytes, .. } = event {
             received += bytes.len();
         }
@@ -433,7 +433,7 @@ fn a_peer_that_ignores_its_window_loses_the_stream() {
 /// The announcement answers the client's first frame; a client of the reference era ignores
 /// it (golden misc.json), never answers, and nothing changes for it.
 #[test]
-fn a_peer_that_announces_nothing_is_treated_as_ever() {
+fn a_peer_without_extensions_is_treated_as_before() {
     let mut gateway = Connection::new(Role::Gateway, &Config::default(), Instant::now());
     assert!(written(&mut gateway).is_empty());
     let frame = SynStream { id: id(1), fin: true, head: head("/") }.encode();
@@ -446,7 +446,7 @@ fn a_peer_that_announces_nothing_is_treated_as_ever() {
     gateway.send(id(1), Bytes::from(vec![0; 1 << 20])).unwrap();
     let bytes: usize = written(&mut gateway).iter().map(Vec::len).sum();
     assert!(bytes > 1 << 20, "no window holds it up");
-    // And a client never announces anything by itself.
+    // And a client never announces anything unasked.
     let mut client = Connection::new(Role::Client, &Config::default(), Instant::now());
     assert!(written(&mut client).is_empty());
 }
@@ -454,7 +454,7 @@ fn a_peer_that_announces_nothing_is_treated_as_ever() {
 /// The reference's Python layer does not look for the end on the head; its Android layer breaks on
 /// an empty DATA (wire spec 3.2).
 #[test]
-fn an_answer_without_a_body_ends_where_its_client_looks_for_the_end() {
+fn an_empty_response_ends_where_its_client_expects_fin() {
     let cases = [
         (Extensions::ALL, false, true, 1),
         (Extensions::NONE, false, false, 2),
@@ -484,11 +484,12 @@ fn an_answer_without_a_body_ends_where_its_client_looks_for_the_end() {
 fn a_stream_older_than_the_announcement_gets_its_window_with_it() {
     let mut pair = Pair::new(Extensions::ALL);
     let early = pair.client.open(head("/"), true).unwrap();
-    // The gateway has announced windows, and sends before it has heard of the client's.
+    // The gateway has announced windows, and sends before it has received the client's
+    // announcement.
     for frame in written(&mut pair.client) {
         pair.gateway.handle_input(&frame, pair.now).unwrap();
     }
-    news(&mut pair.gateway);
+    events(&mut pair.gateway);
     pair.gateway.reply(early, ReplyHead::new(200), false).unwrap();
     pair.gateway.send(early, Bytes::from(vec![0; 300_000])).unwrap();
     assert_eq!(to_a_stalled_reader(&mut pair), 300_000);

@@ -25,7 +25,7 @@ fn new(role: Role) -> Connection {
     )
 }
 
-fn hear(connection: &mut Connection, frame: &[u8]) {
+fn receive(connection: &mut Connection, frame: &[u8]) {
     connection.handle_input(frame, Instant::now()).unwrap();
 }
 
@@ -34,7 +34,7 @@ fn written(connection: &mut Connection) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| connection.poll_transmit()).map(|frame| frame.to_vec()).collect()
 }
 
-fn news(connection: &mut Connection) -> Vec<Event> {
+fn events(connection: &mut Connection) -> Vec<Event> {
     std::iter::from_fn(|| connection.poll_event()).collect()
 }
 
@@ -71,7 +71,7 @@ fn recorded() -> Vec<(String, bool, Vec<u8>)> {
 }
 
 /// Our client in the place of the reference client, up to where it is meant to differ: port 7000
-/// echoes in capitals, 7001 is configured and nobody listens there.
+/// echoes in capitals, 7001 is configured and has no listener.
 #[test]
 fn our_client_answers_as_the_reference_client_did() {
     let mut client = new(Role::Client);
@@ -81,10 +81,10 @@ fn our_client_answers_as_the_reference_client_did() {
             break; // a second connection to a port: the reference client has one place, ours many
         }
         if !from_client {
-            hear(&mut client, &bytes);
+            receive(&mut client, &bytes);
             continue;
         }
-        for event in news(&mut client) {
+        for event in events(&mut client) {
             match event {
                 Event::SocketsRequest { id, port: 7000 } => {
                     client.accept(id).unwrap();
@@ -118,9 +118,9 @@ fn our_gateway_asks_as_recorded_and_understands_the_answers() {
     let frame = |name: &str| frames.iter().find(|(it, ..)| it == name).unwrap().2.clone();
     let socket = gateway.connect(7000).unwrap();
     assert_eq!(written(&mut gateway), [frame("tunnel.00.sockets_request.sid2")]);
-    hear(&mut gateway, &frame("tunnel.01.sockets_reply.sid2"));
-    hear(&mut gateway, &frame("tunnel.02.data.sid2"));
-    assert!(matches!(&news(&mut gateway)[..], [
+    receive(&mut gateway, &frame("tunnel.01.sockets_reply.sid2"));
+    receive(&mut gateway, &frame("tunnel.02.data.sid2"));
+    assert!(matches!(&events(&mut gateway)[..], [
         Event::SocketsReply { code: SocketsCode::OK, .. },
         Event::Data { end: false, bytes, .. },
     ] if bytes == "banner\n"));
@@ -132,25 +132,25 @@ fn our_gateway_asks_as_recorded_and_understands_the_answers() {
 
     let second = gateway.connect(7000).unwrap();
     assert_eq!(written(&mut gateway), [frame("tunnel.07.sockets_request.sid4")]);
-    hear(&mut gateway, &frame("tunnel.08.sockets_reply.sid4"));
+    receive(&mut gateway, &frame("tunnel.08.sockets_reply.sid4"));
     assert!(matches!(
-        news(&mut gateway)[..],
+        events(&mut gateway)[..],
         [Event::SocketsReply { code: SocketsCode::IN_USE, .. }]
     ));
     assert!(gateway.send(second, Bytes::from_static(b"bye")).is_err(), "it is over");
 
     gateway.connect(7001).unwrap();
     assert_eq!(written(&mut gateway), [frame("tunnel.11.sockets_request.sid6")]);
-    hear(&mut gateway, &frame("tunnel.12.sockets_reply.sid6"));
-    hear(&mut gateway, &frame("tunnel.13.data.sid6"));
+    receive(&mut gateway, &frame("tunnel.12.sockets_reply.sid6"));
+    receive(&mut gateway, &frame("tunnel.13.data.sid6"));
     assert!(matches!(
-        news(&mut gateway)[..],
+        events(&mut gateway)[..],
         [Event::SocketsReply { code: SocketsCode::OK, .. }, Event::Data { end: true, .. },]
     ));
 }
 
 #[test]
-fn what_a_client_answers_by_itself() {
+fn what_a_client_answers_automatically() {
     let ask = |number, command, address_type| {
         SocketsRequest { id: id(number), command, address_type, port: 22 }.encode().to_vec()
     };
@@ -192,9 +192,9 @@ fn what_a_client_answers_by_itself() {
         let mut client = new(Role::Client);
         let ours = client.open(RequestHead::new(b"h", b"GET", b"/").unwrap(), true).unwrap();
         written(&mut client);
-        hear(&mut client, &frames.concat());
+        receive(&mut client, &frames.concat());
         assert_eq!(written(&mut client), expected, "{what}");
-        let rest = news(&mut client);
+        let rest = events(&mut client);
         let touched = rest.iter().any(|it| matches!(it, Event::Reset { id, .. } if *id == ours));
         assert!(!touched, "{what}: {rest:?}");
         assert_eq!(client.stream_count(), 1, "{what}");
@@ -208,21 +208,21 @@ fn a_gateway_waits_for_the_answer_and_holds_the_client_to_it() {
     assert!(gateway.send(socket, Bytes::from_static(b"early")).is_err());
     assert!(gateway.reply(socket, ReplyHead::new(200), false).is_err());
     written(&mut gateway);
-    hear(&mut gateway, &data(2, false, "early"));
+    receive(&mut gateway, &data(2, false, "early"));
     assert_eq!(written(&mut gateway), [rst(2, Reason::PROTOCOL_ERROR)]);
 
     gateway.connect(22).unwrap();
     written(&mut gateway);
-    hear(&mut gateway, &[reply(4, SocketsCode::OK), reply(4, SocketsCode::OK)].concat());
+    receive(&mut gateway, &[reply(4, SocketsCode::OK), reply(4, SocketsCode::OK)].concat());
     assert_eq!(written(&mut gateway), [rst(4, Reason::PROTOCOL_ERROR)]);
 
     // Answers to nothing, and a client that asks: ignored.
-    hear(
+    receive(
         &mut gateway,
         &[reply(2, SocketsCode::OK), reply(7, SocketsCode::OK), request(6, 22)].concat(),
     );
     assert!(written(&mut gateway).is_empty());
-    // What was given up before it left is never heard of.
+    // A request that is withdrawn before it was sent is never sent.
     let unsent = gateway.connect(22).unwrap();
     gateway.reset(unsent, Reason::CANCEL);
     assert!(written(&mut gateway).is_empty());
@@ -232,7 +232,7 @@ fn a_gateway_waits_for_the_answer_and_holds_the_client_to_it() {
 #[test]
 fn a_grant_that_is_taken_back_before_it_left_is_a_reset() {
     let mut client = new(Role::Client);
-    hear(&mut client, &request(2, 22));
+    receive(&mut client, &request(2, 22));
     client.accept(id(2)).unwrap();
     assert!(client.accept(id(2)).is_err(), "once");
     client.reset(id(2), Reason::CANCEL);
@@ -244,11 +244,11 @@ fn a_grant_that_is_taken_back_before_it_left_is_a_reset() {
 fn limits_hold_for_sockets_too() {
     let config = Config { max_streams: 2, extensions: Extensions::NONE, ..Config::default() };
     let mut client = Connection::new(Role::Client, &config, Instant::now());
-    hear(&mut client, &[request(2, 22), request(4, 22), request(6, 22)].concat());
+    receive(&mut client, &[request(2, 22), request(4, 22), request(6, 22)].concat());
     assert_eq!(written(&mut client), [reply(6, SocketsCode::FAILED)]);
     client.drain();
     client.refuse(id(2), SocketsCode::FAILED);
-    hear(&mut client, &request(8, 22));
+    receive(&mut client, &request(8, 22));
     assert_eq!(
         written(&mut client),
         [reply(2, SocketsCode::FAILED), reply(8, SocketsCode::FAILED)]
@@ -274,7 +274,7 @@ fn stalled_reader(pair: &mut Pair) -> usize {
 
 #[test]
 fn windows_hold_when_both_have_announced_them_before_the_answer() {
-    assert_eq!(stalled_reader(&mut Pair::new(Extensions::NONE)), 1 << 20, "nobody keeps windows");
+    assert_eq!(stalled_reader(&mut Pair::new(Extensions::NONE)), 1 << 20, "without windows");
 
     let mut pair = Pair::new(Extensions::ALL);
     pair.client.ping(pair.now);
@@ -315,11 +315,11 @@ fn half_close_goes_both_ways() {
 
 /// The reference client frees a port at the end of its stream, and knows no RST_STREAM for it.
 #[test]
-fn a_visitor_that_breaks_off_frees_the_port_of_a_reference_client() {
+fn a_connection_that_ends_early_frees_the_port_of_a_reference_client() {
     let mut gateway = new(Role::Gateway);
     let socket = gateway.connect(22).unwrap();
     written(&mut gateway);
-    hear(&mut gateway, &reply(2, SocketsCode::OK));
+    receive(&mut gateway, &reply(2, SocketsCode::OK));
     gateway.send(socket, Bytes::from_static(b"half")).unwrap();
     gateway.reset(socket, Reason::CANCEL);
     assert_eq!(written(&mut gateway), [data(2, true, ""), rst(2, Reason::CANCEL)]);

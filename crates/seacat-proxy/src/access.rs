@@ -1,5 +1,4 @@
-//! One line per request, for the window and for support: kept in a ring, sent to whoever
-//! listens.
+//! One line per request, for the window and for support: stored in a ring, sent to whoever listens.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,9 +15,9 @@ use crate::programs::{Program, Programs};
 use crate::request_code::RequestCode;
 use crate::server::activity::Busy;
 
-/// Lines kept for somebody who looks later: some screens full, about 100 KiB.
+/// Lines stored for later readers: some screens full, about 100 KiB.
 const KEPT: usize = 500;
-/// Lines a listener may lag behind before it loses some (it is told how many).
+/// Lines a subscriber may lag behind before it loses some (it receives their number).
 const LAG: usize = 1024;
 /// A longer host or path is cut off in a line, so that the ring stays small.
 const MAX_TEXT: usize = 300;

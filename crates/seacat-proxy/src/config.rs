@@ -1,4 +1,4 @@
-//! What a proxy is told: plain values, filled in by the application.
+//! The configuration of a proxy: plain values, filled in by the application.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::policy::origin::Origin;
 use crate::policy::routes::Routes;
 use crate::policy::users::Users;
 
-/// The port a SeaCat proxy listens on unless told otherwise.
+/// The default port of a SeaCat proxy.
 pub const DEFAULT_PORT: u16 = 3128;
 
 /// Everything [`Proxy::bind`](crate::Proxy::bind) needs.
@@ -25,10 +25,9 @@ pub struct ProxyConfig {
     /// Which local users are served, where the system names them. Proxy ports with `credentials`
     /// serve every local user who has these.
     pub users: Users,
-    /// Ports that stand for one host of the gateway each. Loopback only: they cannot ask for
-    /// credentials.
+    /// Ports for one host of the gateway each. Loopback only: they cannot ask for credentials.
     pub mapped: Vec<MappedPort>,
-    /// Which host goes where.
+    /// The routes by host.
     pub routes: Routes,
     /// Bounds on what clients may use.
     pub limits: Limits,
@@ -53,7 +52,7 @@ impl Default for ProxyConfig {
     }
 }
 
-/// A user name and a password (Basic, RFC 7617). Never shown by `Debug`.
+/// A user name and a password (Basic, RFC 7617). Not printed by `Debug`.
 #[derive(Clone)]
 pub struct Credentials {
     /// The user name; it cannot contain a colon.
@@ -91,7 +90,7 @@ pub struct Limits {
     /// A connection with nothing to do is closed after one to two times this. Default 2 min,
     /// more than the 60 to 90 s after which common clients close by themselves.
     pub idle: Duration,
-    /// The largest request body, in bytes. Default none: bodies are streamed, not kept.
+    /// The largest request body, in bytes. Default none: bodies are streamed, not stored.
     pub body: Option<u64>,
     /// A client that stops in the middle of a request body is given up after this. Default
     /// [`Limits::BODY_PAUSE`].

@@ -1,6 +1,6 @@
 //! Every error that the proxy answers with, in one table: its stable code, its status, its RFC 9209
-//! error type and the text for the person who sees it. Some are made by the gateway (`SC-GW-…`,
-//! docs/gateway.md); the proxy gives them the same page.
+//! error type and the text for the user. Some are made by the gateway (`SC-GW-…`, docs/gateway.md);
+//! the proxy gives them the same page.
 //!
 //! `docs/errors.md` is generated from [`error_table`].
 

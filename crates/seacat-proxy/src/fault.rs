@@ -20,7 +20,7 @@ use crate::server::request_body::{BodyStalled, BodyTooLarge};
 
 /// Retry-After of a 503 when nothing better is known.
 const SOON: Duration = Duration::from_secs(5);
-/// Retry-After when a human must act first: asking once a minute does no harm.
+/// Retry-After when a user has to act first: one request per minute is harmless.
 const AFTER_A_HUMAN: Duration = Duration::from_secs(60);
 
 /// Why a request has no proper answer.
@@ -148,7 +148,7 @@ fn not_connected(why: Option<&Failure>, trying: bool) -> (String, (&'static str,
         None => (
             "SeaCat Proxy was disconnected from the gateway.".to_owned(),
             (
-                "It stays disconnected until it is told to connect.",
+                "It stays disconnected until you run `seacat-proxy connect`.",
                 "Choose Connect in its menu or window, or run `seacat-proxy connect`.".to_owned(),
             ),
         ),
@@ -212,7 +212,7 @@ impl Form {
     }
 }
 
-/// `q=0.8` in thousandths. What cannot be read counts as nothing wanted.
+/// `q=0.8` in thousandths. An invalid value counts as 0.
 fn quality(parameter: &[u8]) -> Option<u16> {
     let text = std::str::from_utf8(parameter).ok()?;
     let number = text.strip_prefix("q=").or_else(|| text.strip_prefix("Q="))?;
@@ -248,13 +248,13 @@ pub(crate) fn render(fault: &Fault, request: &Fields, id: RequestCode) -> Respon
     Response::new(status, fields, body.into())
 }
 
-/// What every body of our own making has: it is what it says it is, and of this moment.
+/// The fields of every error body: no content sniffing, no caching.
 pub(crate) fn our_fields(content_type: &str) -> Fields {
     [
         ("Content-Type", content_type),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
-        // No web page may show it as a part of itself.
+        // No web page may embed it.
         ("Content-Security-Policy", "frame-ancestors 'none'"),
     ]
     .into_iter()

@@ -9,7 +9,7 @@
 //!
 //! * One HTTP/1 server for every kind of request, `server`. What it reads and writes is defined in
 //!   `seacat-http1`: a request can be understood in one way only.
-//! * A response's body owns its exchange: a client that goes away resets its stream.
+//! * A response's body owns its exchange: when a client disconnects, its stream is reset.
 //! * Errors become HTTP in one place, `fault`, from one table, [`error_table`].
 //! * Who may use a port (which web pages, which local users) is `policy`.
 //! * Which program has sent a request is looked up in `programs`, when somebody asks or it failed.

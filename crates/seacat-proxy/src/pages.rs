@@ -13,7 +13,7 @@ use crate::fault::{Fault, escape, our_fields, page};
 use crate::policy::routes::{Action, Routes};
 use crate::response::Response;
 
-/// Fields that a TRACE must not show again (RFC 9110 section 9.3.8).
+/// Fields that a TRACE response must not contain (RFC 9110 section 9.3.8).
 const PRIVATE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// Answers an origin-form request to the proxy port. `here` is the address it came to.
@@ -92,7 +92,8 @@ fn pac(here: SocketAddr, routes: &Routes) -> String {
          return \"DIRECT\";\n  if (dnsDomainIs(host, \".seacat\")) return seacat;\n"
     );
     for (pattern, action) in routes.rules() {
-        // The gateway's and the refused ones come to us; the browser itself does the rest.
+        // Hosts of the gateway and refused ones are sent to the proxy; the browser connects to the
+        // others directly.
         let way = match action {
             Action::Gateway => "seacat + \"; DIRECT\"",
             Action::Refuse => "seacat",

@@ -34,7 +34,7 @@ struct Questions {
 /// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// The id of the user who made the socket.
+    /// The id of the user that created the socket.
     User(u32),
     /// No process holds such a socket, or the kernel cannot be asked.
     Nothing,
@@ -45,7 +45,7 @@ impl SockDiag {
     /// When the system has no such socket.
     pub(crate) fn open() -> io::Result<Self> {
         let socket = Socket::new(NETLINK_SOCK_DIAG)?;
-        // The kernel answers while it is asked: what is not there then does not come.
+        // The kernel answers synchronously: a reply that is missing now will not arrive.
         socket.set_non_blocking(true)?;
         Ok(SockDiag(Mutex::new(Questions { socket, number: 0 })))
     }

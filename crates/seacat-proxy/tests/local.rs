@@ -406,7 +406,7 @@ async fn connect_and_upgrade_become_tunnels_with_half_close() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_its_request_with_it() {
+async fn a_client_that_disconnects_cancels_its_request() {
     let proxy = start(direct());
     let listener = TcpListener::bind(LOCAL).await.unwrap();
     let mut client = TcpStream::connect(proxy.addresses[0]).await.unwrap();
@@ -686,7 +686,7 @@ async fn a_client_that_stops_in_its_body_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_requests_finish_and_says_so() {
+async fn a_stop_lets_requests_finish_and_reports_it() {
     let proxy = start(direct());
     let listener = TcpListener::bind(LOCAL).await.unwrap();
     let mut client = TcpStream::connect(proxy.addresses[0]).await.unwrap();

@@ -120,7 +120,7 @@ fn documents(site: &Path) {
     fs::write(site.join("docs/deep/index.html"), "a page\n").unwrap();
 }
 
-/// An empty repository that anybody may push to.
+/// An empty repository with anonymous push.
 fn git(apache: &Apache, home: &Path) {
     let bare = apache.repositories().join("project.git");
     succeed(clean_command("git", home).args(["init", "-q", "--bare", "-b", "main"]).arg(&bare));

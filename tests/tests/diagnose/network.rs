@@ -146,7 +146,7 @@ fn the_proxy_of_the_network() {
     let words = ["lets us through", "PING answered"];
     table.row("well, through the corporate proxy", "SC-NOT-RUNNING", &words, &file(SQUID_USER));
 
-    // Such a network knows no names of the outside; its proxy is in everybody's environment.
+    // Such a network does not resolve external names; its proxy is in the environment.
     let home = home(&gateway("gateway.invalid", 443, &there.ca(), ""));
     let mut command = Proxy::command(home.path());
     command.env("https_proxy", format!("http://127.0.0.1:{}", squid.port()));

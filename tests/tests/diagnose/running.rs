@@ -1,4 +1,4 @@
-//! With a proxy that runs and is asked: identity, host, wishes, and all well.
+//! With a running proxy: identity, host, disconnected by the user, and no problem.
 
 use std::fs;
 use std::process::Command;
@@ -55,7 +55,7 @@ fn the_identity() {
 }
 
 #[test]
-fn hosts_and_wishes() {
+fn hosts_and_disconnecting() {
     let mut table = Table::default();
     let origin = Origin::start();
     let host = Host { name: "origin", port: origin.port(), tunnel: false };

@@ -69,7 +69,7 @@ fn who_answers() {
 
     let nginx = Nginx::start();
     let said = to(nginx.tls_port(), &there.ca(), "");
-    table.row("an HTTPS server of somebody else", "SC-HTTPS-SERVER", &["CN=secure"], &said);
+    table.row("an HTTPS server instead of a gateway", "SC-HTTPS-SERVER", &["CN=secure"], &said);
     let said = to(nginx.port(), &there.ca(), "");
     table.row("a plain HTTP server", "SC-NOT-TLS", &[], &said);
 

@@ -63,7 +63,7 @@ impl Said {
 /// A home with these lines in its configuration.
 pub(crate) fn home(lines: &str) -> tempfile::TempDir {
     let home = scratch();
-    // Any free port: nobody listens there, and nobody has taken it.
+    // Any free port without a listener.
     fs::write(home.path().join("config.toml"), format!("proxy.port = 0\n{lines}")).unwrap();
     home
 }

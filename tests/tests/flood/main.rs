@@ -223,7 +223,7 @@ fn single_bytes_cost_what_they_are() {
 }
 
 #[test]
-fn single_bytes_that_nobody_wants_cost_little_time() {
+fn discarded_single_bytes_cost_little_time() {
     Flooded::start(None).measure("one-byte DATA, dropped", |target, end| {
         let mut stranger = posting(target, 2, "hello", 1);
         stranger.flood(&ids(1), 1, end);

@@ -1,7 +1,7 @@
-//! Requests nobody should send, and odd ones everybody may: the answer each gets, and what of it
-//! reached the origin. Nothing ambiguous may.
+//! Ambiguous requests, and unusual valid ones: the response to each, and what of it reached the
+//! origin. Nothing ambiguous may.
 //!
-//! After each row an ordinary request goes the same road; when it has arrived, whatever the row
+//! After each row an ordinary request is sent the same way; when it has arrived, whatever the row
 //! could have caused has arrived before it.
 
 #![allow(
@@ -55,7 +55,7 @@ fn nothing_ambiguous_is_forwarded() {
             if reply.ended { "yes" } else { "no" },
             seen.len()
         );
-        if let Err(why) = judge(fate, &reply, &seen) {
+        if let Err(why) = verify(fate, &reply, &seen) {
             wrong.push(format!("{what}: {why}"));
         }
     }
@@ -79,7 +79,7 @@ fn nothing_ambiguous_is_forwarded_on_a_direct_route() {
         let bytes = bytes.replace("{o}", &origin).replace('~', "\r\n");
         let bytes = bytes.replace("{port}", &proxy.port().to_string());
         let reply = send(&proxy, &bytes, matches!(fate, Fate::Dropped));
-        if let Err(why) = judge(fate, &reply, &passed_on(&world)) {
+        if let Err(why) = verify(fate, &reply, &passed_on(&world)) {
             wrong.push(format!("{what}: {why}"));
         }
         count += 1;
@@ -90,7 +90,7 @@ fn nothing_ambiguous_is_forwarded_on_a_direct_route() {
 }
 
 /// Is the reply, and what the origin saw, what is due?
-fn judge(fate: &Fate, reply: &Reply, seen: &[Seen]) -> Result<(), String> {
+fn verify(fate: &Fate, reply: &Reply, seen: &[Seen]) -> Result<(), String> {
     let statuses = &reply.statuses;
     let expect = |holds: bool, what: String| if holds { Ok(()) } else { Err(what) };
     if let Some(seen) = seen.iter().find(|seen| seen.ambiguous) {
@@ -125,8 +125,8 @@ fn judge(fate: &Fate, reply: &Reply, seen: &[Seen]) -> Result<(), String> {
     }
 }
 
-/// Sends a row on a connection of its own and reads all answers. `finish`: nothing more will
-/// come from us, and the proxy is told.
+/// Sends a row on a connection of its own and reads all answers. `finish`: nothing more will come
+/// from us, and the proxy detects it.
 fn send(proxy: &Proxy, bytes: &str, finish: bool) -> Reply {
     let mut client = proxy.client();
     client.set_patience(ANSWER);

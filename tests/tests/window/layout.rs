@@ -1,5 +1,6 @@
-//! The layout in WebKit, at several sizes and in both languages: the window never scrolls out of itself
-//! and no text is cut. That nothing moves while a person types is tested in Chromium (`ui/browser`).
+//! The layout in WebKit, at several sizes and in both languages: the window never scrolls out of
+//! itself and no text is cut. That nothing moves while the user types is tested in Chromium
+//! (`ui/browser`).
 
 use seacat_tests::Window;
 

@@ -17,7 +17,7 @@ const CLIENTS: u32 = 4;
 const ROUND: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 3;
 
-/// A person in a hurry.
+/// A fast user.
 const BETWEEN_CLICKS: Duration = Duration::from_millis(250);
 
 /// How soon a click must be on the screen, and how much of its throughput the proxy may lose.
@@ -60,7 +60,8 @@ fn load(port: u16) -> Round {
 
 /// How long real clicks took, in milliseconds and in order.
 struct Clicks {
-    /// From the system's time of the click until it was handled and the page's elements say so.
+    /// From the system's time of the click until it was handled and the page's elements have
+    /// changed.
     handled: Vec<f64>,
     /// Until the second frame after that; what a frame costs is up to the display.
     painted: Vec<f64>,

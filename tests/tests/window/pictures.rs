@@ -1,5 +1,6 @@
-//! Pictures of every page, in light and dark, in English and Czech, for people to look at: they are kept in
-//! `target/screenshots`. What is on them is real: requests of a real application through a real gateway.
+//! Pictures of every page, in light and dark, in English and Czech, for review: they are stored in
+//! `target/screenshots`. What is on them is real: requests of a real application through a real
+//! gateway.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The stories of a person: a first run, a gateway of one's own, a port that moves, a reset.
+//! Scenarios of a user: setup, a configured gateway, a port that moves, a reset.
 
 use std::fs;
 use std::process::Command;
@@ -46,7 +46,7 @@ fn a_gateway_of_ones_own() {
     let origin = Origin::start();
     let host = Host { name: "origin", port: origin.port(), tunnel: false };
     let gateway = Gateway::start_enrolling(&[host]);
-    // No key store on this desktop: the file is the place that is always there.
+    // There is no key store on this desktop, so the file is used.
     let session = Session::start("\n[identity]\nkey_store = \"file\"\n");
     let window = session.window_on("overview", "first-run");
     window.wait_for("gateway-host");

@@ -1,4 +1,4 @@
-//! A desktop with the engine on it, and the window when it is wanted.
+//! A desktop with the engine, and the window on demand.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use seacat_tests::{Desktop, Process, TrayIcon, Window, binary, free_port};
 /// For what takes a round trip or two, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
-/// No identity: for stories that are not about one.
+/// No identity: for scenarios that are not about one.
 pub(crate) const ANONYMOUS: &str = "\n[identity]\nenroll = \"off\"\n";
 
 /// Large enough for the window and the tray's menu beside it.

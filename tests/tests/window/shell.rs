@@ -65,10 +65,10 @@ fn one_window_and_nothing_left_of_it() {
     window.close(&session.desktop);
 }
 
-/// The text for support is written where a person says, by the engine's program: with a proxy that runs
-/// and without one. The pages are told the place and nothing else.
+/// The file for support is written where the user chooses, by the engine's program: with a proxy
+/// that runs and without one. The pages receive the path only.
 #[test]
-fn the_file_for_support_goes_where_a_person_says() {
+fn the_file_for_support_is_saved_where_the_user_chooses() {
     let (_origin, _gateway, mut session) = world();
     let window = session.window("diagnostics");
     for (name, found) in [("first.txt", "SC-OK"), ("second.txt", "SC-NOT-RUNNING")] {
@@ -124,7 +124,7 @@ fn the_death_of_the_window_disturbs_no_request() {
             let mut client = Client::connect(port).unwrap();
             client.get("http://origin.seacat/drip/40/100").unwrap()
         });
-        // It is on its way when the engine says so.
+        // The engine lists it while it is active.
         wait_for("the request", PATIENCE, || {
             let status: serde_json::Value =
                 serde_json::from_str(&session.cli(&["status", "--json"])).unwrap();
@@ -154,7 +154,7 @@ fn gateway_killed_and_back() {
         (!icon.menu()[0].label.starts_with("Connected")).then_some(())
     });
     println!(
-        "gateway killed: the window says so after {seen:?}, the tray by {:?}",
+        "gateway killed: the window is updated after {seen:?}, the tray by {:?}",
         killed.elapsed()
     );
     assert!(killed.elapsed() < TRUTH);
@@ -166,11 +166,14 @@ fn gateway_killed_and_back() {
     window.wait_for_text("state", |text| text.starts_with("Connected to localhost"));
     let seen = back.elapsed();
     icon.wait_for_line("Connected to localhost");
-    println!("gateway back: the window says so after {seen:?}, the tray by {:?}", back.elapsed());
+    println!(
+        "gateway back: the window is updated after {seen:?}, the tray by {:?}",
+        back.elapsed()
+    );
     assert!(back.elapsed() < TRUTH);
 }
 
-/// Ends the engine that a window has started, however its story ends: nobody else would.
+/// Ends the engine that a window has started, also when the test fails.
 pub(crate) struct Started<'a>(pub(crate) &'a Session);
 
 impl Drop for Started<'_> {

@@ -7,9 +7,9 @@ use seacat_tests::{Client, Gateway, Host, wait_for};
 
 use crate::session::{ANONYMOUS, PATIENCE, Session, gateway_at};
 
-/// Without an engine: every page says so, the check still runs, and one click starts it.
+/// Without an engine: every page reports it, the check still runs, and one click starts the engine.
 #[test]
-fn without_an_engine_every_page_says_so_and_the_check_still_runs() {
+fn without_an_engine_every_page_reports_it_and_the_check_still_runs() {
     let gateway = Gateway::start(&[]);
     let mut session = Session::start(&(gateway_at(gateway.port(), &gateway.ca()) + ANONYMOUS));
     session.icon().wait_for_line("Connected to localhost");
@@ -54,7 +54,7 @@ fn quit_closes_the_window() {
 
 /// A request that failed stays a failure everywhere: in the diagnosis, and in the list.
 #[test]
-fn an_error_behind_the_gateway_is_told() {
+fn an_error_behind_the_gateway_is_reported() {
     let host = Host { name: "dead", port: seacat_tests::free_port(), tunnel: false };
     let gateway = Gateway::start(&[host]);
     let session = Session::start(&(gateway_at(gateway.port(), &gateway.ca()) + ANONYMOUS));
@@ -66,7 +66,7 @@ fn an_error_behind_the_gateway_is_told() {
     assert!(said.contains("SC-BACKEND-UNREACHABLE"), "{said}");
     assert!(window.text("step-request").contains("dead"), "{}", window.text("step-request"));
 
-    // What the diagnosis asked for is not in the person's list.
+    // Requests of the diagnosis are not in the user's list.
     window.click("nav-requests");
     window.wait_for_text("request-count", |text| text.starts_with("1 request"));
     window.click("chip-failed");

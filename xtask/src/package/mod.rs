@@ -71,7 +71,7 @@ impl Options {
     }
 }
 
-/// Makes the packages in `target/package` and says which.
+/// Builds the packages in `target/package` and prints their names.
 pub(crate) fn package(arguments: &[&str]) -> Outcome {
     let options = Options::parse(arguments)?;
     packages::install(packages::TO_RUN)?;
@@ -112,9 +112,9 @@ const OLDER: &str = "0.0.1";
 
 /// Builds the programs; the folder they are in.
 ///
-/// For release the window is built by itself: asked for both, cargo would unite their features, and
-/// the proxy would be linked with what only the window needs. Without release everything is built
-/// as the suites build it.
+/// For release the window is built separately: for both at once, cargo would unite their features,
+/// and the proxy would be linked with what only the window needs. Without release everything is
+/// built as the suites build it.
 fn build(release: bool, window: bool) -> Result<PathBuf, String> {
     if release {
         check(&mut cargo("build --release -p seacat-agent -p seacat-gateway --bins"))?;
@@ -152,7 +152,7 @@ fn words(command: &mut Command) -> Result<String, String> {
     output(command).map(|out| String::from_utf8_lossy(out.trim_ascii()).into_owned())
 }
 
-/// An empty folder, made anew.
+/// Creates an empty folder.
 fn empty(folder: &Path) -> Outcome {
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(|error| failed(folder, error))?;

@@ -1,4 +1,4 @@
-//! The licences of all that is linked into a program: their texts go where the program goes.
+//! The licence texts of everything that is linked into a program, for its package.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -26,7 +26,7 @@ impl Tree {
     pub(super) fn new(root: PathBuf) -> Result<Self, String> {
         empty(&root)?;
         let tree = Self { root };
-        // Whatever the umask of the person who packs.
+        // Independent of the umask.
         tree.folder("")?;
         Ok(tree)
     }

@@ -158,7 +158,7 @@ impl File {
                 ));
             }
         }
-        let mut doors = BTreeMap::new();
+        let mut reverse_ports = BTreeMap::new();
         for (name, table) in self.reverse {
             if matches!(identities, Identities::None) {
                 let what = format!(
@@ -166,7 +166,7 @@ impl File {
                 );
                 return Err(wrong(&table, what));
             }
-            doors.insert(name, reverse(table.into_inner())?);
+            reverse_ports.insert(name, reverse(table.into_inner())?);
         }
         Ok(Config {
             listen: self.gateway.listen,
@@ -174,7 +174,7 @@ impl File {
             identities,
             identity_fields,
             hosts,
-            reverse: doors,
+            reverse: reverse_ports,
             limits: Limits {
                 connections: self.limits.connections.map_or(limits.connections, |it| it.0),
                 memory: self.limits.memory.map_or(limits.memory, Count::mebibytes),

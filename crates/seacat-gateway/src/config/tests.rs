@@ -20,7 +20,7 @@ fn load(text: &str) -> Result<Config, ConfigError> {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_line() {
+fn errors_name_their_line() {
     // (text after the [gateway] table, which has 4 lines; line of the error; part of its text)
     let cases = [
         ("thread = 2", 5, "unknown field `thread`"),
@@ -108,7 +108,7 @@ fn suites_are_chosen_by_their_names() {
 }
 
 #[test]
-fn a_file_that_is_not_there_says_how_to_make_one() {
+fn a_missing_file_names_the_command_that_creates_one() {
     let error = Config::load(Path::new("/nonexistent/gateway.toml")).unwrap_err();
     assert_eq!(error.line, None);
     assert!(error.to_string().starts_with("/nonexistent/gateway.toml: "), "{error}");

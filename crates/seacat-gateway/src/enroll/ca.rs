@@ -150,7 +150,7 @@ mod tests {
     use crate::enroll::request::tests::golden;
 
     #[test]
-    fn a_certificate_says_what_the_request_said_and_nothing_more() {
+    fn a_certificate_contains_what_the_request_contained_only() {
         let ca = ClientCa::generate().unwrap();
         let request = Request::parse(&golden("csr_with_subject")).unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);

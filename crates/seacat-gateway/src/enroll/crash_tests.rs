@@ -154,20 +154,20 @@ use Who::{Anna, Bob};
 enum Operation {
     Submit(Who),
     Query(Who),
-    Tell(Who),
+    Characteristics(Who),
     Approve(Who),
     Reject(Who),
     Revoke(Who),
     Forget(Who),
 }
-use Operation::{Approve, Forget, Query, Reject, Revoke, Submit, Tell};
+use Operation::{Approve, Characteristics, Forget, Query, Reject, Revoke, Submit};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The day, the operation, and the state it leads to. Certificates are valid for a day.
 const SCENARIO: [(u32, Operation, Option<State>); 21] = [
     (0, Submit(Anna), Some(State::Pending)),
-    (0, Tell(Anna), Some(State::Pending)),
+    (0, Characteristics(Anna), Some(State::Pending)),
     (0, Submit(Bob), Some(State::Pending)),
     (0, Approve(Anna), Some(State::Approved)),
     (0, Query(Anna), Some(State::Issued)),
@@ -182,7 +182,7 @@ const SCENARIO: [(u32, Operation, Option<State>); 21] = [
     (2, Submit(Bob), Some(State::Pending)), // it has expired
     (2, Approve(Bob), Some(State::Approved)),
     (2, Query(Bob), Some(State::Issued)),
-    (2, Tell(Bob), Some(State::Issued)),
+    (2, Characteristics(Bob), Some(State::Issued)),
     (2, Forget(Anna), None),
     (2, Submit(Anna), Some(State::Pending)),
     (2, Approve(Anna), Some(State::Approved)),
@@ -230,7 +230,7 @@ impl<'a> Gateway<'a> {
     fn act(&self, day: u32, operation: Operation) -> Result<(), StoreError> {
         let now = SystemTime::now() + DAY * day;
         let store = self.registrar.store();
-        let human = |outcome: Result<(), AdminError>| match outcome {
+        let administer = |outcome: Result<(), AdminError>| match outcome {
             Err(AdminError::Store(error)) => Err(error),
             // A repetition, after a crash in the middle of the first attempt.
             Ok(()) | Err(AdminError::NotApplicable(_) | AdminError::Unknown) => Ok(()),
@@ -264,30 +264,30 @@ impl<'a> Gateway<'a> {
                 assert_eq!(said, Found::Certificate(der));
                 Ok(())
             }
-            Tell(who) => {
+            Characteristics(who) => {
                 let items = [("osh".to_owned(), "vm \u{1b}[31m".to_owned())].into();
                 let facts = Facts { serial: 1, items };
                 let known = self.registrar.note(&self.request(who).id, facts)?;
                 assert!(known);
                 Ok(())
             }
-            Approve(who) => human(store.approve(&self.request(who).id).map(drop)),
-            Reject(who) => human(store.reject(&self.request(who).id).map(drop)),
-            Revoke(who) => human(store.revoke(&self.request(who).id).map(drop)),
-            Forget(who) => human(store.forget(&self.request(who).id)),
+            Approve(who) => administer(store.approve(&self.request(who).id).map(drop)),
+            Reject(who) => administer(store.reject(&self.request(who).id).map(drop)),
+            Revoke(who) => administer(store.revoke(&self.request(who).id).map(drop)),
+            Forget(who) => administer(store.forget(&self.request(who).id)),
         }
     }
 }
 
 fn who(operation: Operation) -> Who {
     match operation {
-        Submit(who) | Query(who) | Tell(who) | Approve(who) | Reject(who) | Revoke(who)
-        | Forget(who) => who,
+        Submit(who) | Query(who) | Characteristics(who) | Approve(who) | Reject(who)
+        | Revoke(who) | Forget(who) => who,
     }
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_wherever_the_plug_is_pulled() {
+fn nothing_acknowledged_is_lost_at_any_crash() {
     let requests: [Request; 2] =
         ["csr", "csr_with_subject"].map(|name| Request::parse(&golden(name)).unwrap());
     let ca = Arc::new(ClientCa::generate().unwrap());
@@ -324,18 +324,18 @@ fn nothing_acknowledged_is_lost_wherever_the_plug_is_pulled() {
             let disk = disk.after(crash);
             let world = Gateway::start(&disk, &ca, &requests).unwrap();
             let found = world.snapshot();
-            for person in [Anna, Bob] {
-                let (found, before) = (&found[person as usize], &acknowledged[person as usize]);
+            for client in [Anna, Bob] {
+                let (found, before) = (&found[client as usize], &acknowledged[client as usize]);
                 if found == before {
                     continue;
                 }
                 // Then the interrupted operation must be complete.
                 let (_, operation, after) = SCENARIO[next];
-                assert_eq!(who(operation), person, "{case}: {operation:?}");
+                assert_eq!(who(operation), client, "{case}: {operation:?}");
                 let found = found.as_ref();
                 assert_eq!(found.map(Record::state), after, "{case}: {operation:?}");
-                let told = found.is_some_and(|it| it.characteristics.is_some());
-                assert!(told || !matches!(operation, Tell(_)), "{case}");
+                let stored = found.is_some_and(|it| it.characteristics.is_some());
+                assert!(stored || !matches!(operation, Characteristics(_)), "{case}");
             }
             // No temporary file is left.
             let names = disk.names().unwrap();

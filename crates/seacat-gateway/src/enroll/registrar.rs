@@ -327,7 +327,7 @@ mod tests {
     use crate::enroll::request::tests::golden;
 
     #[test]
-    fn who_was_answered_makes_room() {
+    fn an_answered_request_frees_its_space() {
         let policy = Policy { max_pending: 1, ..Policy::default() };
         let ca = Arc::new(ClientCa::generate().unwrap());
         let store = Arc::new(Store::in_memory());
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_waited_too_long_is_forgotten() {
+    fn requests_that_waited_too_long_are_deleted() {
         let policy = Policy::default();
         let expiry = policy.pending_expiry;
         let ca = Arc::new(ClientCa::generate().unwrap());
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_leaves_places_to_others() {
+    fn one_address_leaves_space_to_others() {
         let policy = Policy { max_pending: 100, ..Policy::default() };
         let ca = Arc::new(ClientCa::generate().unwrap());
         let registrar = Registrar::new(Store::in_memory().into(), policy, ca).unwrap();

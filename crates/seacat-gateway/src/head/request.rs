@@ -108,7 +108,7 @@ pub(crate) fn to_backend<'a>(
         fields.push(b"Upgrade", upgrade);
     }
     add_forwarded(&mut fields, upstream, caller, &names);
-    for (name, value) in caller.told(SystemTime::now()) {
+    for (name, value) in caller.identity_fields(SystemTime::now()) {
         fields.set(name.as_str(), value.as_bytes());
     }
     Ok(Outgoing {
@@ -311,10 +311,11 @@ mod tests {
     }
 
     #[test]
-    fn back_ends_hear_of_the_client_what_they_asked_for() {
-        let told = Upstream { x_forwarded_for: true, x_forwarded_host: true, ..upstream() };
+    fn back_ends_receive_the_configured_client_fields() {
+        let forwarding = Upstream { x_forwarded_for: true, x_forwarded_host: true, ..upstream() };
         let claimed = [("X-Forwarded-For", "6.6.6.6"), ("Host", "erp.seacat:8000")];
-        let (text, _) = convert(&head("GET", "/", &claimed), true, &told, &anonymous()).unwrap();
+        let (text, _) =
+            convert(&head("GET", "/", &claimed), true, &forwarding, &anonymous()).unwrap();
         assert_eq!(
             text,
             "GET / HTTP/1.1 | Host: erp.seacat:8000 | X-Forwarded-For: 192.0.2.9 \

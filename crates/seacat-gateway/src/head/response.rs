@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn phrases_are_sent_where_they_say_something() {
+    fn phrases_are_sent_where_they_differ() {
         assert_eq!(answer("GET", 200, "OK", &[]).unwrap(), "200");
         assert_eq!(answer("GET", 200, "", &[]).unwrap(), "200");
         assert_eq!(answer("GET", 200, "Fine", &[]).unwrap(), "200 Fine");

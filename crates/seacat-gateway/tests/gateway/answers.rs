@@ -25,7 +25,7 @@ async fn answered_by(answer: &'static str, then: Then) -> (seacat_gateway::Demo,
 
 #[test]
 fn every_row_becomes_what_the_table_says() {
-    story(async {
+    scenario(async {
         let rows: Vec<&Row> = [PASSES, MENDED, REFUSED].into_iter().flatten().collect();
         assert!(rows.len() >= 60, "{} rows", rows.len());
         for (name, answer, then, becomes) in rows {
@@ -72,7 +72,7 @@ fn head_text(head: &seacat_proto::ReplyHead) -> String {
 /// Heads are bounded by their bytes, not by the number of fields.
 #[test]
 fn heads_of_many_fields_pass_and_long_ones_are_refused_by_name() {
-    story(async {
+    scenario(async {
         for (count, length, becomes) in [
             (120, 1, Ok(120)),
             (900, 1, Ok(900)),

@@ -28,7 +28,7 @@ pub(crate) const REJECTED: u8 = CsrReply::REJECTED;
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// A machine with a key. Making RSA keys is slow, so the stories share a few.
+/// A machine with a key. Making RSA keys is slow, so the scenarios share a few.
 pub(crate) struct Machine {
     key_pem: String,
     key: KeyPair,
@@ -132,7 +132,7 @@ impl Client {
         self.csr_reply().await
     }
 
-    async fn tell(&mut self, serial: u32) {
+    async fn send_characteristics(&mut self, serial: u32) {
         let facts = Characteristics::new(serial, &[("osh", "box"), ("oss", "Linux")]).unwrap();
         let frame = Control::Characteristics(facts);
         self.link.control(&frame).unwrap();
@@ -163,20 +163,21 @@ fn state(demo: &Demo, machine: &Machine) -> Option<State> {
     record.map(|it| it.state())
 }
 
-/// What this connection is to the gateway: the answer of `inner`, and what back ends are told.
+/// The connection's identity at the gateway: the response of `inner`, and the fields that back ends
+/// receive.
 async fn standing(client: &Client) -> (u16, String) {
     let inner = client.get("inner", "/").await.unwrap();
-    let told = client.get("echo", "/").await.unwrap().body;
+    let reported = client.get("echo", "/").await.unwrap().body;
     if inner.status == 403 {
-        assert!(!told.contains("x-seacat"), "{told}");
+        assert!(!reported.contains("x-seacat"), "{reported}");
         return (403, inner.body);
     }
-    assert_eq!(told, inner.body);
-    (inner.status, told)
+    assert_eq!(reported, inner.body);
+    (inner.status, reported)
 }
 
-/// What is told about an identified client.
-fn told(machine: &Machine) -> (u16, String) {
+/// The response for an identified client.
+fn identity_response(machine: &Machine) -> (u16, String) {
     let (id, tag) = (machine.id(), machine.id().tag());
     let text = format!("GET /\nx-seacat-client-id: {id}\nx-seacat-client-tag: {tag}\n\n");
     (200, text)
@@ -188,7 +189,7 @@ fn refused(why: &str) -> (u16, String) {
 
 #[test]
 fn automatic_from_a_csr_to_an_identified_request() {
-    story(async {
+    scenario(async {
         let demo = in_memory(Mode::Automatic);
         let machine = Machine::number(0);
         let mut client = Client::connect(&demo).await;
@@ -200,18 +201,18 @@ fn automatic_from_a_csr_to_an_identified_request() {
         assert_eq!(ClientId::of_certificate(&certificate), Some(machine.id()));
 
         let client = machine.connect(&demo, &certificate).await;
-        assert_eq!(standing(&client).await, told(&machine));
-        // Whatever a client claims to be, nobody hears of it.
+        assert_eq!(standing(&client).await, identity_response(&machine));
+        // Identity fields of the client are not forwarded.
         for name in ["X-SeaCat-Client-Id", "x_seacat_client_tag"] {
             let request = request("GET", "inner", "/", &[(name, "somebody else")]);
-            assert_eq!(client.ask(request).await.unwrap().body, told(&machine).1);
+            assert_eq!(client.ask(request).await.unwrap().body, identity_response(&machine).1);
         }
     });
 }
 
 #[test]
-fn a_human_says_yes() {
-    story(async {
+fn an_administrator_approves() {
+    scenario(async {
         let demo = in_memory(Mode::Pending);
         let (machine, other) = (Machine::number(0), Machine::number(1));
         let mut client = Client::connect(&demo).await;
@@ -227,7 +228,7 @@ fn a_human_says_yes() {
         let (_, certificate) = client.query(machine.public_key()).await;
         assert_eq!(client.query(machine.public_key()).await.1, certificate);
         let client = machine.connect(&demo, &certificate).await;
-        assert_eq!(standing(&client).await, told(&machine));
+        assert_eq!(standing(&client).await, identity_response(&machine));
         // A certificate needs its key, and another gateway's is worth nothing here.
         let foreign = in_memory(Mode::Automatic);
         let client = machine.connect(&foreign, &certificate).await;
@@ -237,8 +238,8 @@ fn a_human_says_yes() {
 }
 
 #[test]
-fn a_human_says_no() {
-    story(async {
+fn an_administrator_rejects() {
+    scenario(async {
         let demo = in_memory(Mode::Pending);
         let machine = Machine::number(0);
         let mut client = Client::connect(&demo).await;
@@ -258,8 +259,8 @@ fn a_human_says_no() {
 }
 
 #[test]
-fn nobody_new_is_let_in() {
-    story(async {
+fn new_clients_are_rejected_in_mode_reject() {
+    scenario(async {
         let demo = in_memory(Mode::Reject);
         let machine = Machine::number(0);
         let mut client = Client::connect(&demo).await;
@@ -271,7 +272,7 @@ fn nobody_new_is_let_in() {
 
 #[test]
 fn renewal_with_and_without_identity() {
-    story(async {
+    scenario(async {
         let demo = in_memory(Mode::Pending);
         let machine = Machine::number(0);
         let mut anonymous = Client::connect(&demo).await;
@@ -292,10 +293,10 @@ fn renewal_with_and_without_identity() {
         let name = |der: &[u8]| der.windows(5).any(|it| it == b"Queen");
         assert!(!name(&second), "a name is not changed by renewing");
         // Old and new overlap: requests in flight may end.
-        assert_eq!(standing(&client).await, told(&machine));
+        assert_eq!(standing(&client).await, identity_response(&machine));
         for certificate in [&first, &second] {
             let client = machine.connect(&demo, certificate).await;
-            assert_eq!(standing(&client).await, told(&machine));
+            assert_eq!(standing(&client).await, identity_response(&machine));
         }
         // On an anonymous connection there is no "my certificate" without a key.
         assert_eq!(anonymous.query(Bytes::new()).await, NOT_FOUND);
@@ -303,8 +304,8 @@ fn renewal_with_and_without_identity() {
 }
 
 #[test]
-fn without_automatic_renewal_a_human_is_asked_again() {
-    story(async {
+fn without_automatic_renewal_an_administrator_decides_again() {
+    scenario(async {
         let rules = Policy { auto_renew: false, ..policy(Mode::Pending) };
         let demo = gateway(rules, StateAt::Memory);
         let machine = Machine::number(0);
@@ -315,15 +316,19 @@ fn without_automatic_renewal_a_human_is_asked_again() {
         let mut client = machine.connect(&demo, &first).await;
         assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
         assert_eq!(client.query(Bytes::new()).await, PENDING);
-        assert_eq!(standing(&client).await, told(&machine), "meanwhile the old one is good");
+        assert_eq!(
+            standing(&client).await,
+            identity_response(&machine),
+            "meanwhile the old one is good"
+        );
         demo.clients.approve(&machine.id()).unwrap();
         assert_ne!(client.query(Bytes::new()).await.1, first);
     });
 }
 
 #[test]
-fn a_certificate_ends_while_its_connection_lives() {
-    story(async {
+fn a_certificate_expires_during_its_connection() {
+    scenario(async {
         let rules = Policy { validity: Duration::from_secs(4), ..policy(Mode::Pending) };
         let demo = gateway(rules, StateAt::Memory);
         let machine = Machine::number(0);
@@ -332,7 +337,7 @@ fn a_certificate_ends_while_its_connection_lives() {
         demo.clients.approve(&machine.id()).unwrap();
         let (_, certificate) = client.query(machine.public_key()).await;
         let mut client = machine.connect(&demo, &certificate).await;
-        assert_eq!(standing(&client).await, told(&machine));
+        assert_eq!(standing(&client).await, identity_response(&machine));
         let until = demo.clients.read(&machine.id()).unwrap().unwrap().until();
         while SystemTime::now() < until.unwrap() {
             tokio::time::sleep(Duration::from_millis(20)).await; // the wall clock has no other way
@@ -341,7 +346,7 @@ fn a_certificate_ends_while_its_connection_lives() {
         let over = refused("your certificate has expired");
         assert_eq!(standing(&client).await, over);
         assert_eq!(standing(&machine.connect(&demo, &certificate).await).await, over);
-        // "Submit again", and a human looks at it again.
+        // "Submit again", and an administrator decides again.
         assert_eq!(client.query(Bytes::new()).await, NOT_FOUND);
         assert_eq!(client.submit(machine.csr("Anna")).await, STORED);
         assert_eq!(client.query(Bytes::new()).await, PENDING);
@@ -350,7 +355,7 @@ fn a_certificate_ends_while_its_connection_lives() {
 
 #[test]
 fn a_revoked_client_loses_its_connections_and_its_identity() {
-    story(async {
+    scenario(async {
         let demo = in_memory(Mode::Automatic);
         let (machine, other) = (Machine::number(0), Machine::number(1));
         let mut stranger = Client::connect(&demo).await;
@@ -359,7 +364,7 @@ fn a_revoked_client_loses_its_connections_and_its_identity() {
             assert_eq!(stranger.submit(machine.csr("Anna")).await, APPROVED);
             let (_, certificate) = stranger.query(machine.public_key()).await;
             let client = machine.connect(&demo, &certificate).await;
-            assert_eq!(standing(&client).await, told(machine));
+            assert_eq!(standing(&client).await, identity_response(machine));
             connected.push((client, certificate));
         }
         let [(revoked, certificate), (bystander, _)] = connected.try_into().ok().unwrap();
@@ -371,23 +376,26 @@ fn a_revoked_client_loses_its_connections_and_its_identity() {
         let closed = revoked.driver.await.unwrap();
         assert!(matches!(closed, Closed::Peer), "{closed}");
         assert!(at.elapsed() < Duration::from_secs(3), "{:?}", at.elapsed());
-        assert_eq!(standing(&bystander).await, told(&other));
+        assert_eq!(standing(&bystander).await, identity_response(&other));
         // Strangers stay, too.
         assert_eq!(stranger.get("echo", "/").await.unwrap().status, 200);
 
         // Its certificate is refused, with the reason.
         assert!(was_revoked(&machine, &demo, &certificate).await);
-        // As an anonymous client it may ask again; nobody lets it in by themselves.
+        // As an anonymous client it may ask again; it is not approved automatically.
         let key = machine.public_key();
         assert_eq!(stranger.query(key.clone()).await, NOT_FOUND);
         assert_eq!(stranger.submit(machine.csr("Anna")).await, STORED);
         assert_eq!(stranger.query(key.clone()).await, PENDING);
         assert_eq!(state(&demo, &machine), Some(State::Revoked));
 
-        // A human may let it in again; what it had before stays worthless.
+        // An administrator may approve it again; its earlier certificates stay revoked.
         demo.clients.approve(&machine.id()).unwrap();
         let (_, new) = stranger.query(key.clone()).await;
-        assert_eq!(standing(&machine.connect(&demo, &new).await).await, told(&machine));
+        assert_eq!(
+            standing(&machine.connect(&demo, &new).await).await,
+            identity_response(&machine)
+        );
         assert!(was_revoked(&machine, &demo, &certificate).await);
 
         // Or may be asked in vain.
@@ -404,7 +412,7 @@ fn a_revoked_client_loses_its_connections_and_its_identity() {
 /// A reference client presents its certificate for ever, is refused in the handshake, and so cannot ask.
 #[test]
 fn a_revoked_client_that_cannot_ask_is_approved_with_the_certificate_it_has() {
-    story(async {
+    scenario(async {
         let demo = in_memory(Mode::Automatic);
         let machine = Machine::number(0);
         let mut stranger = Client::connect(&demo).await;
@@ -415,7 +423,7 @@ fn a_revoked_client_that_cannot_ask_is_approved_with_the_certificate_it_has() {
 
         demo.clients.approve(&machine.id()).unwrap();
         let client = machine.connect(&demo, &certificate).await;
-        assert_eq!(standing(&client).await, told(&machine));
+        assert_eq!(standing(&client).await, identity_response(&machine));
         assert_eq!(state(&demo, &machine), Some(State::Issued));
     });
 }
@@ -436,7 +444,7 @@ pub(crate) fn is_revoked(closed: &Closed) -> bool {
 /// Another process revokes and forgets in the folder of a running gateway.
 #[test]
 fn what_is_revoked_beside_the_gateway_is_refused() {
-    story(async {
+    scenario(async {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path().join("state");
         let demo = gateway(policy(Mode::Automatic), StateAt::Folder(at.clone()));
@@ -445,7 +453,7 @@ fn what_is_revoked_beside_the_gateway_is_refused() {
         assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
         let (_, certificate) = client.query(machine.public_key()).await;
         let connected = machine.connect(&demo, &certificate).await;
-        assert_eq!(standing(&connected).await, told(&machine));
+        assert_eq!(standing(&connected).await, identity_response(&machine));
 
         let beside = Store::open(&at).unwrap();
         beside.revoke(&machine.id()).unwrap();
@@ -473,7 +481,7 @@ fn what_is_revoked_beside_the_gateway_is_refused() {
 /// While the records cannot be read, a certificate may have been taken back unnoticed.
 #[test]
 fn while_records_cannot_be_read_no_certificate_counts() {
-    story(async {
+    scenario(async {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path().join("state");
         let demo = gateway(policy(Mode::Automatic), StateAt::Folder(at.clone()));
@@ -482,7 +490,7 @@ fn while_records_cannot_be_read_no_certificate_counts() {
         assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
         let (_, certificate) = client.query(machine.public_key()).await;
         let connected = machine.connect(&demo, &certificate).await;
-        assert_eq!(standing(&connected).await, told(&machine));
+        assert_eq!(standing(&connected).await, identity_response(&machine));
 
         let (records, away) = (at.join("clients"), at.join("away"));
         let becomes = async |expected: (u16, String)| {
@@ -494,13 +502,13 @@ fn while_records_cannot_be_read_no_certificate_counts() {
         std::fs::rename(&records, &away).unwrap();
         becomes(refused("your certificate could not be looked up")).await;
         std::fs::rename(&away, &records).unwrap();
-        becomes(told(&machine)).await;
+        becomes(identity_response(&machine)).await;
     });
 }
 
 #[test]
 fn a_gateway_that_starts_again_knows_its_clients() {
-    story(async {
+    scenario(async {
         let dir = tempfile::tempdir().unwrap();
         let at = || StateAt::Folder(dir.path().join("state"));
         let machine = Machine::number(0);
@@ -512,7 +520,7 @@ fn a_gateway_that_starts_again_knows_its_clients() {
 
         let demo = gateway(policy(Mode::Pending), at());
         let mut client = machine.connect(&demo, &certificate).await;
-        assert_eq!(standing(&client).await, told(&machine));
+        assert_eq!(standing(&client).await, identity_response(&machine));
         assert_eq!(client.query(Bytes::new()).await.1, certificate);
 
         // A file that is damaged gives no identity, and is not written over.
@@ -533,9 +541,9 @@ fn a_gateway_that_starts_again_knows_its_clients() {
 
 #[test]
 #[cfg(unix)]
-fn the_clients_are_nobody_elses_business() {
+fn client_records_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
-    story(async {
+    scenario(async {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path().join("state");
         let demo = gateway(policy(Mode::Automatic), StateAt::Folder(at.clone()));
@@ -552,12 +560,12 @@ fn the_clients_are_nobody_elses_business() {
 
 #[test]
 fn characteristics_are_acknowledged_when_they_are_stored() {
-    story(async {
+    scenario(async {
         let demo = in_memory(Mode::Pending);
         let machine = Machine::number(0);
         let mut client = Client::connect(&demo).await;
-        // Nobody knows whose they are yet; the CSR says it.
-        client.tell(5).await;
+        // Their client is not known before the CSR.
+        client.send_characteristics(5).await;
         let csr = Csr { flags: Csr::FLAGS, der: machine.csr("Anna").into() };
         client.link.control(&Control::Csr(csr)).unwrap();
         let ack = |serial| Control::CharacteristicsAck(CharacteristicsAck { serial });
@@ -568,7 +576,7 @@ fn characteristics_are_acknowledged_when_they_are_stored() {
         let facts: Vec<_> = record.characteristics().collect();
         assert_eq!(facts, [("osh", "box"), ("oss", "Linux")]);
         // Now they are known on this connection.
-        client.tell(6).await;
+        client.send_characteristics(6).await;
         assert_eq!(client.control().await, ack(6));
     });
 }
@@ -582,7 +590,7 @@ fn recorded_requests_of_the_reference_client_are_taken() {
         let hex = frame.unwrap()["hex"].as_str().unwrap();
         Bytes::from(data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap()).slice(8..)
     };
-    story(async {
+    scenario(async {
         let demo = in_memory(Mode::Pending);
         let mut client = Client::connect(&demo).await;
         let recorded = [
@@ -626,7 +634,7 @@ impl SigningKey for Forger<'_> {
 
 #[test]
 fn bad_requests_are_rejected_and_leave_no_trace() {
-    story(async {
+    scenario(async {
         let (machine, other) = (Machine::number(0), Machine::number(1));
         let demo = in_memory(Mode::Automatic);
         let forger = Forger { claims: &machine.key, signs: &other.key };
@@ -651,9 +659,9 @@ fn bad_requests_are_rejected_and_leave_no_trace() {
 }
 
 #[test]
-fn a_flood_of_requests_harms_nobody() {
+fn a_flood_of_requests_does_not_affect_others() {
     const FLOOD: usize = 200;
-    story(async {
+    scenario(async {
         let demo = in_memory(Mode::Pending);
         let (machine, other) = (Machine::number(0), Machine::number(1));
         let mut flooding = Client::connect(&demo).await;
@@ -680,8 +688,8 @@ fn a_flood_of_requests_harms_nobody() {
 }
 
 #[test]
-fn there_is_room_for_so_many() {
-    story(async {
+fn the_number_of_clients_is_limited() {
+    scenario(async {
         let (machine, other) = (Machine::number(0), Machine::number(1));
         let tight = Policy { max_pending: 1, ..policy(Mode::Pending) };
         let demo = gateway(tight, StateAt::Memory);
@@ -705,7 +713,7 @@ fn there_is_room_for_so_many() {
 
 #[test]
 fn a_ca_of_ones_own_gives_identities_too() {
-    story(async {
+    scenario(async {
         let dir = tempfile::tempdir().unwrap();
         let path = pki::init(dir.path(), &[]).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
@@ -731,7 +739,7 @@ fn a_ca_of_ones_own_gives_identities_too() {
             .unwrap();
         let ca_pem = std::fs::read_to_string(dir.path().join("ca.pem")).unwrap();
         let client = machine.connect_to(addr, &ca_pem, certificate.der()).await;
-        assert_eq!(standing(&client).await, told(&machine));
+        assert_eq!(standing(&client).await, identity_response(&machine));
         let (tcp, session) = handshake(addr, anonymous(&ca_pem)).await.unwrap();
         let client = Client::over(tcp, session);
         assert_eq!(standing(&client).await, refused("you have presented no certificate"));
@@ -739,6 +747,6 @@ fn a_ca_of_ones_own_gives_identities_too() {
 }
 
 #[test]
-fn a_year_is_what_a_certificate_lives_by_default() {
+fn a_certificate_is_valid_for_a_year_by_default() {
     assert_eq!(Policy::default().validity, YEAR);
 }

@@ -29,7 +29,7 @@ async fn hasty() -> std::net::SocketAddr {
 
 #[test]
 fn nothing_is_lost_at_a_back_end_that_closes_after_each_answer() {
-    story(async {
+    scenario(async {
         let demo = gateway(hasty().await);
         let client = Client::connect(&demo).await;
         for _ in 0..50 {
@@ -49,7 +49,7 @@ fn nothing_is_lost_at_a_back_end_that_closes_after_each_answer() {
 /// As many connections as there are requests at one time, although each POST opens a new one.
 #[test]
 fn new_connections_take_the_places_of_idle_ones() {
-    story(async {
+    scenario(async {
         let open = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));
         let (counted, highest) = (Arc::clone(&open), Arc::clone(&most));
@@ -75,8 +75,8 @@ fn new_connections_take_the_places_of_idle_ones() {
 
 /// A server that takes the body of a GET for the next request answers the next requester with it.
 #[test]
-fn a_body_where_none_is_usual_poisons_nobody() {
-    story(async {
+fn an_unusual_body_does_not_affect_other_requests() {
+    scenario(async {
         for method in ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"] {
             // Ignores bodies: what follows a head is the next request.
             let addr = origin(|mut socket| async move {
@@ -112,7 +112,7 @@ fn a_body_where_none_is_usual_poisons_nobody() {
 
 #[test]
 fn a_back_end_that_shows_progress_is_not_timed_out() {
-    story(async {
+    scenario(async {
         let addr = origin(|mut socket| async move {
             socket.head().await.unwrap();
             for _ in 0..5 {
@@ -129,8 +129,8 @@ fn a_back_end_that_shows_progress_is_not_timed_out() {
 }
 
 #[test]
-fn interim_answers_without_end_are_refused_and_hold_up_nobody() {
-    story(async {
+fn interim_answers_without_end_are_refused_and_delay_no_others() {
+    scenario(async {
         let addr = origin(|mut socket| async move {
             if socket.head().await.unwrap().contains("/quick") {
                 return socket.write(OK).await;
@@ -151,7 +151,7 @@ fn interim_answers_without_end_are_refused_and_hold_up_nobody() {
 
 #[test]
 fn a_body_that_stops_has_a_limit() {
-    story(async {
+    scenario(async {
         let addr = origin(|mut socket| async move {
             if socket.head().await.unwrap().starts_with("GET") {
                 socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await;
@@ -180,7 +180,7 @@ fn a_body_that_stops_has_a_limit() {
 /// However the time is split between the body and the answer, it is waited for once.
 #[test]
 fn the_time_for_an_answer_begins_with_the_end_of_the_request() {
-    story(async {
+    scenario(async {
         let silent = origin(|mut socket| async move { socket.gone().await }).await;
         let response_timeout = Duration::from_millis(500);
         let demo = gateway_with(Upstream { response_timeout, ..upstream(silent) });
@@ -198,14 +198,14 @@ fn the_time_for_an_answer_begins_with_the_end_of_the_request() {
 
 #[test]
 fn the_name_that_was_typed_reaches_the_back_end_and_comes_back() {
-    story(async {
-        let (tell, mut told) = mpsc::unbounded_channel();
+    scenario(async {
+        let (report, mut reported) = mpsc::unbounded_channel();
         let addr = origin(move |mut socket| {
-            let tell = tell.clone();
+            let report = report.clone();
             async move {
                 let own = socket.tcp.local_addr().unwrap();
                 while let Some(head) = socket.head().await {
-                    tell.send(head).unwrap();
+                    report.send(head).unwrap();
                     let answer = format!(
                         "HTTP/1.1 301 Moved Permanently\r\nLocation: http://{own}/docs/\r\n\
                          Set-Cookie: a=1; Domain=127.0.0.1\r\nContent-Length: 0\r\n\r\n"
@@ -225,7 +225,7 @@ fn the_name_that_was_typed_reaches_the_back_end_and_comes_back() {
             let demo = gateway_with(upstream);
             let client = Client::connect(&demo).await;
             let answer = client.ask(request("MOVE", "app", "/a", &typed)).await.unwrap();
-            let head = told.recv().await.unwrap();
+            let head = reported.recv().await.unwrap();
             assert!(head.contains(&format!("\r\nHost: {host}\r\n")), "{head}");
             assert!(head.contains(&format!("\r\nDestination: {destination}\r\n")), "{head}");
             let expected = "Location: http://App.seacat:8000/docs/ \

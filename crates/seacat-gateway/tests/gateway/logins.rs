@@ -14,9 +14,9 @@ use crate::support::*;
 
 /// A server that logs connections in, in three steps as NTLM does, and answers with the user. Tells
 /// of each connection that ends whose it was.
-async fn server(tell: mpsc::UnboundedSender<String>) -> SocketAddr {
+async fn server(report: mpsc::UnboundedSender<String>) -> SocketAddr {
     origin(move |mut socket| {
-        let tell = tell.clone();
+        let report = report.clone();
         async move {
             let (mut asked, mut user) = (String::new(), String::new());
             while let Some(head) = socket.head().await {
@@ -43,7 +43,7 @@ async fn server(tell: mpsc::UnboundedSender<String>) -> SocketAddr {
                     .await;
             }
             // The test may be over.
-            let _ = tell.send(user);
+            let _ = report.send(user);
         }
     })
     .await
@@ -83,9 +83,9 @@ async fn knowing(demo: &Demo) -> Client {
 
 #[test]
 fn a_login_belongs_to_one_connection_of_one_application() {
-    story(async {
-        let (tell, mut ended) = mpsc::unbounded_channel();
-        let demo = gateway(server(tell).await);
+    scenario(async {
+        let (report, mut ended) = mpsc::unbounded_channel();
+        let demo = gateway(server(report).await);
         let (anna, other) = (knowing(&demo).await, knowing(&demo).await);
         // Slow requests of another client come in between.
         let slow = {
@@ -121,9 +121,9 @@ fn a_login_belongs_to_one_connection_of_one_application() {
 
 #[test]
 fn a_login_ends_with_its_client() {
-    story(async {
-        let (tell, mut ended) = mpsc::unbounded_channel();
-        let demo = gateway(server(tell).await);
+    scenario(async {
+        let (report, mut ended) = mpsc::unbounded_channel();
+        let demo = gateway(server(report).await);
         let anna = knowing(&demo).await;
         assert_eq!(log_in(&anna.link, Some(7), "anna").await, "anna");
         anna.link.close();
@@ -135,7 +135,7 @@ fn a_login_ends_with_its_client() {
 /// and no other requester gets it.
 #[test]
 fn without_the_extension_a_login_is_never_shared() {
-    story(async {
+    scenario(async {
         let demo = gateway(server(mpsc::unbounded_channel().0).await);
         let (tcp, session) = handshake(demo.addr, anonymous(&demo.ca_pem)).await.unwrap();
         let mut config = LinkConfig::client();

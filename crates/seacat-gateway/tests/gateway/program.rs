@@ -75,7 +75,7 @@ fn from_nothing_to_an_answer_to_a_clean_exit() {
         let mut running = Running::start(&config);
         let addr = running.addr;
         let ca_pem = std::fs::read_to_string(dir.join("ca.pem")).unwrap();
-        story(async {
+        scenario(async {
             let (tcp, session) = handshake(addr, anonymous(&ca_pem)).await.unwrap();
             let client = Client::over(tcp, session);
             assert_eq!(client.get("hello", "/").await.unwrap().status, 200);
@@ -91,7 +91,7 @@ fn from_nothing_to_an_answer_to_a_clean_exit() {
 }
 
 #[test]
-fn mistakes_are_said_in_one_line() {
+fn mistakes_are_reported_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bad.toml");
     std::fs::write(&file, "[gateway]\nlissten = 1\n").unwrap();
@@ -151,7 +151,7 @@ fn an_administrator_decides_while_the_gateway_runs() {
     assert_eq!(admin(&config, &["clients"]), "there are no clients\n");
     let unknown = refused(&config, &["approve", &tag]);
     assert!(unknown.contains("no client of this gateway"), "{unknown}");
-    story(async {
+    scenario(async {
         let (tcp, session) = handshake(running.addr, anonymous(&ca_pem)).await.unwrap();
         let mut stranger = Client::over(tcp, session);
         assert_eq!(stranger.submit(machine.csr("Anna \u{1b}[31m")).await, STORED);
@@ -198,7 +198,7 @@ fn an_administrator_decides_while_the_gateway_runs() {
 }
 
 #[test]
-fn a_killed_gateway_keeps_what_it_has_said() {
+fn a_killed_gateway_keeps_what_it_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("gateway");
     let config = enrolling(&dir, "mode = \"automatic\"");
@@ -207,7 +207,7 @@ fn a_killed_gateway_keeps_what_it_has_said() {
     let mut certificate = Vec::new();
     for life in 0..5 {
         let running = Running::start(&config);
-        story(async {
+        scenario(async {
             let mut client = match life {
                 0 => {
                     let (tcp, session) = handshake(running.addr, anonymous(&ca_pem)).await.unwrap();
@@ -221,7 +221,7 @@ fn a_killed_gateway_keeps_what_it_has_said() {
                 assert_ne!(found, certificate, "the renewal of the life before is there");
                 certificate = found;
             }
-            // The answer to the CSR is the last that we hear of this gateway.
+            // The answer to the CSR is the last frame of this gateway.
             assert_eq!(client.submit(machine.csr("Anna")).await, APPROVED);
             if life == 0 {
                 certificate = client.query(machine.public_key()).await.1;

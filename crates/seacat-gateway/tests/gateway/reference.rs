@@ -93,39 +93,39 @@ fn data(number: u32, fin: bool, bytes: &[u8]) -> Vec<u8> {
     [&head::data(id(number), fin, bytes.len())[..], bytes].concat()
 }
 
-/// An origin that tells what reached it, heads and 5-byte bodies, and answers "ok".
-async fn telling() -> (Demo, mpsc::UnboundedReceiver<String>) {
-    let (tell, told) = mpsc::unbounded_channel();
+/// An origin that reports what it received, heads and 5-byte bodies, and answers "ok".
+async fn reporting() -> (Demo, mpsc::UnboundedReceiver<String>) {
+    let (report, reported) = mpsc::unbounded_channel();
     let addr = origin(move |mut socket| {
-        let tell = tell.clone();
+        let report = report.clone();
         async move {
             while let Some(head) = socket.head().await {
-                tell.send(head).unwrap();
+                report.send(head).unwrap();
                 socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
             }
         }
     });
-    (gateway(addr.await), told)
+    (gateway(addr.await), reported)
 }
 
 #[test]
 fn a_connection_may_begin_with_any_odd_stream() {
-    story(async {
-        let (demo, mut told) = telling().await;
+    scenario(async {
+        let (demo, mut reported) = reporting().await;
         let mut client = Raw::connect(&demo).await;
         // The Python layer goes on where its last connection ended; and an empty path is Android's.
         for number in [49, 51, 3, 0x7FFF_FFFF] {
             client.write(&ask(number, true, "GET", "", &[])).await;
             assert_eq!(client.answer(number).await, (200, false, b"ok".to_vec()), "{number}");
-            assert!(told.recv().await.unwrap().starts_with("GET / HTTP/1.1\r\n"));
+            assert!(reported.recv().await.unwrap().starts_with("GET / HTTP/1.1\r\n"));
         }
     });
 }
 
 #[test]
 fn fields_that_should_not_have_come_go_no_further() {
-    story(async {
-        let (demo, mut told) = telling().await;
+    scenario(async {
+        let (demo, mut reported) = reporting().await;
         let mut client = Raw::connect(&demo).await;
         let fields = [
             ("host", "elsewhere.example"),
@@ -141,7 +141,7 @@ fn fields_that_should_not_have_come_go_no_further() {
         ];
         client.write(&ask(1, true, "GET", "/x", &fields)).await;
         assert_eq!(client.answer(1).await.0, 200);
-        let head = told.recv().await.unwrap().to_ascii_lowercase();
+        let head = reported.recv().await.unwrap().to_ascii_lowercase();
         let mut lines: Vec<&str> = head.lines().skip(1).filter(|line| !line.is_empty()).collect();
         // The stream's host, not the field's.
         lines.retain(|line| *line != "host: app");
@@ -152,8 +152,8 @@ fn fields_that_should_not_have_come_go_no_further() {
 
 #[test]
 fn associated_id_slot_priority_and_flags_are_the_clients_own_business() {
-    story(async {
-        let (demo, _told) = telling().await;
+    scenario(async {
+        let (demo, _told) = reporting().await;
         let mut client = Raw::connect(&demo).await;
         for (nth, priority) in (0..8).enumerate() {
             let number = 1 + 2 * nth as u32;
@@ -171,7 +171,7 @@ fn associated_id_slot_priority_and_flags_are_the_clients_own_business() {
 
 #[test]
 fn bodies_come_in_every_size_and_packing() {
-    story(async {
+    scenario(async {
         let demo = Demo::start().unwrap();
         let mut client = Raw::connect(&demo).await;
         let open = |number, length: usize| {
@@ -211,7 +211,7 @@ fn bodies_come_in_every_size_and_packing() {
 /// The Python layer does not look for FIN on SYN_REPLY (wire spec 3.2).
 #[test]
 fn an_answer_without_a_body_ends_on_data() {
-    story(async {
+    scenario(async {
         let demo = Demo::start().unwrap();
         let mut client = Raw::connect(&demo).await;
         let head = request("HEAD", "hello", "/", &[]);
@@ -224,7 +224,7 @@ fn an_answer_without_a_body_ends_on_data() {
 /// piece wherever the back end has sent both together.
 #[test]
 fn the_end_comes_with_the_last_piece_of_a_body() {
-    story(async {
+    scenario(async {
         let addr = origin(|mut socket| async move {
             while let Some(head) = socket.head().await {
                 let body = "x".repeat(4000);
@@ -262,8 +262,8 @@ fn the_end_comes_with_the_last_piece_of_a_body() {
 
 #[test]
 fn what_is_late_or_unknown_is_ignored() {
-    story(async {
-        let (demo, _told) = telling().await;
+    scenario(async {
+        let (demo, _told) = reporting().await;
         let mut client = Raw::connect(&demo).await;
         client.write(&ask(1, true, "GET", "/", &[])).await;
         client.answer(1).await;

@@ -18,12 +18,12 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 #[test]
 fn heads_cross_in_the_form_of_each_side() {
-    story(async {
-        let (tell, mut told) = mpsc::unbounded_channel();
+    scenario(async {
+        let (report, mut reported) = mpsc::unbounded_channel();
         let addr = origin(move |mut socket| {
-            let tell = tell.clone();
+            let report = report.clone();
             async move {
-                tell.send(socket.head().await.unwrap()).unwrap();
+                report.send(socket.head().await.unwrap()).unwrap();
                 socket
                     .write(
                         "HTTP/1.1 200 Fine\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\n\
@@ -39,7 +39,7 @@ fn heads_cross_in_the_form_of_each_side() {
         let fields = [("Host", "other"), ("connection", "close"), ("x-UPPER", "1"), ("Cookie", "")];
         let answer = client.ask(request("GET", "App", "/a?b=%20", &fields)).await.unwrap();
         assert_eq!(
-            told.recv().await.unwrap(),
+            reported.recv().await.unwrap(),
             "GET /a?b=%20 HTTP/1.1\r\nHost: App\r\nx-UPPER: 1\r\nCookie: \r\n\r\n"
         );
         assert_eq!(answer.status, 200);
@@ -80,7 +80,7 @@ fn bodies_are_framed_on_both_sides() {
             "200 Content-Length: 2 false ok",
         ),
     ];
-    story(async move {
+    scenario(async move {
         for (method, answer, expected) in cases {
             let answer: &'static str = answer.leak();
             let demo = gateway(answering(answer).await);
@@ -120,18 +120,18 @@ fn a_request_body_is_framed_by_its_length_or_in_chunks() {
         // FIN came later, but nothing before it.
         ("GET", None, &[], "\r\n"),
     ];
-    story(async move {
+    scenario(async move {
         for (method, length, pieces, expected) in cases {
-            let (tell, mut told) = mpsc::unbounded_channel();
+            let (report, mut reported) = mpsc::unbounded_channel();
             let addr = origin(move |mut socket| {
-                let tell = tell.clone();
+                let report = report.clone();
                 async move {
                     let head = socket.read_until("\r\nHost: ").await.unwrap();
                     let host = socket.read_until("\r\n").await.unwrap();
                     let start = head.strip_prefix(&format!("{method} / HTTP/1.1\r\n"));
                     let fields = start.unwrap_or_else(|| panic!("{head}")).to_owned();
                     let rest = socket.read_until(expected).await.unwrap();
-                    tell.send((fields, host, rest)).unwrap();
+                    report.send((fields, host, rest)).unwrap();
                     socket.write(OK).await;
                 }
             });
@@ -149,14 +149,14 @@ fn a_request_body_is_framed_by_its_length_or_in_chunks() {
             body.finish().unwrap();
             let got = Answer::read(&mut answer).await.unwrap();
             assert_eq!((got.status, got.body.as_str()), (200, "ok"));
-            assert!(told.recv().await.is_some());
+            assert!(reported.recv().await.is_some());
         }
     });
 }
 
 #[test]
 fn bodies_stream_both_ways_at_once() {
-    story(async {
+    scenario(async {
         // Answers each line while the request still runs.
         let addr = origin(|mut socket| async move {
             socket.head().await.unwrap();
@@ -188,7 +188,7 @@ fn an_answer_that_overtakes_the_requests_end_arrives() {
         ("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", "5", "", true),
         ("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", "10", "67890", false),
     ];
-    story(async move {
+    scenario(async move {
         for (answer, length, rest, welcome) in cases {
             let addr = origin(move |mut socket| async move {
                 socket.read_until("\r\n\r\n12345").await.unwrap();
@@ -218,7 +218,7 @@ fn large_bodies_arrive_whole() {
     fn pattern() -> Vec<u8> {
         (0..SIZE).map(|i| (i % 249) as u8).collect()
     }
-    story(async {
+    scenario(async {
         // Sends back what it gets.
         let addr = origin(|mut socket| async move {
             socket.head().await.unwrap();
@@ -250,7 +250,7 @@ fn large_bodies_arrive_whole() {
 
 #[test]
 fn connections_are_used_again_and_stale_ones_replaced() {
-    story(async {
+    scenario(async {
         // Tells which connection it is. The first closes after two answers, the second after
         // having read another request: the case that cannot be seen beforehand.
         let addr = origin(|mut socket| async move {
@@ -278,7 +278,7 @@ fn connections_are_used_again_and_stale_ones_replaced() {
 
 #[test]
 fn a_request_that_may_have_been_processed_is_not_repeated() {
-    story(async {
+    scenario(async {
         let addr = origin(|mut socket| async move {
             assert!(socket.number < 2, "the request was sent again");
             let head = socket.head().await.unwrap();
@@ -299,7 +299,7 @@ fn a_request_that_may_have_been_processed_is_not_repeated() {
 
 #[test]
 fn requests_that_are_wrong_are_answered() {
-    story(async {
+    scenario(async {
         let echo = Host::new(seacat_gateway::builtin::Builtin::Echo.into());
         let tunnel = Host {
             backend: None,
@@ -332,8 +332,8 @@ fn requests_that_are_wrong_are_answered() {
             assert_eq!(answer.status, status, "{method} {host} {path}: {answer:?}");
             assert!(answer.body.contains(text), "{method} {host} {path}: {answer:?}");
             assert!(answer.fields.contains("Content-Type: text/plain"), "{answer:?}");
-            let told = answer.fields.contains("Proxy-Status: seacat-gateway; error=");
-            assert!(told && answer.fields.contains("code=\"SC-GW-"), "{answer:?}");
+            let reported = answer.fields.contains("Proxy-Status: seacat-gateway; error=");
+            assert!(reported && answer.fields.contains("code=\"SC-GW-"), "{answer:?}");
         }
         let promised = request("POST", "refuses", "/", &[("Content-Length", "5")]);
         assert_eq!(client.ask(promised).await.unwrap().status, 400);
@@ -353,7 +353,7 @@ fn an_answer_that_is_none_becomes_502() {
             "two different lengths",
         ),
     ];
-    story(async move {
+    scenario(async move {
         for (answer, text) in cases {
             let demo = gateway(answering(answer).await);
             let got = Client::connect(&demo).await.get("app", "/").await.unwrap();
@@ -365,7 +365,7 @@ fn an_answer_that_is_none_becomes_502() {
 
 #[test]
 fn bodies_that_break_off_reset_the_stream() {
-    story(async {
+    scenario(async {
         let (seen, see) = oneshot::channel::<()>();
         let see = std::sync::Mutex::new(Some(see));
         let addr = origin(move |mut socket| {
@@ -405,7 +405,7 @@ fn bodies_that_break_off_reset_the_stream() {
 
 #[test]
 fn a_back_end_that_does_not_answer_in_time_is_72() {
-    story(async {
+    scenario(async {
         let silent = origin(|mut socket| async move { socket.gone().await }).await;
         let response_timeout = Duration::from_millis(50);
         let demo = gateway_with(Upstream { response_timeout, ..upstream(silent) });
@@ -423,7 +423,7 @@ fn a_back_end_that_does_not_answer_in_time_is_72() {
 
 #[test]
 fn a_client_that_sends_slowly_is_not_the_back_ends_fault() {
-    story(async {
+    scenario(async {
         let addr = origin(|mut socket| async move {
             socket.head().await.unwrap();
             socket.read_until("0\r\n\r\n").await.unwrap();
@@ -462,7 +462,7 @@ async fn full() -> (TcpListener, Vec<TcpStream>) {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_back_end_that_cannot_be_reached_in_time_is_71() {
-    story(async {
+    scenario(async {
         let (listener, _waiting) = full().await;
         let addr = listener.local_addr().unwrap();
         let connect = Some(addr.to_string().parse().unwrap());
@@ -483,29 +483,29 @@ fn a_back_end_that_cannot_be_reached_in_time_is_71() {
 
 #[test]
 fn a_client_that_gives_up_frees_the_back_end() {
-    story(async {
-        let (tell, mut told) = mpsc::unbounded_channel();
+    scenario(async {
+        let (report, mut reported) = mpsc::unbounded_channel();
         let addr = origin(move |mut socket| {
-            let tell = tell.clone();
+            let report = report.clone();
             async move {
                 socket.head().await.unwrap();
-                tell.send("asked").unwrap();
+                report.send("asked").unwrap();
                 socket.gone().await;
-                tell.send("gone").unwrap();
+                report.send("gone").unwrap();
             }
         });
         let demo = gateway(addr.await);
         let client = Client::connect(&demo).await;
         let (ask, answer) = client.link.open(request("GET", "app", "/", &[]), true).unwrap();
-        assert_eq!(told.recv().await, Some("asked"));
+        assert_eq!(reported.recv().await, Some("asked"));
         drop((ask, answer));
-        assert_eq!(told.recv().await, Some("gone"));
+        assert_eq!(reported.recv().await, Some("gone"));
     });
 }
 
 #[test]
 fn an_answer_before_the_end_of_the_request_arrives() {
-    story(async {
+    scenario(async {
         let (done, finished) = oneshot::channel::<()>();
         let finished = std::sync::Mutex::new(Some(finished));
         let addr = origin(move |mut socket| {
@@ -532,12 +532,12 @@ fn an_answer_before_the_end_of_the_request_arrives() {
 
 #[test]
 fn x_forwarded_fields_are_set_when_asked_for() {
-    story(async {
-        let (tell, mut told) = mpsc::unbounded_channel();
+    scenario(async {
+        let (report, mut reported) = mpsc::unbounded_channel();
         let addr = origin(move |mut socket| {
-            let tell = tell.clone();
+            let report = report.clone();
             async move {
-                tell.send(socket.head().await.unwrap()).unwrap();
+                report.send(socket.head().await.unwrap()).unwrap();
                 socket.write(OK).await;
             }
         })
@@ -552,7 +552,7 @@ fn x_forwarded_fields_are_set_when_asked_for() {
         let client = Client::connect(&demo).await;
         let claimed = request("GET", "app", "/", &[("X-Forwarded-For", "203.0.113.1")]);
         assert_eq!(client.ask(claimed).await.unwrap().status, 200);
-        let head = told.recv().await.unwrap();
+        let head = reported.recv().await.unwrap();
         let mut lines: Vec<&str> = head.lines().skip(1).filter(|line| !line.is_empty()).collect();
         lines.sort_unstable();
         let expected = [
@@ -568,7 +568,7 @@ fn x_forwarded_fields_are_set_when_asked_for() {
 
 #[test]
 fn the_built_in_hosts_answer() {
-    story(async {
+    scenario(async {
         let demo = Demo::start().unwrap();
         let client = Client::connect(&demo).await;
 
@@ -610,7 +610,7 @@ fn the_built_in_hosts_answer() {
 #[test]
 fn origins_may_be_slow_to_read() {
     // A back end that reads nothing stops its own upload and nothing else.
-    story(async {
+    scenario(async {
         let addr = origin(|mut socket| async move {
             if socket.head().await.unwrap().starts_with("GET") {
                 return socket.write(OK).await;
@@ -638,11 +638,11 @@ fn origins_may_be_slow_to_read() {
 }
 
 #[test]
-fn an_idle_socket_that_says_something_is_not_used() {
-    story(async {
-        let (tell, mut told) = mpsc::unbounded_channel();
+fn an_idle_socket_with_input_is_not_used() {
+    scenario(async {
+        let (report, mut reported) = mpsc::unbounded_channel();
         let addr = origin(move |mut socket| {
-            let tell = tell.clone();
+            let report = report.clone();
             async move {
                 socket.head().await.unwrap();
                 socket.write(OK).await;
@@ -652,7 +652,7 @@ fn an_idle_socket_that_says_something_is_not_used() {
                     .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
                     .await
                     .unwrap();
-                tell.send(socket.number).unwrap();
+                report.send(socket.number).unwrap();
                 socket.gone().await;
             }
         });
@@ -660,7 +660,7 @@ fn an_idle_socket_that_says_something_is_not_used() {
         let client = Client::connect(&demo).await;
         for number in 0..2 {
             assert_eq!(client.get("app", "/").await.unwrap().body, "ok");
-            assert_eq!(told.recv().await, Some(number));
+            assert_eq!(reported.recv().await, Some(number));
         }
     });
 }

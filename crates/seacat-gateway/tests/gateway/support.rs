@@ -1,4 +1,4 @@
-//! What the stories need: a client, origins, a gateway with hosts.
+//! What the scenarios need: a client, origins, a gateway with hosts.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,14 +19,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A story that takes this long has stopped.
+/// A scenario that takes this long has stopped.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs a story; one that hangs fails.
-pub(crate) fn story(story: impl Future<Output = ()>) {
+/// Runs a scenario; one that hangs fails.
+pub(crate) fn scenario(scenario: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let told = runtime.block_on(async { tokio::time::timeout(PATIENCE, story).await });
-    told.expect("the story hangs");
+    let reported = runtime.block_on(async { tokio::time::timeout(PATIENCE, scenario).await });
+    reported.expect("the scenario hangs");
 }
 
 /// A gateway with one host, `app`, at this address.

@@ -1,4 +1,4 @@
-//! Who may connect, and what strangers hear.
+//! Which clients may connect, and how others are answered.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl Ca {
     }
 }
 
-/// Does this client get an answer? In TLS 1.3 it hears of a refusal after its handshake.
+/// Whether this client gets an answer. In TLS 1.3 a refusal arrives after its handshake.
 async fn is_served(gateway: std::net::SocketAddr, config: ClientConfig) -> bool {
     let Ok((tcp, session)) = handshake(gateway, config).await else {
         return false;
@@ -68,7 +68,7 @@ async fn is_served(gateway: std::net::SocketAddr, config: ClientConfig) -> bool 
 
 #[test]
 fn a_client_certificate_is_asked_for_and_not_required() {
-    story(async {
+    scenario(async {
         let (ours, foreign) = (Ca::new(), Ca::new());
         let dir = tempfile::tempdir().unwrap();
         pki::init(dir.path(), &[]).unwrap();
@@ -103,7 +103,7 @@ fn a_client_certificate_is_asked_for_and_not_required() {
 
 #[test]
 fn both_versions_of_tls_are_spoken() {
-    story(async {
+    scenario(async {
         let demo = Demo::start().unwrap();
         for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
             let mut roots = RootCertStore::empty();
@@ -122,8 +122,8 @@ fn both_versions_of_tls_are_spoken() {
 }
 
 #[test]
-fn https_clients_are_told_politely() {
-    story(async {
+fn https_clients_are_answered_400() {
+    scenario(async {
         let demo = Demo::start().unwrap();
         let requests = [
             "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -155,7 +155,7 @@ fn https_clients_are_told_politely() {
 
 #[test]
 fn a_connection_that_never_becomes_tls_is_closed() {
-    story(async {
+    scenario(async {
         let limits =
             Limits { handshake_timeout: std::time::Duration::from_millis(50), ..Limits::default() };
         let host = Host::new(Builtin::Hello.into());
@@ -175,6 +175,6 @@ fn a_connection_that_never_becomes_tls_is_closed() {
 }
 
 #[test]
-fn a_name_that_cannot_stand_in_a_certificate_is_an_error() {
+fn a_name_that_is_invalid_in_a_certificate_is_an_error() {
     assert!(Pki::generate(&["m\u{fc}nchen".to_owned()]).is_err());
 }

@@ -17,7 +17,7 @@ fn connect_to(origin: std::net::SocketAddr) -> Demo {
 
 #[test]
 fn connect_carries_bytes_and_each_end() {
-    story(async {
+    scenario(async {
         // Reads to the end, then answers: needs the half-close of each way.
         let addr = origin(|mut socket| async move {
             let mut all = Vec::new();
@@ -41,14 +41,14 @@ fn connect_carries_bytes_and_each_end() {
 
 #[test]
 fn a_tunnel_ends_from_the_far_side_first() {
-    story(async {
-        let (tell, mut told) = mpsc::unbounded_channel();
+    scenario(async {
+        let (report, mut reported) = mpsc::unbounded_channel();
         let addr = origin(move |mut socket| {
-            let tell = tell.clone();
+            let report = report.clone();
             async move {
                 socket.write("greetings").await;
                 socket.tcp.shutdown().await.unwrap();
-                tell.send(socket.read_until("bye").await).unwrap();
+                report.send(socket.read_until("bye").await).unwrap();
             }
         });
         let demo = connect_to(addr.await);
@@ -58,13 +58,13 @@ fn a_tunnel_ends_from_the_far_side_first() {
         assert_eq!(body(&mut answer).await.unwrap(), b"greetings");
         send(&mut ask, "good bye").await.unwrap();
         ask.finish().unwrap();
-        assert_eq!(told.recv().await.unwrap().unwrap(), "good bye");
+        assert_eq!(reported.recv().await.unwrap().unwrap(), "good bye");
     });
 }
 
 #[test]
 fn a_tunnel_that_breaks_is_reset_on_the_other_side() {
-    story(async {
+    scenario(async {
         // The far side breaks: RST_STREAM.
         let addr = origin(|mut socket| async move {
             socket.read_until("go").await.unwrap();
@@ -81,13 +81,13 @@ fn a_tunnel_that_breaks_is_reset_on_the_other_side() {
         assert!(matches!(error, StreamError::Reset(Reason::INTERNAL_ERROR)), "{error}");
 
         // The client breaks: the socket is closed, although the client had ended its way.
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (report, mut reported) = mpsc::unbounded_channel();
         let addr = origin(move |mut socket| {
-            let tell = tell.clone();
+            let report = report.clone();
             async move {
                 socket.gone().await; // the client's end
                 while socket.tcp.write_all(&[0; 65_536]).await.is_ok() {}
-                tell.send(()).unwrap();
+                report.send(()).unwrap();
             }
         });
         let demo = connect_to(addr.await);
@@ -97,7 +97,7 @@ fn a_tunnel_that_breaks_is_reset_on_the_other_side() {
         ask.finish().unwrap();
         assert!(answer.data().await.unwrap().is_ok());
         drop(answer);
-        told.recv().await.unwrap();
+        reported.recv().await.unwrap();
     });
 }
 
@@ -109,7 +109,7 @@ const WEBSOCKET: [(&str, &str); 2] = [("Upgrade", "websocket"), ("Sec-WebSocket-
 
 #[test]
 fn upgrade_becomes_a_tunnel() {
-    story(async {
+    scenario(async {
         let addr = origin(|mut socket| async move {
             let head = socket.head().await.unwrap();
             assert!(head.contains("\r\nUpgrade: websocket\r\n"), "{head}");
@@ -142,7 +142,7 @@ fn upgrade_becomes_a_tunnel() {
 
 #[test]
 fn a_refused_upgrade_is_an_ordinary_answer() {
-    story(async {
+    scenario(async {
         let addr = answering("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno").await;
         let demo = upgradable(addr);
         let client = Client::connect(&demo).await;
@@ -154,7 +154,7 @@ fn a_refused_upgrade_is_an_ordinary_answer() {
 
 #[test]
 fn an_upgrade_that_is_not_allowed_is_not_asked_for() {
-    story(async {
+    scenario(async {
         let addr = origin(|mut socket| async move {
             let head = socket.head().await.unwrap();
             assert!(!head.to_lowercase().contains("upgrade"), "{head}");
@@ -175,7 +175,7 @@ fn an_upgrade_that_is_not_allowed_is_not_asked_for() {
 
 #[test]
 fn connect_leads_to_a_target_for_each_port() {
-    story(async {
+    scenario(async {
         let named =
             |name: &'static str| origin(move |mut socket| async move { socket.write(name).await });
         let (tls, shell) = (named("tls").await, named("shell").await);

@@ -80,7 +80,7 @@ async fn meet(
     tokio::join!(connect, accept)
 }
 
-/// Who meets whom, and what they agree on.
+/// The configurations of both ends and the suite they agree on.
 #[tokio::test]
 async fn the_safest_suite_in_common_is_taken() {
     let modern = || ClientTls::from(Pki::get().rustls_client());
@@ -119,7 +119,7 @@ async fn the_safest_suite_in_common_is_taken() {
 /// The client tells whether it was asked, because it says different things to a gateway that knows
 /// it (wire spec 3.9).
 #[tokio::test]
-async fn a_certificate_is_shown_to_those_who_ask() {
+async fn a_certificate_is_presented_on_request() {
     let ours = || client_with(Some(Pki::get().identity()));
     let rustls_12 = || {
         let versions = [&rustls::version::TLS12];
@@ -145,9 +145,9 @@ async fn a_certificate_is_shown_to_those_who_ask() {
     }
 }
 
-/// What the judge says is what comes out, at either end, and nobody goes on without its yes.
+/// The verifier decides at either end, and its error is the result.
 #[tokio::test]
-async fn whom_the_judge_refuses_is_not_talked_to() {
+async fn a_peer_that_the_verifier_refuses_is_not_connected() {
     for suites in [&SUITES[..], &[REFERENCE_SUITE]] {
         let (connected, accepted) = meet(client(), server(suites), "other.example").await;
         let refused = connected.unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Two ends of a connection over real TLS on loopback. Every story is told with every backend.
+//! Two ends of a connection over real TLS on loopback. Every scenario runs with every TLS library.
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 #![allow(clippy::duplicate_mod, reason = "the same scenarios, with another TLS")]

@@ -25,7 +25,7 @@ struct Pair {
     gateway: Link,
     requests: Incoming,
     gateway_driver: JoinHandle<Closed>,
-    client_news: Incoming,
+    client_events: Incoming,
 }
 
 async fn pair() -> Pair {
@@ -34,14 +34,14 @@ async fn pair() -> Pair {
 
 /// `windows`: whether both ends keep them.
 async fn pair_with(windows: bool) -> Pair {
-    let [(client, client_news, client_driver), (gateway, requests, gateway_driver)] =
+    let [(client, client_events, client_driver), (gateway, requests, gateway_driver)] =
         ends(windows).await;
     let gateway_driver = tokio::spawn(gateway_driver);
     let client_driver = tokio::spawn(client_driver);
-    Pair { client, client_driver, gateway, requests, gateway_driver, client_news }
+    Pair { client, client_driver, gateway, requests, gateway_driver, client_events }
 }
 
-/// The client's end and the gateway's, which nobody drives yet.
+/// The client's end and the gateway's, not driven yet.
 async fn ends(windows: bool) -> [(Link, Incoming, Driver); 2] {
     let (client_tls, server_tls) = tls();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -163,7 +163,7 @@ async fn a_dropped_client_half_resets_the_stream_at_once() {
     let mut request = next_request(&mut pair.requests).await;
     request.reply.reply(ReplyHead::new(200), false).unwrap();
     drop((send, recv));
-    // The gateway's writer is told without having asked.
+    // The gateway's writer is notified without polling the stream.
     let error = loop {
         if let Err(error) = request.reply.ready().await {
             break error;
@@ -193,7 +193,7 @@ async fn a_gateway_that_wants_no_body_still_answers_in_full() {
         count += bytes.unwrap().len();
     }
     assert_eq!(count, 200_000);
-    // And the upload is told to stop.
+    // And the upload is asked to stop.
     let error = loop {
         if let Err(error) = send.ready().await {
             break error;
@@ -222,7 +222,7 @@ async fn a_lost_gateway_answers_every_waiter_at_once() {
 }
 
 #[tokio::test]
-async fn drain_finishes_what_runs_and_takes_nothing_new() {
+async fn drain_finishes_open_streams_and_opens_no_new_ones() {
     let mut pair = pair().await;
     let (_send, mut recv) = pair.client.open(get("/"), true).unwrap();
     let mut request = next_request(&mut pair.requests).await;
@@ -241,7 +241,7 @@ async fn a_slow_stream_does_not_delay_a_quick_one() {
     let (_s1, mut bulk) = pair.client.open(get("/bulk"), true).unwrap();
     let mut first = next_request(&mut pair.requests).await;
     first.reply.reply(ReplyHead::new(200), false).unwrap();
-    // Far more than every queue on the way holds; nobody reads it.
+    // Far more than all queues hold; it is never read.
     let writer = tokio::spawn(async move {
         for _ in 0..200 {
             first.reply.ready().await.unwrap();
@@ -292,14 +292,14 @@ async fn a_tunnel_half_closes_both_ways() {
 async fn a_ping_measures_the_round_trip() {
     let mut pair = pair().await;
     pair.client.ping();
-    while !matches!(pair.client_news.next().await, Some(IncomingEvent::Pong { .. })) {}
+    while !matches!(pair.client_events.next().await, Some(IncomingEvent::Pong { .. })) {}
     let health = pair.client.health();
     assert!(health.rtt.unwrap() < Duration::from_secs(1));
     assert!(health.last_pong.is_some());
 }
 
 #[tokio::test]
-async fn an_https_client_gets_a_page_and_a_goodbye() {
+async fn an_https_client_gets_a_page_and_close_notify() {
     for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
         let (_, server_tls) = tls_13();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -328,15 +328,15 @@ async fn an_https_client_gets_a_page_and_a_goodbye() {
     }
 }
 
-/// With windows the gateway stops; without, what the readers do not take goes to a file.
-/// Either way the others go on, and whoever resumes gets every byte.
+/// With windows the gateway stops; without, what the readers do not take goes to a file. In both
+/// cases the others continue, and a resumed reader gets every byte.
 #[tokio::test]
-async fn stalled_readers_stop_nobody_and_miss_nothing() {
+async fn stalled_readers_stop_no_others_and_miss_nothing() {
     const SIZE: usize = 20 * 1024 * 1024;
     const STALLED: usize = 4;
     let body: Bytes = (0..SIZE).map(|n| (n % 251) as u8).collect();
     for windows in [true, false] {
-        let Pair { client, requests, client_news: _client_news, .. } = pair_with(windows).await;
+        let Pair { client, requests, client_events: _client_news, .. } = pair_with(windows).await;
         if windows {
             // The announcements cross before the first stream.
             client.ping();
@@ -368,8 +368,8 @@ async fn stalled_readers_stop_nobody_and_miss_nothing() {
 
 /// Answers every request with the same long body.
 async fn serve_bodies(mut requests: Incoming, body: Bytes) {
-    while let Some(news) = requests.next().await {
-        let IncomingEvent::Request(mut request) = news else {
+    while let Some(events) = requests.next().await {
+        let IncomingEvent::Request(mut request) = events else {
             continue;
         };
         let body = body.clone();
@@ -421,10 +421,10 @@ impl Tap {
             let _ = give_up.send(tokio::spawn(listen_in(client_read, gateway_write, bite)));
             let _ = give_down.send(tokio::spawn(listen_in(gateway_read, client_write, bite)));
         });
-        let heard = |way: oneshot::Receiver<JoinHandle<Vec<u8>>>| {
+        let received = |way: oneshot::Receiver<JoinHandle<Vec<u8>>>| {
             tokio::spawn(async move { way.await.unwrap().await.unwrap() })
         };
-        Self { address, up: heard(up), down: heard(down) }
+        Self { address, up: received(up), down: received(down) }
     }
 }
 
@@ -540,7 +540,7 @@ async fn many_large_frames_stay_one_record_each() {
 /// A client may write its first frames right behind its Finished, and the server's
 /// handshake then reads both at once.
 #[tokio::test]
-async fn frames_that_came_with_the_handshake_are_not_left_lying() {
+async fn frames_that_came_with_the_handshake_are_processed() {
     let (client_tls, server_tls) = tls_13();
     let gate = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -574,20 +574,20 @@ async fn frames_that_came_with_the_handshake_are_not_left_lying() {
     let tcp = TcpStream::connect(front_address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let (tcp, session) = handshake_client(tcp, client_tls, name).await.unwrap();
-    let (link, mut news, driver) = Link::start(tcp, session, &LinkConfig::client());
+    let (link, mut events, driver) = Link::start(tcp, session, &LinkConfig::client());
     tokio::spawn(driver);
     link.ping();
     // Its announcement of extensions may come before or behind the PING.
     let pong = async {
-        while !matches!(news.next().await.expect("the link lives"), IncomingEvent::Pong { .. }) {}
+        while !matches!(events.next().await.expect("the link lives"), IncomingEvent::Pong { .. }) {}
     };
     timeout(Duration::from_secs(2), pong).await.expect("a PONG without a nudge");
 }
 
 /// What the client is asked next.
-async fn next_socket(news: &mut Incoming) -> SocketRequest {
+async fn next_socket(events: &mut Incoming) -> SocketRequest {
     loop {
-        if let IncomingEvent::Socket(request) = news.next().await.expect("a request") {
+        if let IncomingEvent::Socket(request) = events.next().await.expect("a request") {
             return request;
         }
     }
@@ -598,7 +598,7 @@ async fn a_socket_to_the_client_carries_bytes_and_each_end() {
     for windows in [true, false] {
         let mut pair = pair_with(windows).await;
         let client = async {
-            let request = next_socket(&mut pair.client_news).await;
+            let request = next_socket(&mut pair.client_events).await;
             assert_eq!(request.port, 22);
             let (mut send, mut recv) = request.accept().unwrap();
             assert_eq!(recv.data().await.unwrap().unwrap(), "hello");
@@ -627,26 +627,26 @@ async fn a_socket_to_the_client_carries_bytes_and_each_end() {
 }
 
 #[tokio::test]
-async fn a_socket_that_is_refused_reset_or_lost_says_so() {
+async fn a_socket_that_is_refused_reset_or_lost_reports_it() {
     let mut pair = pair().await;
-    let answer = async { next_socket(&mut pair.client_news).await.refuse(SocketsCode::IN_USE) };
+    let answer = async { next_socket(&mut pair.client_events).await.refuse(SocketsCode::IN_USE) };
     let ((), refused) = tokio::join!(answer, pair.gateway.connect(1));
     assert!(matches!(refused, Err(ConnectError::Refused(SocketsCode::IN_USE))));
 
     // Dropped without an answer.
-    let answer = async { drop(next_socket(&mut pair.client_news).await) };
+    let answer = async { drop(next_socket(&mut pair.client_events).await) };
     let ((), dropped) = tokio::join!(answer, pair.gateway.connect(1));
     assert!(matches!(dropped, Err(ConnectError::Stream(StreamError::Reset(Reason::CANCEL)))));
 
-    // The gateway takes its wish back.
+    // The gateway withdraws its request.
     let mut asked = tokio::select! {
-        request = next_socket(&mut pair.client_news) => request,
-        _ = pair.gateway.connect(1) => panic!("nobody has answered"),
+        request = next_socket(&mut pair.client_events) => request,
+        _ = pair.gateway.connect(1) => panic!("there is no answer"),
     };
     assert!(matches!(asked.gone().await, StreamError::Reset(Reason::CANCEL)));
     drop(asked);
     let (granted, asked) = {
-        let answer = async { next_socket(&mut pair.client_news).await.accept().unwrap() };
+        let answer = async { next_socket(&mut pair.client_events).await.accept().unwrap() };
         tokio::join!(answer, pair.gateway.connect(2))
     };
     // Either half dropped early resets the stream, in both directions.
@@ -655,8 +655,8 @@ async fn a_socket_that_is_refused_reset_or_lost_says_so() {
     let (_send, mut recv) = asked.unwrap();
     assert!(matches!(recv.data().await, Some(Err(StreamError::Reset(Reason::CANCEL)))));
 
-    // And a connection that goes takes the wish with it.
-    let wish = pair.gateway.connect(3);
+    // And the request ends with its connection.
+    let request = pair.gateway.connect(3);
     pair.client.close();
-    assert!(matches!(wish.await, Err(ConnectError::Stream(StreamError::Lost(_)))));
+    assert!(matches!(request.await, Err(ConnectError::Stream(StreamError::Lost(_)))));
 }

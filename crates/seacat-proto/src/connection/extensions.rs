@@ -53,11 +53,11 @@ impl Connection {
     /// [`RequestHead::set_connection`](crate::RequestHead::set_connection) (client). Returns
     /// whether a frame was queued: without the extension the gateway does not know the connection.
     pub fn end_connection(&mut self, id: u32) -> bool {
-        let told = self.agreement.has(Extensions::CONNECTIONS);
-        if told {
+        let agreed = self.agreement.has(Extensions::CONNECTIONS);
+        if agreed {
             self.push_frame(&ConnectionEnded { id }.encode());
         }
-        told
+        agreed
     }
 
     /// Whether a frame of this kind is understood: frames of an extension that is not agreed are
@@ -94,9 +94,9 @@ impl Connection {
         self.outbox.push_control(Transmit::new(None, &[], Bytes::copy_from_slice(&frame)));
     }
 
-    /// The first announcement of the peer settles what is agreed. Windows hold on streams that are
-    /// open already in each direction from the frame on with which the sender says so, which is the
-    /// client's first frame and the gateway's second.
+    /// The first announcement of the peer settles what is agreed. On streams that are already open,
+    /// windows apply in each direction after the sender's EXTENSIONS: the client's first and the
+    /// gateway's second.
     pub(super) fn on_announcement(&mut self, frame: Announcement, now: Instant) {
         let common = frame.extensions.and(self.agreement.own);
         if common.is_empty() {

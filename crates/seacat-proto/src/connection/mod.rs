@@ -493,7 +493,7 @@ impl Connection {
     ) -> Result<usize, ConnectionError> {
         self.sniffer.check(self.role, input)?;
         if !input.is_empty() {
-            self.keepalive.heard(now);
+            self.keepalive.received(now);
         }
         // Frames borrow from the decoder while the rest of `self` changes.
         let mut decoder = std::mem::take(&mut self.decoder);

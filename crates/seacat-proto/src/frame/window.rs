@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn updates_survive_the_wire() {
+    fn updates_are_decoded_as_encoded() {
         let id = StreamId::new(7).unwrap();
         let update = WindowUpdate { id, bytes: 1 << 20 };
         assert_eq!(WindowUpdate::decode(&update.encode()[HEADER..]).unwrap(), update);

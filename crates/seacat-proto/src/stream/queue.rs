@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_rides_on_the_last_chunk() {
+    fn fin_is_set_on_the_last_chunk() {
         let mut queue = SendQueue::default();
         queue.push(Bytes::from(vec![0; 25]));
         queue.push(Bytes::new());

@@ -122,7 +122,7 @@ mod tests {
     /// Two bursts of half a window are under way, and each grant falls behind the first piece of
     /// one.
     #[test]
-    fn bursts_do_not_hold_the_window_down() {
+    fn bursts_do_not_shrink_the_window() {
         let mut window = RecvWindow::new(0);
         let mut growth = GROWTH_LIMIT;
         assert!(window.receive(16_408));

@@ -11,7 +11,7 @@ pub(crate) struct Pair {
     pub(crate) now: Instant,
 }
 
-/// What each end was told.
+/// The events of each end.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) client: Vec<Event>,

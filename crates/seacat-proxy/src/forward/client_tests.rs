@@ -1,4 +1,4 @@
-//! What programs really send to a proxy, and what of it goes to the gateway.
+//! Requests of real programs to a proxy, and their form at the gateway.
 //!
 //! The heads are those of the named programs, without fields that change nothing. A row is the
 //! input (`~` for CR LF), and either what is sent on (`METHOD host path | fields | body`, without

@@ -78,7 +78,7 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Every field as it goes out.
+    /// The fields to send.
     fn each<E>(&self, mut put: impl FnMut(&[u8], &[u8]) -> Result<(), E>) -> Result<(), E> {
         let fields = &self.request.fields;
         if let Some(host) = self.host {
@@ -159,7 +159,7 @@ impl Outgoing<'_> {
     }
 }
 
-/// `%40` as `@`. A `%` without two digits stands for itself.
+/// `%40` as `@`. A `%` without two digits is literal.
 fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -297,7 +297,7 @@ mod tests {
         fields.iter().copied().collect()
     }
 
-    /// The fields of a request that goes on, in the form `Name: value`.
+    /// The fields of a forwarded request, in the form `Name: value`.
     fn sent(target: &str, fields: &[(&str, &str)], upgrade: bool) -> Vec<String> {
         let lines: String = fields.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
         let head = format!("GET {target} HTTP/1.0\r\n{lines}\r\n");

@@ -36,7 +36,7 @@ pub(super) fn read(head: &Incoming) -> Option<Fault> {
     Some(Fault::of_gateway(code, head.status, &mark.details, kept))
 }
 
-/// What the gateway says of an error.
+/// The gateway's description of an error.
 struct Mark {
     code: String,
     details: String,

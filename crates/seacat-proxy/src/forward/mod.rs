@@ -1,4 +1,4 @@
-//! Sending a request on: through the channel, or straight to the network.
+//! Forwarding of a request: through the channel, or directly to the network.
 
 #[cfg(test)]
 mod client_tests;
@@ -20,7 +20,7 @@ use crate::server::response_body::Source;
 use direct::DirectTunnel;
 use fields::{BadReply, Incoming, Outgoing, from_gateway};
 
-/// A request that is to be sent on.
+/// A request to forward.
 pub(crate) struct Forward<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) method: &'a Method,
@@ -30,7 +30,7 @@ pub(crate) struct Forward<'a> {
     pub(crate) tunnel: bool,
 }
 
-/// What has come back.
+/// The result of forwarding.
 pub(crate) enum Forwarded {
     Response(Incoming, Source),
     Tunnel(Incoming, Far),
@@ -44,7 +44,10 @@ pub(crate) enum Far {
 
 impl Forward<'_> {
     /// One exchange, or one tunnel, on the channel.
-    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn captures its arguments twice (rust-lang/rust#62958), which makes the task larger"
+    )]
     pub(crate) fn through_gateway(
         &self,
         body: Option<ClientBody>,

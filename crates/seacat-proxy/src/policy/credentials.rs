@@ -27,7 +27,8 @@ impl Credentials {
     }
 }
 
-/// Compares in a time that does not depend on where the first difference is. The length may show.
+/// Compares in a time that does not depend on where the first difference is. Only the length may be
+/// observable.
 fn equal(a: &[u8], b: &[u8]) -> bool {
     let differences = a.iter().zip(b).fold(0, |sum, (a, b)| sum | (a ^ b));
     a.len() == b.len() && std::hint::black_box(differences) == 0

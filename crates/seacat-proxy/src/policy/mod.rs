@@ -1,4 +1,4 @@
-//! Whether a request may be served, and where it goes. Nothing here sends anything.
+//! Access control and routing of requests. Nothing here performs I/O.
 //!
 //! ```text
 //!   request ─► admit ─► address ─┬─► Here      our own pages
@@ -172,7 +172,7 @@ fn check_credentials(shared: &Shared, fields: &Fields) -> Result<(), Fault> {
 /// another host.
 fn check_mapped(request: &RequestHead, port: &MappedPort) -> Result<(), Fault> {
     if request.method == Method::CONNECT {
-        let what = "This port leads to one host and does not support tunnels.";
+        let what = "This port is for one host and does not support tunnels.";
         return Err(Fault::new(Code::BadTarget, what));
     }
     let is_meant = |typed: &str| {
@@ -180,7 +180,7 @@ fn check_mapped(request: &RequestHead, port: &MappedPort) -> Result<(), Fault> {
             || gateway_name(typed).is_some_and(|it| it.eq_ignore_ascii_case(&port.host))
     };
     if request.target.authority().is_some_and(|typed| !is_meant(typed.host)) {
-        let what = "The request names another host than the one this port stands for.";
+        let what = "The request names another host than that of this port.";
         return Err(Fault::new(Code::Misdirected, what));
     }
     let typed = request.fields.get("host").and_then(Authority::parse);

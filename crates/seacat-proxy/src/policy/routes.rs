@@ -1,4 +1,4 @@
-//! Which host goes where: ordered rules, the first that fits decides.
+//! Routing by host: ordered rules, the first match wins.
 
 use std::str::FromStr;
 
@@ -66,7 +66,7 @@ impl Pattern {
     }
 }
 
-/// The ordered rules. Without any, everything goes to the gateway.
+/// The ordered rules. Without any, all requests are sent to the gateway.
 #[derive(Debug, Clone, Default)]
 pub struct Routes(Vec<(Pattern, Action)>);
 

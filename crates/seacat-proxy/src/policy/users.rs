@@ -115,7 +115,7 @@ mod linux {
     use super::{Stranger, Users};
     use crate::sock_diag::{Found, SockDiag};
 
-    /// Where the system says from which id on users are people.
+    /// The file with the system's first id of ordinary users.
     const LOGIN_DEFS: &str = "/etc/login.defs";
     /// And its default, `UID_MIN` of shadow-utils.
     const FIRST_PERSON: u32 = 1000;
@@ -190,14 +190,14 @@ mod linux {
         use super::*;
 
         #[test]
-        fn the_system_says_who_is_a_person() {
+        fn ordinary_users_are_distinguished_from_system_accounts() {
             assert_eq!(first_person("# UID_MIN 7\nUMASK 022\nUID_MIN\t\t  500\n"), 500);
             assert_eq!(first_person("UID_MIN many\n"), FIRST_PERSON);
             assert_eq!(first_person(""), FIRST_PERSON);
         }
 
         #[test]
-        fn people_are_refused_unless_named() {
+        fn other_users_are_refused_unless_listed() {
             let sockets = SockDiag::open().unwrap();
             let users = Users::Also(vec![1005]);
             let check = Check { users, own: 1001, first_person: 1000, sockets };
@@ -206,7 +206,7 @@ mod linux {
             {
                 assert_eq!(check.serves(id), served, "{id}");
             }
-            assert!(!check.serves(65534), "nobody is not served either");
+            assert!(!check.serves(65534), "the user nobody is not served either");
         }
 
         #[test]

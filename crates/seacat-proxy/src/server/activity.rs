@@ -26,7 +26,7 @@ impl Activity {
         Busy(self.clone())
     }
 
-    /// Asks a connection to end that has been at rest since the last sweep.
+    /// Asks a connection to end that has been idle since the last sweep.
     pub(crate) fn sweep(&self) {
         let at_rest = self.running.load(Ordering::Relaxed) == 0;
         let now = if at_rest { self.ever.load(Ordering::Relaxed) + 1 } else { 0 };
@@ -74,7 +74,7 @@ impl Activity {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        // Under the lock: who asks after this look finds the waker.
+        // Under the lock: a later request to leave finds the waker.
         self.is_leaving()
     }
 }

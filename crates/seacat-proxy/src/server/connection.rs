@@ -1,4 +1,4 @@
-//! The life of a client connection: one HTTP/1 server for every kind of request.
+//! A client connection: the HTTP/1 server for every kind of request.
 //!
 //! Most requests have no body, so they get no more than they need: one reading of the head, one
 //! write of the response's head and what is there of its body, and no memory at all between two
@@ -59,8 +59,11 @@ enum Next {
     Reset,
 }
 
-/// Serves a client until it leaves or its connection is not to be kept.
-#[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+/// Serves a client until it disconnects or its connection has to be closed.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn captures its arguments twice (rust-lang/rust#62958), which makes the task larger"
+)]
 pub(crate) fn serve(tcp: TcpStream, mut client: Client) -> impl Future<Output = ()> {
     async move {
         let (read, mut write) = tcp.into_split();
@@ -80,7 +83,10 @@ pub(crate) fn serve(tcp: TcpStream, mut client: Client) -> impl Future<Output = 
     }
 }
 
-#[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn captures its arguments twice (rust-lang/rust#62958), which makes the task larger"
+)]
 fn run(
     inbound: &mut Inbound,
     write: &mut OwnedWriteHalf,
@@ -95,7 +101,7 @@ fn run(
                     Begun::Request(request) => {
                         client.follow_changes();
                         client.note_login(&request.fields);
-                        // On the heap while it lasts: an idle connection is to be small.
+                        // On the heap only while it is used: an idle connection is small.
                         Ok(Box::pin(ask(inbound, write, client, request)))
                     }
                 };
@@ -132,7 +138,10 @@ fn refuse(client: &Client, fault: &Fault) -> Box<ResponseWriter> {
 ///
 /// Thousands of these may wait at one time, and each is fetched from memory when its response
 /// comes. So it is small: it and what it calls are blocks, which have their arguments once.
-#[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn captures its arguments twice (rust-lang/rust#62958), which makes the task larger"
+)]
 fn ask(
     inbound: &mut Inbound,
     write: &mut OwnedWriteHalf,
@@ -201,7 +210,10 @@ fn poll_interim(
 }
 
 /// Writes a response, and finds out what follows it.
-#[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn captures its arguments twice (rust-lang/rust#62958), which makes the task larger"
+)]
 fn respond(
     inbound: &mut Inbound,
     write: &mut OwnedWriteHalf,

@@ -33,7 +33,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// This many bytes are thrown away meanwhile; more is a client that does not stop.
 const LINGER_BYTES: usize = 1 << 20;
 
-/// What comes next on a connection.
+/// The next input on a connection.
 pub(crate) enum Begun {
     /// Nothing: there will be no other request.
     Over,
@@ -62,7 +62,7 @@ struct Partial {
     timer: Option<HeadTimer>,
 }
 
-/// Runs from the first byte of a head that has not come whole.
+/// Starts with the first byte of an incomplete head.
 struct HeadTimer {
     begun: Instant,
     sleep: Pin<Box<Sleep>>,
@@ -212,7 +212,7 @@ impl Inbound {
     fn take_back(&mut self) {
         if let Some((half, buffer)) = self.lent.take().and_then(|lent| lent.take()) {
             self.half = Some(half);
-            // Memory goes with the last byte.
+            // The buffer is freed with its last byte.
             self.buffer = if buffer.is_empty() { BytesMut::new() } else { buffer };
         }
     }

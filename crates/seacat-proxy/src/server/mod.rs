@@ -135,7 +135,7 @@ impl Proxy {
                         errors.accepted();
                         let open = connections.len();
                         let limit = shared.limits.connections;
-                        // A connection at rest gives way rather than the new one.
+                        // An idle connection is closed rather than the new one.
                         let surplus = open >= limit && !clients.spare();
                         if open < limit + SURPLUS.min(limit.div_ceil(4)) {
                             let stranger = shared.stranger(&port, peer, here);
@@ -206,8 +206,8 @@ impl Clients {
         self.list.push(Arc::downgrade(client));
     }
 
-    /// Ends the connection that can best be spared, and says whether there was one: the first that
-    /// has been at rest since the last sweep, else the first that is at rest now.
+    /// Ends an idle connection and returns whether there was one: the first that has been idle
+    /// since the last sweep, else the first that is idle now.
     fn spare(&self) -> bool {
         let at_rest = || self.list.iter().filter_map(Weak::upgrade).filter(|it| it.is_at_rest());
         let spared = at_rest().find(|it| it.has_rested()).or_else(|| at_rest().next());

@@ -1,4 +1,4 @@
-//! The ports we listen on: bound, kept while they are wanted, closed.
+//! The listening ports: bound, kept while they are configured, closed.
 
 use std::future::poll_fn;
 use std::io;
@@ -80,8 +80,8 @@ pub(crate) struct Accepted {
     pub(crate) port: PortKind,
 }
 
-/// Binds what `config` wants and `there` has not, then lets go of what is not wanted. On an error
-/// `there` is as it was.
+/// Binds the addresses of `config` that `there` does not have, then closes those that are no longer
+/// configured. On an error `there` is as it was.
 pub(crate) fn listen(
     config: &mut ProxyConfig,
     there: &mut Vec<Listening>,

@@ -19,10 +19,10 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::config::Limits;
 
-/// Read at a time from a client that has much to send: whole frames, and enough to keep a fast
-/// local client busy.
+/// Bytes read at once from a client that sends a lot: whole frames, and enough to keep a fast local
+/// client busy.
 const READ: usize = 4 * MAX_PAYLOAD;
-/// With less room than this a new buffer is taken; until then small reads share one.
+/// With less space than this a new buffer is allocated; until then small reads share one.
 const LEAST: usize = 4096;
 
 /// The body is larger than [`Limits::body`](crate::Limits::body).
@@ -58,7 +58,7 @@ enum Expectation {
     None,
     /// The client waits.
     Waiting,
-    /// The body is wanted, and the client is to be asked for it.
+    /// The body is needed, and 100 (Continue) has to be sent.
     Wanted,
 }
 
@@ -161,10 +161,10 @@ pub(crate) struct ClientBody {
     pause: Pause,
 }
 
-/// How long the client has sent nothing although something was wanted of it.
+/// How long the client has sent nothing although the body was being read.
 struct Pause {
     limit: Duration,
-    /// Made for the first pause; most bodies come without one.
+    /// Created at the first pause; most bodies have none.
     timer: Option<Pin<Box<Sleep>>>,
     is_running: bool,
 }

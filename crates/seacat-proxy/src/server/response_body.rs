@@ -16,7 +16,7 @@ use crate::forward::direct::DirectExchange;
 /// stream is reset all the same.
 const LATE_END: Duration = Duration::from_secs(10);
 
-/// Where the bytes of a response come from.
+/// The source of a response's bytes.
 pub(crate) enum Source {
     /// From here: our own pages and errors, or nothing at all.
     Own(Bytes),
@@ -31,7 +31,7 @@ pub(crate) struct ResponseBody {
     source: Source,
     /// How many bytes the Content-Length still promises.
     left: Option<u64>,
-    /// The source has come to its end, or has failed.
+    /// The source has ended or failed.
     over: bool,
     record: Option<Record>,
 }
@@ -56,7 +56,7 @@ impl ResponseBody {
         self.over && self.left == Some(0)
     }
 
-    /// How many bytes are to come, if that was promised.
+    /// The remaining length, if there is a Content-Length.
     pub(crate) fn left(&self) -> Option<u64> {
         self.left
     }
@@ -134,14 +134,14 @@ impl Drop for ResponseBody {
     }
 }
 
-/// Everything promised has come, but perhaps not the end of the stream: dropping it now would
-/// send a pointless reset. (A body is dropped with the last byte of its Content-Length.)
+/// Waits for FIN after all bytes of the Content-Length: dropping the stream now would send a
+/// needless reset. (A body is dropped with the last byte of its Content-Length.)
 fn finish_later(source: Source) {
     if let Source::Gateway(mut body) = source
         && !body.is_ended()
     {
         tokio::spawn(async move {
-            // Bytes beyond the promise are not waited for.
+            // Bytes beyond the Content-Length are not awaited.
             let end =
                 async { while matches!(body.data().await, Some(Ok(data)) if data.is_empty()) {} };
             let _ = tokio::time::timeout(LATE_END, end).await;

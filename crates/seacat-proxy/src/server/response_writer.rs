@@ -1,4 +1,4 @@
-//! A response on its way to a client: its head, and its body framed as the head says.
+//! Writes a response to a client: its head, and its body framed as the head declares.
 
 use std::io::{self, Cursor, IoSlice};
 use std::mem::MaybeUninit;
@@ -16,8 +16,8 @@ use tokio::io::{AsyncWrite, ReadBuf};
 use crate::response::Response;
 use crate::server::response_body::ResponseBody;
 
-/// Taken from the body before a write: enough to keep a fast local client busy, and what a fresh
-/// stream may send before it is told to go on.
+/// Bytes taken from the body before a write: enough to keep a fast local client busy, and the
+/// initial window of a stream.
 const BATCH: usize = 256 * 1024;
 /// Pieces in one write: what frames of a batch make, with chunk lines around each.
 const PIECES: usize = 64;
@@ -30,7 +30,7 @@ const TOGETHER: usize = 4096;
 pub(crate) struct ResponseWriter {
     /// Dropped with its last byte.
     body: Option<ResponseBody>,
-    /// A length is what is still to come.
+    /// The length is what remains.
     framing: Framing,
     keep: bool,
     /// Why the body broke off; reported when what came before has been written.
@@ -118,10 +118,10 @@ impl ResponseWriter {
         self.head.has_remaining() || !self.out.is_empty()
     }
 
-    /// Takes from the body what there is. Pending: more will come.
+    /// Takes the bytes that the body has ready. Pending: more will follow.
     ///
     /// # Errors
-    /// The body broke off: what was promised cannot be kept.
+    /// The body ended early: the declared framing cannot be completed.
     pub(crate) fn poll_fetch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.has_output()
             && let Some(error) = self.broken.take()

@@ -25,7 +25,7 @@ pub(crate) enum Served {
     Tunnel(Box<OpenTunnel>),
 }
 
-/// Where the response to a request comes from.
+/// The source of the response to a request.
 enum Origin {
     Own(Response<Bytes>),
     Forwarded(Forwarded),
@@ -33,7 +33,10 @@ enum Origin {
 
 impl Client {
     /// Answers one request.
-    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn captures its arguments twice (rust-lang/rust#62958), which makes the task larger"
+    )]
     pub(crate) fn answer(
         &self,
         request: &RequestHead,
@@ -105,7 +108,10 @@ impl Client {
     }
 
     /// What becomes of the request.
-    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn captures its arguments twice (rust-lang/rust#62958), which makes the task larger"
+    )]
     fn serve(
         &self,
         request: &RequestHead,

@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_found_by_what_people_type() {
+    fn clients_are_found_by_id_and_by_tag() {
         let store = Store::in_memory();
         let find = |name: &str| store.find(&name.parse().unwrap());
         assert!(matches!(find(&id(1).tag()), Err(AdminError::Unknown)));
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_record_of_a_life_before_is_cleared_away() {
+    fn an_incomplete_record_of_an_earlier_run_is_deleted() {
         let dir = tempfile::tempdir().unwrap();
         put(&Store::open(dir.path()).unwrap(), &id(1));
         let half = half_written(dir.path(), &id(2));

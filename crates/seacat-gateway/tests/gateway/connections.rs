@@ -19,9 +19,9 @@ fn with(limits: Limits) -> Demo {
 }
 
 #[test]
-fn a_slow_reader_holds_up_itself_alone() {
+fn a_slow_reader_delays_only_itself() {
     const LARGE: usize = 2 << 20;
-    story(async {
+    scenario(async {
         let demo = Demo::start().unwrap();
         let client = Client::connect(&demo).await;
         let mut stalled = Vec::new();
@@ -43,15 +43,15 @@ fn a_slow_reader_holds_up_itself_alone() {
 
 #[test]
 fn a_client_that_vanishes_frees_its_back_end() {
-    story(async {
-        let (tell, mut told) = mpsc::unbounded_channel();
+    scenario(async {
+        let (report, mut reported) = mpsc::unbounded_channel();
         let addr = origin(move |mut socket| {
-            let tell = tell.clone();
+            let report = report.clone();
             async move {
                 socket.head().await.unwrap();
                 socket.write("HTTP/1.1 200 OK\r\n\r\n").await;
                 while socket.tcp.write_all(&[7; 65_536]).await.is_ok() {}
-                tell.send(()).unwrap();
+                report.send(()).unwrap();
             }
         });
         let demo = gateway(addr.await);
@@ -59,13 +59,13 @@ fn a_client_that_vanishes_frees_its_back_end() {
         let (_ask, mut answer) = client.link.open(request("GET", "app", "/", &[]), true).unwrap();
         assert_eq!(answer.reply().await.unwrap().status(), 200);
         client.driver.abort();
-        told.recv().await.unwrap();
+        reported.recv().await.unwrap();
     });
 }
 
 #[test]
 fn many_streams_at_once() {
-    story(async {
+    scenario(async {
         let demo = Demo::start().unwrap();
         let client = Client::connect(&demo).await;
         let mut all = tokio::task::JoinSet::new();
@@ -89,7 +89,7 @@ fn many_streams_at_once() {
 
 #[test]
 fn one_stream_too_many_is_refused() {
-    story(async {
+    scenario(async {
         let demo = with(Limits { streams: 2, ..Limits::default() });
         let client = Client::connect(&demo).await;
         let (one, two) = (
@@ -105,8 +105,8 @@ fn one_stream_too_many_is_refused() {
 
 /// A client that knows the gateway's limit waits instead of being refused.
 #[test]
-fn one_stream_too_many_waits_for_room() {
-    story(async {
+fn one_stream_too_many_waits_for_a_free_one() {
+    scenario(async {
         let demo = with(Limits { streams: 2, ..Limits::default() });
         let client = Client::connect(&demo).await;
         // The limit comes with the announcement of extensions.
@@ -130,7 +130,7 @@ fn one_stream_too_many_waits_for_room() {
 
 #[test]
 fn one_connection_too_many_is_closed() {
-    story(async {
+    scenario(async {
         let demo = with(Limits { connections: 1, ..Limits::default() });
         let first = Client::connect(&demo).await;
         assert!(is_served(&first).await);
@@ -153,8 +153,8 @@ async fn is_served(client: &Client) -> bool {
 }
 
 #[test]
-fn control_frames_that_nobody_knows_are_ignored() {
-    story(async {
+fn unknown_control_frames_are_ignored() {
+    scenario(async {
         let demo = Demo::start().unwrap();
         let mut client = Client::connect(&demo).await;
         let unknown = Control::Unknown {
@@ -171,7 +171,7 @@ fn control_frames_that_nobody_knows_are_ignored() {
 
 #[test]
 fn characteristics_are_acknowledged_by_a_gateway_that_keeps_none() {
-    story(async {
+    scenario(async {
         let dir = tempfile::tempdir().unwrap();
         let path = pki::init(dir.path(), &[]).unwrap();
         let mut config = Config::load(&path).unwrap();
@@ -193,7 +193,7 @@ fn characteristics_are_acknowledged_by_a_gateway_that_keeps_none() {
 
 #[test]
 fn stopping_lets_streams_in_flight_end() {
-    story(async {
+    scenario(async {
         let demo = Demo::start().unwrap();
         let addr = demo.addr;
         let client = Client::connect(&demo).await;
@@ -206,7 +206,7 @@ fn stopping_lets_streams_in_flight_end() {
         while tokio::net::TcpStream::connect(addr).await.is_ok() {
             tokio::task::yield_now().await;
         }
-        // … while what runs goes on,
+        // … while active requests continue,
         send(&mut ask, "still here").await.unwrap();
         assert_eq!(answer.data().await.unwrap().unwrap(), "still here");
         ask.finish().unwrap();
@@ -220,7 +220,7 @@ fn stopping_lets_streams_in_flight_end() {
 
 #[test]
 fn stopping_does_not_wait_for_ever() {
-    story(async {
+    scenario(async {
         let demo = with(Limits { drain_timeout: Duration::from_millis(50), ..Limits::default() });
         let client = Client::connect(&demo).await;
         let (_ask, mut answer) = client.open(request("POST", "echo", "/", &[]));
@@ -233,7 +233,7 @@ fn stopping_does_not_wait_for_ever() {
 
 #[test]
 fn bytes_that_are_no_frames_end_one_connection_alone() {
-    story(async {
+    scenario(async {
         let demo = Demo::start().unwrap();
         let good = Client::connect(&demo).await;
         let (tcp, session) = handshake(demo.addr, anonymous(&demo.ca_pem)).await.unwrap();
