@@ -2,8 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-mod model;
 mod input;
+mod model;
 
-pub use model::Model;
 pub use input::Input;
+pub use model::Model;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use seacat_fuzz::{Model, Input};
+use seacat_fuzz::{Input, Model};
 use seacat_proto::{
     Config, Connection, ConnectionError, Event, Extensions, KeepAliveConfig, OpenError, Reason,
     ReplyHead, RequestHead, Role, SocketsCode,
