@@ -7,7 +7,7 @@
 //!      └────────── PONG ─────────┴──────────────── PONG ───────────────────┘
 //! ```
 //!
-//! A PING counts as missed only if nothing at all was received since it was sent: behind a long
+//! A PING counts as missed only if nothing at all was received for the timeout: behind a long
 //! download the PONG is late, not lost.
 
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ pub struct KeepAliveConfig {
 
 impl Default for KeepAliveConfig {
     /// Every 30 s, as wire spec 8 advises (slower than every middlebox's idle limit seen), and 10 s
-    /// to answer: a dead gateway is detected after 50 s at the latest.
+    /// to answer: a dead gateway is detected 50 s after its last frame at the latest.
     fn default() -> Self {
         Self { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) }
     }
@@ -85,17 +85,22 @@ impl KeepAlive {
         if now < due {
             return Verdict::Rest;
         }
-        match self.outstanding {
+        let silent_until = self.last_received + config.timeout;
+        match &mut self.outstanding {
             None => self.ping(now, 0),
-            Some(waiting) if self.last_received > waiting.sent => {
-                self.due = Some(self.last_received.max(now) + config.timeout);
+            Some(waiting) if now < silent_until => {
+                waiting.missed = 0;
+                self.due = Some(silent_until);
                 Verdict::Rest
             }
             Some(waiting) if waiting.missed + 1 >= MISSED_LIMIT => {
                 self.due = None;
                 Verdict::Dead
             }
-            Some(waiting) => self.ping(now, waiting.missed + 1),
+            Some(waiting) => {
+                let missed = waiting.missed + 1;
+                self.ping(now, missed)
+            }
         }
     }
 
@@ -170,6 +175,19 @@ mod tests {
             assert_eq!(pings.handle_timeout(at(start, second + 1)), Verdict::Rest);
         }
         assert_eq!(pings.pong(1, at(start, 75)), Some(Duration::from_secs(45)));
+    }
+
+    /// The connection breaks right behind a frame that came after the PING.
+    #[test]
+    fn one_frame_after_the_ping_does_not_keep_a_dead_peer_alive() {
+        let start = Instant::now();
+        let mut pings = KeepAlive::new(Some(CONFIG), 1, start);
+        assert_eq!(pings.handle_timeout(at(start, 30)), Verdict::Ping(1));
+        pings.received(at(start, 31));
+        assert_eq!(pings.handle_timeout(at(start, 40)), Verdict::Rest);
+        assert_eq!(pings.poll_timeout(), Some(at(start, 41)));
+        assert_eq!(pings.handle_timeout(at(start, 41)), Verdict::Ping(3));
+        assert_eq!(pings.handle_timeout(at(start, 51)), Verdict::Dead);
     }
 
     #[test]
