@@ -182,7 +182,7 @@ fn reply(frame: &Control, gate: &mut Gate) -> Option<Control> {
 async fn phase(identity: &Identity, wanted: Phase) -> IdentityStatus {
     let (mut status, last) = (identity.status(), identity.status());
     let reached = status.wait_for(|status| status.phase == wanted);
-    match timeout(Duration::from_secs(30), reached).await {
+    match timeout(Duration::from_secs(60), reached).await {
         Ok(status) => status.unwrap().clone(),
         Err(_) => panic!("{wanted:?} is not reached: {:?}", last.borrow().phase),
     }

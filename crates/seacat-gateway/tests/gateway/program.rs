@@ -194,7 +194,7 @@ fn an_administrator_decides_while_the_gateway_runs() {
     let without = std::fs::read_to_string(&config).unwrap();
     let without = without.split("\n[enroll]").next().unwrap();
     std::fs::write(&plain, without).unwrap();
-    assert!(refused(&plain, &["pending"]).contains("does not enrol"));
+    assert!(refused(&plain, &["pending"]).contains("enrolment is not configured"));
 }
 
 #[test]
