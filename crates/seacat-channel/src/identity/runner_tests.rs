@@ -266,6 +266,9 @@ async fn dropped_without_a_word() {
     let channel = Channel::start(config);
     let identity = channel.identity().unwrap();
     let enrolled = phase(&identity, Phase::Enrolled).await;
+    // The status is ahead of the connection with the certificate. A connection without one that is
+    // still being made would come between those that are dropped.
+    wait_to_be(&gate, "identified").await;
 
     gate.lock().unwrap().seen.clear();
     gate.lock().unwrap().rude = true;
@@ -412,6 +415,8 @@ async fn a_whole_life() {
     });
     answer(&mut requests.recv().await.unwrap(), 200, "identified");
     ping.await.unwrap().unwrap();
+    // The question follows the connection; the response does not wait for it.
+    wait_for(&gate, |seen| seen.len() > 1).await;
     assert_eq!(gate.lock().unwrap().seen, ["identified", "query 1 with 0 bytes"]);
     assert!(gate.lock().unwrap().facts.is_empty());
 
@@ -448,9 +453,14 @@ async fn a_whole_life() {
 
 /// Waits for a connection that is this.
 async fn wait_to_be(gate: &Shared, what: &str) {
+    let connection = |seen: &&String| matches!(seen.as_str(), "identified" | "anonymous");
+    wait_for(gate, |seen| seen.iter().rfind(connection).is_some_and(|it| it == what)).await;
+}
+
+/// Waits until the gateway has seen what is wanted.
+async fn wait_for(gate: &Shared, wanted: impl Fn(&[String]) -> bool) {
     let seen = async {
-        let connection = |seen: &&String| matches!(seen.as_str(), "identified" | "anonymous");
-        while gate.lock().unwrap().seen.iter().rfind(connection).is_none_or(|it| it != what) {
+        while !wanted(&gate.lock().unwrap().seen) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
