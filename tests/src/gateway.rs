@@ -59,22 +59,20 @@ impl Gateway {
 
     /// One with `more` at the end of its configuration.
     pub fn start_with(hosts: &[Host], more: &str) -> Self {
-        let (tls, port) = (ChannelTls::chosen(), free_port());
-        let text = configuration(tls, port, hosts) + more;
-        Self::configured(tls, port, &["localhost"], &text).started()
+        Self::prepared_with(hosts, more).started()
     }
 
-    /// The same, and it may have no more than so many open files.
-    pub fn start_limited(hosts: &[Host], more: &str, files: Option<u32>) -> Self {
+    /// The same, and it is not started yet.
+    pub fn prepared_with(hosts: &[Host], more: &str) -> Self {
         let (tls, port) = (ChannelTls::chosen(), free_port());
         let text = configuration(tls, port, hosts) + more;
-        Self { files, ..Self::configured(tls, port, &["localhost"], &text) }.started()
+        Self::configured(tls, port, &["localhost"], &text)
     }
 
     /// The same gateway with a limit on its open files. It is not started yet.
     #[must_use]
-    pub fn with_files(self, files: u32) -> Self {
-        Self { files: Some(files), ..self }
+    pub fn with_files(self, files: impl Into<Option<u32>>) -> Self {
+        Self { files: files.into(), ..self }
     }
 
     /// One that enrols: newcomers wait for [`Gateway::command`]`("approve")`, and every host is

@@ -18,23 +18,13 @@ afterAll(async () => {
   await engine?.stop();
 });
 
-async function open(name: string, look = {}) {
-  const window = await windows.window(name, look);
-  const { page } = window;
-  await by(page, `page-${name}`).or(by(page, "first-later")).first().waitFor();
-  if (await by(page, "first-later").isVisible()) await by(page, "first-later").click();
-  await by(page, `nav-${name}`).click();
-  await by(page, `page-${name}`).waitFor();
-  return window;
-}
-
 /** The answer of a host that the gateway does not know, and the code on its page. */
 async function fail(): Promise<string> {
   return JSON.parse(await engine.curl("http://nosuch.seacat/orders", "-H", "Accept: application/json")).request;
 }
 
 test("why does an application fail: two clicks from its row to a finding", async () => {
-  const { page, context, faults } = await open("applications");
+  const { page, context, faults } = await windows.pastFirstRun("applications");
   await by(page, "no-applications").waitFor();
   await engine.curl("http://hello.seacat/");
   const curl = page.locator('[data-testid="application"][data-name="curl"]');
@@ -64,7 +54,7 @@ test("the code on an error page finds the request, also after a restart of the e
   await expect.poll(() => engine.kept(), { timeout: 10_000 }).toContain(code);
   await engine.kill();
   await engine.again();
-  const { page, context, faults } = await open("requests");
+  const { page, context, faults } = await windows.pastFirstRun("requests");
   await by(page, "search").fill(code.toLowerCase());
   await expect.poll(() => by(page, "request-row").count()).toBe(1);
   await by(page, "request-row").first().click();
@@ -81,7 +71,7 @@ test("the code on an error page finds the request, also after a restart of the e
 });
 
 test.each(LANGUAGES.flatMap((lang) => THEMES.map((theme) => [lang, theme] as const)))("%s, %s: for axe and for people", async (lang, theme) => {
-  const { page, context } = await open("applications", { lang, theme });
+  const { page, context } = await windows.pastFirstRun("applications", { lang, theme });
   await engine.curl("http://hello.seacat/");
   await fail();
   await by(page, "application").first().waitFor();

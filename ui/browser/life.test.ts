@@ -22,22 +22,13 @@ afterAll(async () => {
   await engine?.stop();
 });
 
-async function open(name: string, look = {}) {
-  const window = await windows.window(name, look);
-  const { page } = window;
-  await by(page, `page-${name}`).or(by(page, "first-later")).first().waitFor();
-  if (await by(page, "first-later").isVisible()) await by(page, "first-later").click();
-  await by(page, `page-${name}`).waitFor();
-  return window;
-}
-
 /** Many requests over one connection, as fast as they go or at a pace of curl's (`10000/m`). */
 async function load(count: number, pace: string[] = []) {
   await engine.curl(`http://hello.seacat/load/[1-${count}]`, "-o", "/dev/null", ...pace);
 }
 
 test("the address and what is copied are what the command line says", async () => {
-  const { page, context } = await open("overview");
+  const { page, context } = await windows.pastFirstRun("overview");
   const address = await engine.address();
   await expect.poll(() => by(page, "proxy-address").textContent()).toBe(`http://${address}`);
   const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
@@ -59,7 +50,7 @@ test("the address and what is copied are what the command line says", async () =
 });
 
 test("disconnect and connect tell the truth", async () => {
-  const { page, context, faults } = await open("overview");
+  const { page, context, faults } = await windows.pastFirstRun("overview");
   const state = () => by(page, "state").getAttribute("data-state");
   await expect.poll(state).toBe("connected");
   await by(page, "state-action").click();
@@ -72,7 +63,7 @@ test("disconnect and connect tell the truth", async () => {
 });
 
 test("the list follows, stays still while somebody reads, and can be searched", async () => {
-  const { page, context, faults } = await open("requests");
+  const { page, context, faults } = await windows.pastFirstRun("requests");
   const rows = by(page, "request-row");
   await rows.first().waitFor();
   await load(40);
@@ -114,7 +105,7 @@ test("the list follows, stays still while somebody reads, and can be searched", 
 });
 
 test("ten thousand requests a minute, and a click is handled at once", async () => {
-  const { page, context, faults } = await open("requests");
+  const { page, context, faults } = await windows.pastFirstRun("requests");
   await by(page, "request-row").first().waitFor();
   // A quarter of a minute of it.
   let ended = false;
@@ -152,7 +143,7 @@ test("ten thousand requests a minute, and a click is handled at once", async () 
 });
 
 test("the engine's end is told within three seconds, and its return too", async () => {
-  const { page, context } = await open("overview");
+  const { page, context } = await windows.pastFirstRun("overview");
   const state = () => by(page, "state").getAttribute("data-state");
   await expect.poll(state).toBe("connected");
   await engine.kill();
@@ -165,7 +156,7 @@ test("the engine's end is told within three seconds, and its return too", async 
 });
 
 test("a stretch of the day leads to its requests, and these go into a file", async () => {
-  const { page, context, faults } = await open("overview");
+  const { page, context, faults } = await windows.pastFirstRun("overview");
   await engine.curl("http://hello.seacat/day");
   await page.reload();
   await by(page, "page-overview").waitFor();

@@ -84,6 +84,17 @@ export class Windows {
     return { page: shown, context, faults };
   }
 
+  /** The same, past the first run. */
+  async pastFirstRun(page: string, look: Look = {}) {
+    const window = await this.window(page, look);
+    const shown = window.page;
+    await by(shown, `page-${page}`).or(by(shown, "first-later")).first().waitFor();
+    if (await by(shown, "first-later").isVisible()) await by(shown, "first-later").click();
+    await by(shown, `nav-${page}`).click();
+    await by(shown, `page-${page}`).waitFor();
+    return window;
+  }
+
   async close(): Promise<void> {
     await this.#browser.close();
     await this.#server.close();

@@ -127,11 +127,10 @@ impl AccessView {
 
 impl From<&AccessLine> for AccessView {
     fn from(line: &AccessLine) -> Self {
-        let since_1970 = line.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             request_code: line.request_code.map(|code| code.to_string()),
             program: line.program.as_deref().map(Into::into),
-            time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+            time_ms: ms_since_1970(line.time),
             method: line.method.to_string(),
             host: line.host.clone(),
             path: line.path.clone(),
@@ -150,6 +149,11 @@ impl From<&AccessLine> for AccessView {
             bytes_down: line.bytes_down,
         }
     }
+}
+
+pub(crate) fn ms_since_1970(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Milliseconds with one decimal.

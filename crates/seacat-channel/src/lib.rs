@@ -168,7 +168,7 @@ impl Channel {
     }
 
     /// Replaces the list of gateways. A connection to one that is still in it, with the same host,
-    /// port, address, trust and group, stays; another is let go of, and what runs on it may finish.
+    /// port, address, trust and group, stays; another is let go of, and requests on it may finish.
     pub fn set_gateways(&self, gateways: Vec<GatewayConfig>) {
         let update = self.identities_mut().follow(&gateways);
         self.replace_gateways(gateways, update);

@@ -56,7 +56,7 @@ mod tests {
         assert!(rename(&new, &old).is_err(), "there is nothing to rename");
     }
 
-    /// As a virus scanner has it: open, and nobody else may write or delete.
+    /// As a virus scanner has it: open, and no other program may write or delete.
     #[cfg(windows)]
     #[test]
     fn a_file_that_is_open_is_replaced_when_it_is_closed() {

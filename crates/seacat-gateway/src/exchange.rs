@@ -212,17 +212,8 @@ impl Exchange<'_> {
             Err(error) => return self.backend_failed(&error),
         };
         let (head, mut exchange, bound, clean) = answered.into_parts();
-        match head.status {
-            StatusCode::SWITCHING_PROTOCOLS => {
-                let what = "the back end switched to a protocol that it was not asked for";
-                return self.refuse(Code::Response, what);
-            }
-            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                let what = "the back end answered 407, as only a proxy may: it wants credentials \
-                            for itself as a proxy, and is used as a server";
-                return self.refuse(Code::Response, what);
-            }
-            _ => {}
+        if let Some(what) = head.unasked(false) {
+            return self.refuse(Code::Response, format!("the back end {what}"));
         }
         let Ok(mut answer) = head::to_client(&head, &outgoing.method, &outgoing.names) else {
             return self.refuse_large_head();

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 
-use crate::timer::Timer;
+use crate::timer::{InactivityTimer, Party};
 
 /// Read at a time at first: a response of an ordinary page.
 const FIRST_READ: usize = 8 * 1024;
@@ -19,7 +19,7 @@ const LARGEST_READ: usize = 8 * 16_376;
 pub struct Connection {
     pub(crate) tcp: TcpStream,
     pub(crate) input: BytesMut,
-    pub(crate) timer: Timer,
+    pub(crate) timer: InactivityTimer<Party>,
     read: usize,
 }
 
@@ -27,7 +27,7 @@ impl Connection {
     /// A connection on a fresh socket.
     #[must_use]
     pub fn new(tcp: TcpStream) -> Self {
-        Self { tcp, input: BytesMut::new(), timer: Timer::default(), read: FIRST_READ }
+        Self { tcp, input: BytesMut::new(), timer: InactivityTimer::default(), read: FIRST_READ }
     }
 
     /// Whether the server, as far as it is known without waiting, has kept the connection open

@@ -22,4 +22,5 @@ pub use connection::Connection;
 pub use dial::{connect, dial};
 pub use error::{BoxError, Error};
 pub use exchange::{Exchange, Limits, Request};
+pub use timer::InactivityTimer;
 pub use upload::{Body, NoBody};

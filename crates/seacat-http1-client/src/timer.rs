@@ -18,21 +18,28 @@ pub(crate) enum Party {
 }
 
 /// Measures how long the party that has to act has done nothing. Progress costs a look at the
-/// clock; the timer itself is moved only when it fires.
-#[derive(Debug, Default)]
-pub(crate) struct Timer {
-    since: Option<(Party, Instant)>,
+/// clock; the timer itself is moved only when it fires. `P` names the parties; with one party it is `()`.
+#[derive(Debug)]
+pub struct InactivityTimer<P> {
+    since: Option<(P, Instant)>,
+    /// Made for the first wait; many exchanges have none.
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-impl Timer {
+impl<P> Default for InactivityTimer<P> {
+    fn default() -> Self {
+        Self { since: None, sleep: None }
+    }
+}
+
+impl<P: Copy + PartialEq> InactivityTimer<P> {
     /// There was progress: the party that has to act has the whole limit again.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.since = None;
     }
 
     /// Ready when this party has had to act for as long as `limit` without any progress.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, party: Party, limit: Duration) -> Poll<()> {
+    pub fn poll(&mut self, cx: &mut Context<'_>, party: P, limit: Duration) -> Poll<()> {
         let since = match self.since {
             Some((same, since)) if same == party => since,
             _ => Instant::now(),

@@ -49,6 +49,23 @@ impl ResponseHead {
         of_response(method, self.status, &self.fields)
     }
 
+    /// What is wrong with a status that a server must not send when it was not asked for another
+    /// protocol: 101, which needs `upgrade`, and 407, which is a proxy's (RFC 9110 sections 15.2.2 and
+    /// 15.5.8). The server is the subject of the sentence.
+    #[must_use]
+    pub fn unasked(&self, upgrade: bool) -> Option<&'static str> {
+        match self.status {
+            StatusCode::SWITCHING_PROTOCOLS if !upgrade => {
+                Some("switched to a protocol that it was not asked for")
+            }
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some(
+                "answered 407, as only a proxy may: it wants credentials for itself as a proxy, and is \
+                 used as a server",
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether another response follows this one: 1xx, but not 101.
     #[must_use]
     pub fn is_interim(&self) -> bool {

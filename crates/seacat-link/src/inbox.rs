@@ -46,13 +46,6 @@ impl Held {
             share,
         }
     }
-
-    /// From here on another share is charged.
-    pub(crate) fn move_to(&mut self, share: &Share) {
-        self.memory.move_to(share.clone());
-        self.disk.move_to(share.clone());
-        self.share = share.clone();
-    }
 }
 
 impl Inbox {

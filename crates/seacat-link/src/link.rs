@@ -216,11 +216,6 @@ impl Link {
         state.wake_driver();
     }
 
-    /// Charges another share for this connection from here on.
-    pub fn move_to(&self, share: &Share) {
-        self.shared.lock().move_to(share);
-    }
-
     /// Whether to PING the peer before sending something that must not be lost: something is
     /// unanswered for a while, or nothing was received for long. Always false for a peer that has
     /// never answered a PING.

@@ -514,11 +514,6 @@ impl State {
         self.connection.limit_queued(limit);
     }
 
-    /// From here on another share is charged for this connection.
-    pub(crate) fn move_to(&mut self, share: &Share) {
-        self.held.move_to(share);
-    }
-
     /// When there is no space for one stream's bytes, resets the stream of the connection that uses
     /// most, if that is another.
     fn give_up_larger(&mut self, id: StreamId) -> bool {

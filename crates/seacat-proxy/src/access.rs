@@ -1,4 +1,4 @@
-//! One line per request, for the window and for support: stored in a ring, sent to whoever listens.
+//! One line per request, for the window and for support: stored in a ring, sent to subscribers.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -12,7 +12,7 @@
 //! * A response's body owns its exchange: when a client disconnects, its stream is reset.
 //! * Errors become HTTP in one place, `fault`, from one table, [`error_table`].
 //! * Who may use a port (which web pages, which local users) is `policy`.
-//! * Which program has sent a request is looked up in `programs`, when somebody asks or it failed.
+//! * Which program has sent a request is looked up in `programs`, when a client asks or it failed.
 //!
 //! Client trailers are dropped: the wire has no place for them.
 

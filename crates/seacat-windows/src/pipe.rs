@@ -10,7 +10,7 @@ use crate::security::{self, Descriptor, own_user};
 
 /// Creates an instance of the pipe `name`, which belongs to our user and can be opened on this computer by
 /// `user` (a SID) alone; the system turns away everyone else. With `first`, it is an error when the pipe
-/// exists, whoever made it.
+/// exists, whichever user created it.
 ///
 /// # Errors
 /// What the system says; access denied when `first` is set and the pipe exists.

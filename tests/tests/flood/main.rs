@@ -69,7 +69,7 @@ fn gateway(files: Option<u32>) -> (Gateway, TcpListener) {
     let host = |name, port| Host { name, port, tunnel: false };
     let hosts = [host("silent", port), host("endless", endless())];
     let more = "\n[enroll]\nmode = \"pending\"\n[host.hello]\nbuiltin = \"hello\"\n";
-    (Gateway::start_limited(&hosts, more, files), silent)
+    (Gateway::prepared_with(&hosts, more).with_files(files).started(), silent)
 }
 
 /// What was measured.

@@ -85,7 +85,7 @@ fn apart(row: &Row) -> bool {
     done.status.success()
 }
 
-/// Not a test of its own: what runs in the server's namespace, see [`players`].
+/// Not a test of its own: the processes of the server's namespace, see [`players`].
 #[test]
 fn player() {
     players::play();

@@ -1,4 +1,4 @@
-//! What runs beside the proxy: in the server's namespace the gateway, an origin and a name server, in
+//! The processes beside the proxy: in the server's namespace the gateway, an origin and a name server, in
 //! the router's a web server that answers in the gateway's place.
 
 use std::fs;

@@ -36,7 +36,7 @@ impl Engine {
         }
     }
 
-    /// The channel lets go of a gateway that is not in its list, and what runs there may finish. So
+    /// The channel lets go of a gateway that is not in its list, and requests there may finish. So
     /// the list is the chosen one alone until that one has answered or failed.
     fn switch_to(&mut self, name: &str) {
         let all = gateways(&self.config, None);

@@ -26,7 +26,7 @@ use self::day::{Changes, DayFile};
 pub use self::failures::ExplanationView;
 use self::failures::Failures;
 use self::file::FailureFile;
-use crate::access::AccessView;
+use crate::access::{AccessView, ms_since_1970};
 use crate::diagnose::request::OwnRequests;
 
 /// Failed requests are written together, so that a burst of them costs one write.
@@ -179,8 +179,10 @@ impl History {
     }
 
     fn write_day(&self, access: &AccessLog) {
-        let DayView { changes, .. } = self.day(access);
-        let file = self.lock().day_file.clone();
+        let (changes, file) = {
+            let state = self.lock();
+            (state.changes_of_day(), state.day_file.clone())
+        };
         if let Err(error) = file.write(&access.minutes(), &changes) {
             tracing::warn!(%error, "the traffic of the day cannot be kept for the next start");
         }
@@ -202,7 +204,7 @@ impl History {
         let of_today = minutes.iter().filter(|it| it.number >= oldest);
         DayView {
             minutes: of_today.map(Into::into).collect(),
-            changes: self.lock().connection.since(day::MINUTE_MS * oldest),
+            changes: self.lock().changes_of_day(),
         }
     }
 
@@ -236,7 +238,7 @@ impl History {
     pub fn failures_before(&self, time: SystemTime) -> Vec<AccessView> {
         let mut state = self.lock();
         state.failures.forget_old(now_ms());
-        let time_ms = since_1970(time);
+        let time_ms = ms_since_1970(time);
         state.failures.all().filter(|line| line.time_ms < time_ms).cloned().collect()
     }
 
@@ -247,6 +249,11 @@ impl History {
 }
 
 impl State {
+    /// The changes of the connection in the last 24 hours.
+    fn changes_of_day(&self) -> Vec<ChangeView> {
+        self.connection.since(day::MINUTE_MS * day::oldest(now_ms()))
+    }
+
     fn keep_failures(&mut self, keep: bool) {
         self.keeps_failures = keep;
         if keep {
@@ -282,13 +289,7 @@ async fn at(time: Option<Instant>) {
 }
 
 fn now_ms() -> u64 {
-    since_1970(SystemTime::now())
-}
-
-/// In milliseconds.
-fn since_1970(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    ms_since_1970(SystemTime::now())
 }
 
 #[cfg(test)]

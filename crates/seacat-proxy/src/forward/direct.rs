@@ -80,8 +80,8 @@ impl Forward<'_> {
     /// The head of the response, with one length at most and only if it counts.
     async fn response(&self, exchange: &mut DirectExchange) -> Result<ResponseHead, Fault> {
         let mut head = exchange.head().await.map_err(|error| broken(&error))?;
-        if let Some(what) = not_asked_for(head.status, self.outgoing.upgrade) {
-            return Err(Fault::new(Code::BadReply, what));
+        if let Some(what) = head.unasked(self.outgoing.upgrade) {
+            return Err(Fault::new(Code::BadReply, format!("The server {what}.")));
         }
         match head.framing(self.method) {
             Ok(Framing::Length(length @ 1..)) => {
@@ -192,20 +192,6 @@ async fn resolve(
         }
     }
     if allowed.is_empty() { Err(last) } else { Ok(allowed) }
-}
-
-/// What is wrong with a status that only another kind of peer may send. The gateway refuses the same.
-fn not_asked_for(status: StatusCode, upgrade: bool) -> Option<&'static str> {
-    match status {
-        StatusCode::SWITCHING_PROTOCOLS if !upgrade => {
-            Some("The server switched to a protocol that it was not asked for.")
-        }
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some(
-            "The server answered 407, as only a proxy may: it wants credentials for itself as a proxy, and \
-             is used as a server.",
-        ),
-        _ => None,
-    }
 }
 
 fn broken(error: &Error) -> Fault {

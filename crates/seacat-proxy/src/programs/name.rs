@@ -53,15 +53,15 @@ pub(super) fn describe(file: &Path, arguments: &[&str]) -> Program {
     if arguments.iter().any(|it| it.starts_with("-Dmaven.home=")) {
         return name("Maven");
     }
-    let runs = what_runs(arguments.get(1..).unwrap_or_default(), valued);
+    let runs = script_of(arguments.get(1..).unwrap_or_default(), valued);
     if runs.is_some_and(|it| it.starts_with("org.gradle.")) {
         return name("Gradle");
     }
     Program { name: (*title).to_owned(), runs: runs.map(|it| clean(file_name(it))) }
 }
 
-/// What an interpreter runs, by its arguments.
-fn what_runs<'a>(arguments: &[&'a str], valued: &[&str]) -> Option<&'a str> {
+/// The script, module, jar or class that an interpreter executes, by its arguments.
+fn script_of<'a>(arguments: &[&'a str], valued: &[&str]) -> Option<&'a str> {
     let mut arguments = arguments.iter().copied();
     while let Some(argument) = arguments.next() {
         if valued.contains(&argument) {

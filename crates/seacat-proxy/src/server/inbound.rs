@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use seacat_http1::{BodyDecoder, Decoded, Framing, RequestHead, RequestReader};
+use seacat_http1_client::InactivityTimer;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 
 use crate::errors::Code;
 use crate::fault::Fault;
@@ -59,13 +60,8 @@ pub(crate) struct Inbound {
 #[derive(Default)]
 struct Partial {
     reader: RequestReader,
-    timer: Option<HeadTimer>,
-}
-
-/// Starts with the first byte of an incomplete head.
-struct HeadTimer {
-    begun: Instant,
-    sleep: Pin<Box<Sleep>>,
+    /// Starts with the first byte of an incomplete head.
+    timer: InactivityTimer<()>,
 }
 
 impl Inbound {
@@ -106,7 +102,7 @@ impl Inbound {
             if let Err(violation) = read {
                 return Poll::Ready(Ok(Begun::Refused(violation.into())));
             }
-            self.partial = Some(Box::new(Partial { reader, timer: None }));
+            self.partial = Some(Box::new(Partial { reader, timer: InactivityTimer::default() }));
         }
         self.poll_rest(client, cx)
     }
@@ -130,11 +126,12 @@ impl Inbound {
                 Poll::Ready(false) => return Poll::Ready(Ok(Begun::Over)),
                 Poll::Pending if begun => {
                     let limit = client.shared.limits.head;
+                    let timer = &mut self.partial.get_or_insert_default().timer;
                     if client.activity.poll_leaving(cx) {
-                        ready!(self.poll_timer(limit.min(SPARED_HEAD), cx));
+                        ready!(timer.poll(cx, (), limit.min(SPARED_HEAD)));
                         return Poll::Ready(Ok(Begun::Over));
                     }
-                    ready!(self.poll_timer(limit, cx));
+                    ready!(timer.poll(cx, (), limit));
                     let what = "The client sent a part of a head and then stopped.";
                     let fault = Fault::new(Code::HeadTimeout, what);
                     return Poll::Ready(Ok(Begun::Refused(fault)));
@@ -145,16 +142,6 @@ impl Inbound {
                 Poll::Pending => return Poll::Pending,
             }
         }
-    }
-
-    fn poll_timer(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        let partial = self.partial.get_or_insert_default();
-        let start = || HeadTimer { begun: Instant::now(), sleep: Box::pin(sleep(limit)) };
-        let HeadTimer { begun, sleep } = partial.timer.get_or_insert_with(start);
-        if sleep.deadline() > *begun + limit {
-            sleep.as_mut().reset(*begun + limit);
-        }
-        sleep.as_mut().poll(cx)
     }
 
     /// Whether the client is gone. What it sends ahead is kept, and then no more is read: its

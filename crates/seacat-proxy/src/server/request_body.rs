@@ -12,10 +12,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use seacat_channel::{BodyError, RequestBody};
 use seacat_http1::{BodyDecoder, Decoded, Framing, RequestHead, expects_continue};
+use seacat_http1_client::InactivityTimer;
 use seacat_proto::MAX_PAYLOAD;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::time::{Instant, Sleep, sleep};
 
 use crate::config::Limits;
 
@@ -158,33 +158,22 @@ pub(crate) struct ClientBody {
     length: Option<u64>,
     limit: u64,
     passed: Arc<AtomicU64>,
-    pause: Pause,
-}
-
-/// How long the client has sent nothing although the body was being read.
-struct Pause {
-    limit: Duration,
-    /// Created at the first pause; most bodies have none.
-    timer: Option<Pin<Box<Sleep>>>,
-    is_running: bool,
-}
-
-impl Pause {
-    /// Ready when the pause has lasted too long.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.limit)));
-        if !std::mem::replace(&mut self.is_running, true) {
-            timer.as_mut().reset(Instant::now() + self.limit);
-        }
-        timer.as_mut().poll(cx)
-    }
+    /// How long the client may send nothing although something was wanted of it.
+    pause_limit: Duration,
+    pause: InactivityTimer<()>,
 }
 
 impl ClientBody {
     pub(crate) fn new(lent: Arc<Lent>, framing: Framing) -> Self {
         let length = if let Framing::Length(length) = framing { Some(length) } else { None };
-        let pause = Pause { limit: Limits::BODY_PAUSE, timer: None, is_running: false };
-        ClientBody { lent, length, limit: u64::MAX, passed: Arc::default(), pause }
+        ClientBody {
+            lent,
+            length,
+            limit: u64::MAX,
+            passed: Arc::default(),
+            pause_limit: Limits::BODY_PAUSE,
+            pause: InactivityTimer::default(),
+        }
     }
 
     /// The same, counted by `passed`; what exceeds the limits is an error.
@@ -200,8 +189,7 @@ impl ClientBody {
         if self.length.is_some_and(|length| length > limit) {
             return Err(BodyTooLarge);
         }
-        let pause = Pause { limit: limits.body_pause, ..self.pause };
-        Ok(ClientBody { passed, limit, pause, ..self })
+        Ok(ClientBody { passed, limit, pause_limit: limits.body_pause, ..self })
     }
 }
 
@@ -217,10 +205,11 @@ impl RequestBody for ClientBody {
         }
         drop(state);
         let Poll::Ready(piece) = piece else {
-            ready!(self.pause.poll(cx));
+            let limit = self.pause_limit;
+            ready!(self.pause.poll(cx, (), limit));
             return Poll::Ready(Some(Err(BodyStalled.into())));
         };
-        self.pause.is_running = false;
+        self.pause.restart();
         let Some(Ok(data)) = piece else { return Poll::Ready(piece) };
         let length = data.len() as u64;
         let before = self.passed.fetch_add(length, Ordering::Relaxed);

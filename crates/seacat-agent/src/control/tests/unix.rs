@@ -61,7 +61,7 @@ async fn a_path_that_does_not_fit_says_what_to_do() {
     assert!(error.contains("set XDG_RUNTIME_DIR"), "{error}");
 }
 
-/// The listener believes its owner to be somebody else: so our connection is a foreign one.
+/// The listener takes another user for its owner, so our connection is a foreign one.
 #[tokio::test]
 async fn a_foreign_client_is_turned_away() {
     let (_folder, path) = socket_path();
